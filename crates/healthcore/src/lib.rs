@@ -1,0 +1,3 @@
+//! Pure health analysis of Kubernetes workloads over plain time series.
+
+pub mod stats;
