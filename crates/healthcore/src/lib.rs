@@ -1,3 +1,27 @@
 //! Pure health analysis of Kubernetes workloads over plain time series.
+//!
+//! No file, network, clock, environment or async: values in, values out, in the same order every time. A
+//! [`snapshot::Snapshot`] (objects and series of a part of a cluster) goes through [`analyse::analyse`] with
+//! the chosen [`settings`]; the parts of a cluster are folded and become a [`report::Report`].
 
+#![warn(missing_docs)]
+
+pub mod analyse;
+pub mod check;
+pub mod checks;
+pub mod class;
+pub mod facts;
+pub mod finding;
+pub mod measure;
+pub mod metric;
+pub mod model;
+pub mod need;
+pub mod params;
+pub mod report;
+pub mod series;
+pub mod settings;
+pub mod snapshot;
 pub mod stats;
+pub mod time;
+pub mod unit;
+pub mod view;

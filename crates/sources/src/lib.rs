@@ -1,1 +1,12 @@
-//! placeholder
+//! Adapters between the outside world and `healthcore`: metrics servers, the Kubernetes API, recordings.
+//!
+//! A source answers with [`Fetched`]: a value and the gaps in it. Only what makes a run pointless (nothing
+//! reachable, an unreadable recording) is an error.
+
+mod error;
+mod fetched;
+mod source;
+
+pub use error::SourceError;
+pub use fetched::Fetched;
+pub use source::{MetricsSource, ObjectSource, Selection, Usage};

@@ -1,0 +1,115 @@
+//! The engine: runs checks over a partition, and folds partitions into one assessment of a cluster.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{ContainerFacts, facts};
+use crate::finding::Finding;
+use crate::model::PodPhase;
+use crate::settings::Resolved;
+use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
+use crate::view::View;
+
+/// How many subjects a check found in order, in trouble, or could not judge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Subjects without the problem.
+    pub ok: u64,
+    /// Subjects with the problem.
+    pub problem: u64,
+    /// Subjects that could not be judged.
+    pub unknown: u64,
+    /// Why not, with the number of subjects.
+    pub reasons: BTreeMap<Missing, u64>,
+}
+
+impl Tally {
+    /// Counts a subject that could not be judged.
+    pub fn unknown(&mut self, why: Missing) {
+        self.unknown += 1;
+        *self.reasons.entry(why).or_default() += 1;
+    }
+}
+
+/// What the analysis of a cluster (or a part of it) says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Assessment {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Counts by check id, in the order of the ids.
+    pub tallies: BTreeMap<&'static str, Tally>,
+    /// Problems.
+    pub findings: Vec<Finding>,
+    /// Workloads seen.
+    pub workloads: u64,
+    /// Pods seen, finished ones too.
+    pub pods: u64,
+    /// Containers of those pods, init containers too.
+    pub containers: u64,
+    /// Pods that have finished with success.
+    pub completed_pods: u64,
+    /// Measured values of every container of every workload, for tables.
+    pub facts: Vec<ContainerFacts>,
+}
+
+impl Assessment {
+    /// The assessment of a cluster before any partition: every enabled check has a tally, and every list that
+    /// could not be had makes the checks that judge its objects unknown once.
+    #[must_use]
+    pub fn new(cluster: &str, unavailable: &[Unavailable], checks: &Resolved) -> Self {
+        let mut assessment = Self { cluster: cluster.to_owned(), ..Self::default() };
+        for resolved in checks.checks() {
+            let tally = assessment.tally(resolved.check.info().id);
+            for list in unavailable {
+                if resolved.check.lists().contains(&list.kind) {
+                    tally.unknown(list.why.clone());
+                }
+            }
+        }
+        assessment
+    }
+
+    /// The counts of a check.
+    pub fn tally(&mut self, id: &'static str) -> &mut Tally {
+        self.tallies.entry(id).or_default()
+    }
+
+    /// Takes in another part of the same cluster. The order of parts does not matter once
+    /// [`crate::report::Report::new`] has sorted.
+    pub fn fold(&mut self, part: Self) {
+        for (id, theirs) in part.tallies {
+            let ours = self.tally(id);
+            ours.ok += theirs.ok;
+            ours.problem += theirs.problem;
+            ours.unknown += theirs.unknown;
+            for (why, count) in theirs.reasons {
+                *ours.reasons.entry(why).or_default() += count;
+            }
+        }
+        self.findings.extend(part.findings);
+        self.workloads += part.workloads;
+        self.pods += part.pods;
+        self.containers += part.containers;
+        self.completed_pods += part.completed_pods;
+        self.facts.extend(part.facts);
+    }
+}
+
+/// Runs all checks over one partition.
+#[must_use]
+pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
+    let view = View::new(snapshot);
+    let Objects { workloads, pods, .. } = &snapshot.objects;
+    let mut out = Assessment {
+        cluster: snapshot.cluster.clone(),
+        workloads: workloads.len() as u64,
+        pods: pods.len() as u64,
+        containers: pods.iter().map(|p| p.containers.len() as u64).sum(),
+        completed_pods: pods.iter().filter(|p| p.phase == PodPhase::Succeeded).count() as u64,
+        facts: facts(&view),
+        ..Assessment::default()
+    };
+    for resolved in checks.checks() {
+        resolved.check.run(&|class| resolved.params(class).clone(), &view, &mut out);
+    }
+    out
+}

@@ -1,0 +1,219 @@
+//! What a check is, and how a typed check becomes one of a list.
+
+use std::any::Any;
+
+use crate::analyse::Assessment;
+use crate::class::{Class, Classified, classify};
+use crate::finding::{Finding, Problem, SubjectRef, Text, fingerprint};
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::params::{ParamInfo, Params};
+use crate::snapshot::Missing;
+use crate::view::View;
+
+/// What is told of a check: in `list`, `explain`, the documentation and the catalogues.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckInfo {
+    /// Id in kebab case: names the problem, not the remedy.
+    pub id: &'static str,
+    /// The problem in a few words.
+    pub title: &'static str,
+    /// Version that brought it.
+    pub since: &'static str,
+    /// What it checks.
+    pub checks: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// How it decides: formula, window, guards, with units.
+    pub decides: &'static str,
+    /// What to do when it fires.
+    pub remedy: &'static str,
+    /// When it is wrong.
+    pub false_alarms: &'static str,
+    /// English sentences by key, with values in braces. Other languages carry the same keys.
+    pub texts: &'static [(&'static str, &'static str)],
+}
+
+impl CheckInfo {
+    /// The English sentence of a key.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&'static str> {
+        self.texts.iter().find(|(k, _)| *k == key).map(|(_, text)| *text)
+    }
+}
+
+/// What a check says of a subject that it could judge.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Nothing wrong.
+    Ok,
+    /// Something wrong.
+    Problem(Box<Problem>),
+    /// The question does not arise for this subject; it is not counted.
+    NotApplicable,
+}
+
+impl From<Problem> for Outcome {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+/// A judgement; `Err` makes the subject unknown, with the reason.
+pub type Judgement = Result<Outcome, Missing>;
+
+/// One kind of problem: what it needs, and how it judges a subject.
+///
+/// A check sees one subject at a time with the whole partition around it, and reports on its subject only.
+/// The engine loops over the subjects, counts, and chooses the parameters for the subject's class.
+pub trait Check: Send + Sync + 'static {
+    /// What is told of it.
+    const INFO: CheckInfo;
+    /// Its parameters.
+    type Params: Params;
+    /// What it judges.
+    type Subject<'a>: Subject<'a>;
+    /// Adds the metrics and objects that it reads.
+    fn needs(params: &Self::Params, needs: &mut Needs);
+    /// Judges one subject.
+    ///
+    /// # Errors
+    /// Something that the judgement needs is missing; the subject counts as unknown.
+    fn judge(params: &Self::Params, subject: &Self::Subject<'_>, view: &View<'_>) -> Judgement;
+}
+
+/// A kind of thing that checks judge.
+pub trait Subject<'a>: Sized {
+    /// All of them in a partition, in a stable order.
+    fn all(view: &View<'a>) -> Vec<Self>;
+    /// How the report names it; the cluster is filled in by the engine.
+    fn reference(&self) -> SubjectRef;
+    /// The workload whose class chooses the thresholds, if any.
+    fn workload(&self) -> Option<&'a crate::model::Workload>;
+    /// Lists without which there is no telling how many subjects there are.
+    fn lists() -> &'static [ObjectKind];
+}
+
+/// A check whose types are erased, for lists.
+pub trait AnyCheck: Send + Sync {
+    /// What is told of it.
+    fn info(&self) -> &'static CheckInfo;
+    /// Its parameters.
+    fn param_infos(&self) -> Vec<ParamInfo>;
+    /// Its parameters with the given values put over the defaults.
+    ///
+    /// # Errors
+    /// `(Some(parameter), why)` for a value that cannot be read, `(None, why)` for values that do not fit
+    /// together.
+    fn configure(&self, values: &[(&str, &str)]) -> Result<AnyParams, (Option<String>, String)>;
+    /// The text of one parameter.
+    fn show(&self, params: &AnyParams, name: &str) -> Option<String>;
+    /// Adds what it needs.
+    fn needs(&self, params: &AnyParams, needs: &mut Needs);
+    /// Lists of objects without which there is no telling how many subjects there are.
+    fn lists(&self) -> &'static [ObjectKind];
+    /// Judges every subject of the partition.
+    fn run(&self, params: &dyn Fn(Option<Class>) -> AnyParams, view: &View<'_>, out: &mut Assessment);
+}
+
+/// Parameters whose type is erased; made by [`AnyCheck::configure`].
+pub type AnyParams = std::sync::Arc<dyn Any + Send + Sync>;
+
+/// Makes an [`AnyCheck`] of a [`Check`].
+pub struct Erased<C>(std::marker::PhantomData<fn() -> C>);
+
+impl<C> Erased<C> {
+    /// The check.
+    #[expect(clippy::new_without_default, reason = "a constant for the list of checks")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+fn typed<C: Check>(params: &AnyParams) -> &C::Params {
+    params.downcast_ref().expect("parameters were made by the configure() of the same check")
+}
+
+impl<C: Check> AnyCheck for Erased<C> {
+    fn info(&self) -> &'static CheckInfo {
+        const { &C::INFO }
+    }
+
+    fn param_infos(&self) -> Vec<ParamInfo> {
+        C::Params::infos()
+    }
+
+    fn configure(&self, values: &[(&str, &str)]) -> Result<AnyParams, (Option<String>, String)> {
+        let mut params = C::Params::default();
+        for (name, text) in values {
+            params.set(name, text).map_err(|why| (Some((*name).to_owned()), why))?;
+        }
+        params.validate().map_err(|why| (None, why))?;
+        Ok(std::sync::Arc::new(params))
+    }
+
+    fn show(&self, params: &AnyParams, name: &str) -> Option<String> {
+        typed::<C>(params).get(name)
+    }
+
+    fn needs(&self, params: &AnyParams, needs: &mut Needs) {
+        C::needs(typed::<C>(params), needs);
+    }
+
+    fn lists(&self) -> &'static [ObjectKind] {
+        <C::Subject<'static> as Subject<'static>>::lists()
+    }
+
+    fn run(&self, params: &dyn Fn(Option<Class>) -> AnyParams, view: &View<'_>, out: &mut Assessment) {
+        let info = self.info();
+        out.tally(info.id);
+        for subject in C::Subject::all(view) {
+            let class: Option<Classified> = subject.workload().map(classify);
+            let params = params(class.map(|c| c.class));
+            match C::judge(typed::<C>(&params), &subject, view) {
+                Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
+                Ok(Outcome::NotApplicable) => {}
+                Err(why) => out.tally(info.id).unknown(why),
+                Ok(Outcome::Problem(problem)) => {
+                    out.tally(info.id).problem += 1;
+                    out.findings.push(finding(info, subject.reference(), class, *problem, view));
+                }
+            }
+        }
+    }
+}
+
+fn finding(
+    info: &'static CheckInfo,
+    subject: SubjectRef,
+    class: Option<Classified>,
+    problem: Problem,
+    view: &View<'_>,
+) -> Finding {
+    let known = |text: &Text| info.text(&text.key).is_some();
+    debug_assert!(
+        known(&problem.summary) && problem.advice.iter().all(|a| known(&a.text)),
+        "check {}: a message has no English text: {:?}",
+        info.id,
+        problem
+    );
+    let mut subject = SubjectRef { cluster: view.snapshot.cluster.clone(), ..subject };
+    let fingerprint = fingerprint(info.id, &subject);
+    if problem.pod.is_some() {
+        subject.pod = problem.pod;
+    }
+    Finding {
+        check: std::borrow::Cow::Borrowed(info.id),
+        severity: problem.severity,
+        subject,
+        class,
+        summary: problem.summary,
+        evidence: problem.evidence,
+        advice: problem.advice,
+        since: problem.since,
+        state: None,
+        fingerprint,
+        series: problem.series,
+    }
+}

@@ -1,0 +1,476 @@
+//! What the analysis says: values and message keys, never finished sentences.
+//!
+//! A text is a key with named values; the English sentence stands beside the check, other languages in the
+//! catalogues of the renderer. So numbers, ids and order cannot differ between languages.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+use crate::time::Timestamp;
+
+/// A value with its unit, in the base unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "unit", content = "value")]
+#[non_exhaustive]
+pub enum Value {
+    /// Bytes.
+    Bytes(f64),
+    /// CPU cores.
+    Cores(f64),
+    /// Seconds.
+    Seconds(f64),
+    /// A share; 1 is the whole.
+    Ratio(f64),
+    /// Bytes per hour.
+    BytesPerHour(f64),
+    /// How many.
+    Count(u64),
+    /// A number without unit.
+    Number(f64),
+    /// An instant.
+    Time(Timestamp),
+    /// A name, or words of another system.
+    Text(String),
+}
+
+impl Value {
+    /// The unit as reports name it.
+    #[must_use]
+    pub const fn unit(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "bytes",
+            Self::Cores(_) => "cores",
+            Self::Seconds(_) => "seconds",
+            Self::Ratio(_) => "ratio",
+            Self::BytesPerHour(_) => "bytes/hour",
+            Self::Count(_) => "count",
+            Self::Number(_) => "number",
+            Self::Time(_) => "unix-seconds",
+            Self::Text(_) => "text",
+        }
+    }
+
+    /// The number in the base unit; none for a text.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Bytes(v)
+            | Self::Cores(v)
+            | Self::Seconds(v)
+            | Self::Ratio(v)
+            | Self::BytesPerHour(v)
+            | Self::Number(v) => Some(*v),
+            Self::Count(v) => Some(*v as f64),
+            Self::Time(t) => Some(t.unix_seconds() as f64),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<usize> for Value {
+    fn from(count: usize) -> Self {
+        Self::Count(count as u64)
+    }
+}
+impl From<u32> for Value {
+    fn from(count: u32) -> Self {
+        Self::Count(u64::from(count))
+    }
+}
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+macro_rules! from_unit {
+    ($($unit:ident),+) => { $(
+        impl From<crate::unit::$unit> for Value {
+            fn from(quantity: crate::unit::$unit) -> Self { Self::$unit(quantity.get()) }
+        }
+    )+ };
+}
+from_unit!(Bytes, Cores, Seconds, Ratio, BytesPerHour);
+
+/// A message: a key of the check's own texts, and the values that the sentence names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Text {
+    /// Key; with the check's id it names a message in every language.
+    pub key: Cow<'static, str>,
+    /// Values by the name that stands in braces in the sentence.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<Cow<'static, str>, Value>,
+}
+
+impl Text {
+    /// A message without values.
+    #[must_use]
+    pub fn new(key: &'static str) -> Self {
+        Self { key: Cow::Borrowed(key), args: BTreeMap::new() }
+    }
+    /// Adds a value.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.args.insert(Cow::Borrowed(name), value.into());
+        self
+    }
+    /// Fills a sentence such as `memory grows by {rate}`: each `{name}` becomes what `show` makes of the
+    /// value. A name without value stays as it is.
+    #[must_use]
+    pub fn fill(&self, sentence: &str, show: &dyn Fn(&Value) -> String) -> String {
+        let mut out = String::with_capacity(sentence.len() + 32);
+        let mut rest = sentence;
+        while let Some(open) = rest.find('{') {
+            out.push_str(&rest[..open]);
+            rest = &rest[open..];
+            let Some(close) = rest.find('}') else { break };
+            match self.args.get(&rest[1..close]) {
+                Some(value) => out.push_str(&show(value)),
+                None => out.push_str(&rest[..=close]),
+            }
+            rest = &rest[close + 1..];
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing; nothing breaks.
+    Info,
+    /// Look at it this week.
+    Warning,
+    /// Look at it today.
+    Critical,
+}
+
+impl Severity {
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct SubjectRef {
+    /// Cluster; filled by the engine.
+    pub cluster: String,
+    /// Namespace; empty for cluster-wide objects.
+    pub namespace: String,
+    /// Kind of the object: `Deployment`, `HorizontalPodAutoscaler`, ...
+    pub kind: String,
+    /// Name of the object.
+    pub name: String,
+    /// The pod that shows the problem most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// One measured value behind a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was measured, in kebab case.
+    pub name: Cow<'static, str>,
+    /// The value.
+    pub value: Value,
+    /// The bound that it was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Value>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Advice {
+    /// What kind of change, in kebab case: `raise-limit`, `inspect`, ...
+    pub action: Cow<'static, str>,
+    /// The setting to change, for instance `memory.limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Cow<'static, str>>,
+    /// Its value today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    /// The value to give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+    /// The advice in words.
+    pub text: Text,
+    /// A command that does or shows it, ready to be pasted into a shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+impl Advice {
+    /// Advice in words alone; the text's key is the action.
+    #[must_use]
+    pub fn new(text: Text) -> Self {
+        Self { action: text.key.clone(), resource: None, from: None, to: None, text, command: None }
+    }
+    /// Names the setting to change, its value and the value to give it. Both are also values of the text,
+    /// as `from` (when known) and `to`.
+    #[must_use]
+    pub fn change(mut self, resource: &'static str, from: Option<Value>, to: Value) -> Self {
+        if let Some(from) = &from {
+            self.text.args.insert(Cow::Borrowed("from"), from.clone());
+        }
+        self.text.args.insert(Cow::Borrowed("to"), to.clone());
+        self.resource = Some(Cow::Borrowed(resource));
+        self.from = from;
+        self.to = Some(to);
+        self
+    }
+    /// Adds a command. It is left out when any of `names` has a character that a shell could read as
+    /// something else than part of a name.
+    #[must_use]
+    pub fn command(mut self, command: String, names: &[&str]) -> Self {
+        let plain = |n: &&str| {
+            !n.is_empty()
+                && n.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:/".contains(&b))
+                && !n.starts_with('-')
+        };
+        if names.iter().all(plain) {
+            self.command = Some(command);
+        }
+        self
+    }
+}
+
+/// What a check found wrong with one subject.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// How bad.
+    pub severity: Severity,
+    /// One sentence.
+    pub summary: Text,
+    /// The values behind it, most telling first.
+    pub evidence: Vec<Evidence>,
+    /// What to do, best first.
+    pub advice: Vec<Advice>,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+    /// The pod that shows it most; the subject's own pod when none.
+    pub pod: Option<String>,
+    /// The curve behind it, thinned for a chart.
+    pub series: Option<ChartSeries>,
+}
+
+impl Problem {
+    /// A problem with its sentence.
+    #[must_use]
+    pub fn new(severity: Severity, summary: Text) -> Self {
+        Self {
+            severity,
+            summary,
+            evidence: Vec::new(),
+            advice: Vec::new(),
+            since: None,
+            pod: None,
+            series: None,
+        }
+    }
+    /// Adds a measured value.
+    #[must_use]
+    pub fn evidence(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.evidence.push(Evidence { name: Cow::Borrowed(name), value: value.into(), threshold: None });
+        self
+    }
+    /// Adds a measured value and the bound that it was compared with.
+    #[must_use]
+    pub fn measured(
+        mut self,
+        name: &'static str,
+        value: impl Into<Value>,
+        threshold: impl Into<Value>,
+    ) -> Self {
+        self.evidence.push(Evidence {
+            name: Cow::Borrowed(name),
+            value: value.into(),
+            threshold: Some(threshold.into()),
+        });
+        self
+    }
+    /// Adds advice.
+    #[must_use]
+    pub fn advise(mut self, advice: Advice) -> Self {
+        self.advice.push(advice);
+        self
+    }
+    /// Names the pod that shows it most.
+    #[must_use]
+    pub fn pod(mut self, pod: &str) -> Self {
+        self.pod = Some(pod.to_owned());
+        self
+    }
+    /// Says since when.
+    #[must_use]
+    pub fn since(mut self, since: Option<Timestamp>) -> Self {
+        self.since = since;
+        self
+    }
+    /// Adds the curve behind it.
+    #[must_use]
+    pub fn chart(mut self, metric: Metric, series: crate::series::Series<'_>) -> Self {
+        self.series = Some(ChartSeries { metric, points: series.thinned(CHART_POINTS) });
+        self
+    }
+}
+
+/// Points that a chart of one finding may have: enough for the width of a page.
+const CHART_POINTS: usize = 120;
+
+/// A curve for a chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChartSeries {
+    /// What it measures.
+    pub metric: Metric,
+    /// Instants and values in order of time.
+    pub points: Vec<(Timestamp, f64)>,
+}
+
+/// A problem with its check and subject: one entry of the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Id of the check.
+    pub check: Cow<'static, str>,
+    /// How bad.
+    pub severity: Severity,
+    /// What it is about.
+    pub subject: SubjectRef,
+    /// Workload class that chose the thresholds, and where the class comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<crate::class::Classified>,
+    /// One sentence.
+    pub summary: Text,
+    /// The values behind it.
+    pub evidence: Vec<Evidence>,
+    /// What to do.
+    pub advice: Vec<Advice>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How it compares with the run before; none without history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// The same problem of the same subject has the same fingerprint in every run.
+    pub fingerprint: String,
+    /// The curve behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<ChartSeries>,
+}
+
+/// A finding against the run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum State {
+    /// It was not there.
+    New,
+    /// It was there, about the same.
+    Ongoing,
+    /// It was there and less severe.
+    Worse,
+    /// It was there and more severe.
+    Better,
+    /// It is there no more.
+    Resolved,
+}
+
+impl State {
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Ongoing => "ongoing",
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// Fingerprint of a finding: 64-bit FNV-1a (Fowler, Noll, Vo) over check and subject, in hexadecimal.
+/// The pod is left out unless the subject is a pod itself, so that a rollout keeps the fingerprint.
+#[must_use]
+pub fn fingerprint(check: &str, subject: &SubjectRef) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let parts = [
+        check,
+        &subject.cluster,
+        &subject.namespace,
+        &subject.kind,
+        &subject.name,
+        subject.container.as_deref().unwrap_or(""),
+    ];
+    for part in parts {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::Bytes;
+
+    #[test]
+    fn text_is_filled_by_name() {
+        let text = Text::new("k").with("use", Bytes(5.0)).with("who", "{use}");
+        let show = |v: &Value| v.number().map_or_else(|| format!("{v:?}"), |n| n.to_string());
+        assert_eq!(
+            text.fill("{who} uses {use} of {limit}, {use", &show),
+            "Text(\"{use}\") uses 5 of {limit}, {use"
+        );
+    }
+
+    #[test]
+    fn fingerprint_ignores_the_pod() {
+        let mut subject = SubjectRef {
+            namespace: "web".into(),
+            kind: "Deployment".into(),
+            name: "api".into(),
+            ..SubjectRef::default()
+        };
+        let first = fingerprint("memory-leak", &subject);
+        subject.pod = Some("api-1".into());
+        assert_eq!(first, fingerprint("memory-leak", &subject));
+        subject.name = "ap".into();
+        subject.container = Some("i".into());
+        assert_ne!(first, fingerprint("memory-leak", &subject));
+    }
+
+    #[test]
+    fn commands_with_odd_names_are_left_out() {
+        let advice = |name: &str| {
+            Advice::new(Text::new("inspect")).command(format!("kubectl describe pod {name}"), &[name]).command
+        };
+        assert!(advice("api-0").is_some());
+        assert_eq!(advice("api;rm -rf /"), None);
+        assert_eq!(advice("--all"), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! Measurements that several checks and tables share, so that they cannot differ.
+
+use crate::metric::Metric;
+use crate::series::Series;
+use crate::snapshot::Missing;
+use crate::stats;
+use crate::time::{Timestamp, Window};
+use crate::unit::Seconds;
+use crate::view::{Member, View, WorkloadContainer};
+
+/// The value now: the median of the samples in the last `lookback`, so that one noisy sample decides nothing.
+///
+/// # Errors
+/// No sample in that time.
+pub fn now(series: &Series<'_>, lookback: Seconds) -> Result<f64, Missing> {
+    let mut values: Vec<f64> = series.last(lookback).values().collect();
+    stats::median(&mut values).ok_or(Missing::TooFewSamples { have: 0, need: 1 })
+}
+
+/// Refuses a series with fewer than `need` samples or a shorter span than `span`.
+///
+/// # Errors
+/// How much there is and how much is needed.
+pub fn enough(series: &Series<'_>, need: u32, span: Seconds) -> Result<(), Missing> {
+    let have = u32::try_from(series.count()).unwrap_or(u32::MAX);
+    if have < need {
+        return Err(Missing::TooFewSamples { have, need });
+    }
+    // The grid is coarse: a span of n steps is seen as n - 1 steps between first and last sample.
+    if series.span_s() + f64::from(series.window().step_s()) < span.get() {
+        return Err(Missing::TooShort { have_s: series.span_s() as u32, need_s: span.get() as u32 });
+    }
+    Ok(())
+}
+
+/// The live member with the largest value of `measure`, and that value. Members without a value are passed
+/// over as long as one has a value.
+///
+/// # Errors
+/// No live member has a value: the first reason, or that there are no samples.
+pub fn worst<'s, 'a>(
+    container: &'s WorkloadContainer<'a>,
+    metric: Metric,
+    mut measure: impl FnMut(&'s Member<'a>) -> Result<f64, Missing>,
+) -> Result<(&'s Member<'a>, f64), Missing> {
+    let mut best: Option<(&Member<'a>, f64)> = None;
+    let mut why = None;
+    for member in container.live() {
+        match measure(member) {
+            Ok(value) if best.is_none_or(|(_, b)| value > b) => best = Some((member, value)),
+            Ok(_) => {}
+            Err(missing) => {
+                why.get_or_insert(missing);
+            }
+        }
+    }
+    best.ok_or(why.unwrap_or(Missing::NoSamples { metric }))
+}
+
+/// All samples of the live members of a container in the last `lookback`, without order.
+///
+/// # Errors
+/// No live member has a sample.
+pub fn pooled(
+    view: &View<'_>,
+    container: &WorkloadContainer<'_>,
+    metric: Metric,
+    lookback: Seconds,
+) -> Result<Vec<f64>, Missing> {
+    let mut values = Vec::new();
+    let mut why = None;
+    for member in container.live() {
+        match member.series(view, metric) {
+            Ok(series) => values.extend(series.last(lookback).values()),
+            Err(missing) => {
+                why.get_or_insert(missing);
+            }
+        }
+    }
+    if values.is_empty() { Err(why.unwrap_or(Missing::NoSamples { metric })) } else { Ok(values) }
+}
+
+/// Cuts a container's memory into runs of one process each.
+///
+/// A run ends where the restart counter rises, where the process that runs now began, or, without either, where
+/// memory falls to below half from at least 80 % of the limit and stays there. Joined runs hide every leak
+/// that ends in an OOM kill.
+#[must_use]
+pub fn process_runs<'a>(
+    memory: Series<'a>,
+    restarts: Option<Series<'_>>,
+    started: Option<Timestamp>,
+    limit: Option<f64>,
+) -> Vec<Series<'a>> {
+    let window: &Window = memory.window();
+    let mut cuts: Vec<usize> = Vec::new();
+    if let Some(restarts) = restarts {
+        cuts.extend(restarts.iter().filter(|(_, n)| *n > 0.0).map(|(i, _)| i));
+    }
+    if let Some(started) = started {
+        let index = window.index_from(started);
+        // The restart counter tells the same restart up to one step apart.
+        if index > 0 && index < window.points() && cuts.iter().all(|c| c.abs_diff(index) > 1) {
+            cuts.push(index);
+        }
+    }
+    if restarts.is_none() {
+        if let Some(limit) = limit.filter(|l| *l > 0.0) {
+            let points: Vec<(usize, f64)> = memory.iter().collect();
+            for i in 1..points.len() {
+                let after = &points[i..points.len().min(i + 3)];
+                let before = points[i - 1].1;
+                if before >= 0.8 * limit && after.iter().all(|(_, v)| *v < 0.5 * before) {
+                    cuts.push(points[i].0);
+                }
+            }
+        }
+    }
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut runs = Vec::with_capacity(cuts.len() + 1);
+    let mut from = 0;
+    for cut in cuts.into_iter().chain([window.points()]) {
+        let run = memory.slice(from, cut);
+        if !run.is_empty() {
+            runs.push(run);
+        }
+        from = cut;
+    }
+    runs
+}
+
+/// Rounds an amount of memory up to what people write: a multiple of 16Mi below 1Gi, of 64Mi below 4Gi, of
+/// 256Mi above.
+#[must_use]
+pub fn round_memory(bytes: crate::unit::Bytes) -> crate::unit::Bytes {
+    let mib = bytes.get() / 1_048_576.0;
+    let grain = if mib < 1024.0 {
+        16.0
+    } else if mib < 4096.0 {
+        64.0
+    } else {
+        256.0
+    };
+    crate::unit::Bytes::from_mib((mib / grain).ceil().max(1.0) * grain)
+}
+
+/// Rounds an amount of CPU up to what people write: a multiple of 10m below 100m, of 50m below 1 core, of
+/// 250m above.
+#[must_use]
+pub fn round_cpu(cores: crate::unit::Cores) -> crate::unit::Cores {
+    let milli = cores.get() * 1000.0;
+    let grain = if milli < 100.0 {
+        10.0
+    } else if milli < 1000.0 {
+        50.0
+    } else {
+        250.0
+    };
+    crate::unit::Cores(((milli / grain).ceil().max(1.0) * grain) / 1000.0)
+}

@@ -1,0 +1,76 @@
+//! The measurements that checks read, independent of the server that keeps them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $unit:literal, $shape:ident, $of:ident;)+) => {
+        /// What a series measures.
+        ///
+        /// The value of a sample is always in the base unit; counters reach the core as rates or as
+        /// increases per step, never as raw counts.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum Metric { $($(#[$doc])* $variant),+ }
+
+        impl Metric {
+            /// Every metric, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The name used in snapshots, gaps and query settings.
+            #[must_use]
+            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
+            /// The base unit: `bytes`, `cores` or `count`.
+            #[must_use]
+            pub const fn unit(self) -> &'static str { match self { $(Self::$variant => $unit),+ } }
+            /// Whether a sample is expected at every instant.
+            #[must_use]
+            pub const fn shape(self) -> Shape { match self { $(Self::$variant => Shape::$shape),+ } }
+            /// What a series belongs to.
+            #[must_use]
+            pub const fn of(self) -> SeriesOf { match self { $(Self::$variant => SeriesOf::$of),+ } }
+        }
+    };
+}
+
+metrics! {
+    /// Memory that the kernel cannot take back without swapping: what the limit is compared with.
+    MemoryWorkingSet = "memory-working-set", "bytes", Dense, Container;
+    /// Anonymous memory and swap cache, without page cache: what leaks are looked for in.
+    MemoryRss = "memory-rss", "bytes", Dense, Container;
+    /// CPU in use, averaged over the rate window.
+    CpuUsage = "cpu-usage", "cores", Dense, Container;
+    /// Restarts of a container in the step that ends at the instant.
+    Restarts = "restarts", "count", Sparse, Container;
+    /// OOM kills in a container's cgroup in the step that ends at the instant.
+    OomEvents = "oom-events", "count", Sparse, Container;
+    /// Used heap of a Java virtual machine, all heap pools together.
+    JvmHeapUsed = "jvm-heap-used", "bytes", Dense, Container;
+    /// Largest heap of a Java virtual machine.
+    JvmHeapMax = "jvm-heap-max", "bytes", Dense, Container;
+    /// Replicas that a HorizontalPodAutoscaler reports.
+    HpaReplicas = "hpa-replicas", "count", Dense, Autoscaler;
+}
+
+/// Whether a metric has a sample at every instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One sample at every instant of the grid; a missing one is a gap.
+    Dense,
+    /// Samples only where something happened; no sample means zero, as long as the metric exists at all.
+    Sparse,
+}
+
+/// What kind of thing has a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeriesOf {
+    /// A container of a pod: namespace, pod, container.
+    Container,
+    /// A HorizontalPodAutoscaler: namespace, name; the container is empty.
+    Autoscaler,
+}
+
+impl std::fmt::Display for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,405 @@
+//! Kubernetes objects, cut down to the fields that checks read.
+//!
+//! Adapters convert at the border; a field that no check reads does not exist here. Values of environment
+//! variables never enter the model.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+use crate::unit::{Bytes, Cores};
+
+/// Names one workload: namespace, kind, name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadId {
+    /// Namespace.
+    pub namespace: String,
+    /// Kind as Kubernetes spells it: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob`, `Pod` for a
+    /// pod without owner, or any other owner kind (`Rollout`).
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+impl WorkloadId {
+    /// From its parts.
+    #[must_use]
+    pub fn new(namespace: &str, kind: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), kind: kind.into(), name: name.into() }
+    }
+    /// Whether its pods are meant to end: `Job` and `CronJob`.
+    #[must_use]
+    pub fn runs_to_completion(&self) -> bool {
+        matches!(self.kind.as_str(), "Job" | "CronJob")
+    }
+}
+
+impl fmt::Display for WorkloadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind.to_ascii_lowercase(), self.name)
+    }
+}
+
+/// Everything that runs pods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Its name.
+    pub id: WorkloadId,
+    /// Replicas that are asked for and present; unknown for kinds without a scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Names of the ReplicaSets (or other intermediate owners) that belong to it, so that pods which are
+    /// gone can still be given to it by their name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<Revision>,
+    /// Labels and annotations that select class and settings (`healthcheck/...`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A ReplicaSet (or ControllerRevision) of a workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    /// Name of the object, a prefix of its pods' names.
+    pub name: String,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// Counts of replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replicas {
+    /// Asked for.
+    pub desired: u32,
+    /// Ready.
+    pub ready: u32,
+}
+
+/// Life phase of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub enum PodPhase {
+    /// Not all containers have started.
+    Pending,
+    /// At least one container runs.
+    Running,
+    /// All containers ended with success: a finished Job, never a problem.
+    Succeeded,
+    /// All containers ended, at least one with a failure.
+    Failed,
+    /// The node does not answer.
+    #[default]
+    Unknown,
+}
+
+/// A living pod (past pods are known from their series only).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pod {
+    /// Name.
+    pub name: String,
+    /// The workload it belongs to.
+    pub workload: WorkloadId,
+    /// Phase.
+    pub phase: PodPhase,
+    /// Reason next to the phase: `Evicted`, `NodeLost`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Node it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Whether the Ready condition is true; unknown from sources that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Whether it is being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
+    /// Why the scheduler found no node, and since when (condition PodScheduled = False).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unschedulable: Option<Unschedulable>,
+    /// Containers of all roles, in the order of the pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<Container>,
+}
+
+/// Why a pod has no node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unschedulable {
+    /// Since when; unknown from metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The scheduler's message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// What a container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerRole {
+    /// A container of the pod, its own or injected.
+    #[default]
+    Main,
+    /// An init container that runs to its end before the others.
+    Init,
+    /// An init container with `restartPolicy: Always`, which runs beside the others (native sidecar).
+    Sidecar,
+}
+
+/// A container of a living pod, as its pod has it (injected ones too).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// Name.
+    pub name: String,
+    /// Role.
+    #[serde(default, skip_serializing_if = "is_main")]
+    pub role: ContainerRole,
+    /// Image as written in the pod.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// What it asks for and may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// What it does now; unknown before the kubelet has reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ContainerState>,
+    /// How its run before this one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_termination: Option<Termination>,
+    /// Restarts so far; unknown when not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+    /// Whether it is ready; unknown when not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+}
+
+fn is_main(role: &ContainerRole) -> bool {
+    *role == ContainerRole::Main
+}
+
+/// Requests and limits. A limit or request of 0 means none, as in Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Memory that the scheduler reserves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_request: Option<Bytes>,
+    /// Memory above which the kernel kills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<Bytes>,
+    /// CPU that the scheduler reserves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_request: Option<Cores>,
+    /// CPU above which the kernel throttles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_limit: Option<Cores>,
+}
+
+/// What a container does now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ContainerState {
+    /// It waits for something: `CrashLoopBackOff`, `ImagePullBackOff`, `ContainerCreating`, ...
+    Waiting {
+        /// The kubelet's reason.
+        reason: String,
+        /// The kubelet's message.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        message: String,
+    },
+    /// It runs.
+    Running {
+        /// Since when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<Timestamp>,
+    },
+    /// It has ended.
+    Terminated(Termination),
+}
+
+/// How a run of a container ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Termination {
+    /// The runtime's reason: `OOMKilled`, `Error`, `Completed`, ...
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Exit code; 137 is any SIGKILL, not only one for memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Termination message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+}
+
+/// A HorizontalPodAutoscaler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hpa {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Kind and name of what it scales.
+    pub target: ScaleTarget,
+    /// Smallest number of replicas.
+    pub min_replicas: u32,
+    /// Largest number of replicas.
+    pub max_replicas: u32,
+    /// Replicas now.
+    pub current_replicas: u32,
+    /// Replicas it wants.
+    pub desired_replicas: u32,
+    /// Its metrics: what it aims at and what it sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<HpaMetric>,
+    /// Its conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Whether the source tells current metric values at all (kube-state-metrics may not).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reports_current: bool,
+}
+
+impl Hpa {
+    /// The condition of a type, if reported.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
+    }
+}
+
+/// What an autoscaler scales.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleTarget {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+/// One metric of an autoscaler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HpaMetric {
+    /// `cpu`, `memory`, or the name of a custom metric.
+    pub name: String,
+    /// Target, as a ratio of the request for utilisation targets, else in the metric's own unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// What it reads now; none is shown by kubectl as `<unknown>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<f64>,
+    /// Whether target and current are a ratio of the request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub utilization: bool,
+}
+
+/// A condition of an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Type, for instance `ScalingLimited`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `Some(true)` for True, `Some(false)` for False, none for Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<bool>,
+    /// Reason.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When the status last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// An event of type Warning, equal ones counted together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Kind of the object it is about.
+    pub kind: String,
+    /// Name of the object it is about.
+    pub name: String,
+    /// Reason, for instance `FailedMount`.
+    pub reason: String,
+    /// Message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// How often it happened.
+    pub count: u32,
+    /// First time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Timestamp>,
+    /// Last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Name.
+    pub name: String,
+    /// CPU architecture.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub architecture: String,
+    /// CPU that pods can use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocatable_cpu: Option<Cores>,
+    /// Memory that pods can use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocatable_memory: Option<Bytes>,
+}
+
+/// Kinds of objects that a source can list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// Deployments, StatefulSets, DaemonSets, Jobs, CronJobs, ReplicaSets and other owners.
+    Workloads,
+    /// Pods.
+    Pods,
+    /// HorizontalPodAutoscalers.
+    Autoscalers,
+    /// Events of type Warning.
+    Events,
+    /// Nodes.
+    Nodes,
+}
+
+impl ObjectKind {
+    /// Every kind, in order.
+    pub const ALL: &'static [Self] =
+        &[Self::Workloads, Self::Pods, Self::Autoscalers, Self::Events, Self::Nodes];
+}

@@ -1,0 +1,170 @@
+//! Parameters of checks: name, explanation, default and bounds in one place.
+
+use crate::unit::{Bytes, BytesPerHour, Cores, Ratio, Seconds};
+
+/// A value that a parameter can have: it is read from and shown as text.
+pub trait Param: Sized {
+    /// What kind of text is expected, with an example.
+    const EXPECTED: &'static str;
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// The text is not such a value; the message names the notation and the text.
+    fn read(text: &str) -> Result<Self, String>;
+    /// The text that reads as this value.
+    fn show(&self) -> String;
+}
+
+macro_rules! param_by_text {
+    ($($type:ty = $expected:literal),+ $(,)?) => { $(
+        impl Param for $type {
+            const EXPECTED: &'static str = $expected;
+            fn read(text: &str) -> Result<Self, String> {
+                let refused = || format!("expected {}, got `{text}`", $expected);
+                // No parameter is negative, and none is NaN or infinite.
+                let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == 't' || c == 'f');
+                if plain { text.parse().map_err(|_| refused()) } else { Err(refused()) }
+            }
+            fn show(&self) -> String { self.to_string() }
+        }
+    )+ };
+}
+param_by_text! {
+    Bytes = "an amount of memory such as `512Mi`",
+    BytesPerHour = "a rate such as `10MB/h`",
+    Cores = "an amount of CPU such as `250m`",
+    Ratio = "a share such as `85%`",
+    Seconds = "a duration such as `30m`",
+    u32 = "a whole number such as `5`",
+    f64 = "a number such as `0.05`",
+    bool = "`true` or `false`",
+}
+
+/// What the documentation says of a parameter.
+#[derive(Debug, Clone)]
+pub struct ParamInfo {
+    /// Key in settings, kebab case.
+    pub name: String,
+    /// What it means, with its unit.
+    pub doc: &'static str,
+    /// The notation of its values.
+    pub expected: &'static str,
+}
+
+/// All parameters of a check.
+pub trait Params: Default + Clone + Send + Sync + 'static {
+    /// What there is, in order.
+    fn infos() -> Vec<ParamInfo>;
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// The text is no such value. An unknown name is the caller's to refuse: it looks names up in
+    /// [`Params::infos`].
+    fn set(&mut self, name: &str, text: &str) -> Result<(), String>;
+    /// The text of one value.
+    fn get(&self, name: &str) -> Option<String>;
+    /// Whether the values fit together, for instance warning below critical.
+    ///
+    /// # Errors
+    /// What does not fit.
+    fn validate(&self) -> Result<(), String>;
+}
+
+/// Declares the parameters of a check: documentation, type and default of each, and what must hold between
+/// them.
+///
+/// ```
+/// use healthcore::params::Params as _;
+/// use healthcore::unit::Ratio;
+/// healthcore::params! {
+///     /// Parameters of an example.
+///     pub struct Example {
+///         /// Use above which a warning is due.
+///         warning: Ratio = Ratio(0.7),
+///         /// Use above which it is critical.
+///         critical: Ratio = Ratio(0.85),
+///     }
+///     where |p| p.warning <= p.critical, "warning must not be above critical";
+/// }
+/// let mut example = Example::default();
+/// example.set("warning", "90%").unwrap();
+/// assert_eq!(example.validate().unwrap_err(), "warning must not be above critical: warning `90%`, critical `85%`");
+/// ```
+#[macro_export]
+macro_rules! params {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident { $( $(#[doc = $doc:literal])+ $field:ident : $type:ty = $default:expr ),* $(,)? }
+        $( where |$p:ident| $rule:expr, $message:literal; )*
+    ) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone)]
+        pub struct $name { $( $(#[doc = $doc])+ pub $field: $type ),* }
+
+        impl Default for $name {
+            fn default() -> Self { Self { $( $field: $default ),* } }
+        }
+
+        impl $crate::params::Params for $name {
+            fn infos() -> Vec<$crate::params::ParamInfo> {
+                vec![ $( $crate::params::ParamInfo {
+                    name: stringify!($field).replace('_', "-"),
+                    doc: concat!($($doc),+).trim_ascii(),
+                    expected: <$type as $crate::params::Param>::EXPECTED,
+                } ),* ]
+            }
+            #[allow(unused_variables)]
+            fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+                $( if name == stringify!($field).replace('_', "-") {
+                    self.$field = <$type as $crate::params::Param>::read(text)?;
+                    return Ok(());
+                } )*
+                Err(format!("no parameter is named `{name}`"))
+            }
+            #[allow(unused_variables)]
+            fn get(&self, name: &str) -> Option<String> {
+                $( if name == stringify!($field).replace('_', "-") {
+                    return Some($crate::params::Param::show(&self.$field));
+                } )*
+                None
+            }
+            fn validate(&self) -> Result<(), String> {
+                $( {
+                    let $p = self;
+                    if !($rule) {
+                        let mut values = String::new();
+                        for info in <Self as $crate::params::Params>::infos() {
+                            if $message.contains(&info.name) {
+                                let value = $crate::params::Params::get(self, &info.name).unwrap_or_default();
+                                values.push_str(if values.is_empty() { ": " } else { ", " });
+                                values.push_str(&format!("{} `{value}`", info.name));
+                            }
+                        }
+                        return Err(format!("{}{values}", $message));
+                    }
+                } )*
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Makes an enum of words a parameter: `choice! { pub enum Method { Linear = "linear", .. } }`.
+#[macro_export]
+macro_rules! choice {
+    ($(#[$outer:meta])* pub enum $name:ident { $( $(#[$doc:meta])* $variant:ident = $word:literal ),+ $(,)? } expected = $expected:literal) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $( $(#[$doc])* $variant ),+ }
+        impl $crate::params::Param for $name {
+            const EXPECTED: &'static str = $expected;
+            fn read(text: &str) -> Result<Self, String> {
+                match text {
+                    $( $word => Ok(Self::$variant), )+
+                    _ => Err(format!("expected {}, got `{text}`", $expected)),
+                }
+            }
+            fn show(&self) -> String { match self { $( Self::$variant => $word.to_owned() ),+ } }
+        }
+    };
+}

@@ -1,0 +1,357 @@
+//! Everything that is known of (a part of) one cluster at one instant, and why something is not known.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+use crate::model::{Event, Hpa, Node, ObjectKind, Pod, Workload, WorkloadId};
+use crate::series::SeriesStore;
+use crate::time::{Timestamp, Window};
+
+/// Objects and series of a partition of one cluster: the only input of the analysis.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Name of the cluster as the report shows it.
+    pub cluster: String,
+    /// When the data were taken: "now" for every check.
+    pub taken_at: Timestamp,
+    /// The grid of all series.
+    pub window: Window,
+    /// Kubernetes objects.
+    pub objects: Objects,
+    /// Time series.
+    pub series: SeriesStore,
+}
+
+/// Kubernetes objects of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objects {
+    /// Where they come from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Workloads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<Workload>,
+    /// Living and finished pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<Pod>,
+    /// Autoscalers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hpas: Vec<Hpa>,
+    /// Warning events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// Nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
+    /// Lists that could not be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// Where objects come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The Kubernetes API.
+    #[default]
+    KubernetesApi,
+    /// Metrics of kube-state-metrics.
+    KubeStateMetrics,
+}
+
+/// A list of objects that could not be had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unavailable {
+    /// What was to be listed.
+    pub kind: ObjectKind,
+    /// In which namespace; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Why not.
+    pub why: Missing,
+}
+
+/// Why a value is not there. Unknown is a result of its own: neither healthy nor an error.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Missing {
+    /// No check asked for the metric.
+    NotAsked {
+        /// The metric.
+        metric: Metric,
+    },
+    /// The server knows no series of the metric at all.
+    MetricAbsent {
+        /// The metric.
+        metric: Metric,
+    },
+    /// The query failed, or its answer was cut.
+    QueryFailed {
+        /// The metric.
+        metric: Metric,
+    },
+    /// No metrics server was configured or reachable.
+    NoMetricsSource,
+    /// The metric exists, but not for this object.
+    NoSamples {
+        /// The metric.
+        metric: Metric,
+    },
+    /// Fewer samples than the check needs.
+    TooFewSamples {
+        /// Samples there are.
+        have: u32,
+        /// Samples the check needs.
+        need: u32,
+    },
+    /// A shorter history than the check needs.
+    TooShort {
+        /// Seconds there are.
+        have_s: u32,
+        /// Seconds the check needs.
+        need_s: u32,
+    },
+    /// The right to list something is missing.
+    AccessDenied {
+        /// Verb, for instance `list`.
+        verb: String,
+        /// Resource, for instance `horizontalpodautoscalers.autoscaling`.
+        resource: String,
+        /// Namespace; none for the whole cluster.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+    },
+    /// The list failed for another reason.
+    ListFailed {
+        /// Resource.
+        resource: String,
+    },
+    /// The source does not report a field that the check reads.
+    NotReported {
+        /// The field, for instance `restart count`.
+        field: String,
+    },
+    /// No Kubernetes API was configured, and metrics do not tell this.
+    NoKubernetesSource,
+    /// Not fetched, because the workload was too large and was thinned.
+    Thinned,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use crate::unit::Seconds;
+        match self {
+            Self::NotAsked { metric } => write!(f, "metric {metric} was not asked for"),
+            Self::MetricAbsent { metric } => write!(f, "the server has no series of {metric}"),
+            Self::QueryFailed { metric } => write!(f, "the query for {metric} failed"),
+            Self::NoMetricsSource => f.write_str("no metrics server"),
+            Self::NoSamples { metric } => write!(f, "no samples of {metric}"),
+            Self::TooFewSamples { have, need } => write!(f, "{have} samples, {need} needed"),
+            Self::TooShort { have_s, need_s } => {
+                write!(
+                    f,
+                    "history of {}, {} needed",
+                    Seconds(f64::from(*have_s)),
+                    Seconds(f64::from(*need_s))
+                )
+            }
+            Self::AccessDenied { verb, resource, namespace: Some(ns) } => {
+                write!(f, "not allowed to {verb} {resource} in namespace {ns}")
+            }
+            Self::AccessDenied { verb, resource, namespace: None } => {
+                write!(f, "not allowed to {verb} {resource} in all namespaces")
+            }
+            Self::ListFailed { resource } => write!(f, "listing {resource} failed"),
+            Self::NotReported { field } => write!(f, "{field} is not reported"),
+            Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
+            Self::Thinned => f.write_str("left out, because the workload is too large"),
+        }
+    }
+}
+
+/// A part of the picture that could not be had, for the report.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    /// Where: cluster, then namespace, workload or query, separated by `/`.
+    pub scope: String,
+    /// What kind of failure.
+    pub cause: GapCause,
+    /// What the source said; never a secret.
+    pub detail: String,
+}
+
+/// Kinds of gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum GapCause {
+    /// The source could not be reached at all.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// Credentials were refused or expired.
+    Unauthorized,
+    /// The right is missing.
+    AccessDenied,
+    /// The source answered with an error.
+    Failed,
+    /// The answer was cut or incomplete.
+    Partial,
+    /// The source answered with a warning.
+    Warning,
+    /// A metric that checks need is not there.
+    MetricAbsent,
+    /// An object could not be read.
+    InvalidObject,
+    /// Too much: a part was left out on purpose.
+    Thinned,
+    /// Samples lie in the future, or clocks differ.
+    ClockSkew,
+    /// A source that was not configured.
+    NotConfigured,
+    /// What was asked for does not exist.
+    NothingMatches,
+}
+
+impl GapCause {
+    /// The kebab-case name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::AccessDenied => "access-denied",
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+            Self::Warning => "warning",
+            Self::MetricAbsent => "metric-absent",
+            Self::InvalidObject => "invalid-object",
+            Self::Thinned => "thinned",
+            Self::ClockSkew => "clock-skew",
+            Self::NotConfigured => "not-configured",
+            Self::NothingMatches => "nothing-matches",
+        }
+    }
+}
+
+/// Finds the workload of a pod that is known by its name only.
+///
+/// A pod of a past ReplicaSet is gone from the API, but its series are still there. Names are given by the
+/// controllers: `<replicaset>-<5>`, `<statefulset>-<n>`, `<daemonset>-<5>`, `<job>-<5>`.
+#[derive(Debug, Clone, Default)]
+pub struct Owners {
+    /// Namespace and stem (the name without its generated end) to workload.
+    stems: BTreeMap<(String, String), WorkloadId>,
+    /// Exact pod names.
+    pods: BTreeMap<(String, String), WorkloadId>,
+    /// Deployments by name, for pods whose ReplicaSet has been cleaned up.
+    deployments: BTreeMap<(String, String), WorkloadId>,
+}
+
+impl Owners {
+    /// Learns the stems of all workloads, and the exact names of living pods.
+    #[must_use]
+    pub fn new(workloads: &[Workload], pods: &[Pod]) -> Self {
+        let mut owners = Self::default();
+        for workload in workloads {
+            let id = &workload.id;
+            let mut stem = |name: &str| {
+                owners.stems.insert((id.namespace.clone(), name.to_owned()), id.clone());
+            };
+            match id.kind.as_str() {
+                "Deployment" | "Rollout" | "CronJob" => workload.revisions.iter().for_each(|r| stem(&r.name)),
+                _ => {
+                    stem(&id.name);
+                    workload.revisions.iter().for_each(|r| stem(&r.name));
+                }
+            }
+        }
+        for pod in pods {
+            owners.pods.insert((pod.workload.namespace.clone(), pod.name.clone()), pod.workload.clone());
+            // A revision that is gone from the API but whose pods live teaches its stem.
+            if let (Some((stem, _)), "Deployment" | "Rollout") =
+                (pod.name.rsplit_once('-'), pod.workload.kind.as_str())
+            {
+                owners
+                    .stems
+                    .entry((pod.workload.namespace.clone(), stem.to_owned()))
+                    .or_insert_with(|| pod.workload.clone());
+            }
+        }
+        for workload in workloads.iter().filter(|w| w.id.kind == "Deployment") {
+            let key = (workload.id.namespace.clone(), workload.id.name.clone());
+            owners.deployments.insert(key, workload.id.clone());
+        }
+        owners
+    }
+
+    /// The workload of a pod, by exact name first, then by the stem of its name.
+    #[must_use]
+    pub fn of(&self, namespace: &str, pod: &str) -> Option<&WorkloadId> {
+        if let Some(id) = self.pods.get(&(namespace.to_owned(), pod.to_owned())) {
+            return Some(id);
+        }
+        let (stem, end) = pod.rsplit_once('-')?;
+        let generated = is_generated(end, 5) || (!end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()));
+        if !generated {
+            return None;
+        }
+        if let Some(id) = self.stems.get(&(namespace.to_owned(), stem.to_owned())) {
+            return Some(id);
+        }
+        // A ReplicaSet that was cleaned up: <deployment>-<hash>-<5>.
+        let (name, hash) = stem.rsplit_once('-')?;
+        let plausible = (6..=10).contains(&hash.len()) && is_generated(hash, hash.len());
+        plausible.then(|| self.deployments.get(&(namespace.to_owned(), name.to_owned()))).flatten()
+    }
+}
+
+/// Whether `text` has `length` letters of the alphabet of generated names
+/// (`k8s.io/apimachinery/pkg/util/rand`: no vowels, no 0, 1 and 3).
+fn is_generated(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Revision;
+
+    #[test]
+    fn past_pods_find_their_workload() {
+        let workload = |kind: &str, name: &str, revisions: &[&str]| Workload {
+            id: WorkloadId::new("web", kind, name),
+            replicas: None,
+            created: None,
+            revisions: revisions.iter().map(|r| Revision { name: (*r).into(), created: None }).collect(),
+            annotations: BTreeMap::new(),
+        };
+        let owners = Owners::new(
+            &[
+                workload("Deployment", "api", &["api-7d9c5bd4f7"]),
+                workload("Deployment", "api-gateway", &["api-gateway-6bb5487d9f"]),
+                workload("StatefulSet", "db", &[]),
+                workload("DaemonSet", "agent", &[]),
+                workload("Job", "migrate", &[]),
+            ],
+            &[],
+        );
+        let of = |pod: &str| owners.of("web", pod).map(|id| id.name.as_str());
+        assert_eq!(of("api-7d9c5bd4f7-x2x9z"), Some("api"));
+        assert_eq!(of("api-gateway-6bb5487d9f-kkkkk"), Some("api-gateway"));
+        assert_eq!(of("api-5c5c5c5c5-x2x9z"), Some("api"), "its ReplicaSet is gone");
+        assert_eq!(of("db-0"), Some("db"));
+        assert_eq!(of("agent-q4w2x"), Some("agent"));
+        assert_eq!(of("migrate-zz22z"), Some("migrate"));
+        assert_eq!(of("api-gateway"), None);
+        assert_eq!(of("stranger-0"), None);
+        assert_eq!(owners.of("shop", "db-0"), None);
+    }
+}

@@ -1,0 +1,350 @@
+//! A snapshot with its parts joined: which pods belong to which workload, and the subjects that checks judge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::Subject;
+use crate::finding::SubjectRef;
+use crate::metric::Metric;
+use crate::model::{
+    Container, ContainerRole, ContainerState, Event, Hpa, ObjectKind, Pod, PodPhase, Resources, Workload,
+    WorkloadId,
+};
+use crate::series::{Series, SeriesKey};
+use crate::snapshot::{Missing, Owners, Snapshot};
+
+/// A snapshot and its indices. Joins are made here, once, and not by the server.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// What the view is of.
+    pub snapshot: &'a Snapshot,
+    workloads: BTreeMap<&'a WorkloadId, &'a Workload>,
+    pods: BTreeMap<&'a WorkloadId, Vec<&'a Pod>>,
+    containers: Vec<WorkloadContainer<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// Joins the parts of a snapshot.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let objects = &snapshot.objects;
+        let workloads: BTreeMap<_, _> = objects.workloads.iter().map(|w| (&w.id, w)).collect();
+        let mut pods: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for pod in &objects.pods {
+            pods.entry(&pod.workload).or_default().push(pod);
+        }
+        for list in pods.values_mut() {
+            list.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        let containers = join_containers(snapshot, &workloads, &pods);
+        Self { snapshot, workloads, pods, containers }
+    }
+
+    /// The workload of that name.
+    #[must_use]
+    pub fn workload(&self, id: &WorkloadId) -> Option<&'a Workload> {
+        self.workloads.get(id).copied()
+    }
+
+    /// Pods of a workload that the API knows, by name.
+    #[must_use]
+    pub fn pods_of(&self, id: &WorkloadId) -> &[&'a Pod] {
+        self.pods.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Containers of all workloads, each once for all its pods.
+    #[must_use]
+    pub fn containers(&self) -> &[WorkloadContainer<'a>] {
+        &self.containers
+    }
+
+    /// Containers of one workload.
+    pub fn containers_of<'s>(
+        &'s self,
+        id: &'s WorkloadId,
+    ) -> impl Iterator<Item = &'s WorkloadContainer<'a>> {
+        self.containers.iter().filter(move |c| c.workload.id == *id)
+    }
+
+    /// The series of a metric for a key, over the whole window. No samples of a sparse metric is `Ok(None)`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn series(&self, metric: Metric, key: &SeriesKey) -> Result<Option<Series<'a>>, Missing> {
+        let found = self.snapshot.series.get(metric, key)?;
+        Ok(found.map(|samples| Series::new(&self.snapshot.window, samples)))
+    }
+}
+
+/// A container of a workload: all pods of the workload that have a container of this name, past ones too.
+#[derive(Debug, Clone)]
+pub struct WorkloadContainer<'a> {
+    /// The workload.
+    pub workload: &'a Workload,
+    /// Name of the container.
+    pub name: Arc<str>,
+    /// One member a pod, by pod name.
+    pub members: Arc<[Member<'a>]>,
+}
+
+/// A container in one pod.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// The key of its series.
+    pub key: SeriesKey,
+    /// The pod, while the API knows it.
+    pub pod: Option<&'a Pod>,
+    /// The container in that pod.
+    pub container: Option<&'a Container>,
+}
+
+impl<'a> Member<'a> {
+    /// Name of the pod.
+    #[must_use]
+    pub fn pod_name(&self) -> &str {
+        &self.key.name
+    }
+
+    /// Whether the pod is there and has not ended.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.pod.is_some_and(|p| matches!(p.phase, PodPhase::Running | PodPhase::Pending | PodPhase::Unknown))
+    }
+
+    /// The series of a dense metric.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn series(&self, view: &View<'a>, metric: Metric) -> Result<Series<'a>, Missing> {
+        view.series(metric, &self.key)?.ok_or(Missing::NoSamples { metric })
+    }
+
+    /// When the process that runs now began, if the API tells.
+    #[must_use]
+    pub fn started(&self) -> Option<crate::time::Timestamp> {
+        match self.container?.state.as_ref()? {
+            ContainerState::Running { started } => *started,
+            _ => None,
+        }
+    }
+}
+
+impl<'a> WorkloadContainer<'a> {
+    /// Members whose pod is there and has not ended.
+    pub fn live(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().filter(|m| m.is_live())
+    }
+
+    /// Requests and limits of the newest living pod: what the next pod will have. Default (none at all) when
+    /// no pod lives.
+    #[must_use]
+    pub fn resources(&self) -> Resources {
+        self.live()
+            .filter_map(|m| Some((m.pod?.created, m.container?)))
+            .max_by_key(|(created, _)| *created)
+            .map(|(_, container)| container.resources)
+            .unwrap_or_default()
+    }
+
+    /// Whether it runs to its end before the pod's other containers start.
+    #[must_use]
+    pub fn is_init(&self) -> bool {
+        self.members.iter().any(|m| m.container.is_some_and(|c| c.role == ContainerRole::Init))
+    }
+}
+
+fn join_containers<'a>(
+    snapshot: &'a Snapshot,
+    workloads: &BTreeMap<&'a WorkloadId, &'a Workload>,
+    pods: &BTreeMap<&'a WorkloadId, Vec<&'a Pod>>,
+) -> Vec<WorkloadContainer<'a>> {
+    let mut groups: BTreeMap<(&'a WorkloadId, Arc<str>), BTreeMap<SeriesKey, Member<'a>>> = BTreeMap::new();
+    for (id, list) in pods {
+        let Some((id, _)) = workloads.get_key_value(*id) else { continue };
+        for pod in list {
+            for container in &pod.containers {
+                let key = SeriesKey::container(&id.namespace, &pod.name, &container.name);
+                let member = Member { key: key.clone(), pod: Some(pod), container: Some(container) };
+                groups.entry((id, key.container.clone())).or_default().insert(key, member);
+            }
+        }
+    }
+    let owners = Owners::new(&snapshot.objects.workloads, &snapshot.objects.pods);
+    for key in snapshot.series.containers() {
+        let Some(id) = owners.of(&key.namespace, &key.name) else { continue };
+        let Some((id, _)) = workloads.get_key_value(id) else { continue };
+        groups.entry((id, key.container.clone())).or_default().entry(key.clone()).or_insert_with(|| Member {
+            key: key.clone(),
+            pod: pods.get(id).and_then(|list| list.iter().find(|p| *p.name == *key.name)).copied(),
+            container: None,
+        });
+    }
+    groups
+        .into_iter()
+        .map(|((id, name), members)| WorkloadContainer {
+            workload: workloads[id],
+            name,
+            members: members.into_values().collect(),
+        })
+        .collect()
+}
+
+fn workload_ref(id: &WorkloadId) -> SubjectRef {
+    SubjectRef {
+        namespace: id.namespace.clone(),
+        kind: id.kind.clone(),
+        name: id.name.clone(),
+        ..SubjectRef::default()
+    }
+}
+
+/// Containers are the subject of checks on memory and CPU; init containers are not among them.
+impl<'a> Subject<'a> for WorkloadContainer<'a> {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        view.containers.iter().filter(|c| !c.is_init()).cloned().collect()
+    }
+    fn reference(&self) -> SubjectRef {
+        SubjectRef { container: Some(self.name.to_string()), ..workload_ref(&self.workload.id) }
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        Some(self.workload)
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::Workloads, ObjectKind::Pods]
+    }
+}
+
+/// A workload with the pods that the API knows.
+#[derive(Debug, Clone)]
+pub struct WorkloadPods<'a> {
+    /// The workload.
+    pub workload: &'a Workload,
+    /// Its pods, by name.
+    pub pods: Vec<&'a Pod>,
+}
+
+impl<'a> Subject<'a> for WorkloadPods<'a> {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        view.workloads.values().map(|w| Self { workload: w, pods: view.pods_of(&w.id).to_vec() }).collect()
+    }
+    fn reference(&self) -> SubjectRef {
+        workload_ref(&self.workload.id)
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        Some(self.workload)
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::Workloads, ObjectKind::Pods]
+    }
+}
+
+/// An autoscaler with the workload that it scales.
+#[derive(Debug, Clone)]
+pub struct Autoscaler<'a> {
+    /// The autoscaler.
+    pub hpa: &'a Hpa,
+    /// What it scales, when that is known.
+    pub target: Option<&'a Workload>,
+}
+
+impl<'a> Autoscaler<'a> {
+    /// Name of the workload that it scales.
+    #[must_use]
+    pub fn target_id(&self) -> WorkloadId {
+        WorkloadId::new(&self.hpa.namespace, &self.hpa.target.kind, &self.hpa.target.name)
+    }
+}
+
+impl<'a> Subject<'a> for Autoscaler<'a> {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        let mut all: Vec<_> = view
+            .snapshot
+            .objects
+            .hpas
+            .iter()
+            .map(|hpa| Self {
+                hpa,
+                target: view.workload(&WorkloadId::new(&hpa.namespace, &hpa.target.kind, &hpa.target.name)),
+            })
+            .collect();
+        all.sort_by(|a, b| (&a.hpa.namespace, &a.hpa.name).cmp(&(&b.hpa.namespace, &b.hpa.name)));
+        all
+    }
+    fn reference(&self) -> SubjectRef {
+        SubjectRef {
+            namespace: self.hpa.namespace.clone(),
+            kind: "HorizontalPodAutoscaler".into(),
+            name: self.hpa.name.clone(),
+            ..SubjectRef::default()
+        }
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        self.target
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::Autoscalers]
+    }
+}
+
+/// A workload (or another object) with the Warning events about it and its pods.
+#[derive(Debug, Clone)]
+pub struct EventsOf<'a> {
+    /// The workload, when the object is one or is a pod of one.
+    pub workload: Option<&'a Workload>,
+    /// How the report names the object.
+    pub reference: SubjectRef,
+    /// Events, oldest first.
+    pub events: Vec<&'a Event>,
+}
+
+impl<'a> Subject<'a> for EventsOf<'a> {
+    /// Workloads with their events (none is fine), then other objects that have events.
+    fn all(view: &View<'a>) -> Vec<Self> {
+        let objects = &view.snapshot.objects;
+        let owners = Owners::new(&objects.workloads, &objects.pods);
+        let mut all: BTreeMap<SubjectRef, Self> = view
+            .workloads
+            .values()
+            .map(|w| {
+                (
+                    workload_ref(&w.id),
+                    Self { workload: Some(w), reference: workload_ref(&w.id), events: vec![] },
+                )
+            })
+            .collect();
+        for event in &objects.events {
+            let own = WorkloadId::new(&event.namespace, &event.kind, &event.name);
+            let id = match event.kind.as_str() {
+                "Pod" => owners.of(&event.namespace, &event.name).cloned(),
+                "ReplicaSet" => objects
+                    .workloads
+                    .iter()
+                    .find(|w| {
+                        w.id.namespace == event.namespace && w.revisions.iter().any(|r| r.name == event.name)
+                    })
+                    .map(|w| w.id.clone()),
+                _ => None,
+            };
+            let workload = view.workload(id.as_ref().unwrap_or(&own));
+            let reference = workload_ref(workload.map_or(&own, |w| &w.id));
+            all.entry(reference.clone())
+                .or_insert_with(|| Self { workload, reference, events: vec![] })
+                .events
+                .push(event);
+        }
+        let mut all: Vec<_> = all.into_values().collect();
+        for subject in &mut all {
+            subject.events.sort_by(|a, b| (a.last, &a.reason, &a.name).cmp(&(b.last, &b.reason, &b.name)));
+        }
+        all
+    }
+    fn reference(&self) -> SubjectRef {
+        self.reference.clone()
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        self.workload
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::Events]
+    }
+}

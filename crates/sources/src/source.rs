@@ -1,0 +1,82 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use healthcore::model::ObjectKind;
+use healthcore::need::{Needs, Partition};
+use healthcore::series::SeriesStore;
+use healthcore::snapshot::Objects;
+use healthcore::time::Window;
+
+use crate::{Fetched, SourceError};
+
+/// Which namespaces a run looks into.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Names or globs (`*`, `?`) of namespaces; empty for all.
+    pub namespaces: Vec<String>,
+}
+
+/// What a source has cost so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Queries or requests sent, retries too.
+    pub requests: u64,
+    /// Samples received.
+    pub samples: u64,
+    /// Bytes received, after decompression.
+    pub bytes: u64,
+}
+
+/// A server of time series.
+#[async_trait]
+pub trait MetricsSource: Send + Sync {
+    /// How it is reached, for the report: `direct`, `service-proxy shop/prometheus:9090`; no credentials.
+    fn via(&self) -> String;
+
+    /// Whether it answers, and is what it should be.
+    ///
+    /// # Errors
+    /// It does not, with what to do.
+    async fn probe(&self) -> Result<(), SourceError>;
+
+    /// Workloads, pods and autoscalers as kube-state-metrics tells them at the end of `window`, for runs
+    /// without the Kubernetes API. `kinds` that metrics cannot tell (events) end up in
+    /// [`Objects::unavailable`].
+    async fn objects(
+        &self,
+        selection: &Selection,
+        kinds: &BTreeSet<ObjectKind>,
+        window: &Window,
+    ) -> Fetched<Objects>;
+
+    /// Series of every metric in `needs` for the pods of a partition: one wide query a metric. A metric that
+    /// fails is noted in the store and as a gap. Series of other workloads may be among them; the caller
+    /// drops these.
+    async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore>;
+
+    /// The queries that [`MetricsSource::series`] would send for a partition, for `--dry-run`.
+    fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String>;
+
+    /// What it has cost so far.
+    fn usage(&self) -> Usage;
+}
+
+/// A server of Kubernetes objects.
+#[async_trait]
+pub trait ObjectSource: Send + Sync {
+    /// Whether it answers and takes the credentials.
+    ///
+    /// # Errors
+    /// It does not, with what to do.
+    async fn probe(&self) -> Result<(), SourceError>;
+
+    /// Objects of the kinds asked for in the selected namespaces. A list that is refused or fails ends up in
+    /// [`Objects::unavailable`] and as a gap; a glob or name that matches no namespace is a gap.
+    async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects>;
+
+    /// Verb and resource of every request that [`ObjectSource::objects`] would send, for `--dry-run`.
+    fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)>;
+
+    /// What it has cost so far.
+    fn usage(&self) -> Usage;
+}
