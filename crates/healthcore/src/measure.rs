@@ -104,17 +104,8 @@ pub fn process_runs<'a>(
             cuts.push(index);
         }
     }
-    if restarts.is_none() {
-        if let Some(limit) = limit.filter(|l| *l > 0.0) {
-            let points: Vec<(usize, f64)> = memory.iter().collect();
-            for i in 1..points.len() {
-                let after = &points[i..points.len().min(i + 3)];
-                let before = points[i - 1].1;
-                if before >= 0.8 * limit && after.iter().all(|(_, v)| *v < 0.5 * before) {
-                    cuts.push(points[i].0);
-                }
-            }
-        }
+    if let (None, Some(limit)) = (restarts, limit.filter(|l| *l > 0.0)) {
+        cuts.extend(lasting_falls(memory, limit));
     }
     cuts.sort_unstable();
     cuts.dedup();
@@ -128,6 +119,17 @@ pub fn process_runs<'a>(
         from = cut;
     }
     runs
+}
+
+/// Where memory falls to below half from at least 80 % of the limit, and stays there for three samples.
+fn lasting_falls(memory: Series<'_>, limit: f64) -> Vec<usize> {
+    let points: Vec<(usize, f64)> = memory.iter().collect();
+    let falls = |i: &usize| {
+        let before = points[i - 1].1;
+        let after = &points[*i..points.len().min(i + 3)];
+        before >= 0.8 * limit && after.iter().all(|(_, v)| *v < 0.5 * before)
+    };
+    (1..points.len()).filter(falls).map(|i| points[i].0).collect()
 }
 
 /// Rounds an amount of memory up to what people write: a multiple of 16Mi below 1Gi, of 64Mi below 4Gi, of

@@ -131,7 +131,8 @@ macro_rules! params {
             fn validate(&self) -> Result<(), String> {
                 $( {
                     let $p = self;
-                    if !($rule) {
+                    let holds: bool = $rule;
+                    if !holds {
                         let mut values = String::new();
                         for info in <Self as $crate::params::Params>::infos() {
                             if $message.contains(&info.name) {

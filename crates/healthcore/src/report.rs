@@ -135,7 +135,7 @@ impl Report {
                 .then_with(|| a.subject.cmp(&b.subject))
                 .then_with(|| a.fingerprint.cmp(&b.fingerprint))
         });
-        all.facts.sort_by(|a, b| a.key().cmp(&b.key()));
+        all.facts.sort_by(|a, b| a.key().cmp(b.key()));
         gaps.sort();
         gaps.dedup();
         let checks = checks

@@ -61,7 +61,7 @@ pub fn linregress(points: impl IntoIterator<Item = (f64, f64)>) -> Option<Line> 
     let ssx = sxx - sx * mx;
     let ssy = (syy - sy * my).max(0.0);
     let ssxy = sxy - sx * my;
-    if n < 3 || !(ssx > sxx * 1e-14) {
+    if n < 3 || ssx.is_nan() || ssx <= sxx * 1e-14 {
         return None;
     }
     let slope = ssxy / ssx;

@@ -85,6 +85,11 @@ impl Window {
         Ok(Self { end: Timestamp::from_unix_seconds(end), step_s, points: points as u32 })
     }
 
+    /// Whether the fields make a grid; false only for a window read from a damaged file.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.step_s > 0 && self.points > 0
+    }
     /// The last instant.
     #[must_use]
     pub fn end(&self) -> Timestamp {

@@ -1,1 +1,17 @@
-//! placeholder
+//! The whole pass: fetch, judge, report. The command line calls it; so can any other program.
+//!
+//! A run is described by a [`RunSpec`], connected to its sources, and carried out by [`run_once`], which gives
+//! the [`healthcore::report::Report`] as values. Rendering is the `healthcore-report` crate's, printing the
+//! caller's. There is no global state: a process may run as often as it likes, also at the same time.
+
+mod decide;
+mod feed;
+mod progress;
+mod redact;
+mod run;
+mod spec;
+
+pub use decide::{Decision, FailOn, decide};
+pub use progress::{Progress, Silent};
+pub use run::{RunError, dry_run, run_once};
+pub use spec::{ClusterSources, Input, RunSpec};

@@ -5,6 +5,7 @@
 
 mod error;
 mod fetched;
+pub mod recording;
 mod source;
 
 pub use error::SourceError;

@@ -1,0 +1,294 @@
+//! Turns the servers of one cluster into parts, one after the other; the next is fetched while one is judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use healthcore::metric::SeriesOf;
+use healthcore::model::{Event, Hpa, ObjectKind, WorkloadId};
+use healthcore::need::{Budget, Needs, Partition, Selector, partitions};
+use healthcore::series::SeriesStore;
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
+use healthcore::time::{Timestamp, Window};
+use healthcore_sources::recording::ClusterHead;
+use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
+use tokio::task::JoinHandle;
+
+use crate::progress::Progress;
+use crate::redact;
+use crate::spec::ClusterSources;
+
+/// What the run is about, shared by all parts.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) taken_at: Timestamp,
+    pub(crate) window: Window,
+    pub(crate) budget: Budget,
+}
+
+/// A cluster that answers.
+pub(crate) struct Feed {
+    pub(crate) head: ClusterHead,
+    metrics: Option<Arc<dyn MetricsSource>>,
+    sources: ClusterSources,
+    needs: Arc<Needs>,
+    frame: Frame,
+    owners: Arc<Owners>,
+    parts: std::vec::IntoIter<(Partition, Objects)>,
+    pub(crate) all_parts: usize,
+    next: Option<JoinHandle<(Snapshot, Vec<Gap>)>>,
+}
+
+impl Feed {
+    /// Connects to the cluster and lists its objects.
+    ///
+    /// # Errors
+    /// Neither its metrics server nor its API can be used: all reasons.
+    pub(crate) async fn open(
+        sources: &ClusterSources,
+        needs: Arc<Needs>,
+        frame: Frame,
+        progress: &dyn Progress,
+    ) -> Result<Self, Vec<SourceError>> {
+        progress.connecting(&sources.name);
+        let mut gaps = Vec::new();
+        let mut errors = Vec::new();
+        let metrics = match &sources.metrics {
+            Some(metrics) => match metrics.probe().await {
+                Ok(()) => Some(Arc::clone(metrics)),
+                Err(e) => {
+                    gaps.push(gap(&sources.name, "prometheus", &e));
+                    errors.push(e);
+                    None
+                }
+            },
+            None => None,
+        };
+        let api = match &sources.objects {
+            Some(api) => match api.probe().await {
+                Ok(()) => Some(api),
+                Err(e) => {
+                    gaps.push(gap(&sources.name, "kubernetes", &e));
+                    errors.push(e);
+                    None
+                }
+            },
+            None => None,
+        };
+        if metrics.is_none() && api.is_none() {
+            return Err(errors);
+        }
+
+        let (mut objects, from) =
+            list_objects(sources, metrics.as_deref(), api, &needs, &frame, &mut gaps).await;
+        redact::objects(&mut objects);
+        redact::gaps(&mut gaps);
+        progress.objects(&sources.name, objects.workloads.len(), objects.pods.len());
+
+        let head = ClusterHead {
+            name: sources.name.clone(),
+            objects_from: from,
+            metrics_via: metrics.as_ref().map(|m| m.via()),
+            unavailable: std::mem::take(&mut objects.unavailable),
+            gaps,
+        };
+        let owners = Arc::new(Owners::new(&objects.workloads, &objects.pods));
+        let named: Vec<String> =
+            sources.selection.namespaces.iter().filter(|n| !n.contains(['*', '?'])).cloned().collect();
+        let parts = partitions(&objects, &named, &frame.window, frame.budget);
+        let parts = distribute(parts, objects, &owners);
+        Ok(Self {
+            head,
+            metrics,
+            sources: sources.clone(),
+            needs,
+            frame,
+            owners,
+            all_parts: parts.len(),
+            parts: parts.into_iter(),
+            next: None,
+        })
+    }
+
+    /// The partitions, for `--dry-run`.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.parts.as_slice().iter().map(|(p, _)| p)
+    }
+
+    /// The next part; none after the last. The one after it is asked for at once.
+    pub(crate) async fn next(&mut self) -> Option<(Snapshot, Vec<Gap>)> {
+        let current = match self.next.take() {
+            Some(task) => task,
+            None => self.fetch()?,
+        };
+        let part = current.await.expect("fetching a part does not panic and is not cancelled");
+        self.next = self.fetch();
+        Some(part)
+    }
+
+    /// What the servers of the cluster have cost so far: metrics, API.
+    pub(crate) fn usage(&self) -> (Usage, Usage) {
+        (
+            self.metrics.as_ref().map(|m| m.usage()).unwrap_or_default(),
+            self.sources.objects.as_ref().map(|o| o.usage()).unwrap_or_default(),
+        )
+    }
+
+    fn fetch(&mut self) -> Option<JoinHandle<(Snapshot, Vec<Gap>)>> {
+        let (partition, objects) = self.parts.next()?;
+        let (metrics, needs, owners) =
+            (self.metrics.clone(), Arc::clone(&self.needs), Arc::clone(&self.owners));
+        let (frame, cluster) = (self.frame, self.head.name.clone());
+        Some(tokio::spawn(async move {
+            let Fetched { value: mut series, mut gaps } = match metrics {
+                Some(metrics) => metrics.series(&needs, &partition, &frame.window).await,
+                None => Fetched::whole(without_server(&needs)),
+            };
+            keep_own(&mut series, &partition, &objects, &owners);
+            if let Some((id, kept, all)) = &partition.thinned {
+                gaps.push(Gap {
+                    scope: format!("{cluster}/{id}"),
+                    cause: GapCause::Thinned,
+                    detail: format!("series of {kept} of its {all} pods were read, because the workload is too large for one part"),
+                });
+            }
+            redact::gaps(&mut gaps);
+            (Snapshot { cluster, taken_at: frame.taken_at, window: frame.window, objects, series }, gaps)
+        }))
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if let Some(task) = self.next.take() {
+            task.abort();
+        }
+    }
+}
+
+/// Objects from the API; from kube-state-metrics without one, or when the API shows no pod list at all.
+async fn list_objects(
+    sources: &ClusterSources,
+    metrics: Option<&dyn MetricsSource>,
+    api: Option<&Arc<dyn healthcore_sources::ObjectSource>>,
+    needs: &Needs,
+    frame: &Frame,
+    gaps: &mut Vec<Gap>,
+) -> (Objects, Option<Origin>) {
+    let kinds = &needs.objects;
+    if let Some(api) = api {
+        let listed = api.objects(&sources.selection, kinds).await;
+        gaps.extend(listed.gaps);
+        let blind = listed.value.pods.is_empty()
+            && listed.value.unavailable.iter().any(|u| u.kind == ObjectKind::Pods);
+        match metrics {
+            Some(metrics) if blind => {
+                let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
+                gaps.extend(told.gaps);
+                return (told.value, Some(Origin::KubeStateMetrics));
+            }
+            _ => return (listed.value, Some(Origin::KubernetesApi)),
+        }
+    }
+    match metrics {
+        Some(metrics) => {
+            let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
+            gaps.extend(told.gaps);
+            (told.value, Some(Origin::KubeStateMetrics))
+        }
+        None => {
+            let unavailable = kinds.iter().map(|kind| Unavailable {
+                kind: *kind,
+                namespace: None,
+                why: Missing::NoKubernetesSource,
+            });
+            (Objects { unavailable: unavailable.collect(), ..Objects::default() }, None)
+        }
+    }
+}
+
+fn without_server(needs: &Needs) -> SeriesStore {
+    let mut store = SeriesStore::default();
+    for metric in needs.metrics.keys() {
+        store.missing(*metric, Missing::NoMetricsSource);
+    }
+    store
+}
+
+/// Keeps the series of the partition's own workloads and autoscalers: a pattern may match more.
+fn keep_own(series: &mut SeriesStore, partition: &Partition, objects: &Objects, owners: &Owners) {
+    series.retain(|metric, key| match metric.of() {
+        SeriesOf::Autoscaler => {
+            objects.hpas.iter().any(|h| *h.namespace == *key.namespace && *h.name == *key.name)
+        }
+        _ => owners.of(&key.namespace, &key.name).is_some_and(|id| partition.workloads.contains(id)),
+    });
+}
+
+/// Gives every object to exactly one partition: pods, autoscalers and events to that of their workload, what
+/// has none to the first that looks into its namespace, else to the first.
+fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(Partition, Objects)> {
+    let mut parts = parts;
+    if parts.is_empty() {
+        parts.push(Partition {
+            selector: Selector::Namespaces(Vec::new()),
+            workloads: Default::default(),
+            samples: 0,
+            thinned: None,
+        });
+    }
+    let of_workload: BTreeMap<WorkloadId, usize> =
+        parts.iter().enumerate().flat_map(|(i, p)| p.workloads.iter().map(move |w| (w.clone(), i))).collect();
+    let of_namespace = |namespace: &str| {
+        let looks = |p: &Partition| match &p.selector {
+            Selector::Namespaces(names) => names.iter().any(|n| n == namespace),
+            Selector::Pods { namespace: n, .. } => n == namespace,
+        };
+        parts.iter().position(looks).unwrap_or(0)
+    };
+    let revisions: BTreeMap<(&str, &str), &WorkloadId> = objects
+        .workloads
+        .iter()
+        .flat_map(|w| w.revisions.iter().map(move |r| ((w.id.namespace.as_str(), r.name.as_str()), &w.id)))
+        .collect();
+    let of_event = |e: &Event| {
+        let own = WorkloadId::new(&e.namespace, &e.kind, &e.name);
+        let id = match e.kind.as_str() {
+            "Pod" => owners.of(&e.namespace, &e.name),
+            _ => revisions.get(&(e.namespace.as_str(), e.name.as_str())).copied(),
+        };
+        of_workload.get(id.unwrap_or(&own)).copied().unwrap_or_else(|| of_namespace(&e.namespace))
+    };
+    let of_hpa = |h: &Hpa| {
+        let target = WorkloadId::new(&h.namespace, &h.target.kind, &h.target.name);
+        of_workload.get(&target).copied().unwrap_or_else(|| of_namespace(&h.namespace))
+    };
+    let mut out: Vec<Objects> =
+        parts.iter().map(|_| Objects { origin: objects.origin, ..Objects::default() }).collect();
+    for event in &objects.events {
+        out[of_event(event)].events.push(event.clone());
+    }
+    for hpa in &objects.hpas {
+        out[of_hpa(hpa)].hpas.push(hpa.clone());
+    }
+    for pod in objects.pods {
+        let at =
+            of_workload.get(&pod.workload).copied().unwrap_or_else(|| of_namespace(&pod.workload.namespace));
+        out[at].pods.push(pod);
+    }
+    for workload in objects.workloads {
+        if let Some(at) = of_workload.get(&workload.id) {
+            out[*at].workloads.push(workload);
+        }
+    }
+    out[0].nodes = objects.nodes;
+    parts.into_iter().zip(out).collect()
+}
+
+fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {
+    let cause = match error {
+        SourceError::Unauthorized { .. } => GapCause::Unauthorized,
+        SourceError::Unusable { .. } => GapCause::Failed,
+        _ => GapCause::Unreachable,
+    };
+    Gap { scope: format!("{cluster}/{source}"), cause, detail: error.to_string() }
+}

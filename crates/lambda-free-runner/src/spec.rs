@@ -1,0 +1,76 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use healthcore::need::Budget;
+use healthcore::settings::Settings;
+use healthcore::time::Timestamp;
+use healthcore::unit::Seconds;
+use healthcore_sources::{MetricsSource, ObjectSource, Selection};
+
+/// What a run is to do.
+#[derive(Clone)]
+pub struct RunSpec {
+    /// Where the data come from.
+    pub input: Input,
+    /// Which checks run, and with which parameters.
+    pub settings: Settings,
+    /// How far the run looks back. A recording has its own.
+    pub lookback: Seconds,
+    /// Time between two samples; chosen by the look-back when none.
+    pub step: Option<Seconds>,
+    /// The end of the window; the clock's now when none.
+    pub at: Option<Timestamp>,
+    /// File to write what was fetched to.
+    pub record: Option<PathBuf>,
+    /// Bounds on what is held in memory at once.
+    pub budget: Budget,
+}
+
+impl RunSpec {
+    /// A run over `input` with the defaults of the command line: seven days, all checks.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            settings: Settings::default(),
+            lookback: Seconds::from_days(7.0),
+            step: None,
+            at: None,
+            record: None,
+            budget: Budget::default(),
+        }
+    }
+
+    /// The step: the one given, else the smallest of 1 min, 5 min, 15 min and 1 h that needs at most 2,500
+    /// samples a series.
+    #[must_use]
+    pub fn step(&self) -> Seconds {
+        let ladder = [60.0, 300.0, 900.0, 3600.0];
+        let fits = |step: &f64| self.lookback.get() / step <= 2500.0;
+        self.step.unwrap_or_else(|| Seconds(ladder.into_iter().find(fits).unwrap_or(3600.0)))
+    }
+}
+
+/// Where the data of a run come from.
+#[derive(Clone)]
+pub enum Input {
+    /// Servers.
+    Live(Vec<ClusterSources>),
+    /// A recorded snapshot: a file or a folder.
+    Recording(PathBuf),
+    /// A recorded snapshot in memory, with the name that messages give it.
+    Embedded(&'static str, &'static [u8]),
+}
+
+/// A cluster and the servers that know it.
+#[derive(Clone)]
+pub struct ClusterSources {
+    /// Name in the report.
+    pub name: String,
+    /// Its metrics server, if any.
+    pub metrics: Option<Arc<dyn MetricsSource>>,
+    /// Its Kubernetes API, if any.
+    pub objects: Option<Arc<dyn ObjectSource>>,
+    /// Namespaces to look into.
+    pub selection: Selection,
+}
