@@ -1,5 +1,7 @@
 //! Runs of the whole pass on recorded snapshots.
 
+mod fake;
+mod pass;
 mod stories;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,124 @@
+//! A cluster in memory that answers as servers do: from the objects and series of a story.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use healthcore::metric::SeriesOf;
+use healthcore::model::ObjectKind;
+use healthcore::need::{Needs, Partition, Selector};
+use healthcore::series::SeriesStore;
+use healthcore::snapshot::{Missing, Objects, Snapshot};
+use healthcore::time::Window;
+use healthcore_sources::{Fetched, MetricsSource, ObjectSource, Selection, SourceError, Usage};
+use lambda_free_runner::{ClusterSources, Input, RunSpec};
+
+pub(crate) struct Fake {
+    part: Snapshot,
+    requests: AtomicU64,
+    down: bool,
+}
+
+impl Fake {
+    pub(crate) fn new(part: Snapshot) -> Arc<Self> {
+        Arc::new(Self { part, requests: AtomicU64::new(0), down: false })
+    }
+
+    pub(crate) fn down(part: Snapshot) -> Arc<Self> {
+        Arc::new(Self { part, requests: AtomicU64::new(0), down: true })
+    }
+
+    fn answer(&self) -> Result<(), SourceError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if self.down {
+            return Err(SourceError::Unreachable {
+                what: "http://fake".into(),
+                why: "token=hunter2 refused".into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn used(&self) -> Usage {
+        Usage { requests: self.requests.load(Ordering::Relaxed), ..Usage::default() }
+    }
+}
+
+/// A live run over fakes at the end of the story's window.
+pub(crate) fn spec(metrics: Option<Arc<Fake>>, objects: Option<Arc<Fake>>) -> RunSpec {
+    let part = &metrics.as_ref().or(objects.as_ref()).expect("a run has a source").part;
+    let (at, lookback, step) = (part.taken_at, part.window.seconds(), f64::from(part.window.step_s()));
+    let cluster = ClusterSources {
+        name: part.cluster.clone(),
+        metrics: metrics.map(|m| m as Arc<dyn MetricsSource>),
+        objects: objects.map(|o| o as Arc<dyn ObjectSource>),
+        selection: Selection::default(),
+    };
+    RunSpec {
+        lookback: healthcore::unit::Seconds(lookback),
+        step: Some(healthcore::unit::Seconds(step)),
+        at: Some(at),
+        ..RunSpec::new(Input::Live(vec![cluster]))
+    }
+}
+
+#[async_trait]
+impl ObjectSource for Fake {
+    async fn probe(&self) -> Result<(), SourceError> {
+        self.answer()
+    }
+    async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Fetched::whole(self.part.objects.clone())
+    }
+    fn plan(&self, _: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
+        vec![("list".into(), "pods".into())]
+    }
+    fn usage(&self) -> Usage {
+        self.used()
+    }
+}
+
+#[async_trait]
+impl MetricsSource for Fake {
+    fn via(&self) -> String {
+        "direct".into()
+    }
+    async fn probe(&self) -> Result<(), SourceError> {
+        self.answer()
+    }
+    async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>, _: &Window) -> Fetched<Objects> {
+        Fetched::whole(self.part.objects.clone())
+    }
+    async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore> {
+        self.requests.fetch_add(needs.metrics.len() as u64, Ordering::Relaxed);
+        assert_eq!(*window, self.part.window, "the run asks on the grid of the story");
+        let mut store = SeriesStore::default();
+        for metric in needs.metrics.keys() {
+            store.fetched(*metric);
+            for (key, samples) in self.part.series.of(*metric) {
+                // As a server does, patterns are taken generously: more may come than belongs to the part.
+                let selected = match &partition.selector {
+                    Selector::Namespaces(names) => names.iter().any(|n| **n == *key.namespace),
+                    Selector::Pods { namespace, .. } => **namespace == *key.namespace,
+                };
+                if selected {
+                    store.insert(*metric, key.clone(), samples.clone());
+                }
+            }
+            if metric.of() == SeriesOf::Container && self.part.series.of(*metric).next().is_none() {
+                let absent =
+                    self.part.series.metrics().find_map(|(m, why)| why.filter(|_| m == *metric).cloned());
+                store.missing(*metric, absent.unwrap_or(Missing::MetricAbsent { metric: *metric }));
+            }
+        }
+        Fetched::whole(store)
+    }
+    fn plan(&self, needs: &Needs, _: &Partition, _: &Window) -> Vec<String> {
+        needs.metrics.keys().map(ToString::to_string).collect()
+    }
+    fn usage(&self) -> Usage {
+        self.used()
+    }
+}

@@ -1,0 +1,129 @@
+//! What must hold of every pass, whatever the cluster.
+
+use healthcore::need::Budget;
+use healthcore::report::{Cost, Report};
+use lambda_free_runner::{Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once};
+
+use crate::fake::{Fake, spec};
+use crate::stories;
+
+fn run(spec: &RunSpec) -> Result<Report, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run_once(spec, &Silent)).map_err(|e| e.to_string())
+}
+
+fn live(budget: Budget, part: healthcore::snapshot::Snapshot) -> RunSpec {
+    let fake = Fake::new(part);
+    RunSpec { budget, ..spec(Some(fake.clone()), Some(fake)) }
+}
+
+#[test]
+fn how_a_cluster_is_cut_does_not_change_the_report() {
+    for story in stories::all() {
+        let part = &story.parts[0];
+        let whole = Report { cost: Cost::default(), ..run(&live(Budget::default(), part.clone())).unwrap() };
+        for samples in [700, 2_000, 6_000] {
+            // A workload that does not fit a part alone is thinned, which is meant to show; leave those out.
+            let largest = part.objects.workloads.iter().map(|w| {
+                part.objects.pods.iter().filter(|p| p.workload == w.id).count() as u64
+                    * part.window.points() as u64
+            });
+            if largest.max().unwrap_or(0) > samples {
+                continue;
+            }
+            let cut = run(&live(Budget { samples, series: 1000 }, part.clone())).unwrap();
+            assert_eq!(whole, Report { cost: Cost::default(), ..cut }, "{} at {samples} samples", story.name);
+        }
+    }
+}
+
+#[test]
+fn a_replay_is_the_live_report() {
+    let folder = tempfile::tempdir().unwrap();
+    for story in stories::all() {
+        for name in ["s.ndjson", "s.ndjson.zst"] {
+            let path = folder.path().join(name);
+            let recorded = RunSpec {
+                record: Some(path.clone()),
+                ..live(Budget { samples: 5_400, series: 9 }, story.parts[0].clone())
+            };
+            let first = run(&recorded).unwrap();
+            let again = run(&RunSpec::new(Input::Recording(path))).unwrap();
+            assert_eq!(first, again, "{}", story.name);
+        }
+    }
+}
+
+#[test]
+fn checks_do_not_change_one_another() {
+    for story in stories::all() {
+        let all = run(&live(Budget::default(), story.parts[0].clone())).unwrap();
+        for check in healthcore::checks::CHECKS {
+            let id = check.info().id;
+            let mut spec = live(Budget::default(), story.parts[0].clone());
+            spec.settings.only.insert(id.to_owned());
+            let alone = run(&spec).unwrap();
+            let among: Vec<_> = all.findings.iter().filter(|f| f.check == id).collect();
+            assert!(alone.findings.iter().eq(among), "{}: {id}", story.name);
+            assert!(alone.checks.iter().eq(all.checks.iter().filter(|c| c.id == id)), "{}: {id}", story.name);
+        }
+    }
+}
+
+#[test]
+fn a_source_that_fails_is_a_gap() {
+    let part = stories::all().remove(0).parts.remove(0);
+    let report = run(&spec(Some(Fake::down(part.clone())), Some(Fake::new(part.clone())))).unwrap();
+    let gap = &report.gaps[0];
+    assert_eq!((gap.scope.as_str(), gap.cause.name()), ("prod/prometheus", "unreachable"));
+    assert!(gap.detail.contains("[redacted]") && !gap.detail.contains("hunter2"), "{}", gap.detail);
+    assert!(report.clusters[0].pods > 0 && report.clusters[0].metrics_via.is_none());
+    let usage = report.checks.iter().find(|c| c.id == "memory-usage").unwrap();
+    assert_eq!((usage.tally.ok, usage.tally.problem), (0, 0), "without samples nothing is called healthy");
+    assert!(usage.tally.unknown > 0);
+
+    let why = run(&spec(Some(Fake::down(part.clone())), Some(Fake::down(part.clone())))).unwrap_err();
+    assert!(why.starts_with("no source can be used: cannot reach http://fake"), "{why}");
+    let why = run(&RunSpec::new(Input::Live(vec![]))).unwrap_err();
+    assert!(why.starts_with("no source to read: give `--prometheus URL`"), "{why}");
+
+    let only_metrics = run(&spec(Some(Fake::new(part)), None)).unwrap();
+    assert_eq!(only_metrics.clusters[0].objects_from, Some(healthcore::snapshot::Origin::KubeStateMetrics));
+}
+
+#[test]
+fn nothing_is_left_of_a_recording_without_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = stories::all().remove(0).parts.remove(0);
+    let down = RunSpec { record: Some(folder.path().join("s.ndjson")), ..spec(Some(Fake::down(part)), None) };
+    assert!(run(&down).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_end_of_a_run_is_decided_by_the_bound() {
+    let report = |name: &str| {
+        let story = stories::all().into_iter().find(|s| s.name == name).unwrap();
+        run(&live(Budget::default(), story.parts[0].clone())).unwrap()
+    };
+    let (healthy, nacos) = (report("healthy"), report("memory-inspection"));
+    assert_eq!(decide(&healthy, FailOn::Warning), Decision::Clean);
+    assert_eq!(decide(&nacos, FailOn::Critical), Decision::Findings);
+    assert_eq!(decide(&nacos, FailOn::Never), Decision::Clean);
+    let mut empty = stories::all().remove(0).parts.remove(0);
+    empty.objects = Default::default();
+    let nothing = run(&live(Budget::default(), empty)).unwrap();
+    assert_eq!(decide(&nothing, FailOn::Critical), Decision::TooLittleData);
+}
+
+#[test]
+fn a_dry_run_asks_for_no_series() {
+    let part = stories::all().remove(0).parts.remove(0);
+    let fake = Fake::new(part);
+    let spec = spec(Some(fake.clone()), Some(fake.clone()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lines = runtime.block_on(dry_run(&spec, &Silent)).unwrap();
+    assert!(lines.iter().any(|l| l == "  right: list pods"), "{lines:?}");
+    assert!(lines.iter().any(|l| l.contains("memory-working-set")), "{lines:?}");
+    assert_eq!(healthcore_sources::MetricsSource::usage(&*fake).requests, 3, "two probes and one list");
+}
