@@ -79,6 +79,40 @@ def joined_traps(world, case):
 
 
 @scenario
+def json_contract(world, case):
+    """The JSON report has the documented shape: fields, units, order, and fingerprints that stay."""
+    report = world.whole().report
+    top = {"format", "tool", "taken_at", "window", "lang", "verdict", "clusters", "findings", "checks", "gaps", "cost"}
+    case.equal(top - set(report.json), set(), "fields that the report lacks")
+    case.equal(report.json["format"].get("name"), "healthcheck-report", "format.name")
+    case.equal((report.json["window"]["end"], report.json["window"]["step_s"]), (world.at, 300), "end and step of the window")
+    case.equal(report.json["lang"], "en", "lang")
+    order = {"critical": 0, "warning": 1, "info": 2}
+    ranks = [order[f["severity"]] for f in report.findings]
+    case.expect(ranks == sorted(ranks), "findings are not sorted by severity")
+    for f in report.findings:
+        where = f"{f['check']} at {f['subject'].get('name')}"
+        case.equal({"check", "severity", "subject", "summary", "evidence", "advice", "fingerprint"} - set(f), set(), f"{where}: fields that are missing")
+        case.equal({"cluster", "namespace", "kind", "name"} - set(f["subject"]), set(), f"{where}: fields of the subject that are missing")
+        case.expect(f["summary"].strip() and "{" not in f["summary"], f"{where}: summary {f['summary']!r}")
+        for e in f["evidence"]:
+            case.expect({"name", "value", "unit"} <= set(e), f"{where}: evidence {e}")
+            case.expect(e.get("unit") not in ("bytes", "cores", "seconds", "ratio") or isinstance(e["value"], (int, float)), f"{where}: evidence {e} is no number in base units")
+        for a in f["advice"]:
+            case.expect({"action", "text"} <= set(a), f"{where}: advice {a}")
+    prints = [f["fingerprint"] for f in report.findings]
+    case.equal(len(prints), len(set(prints)), "distinct fingerprints")
+    for c in report.json["checks"]:
+        case.expect({"id", "ok", "problem", "unknown"} <= set(c), f"check {c}")
+    counted = {c["id"]: c["problem"] for c in report.json["checks"]}
+    for check in {f["check"] for f in report.findings}:
+        case.expect(counted.get(check, 0) > 0, f"{check} has findings and counts no problem")
+    again = world.product.check("--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at).report
+    stay = lambda r: {f["fingerprint"] for f in r.findings if f["subject"]["kind"] not in MOVING}  # noqa: E731
+    case.same_set(stay(again), stay(report), "fingerprints of a second run")
+
+
+@scenario
 def formats(world, case):
     """Several formats in one run, each whole, each about the same findings."""
     files = {name: world.path(f"whole.{name}") for name in ("json", "markdown", "text")}
@@ -667,3 +701,53 @@ def dry_run(world, case):
         case.equal(gateway.count(lambda r: r.is_range), 0, "range queries of a dry run")
     for part in ("container_memory_working_set_bytes", "list", "pods"):
         case.contains(run.out, part, "--dry-run")
+
+
+@scenario
+def without_servers(world, case):
+    """What needs no server works without one, and as a kubectl plugin."""
+    report = world.whole().report
+    for args, parts in (
+        (("--version",), ("healthcheck",)),
+        (("--help",), ("check", "demo", "record", "explain")),
+        (("list",), tuple(report.checks)),
+        *((("explain", check), (check,)) for check in report.checks),
+        (("config", "init"), ("clusters",)),
+        (("config", "schema"), ("$schema",)),
+        (("completions", "bash"), ("healthcheck",)),
+        (("man",), (".TH",)),
+    ):
+        run = world.product.run(*args)
+        case.equal(run.code, CLEAN, f"{' '.join(args)}: exit code (standard error: {shorten(run.err)})")
+        for part in parts:
+            case.contains(run.out, part, " ".join(args))
+    run = world.product.run("demo", "--format", "json")
+    case.expect(run.code in (CLEAN, FINDINGS) and run.report.findings, f"demo: exit {run.code}, standard error: {shorten(run.err)}")
+    json.loads(world.product.run("config", "schema").out)
+    refused(case, world.product.run("explain", "memory-leek"), "explain of a check that is not there", "memory-leak")
+
+    plugins = world.path("plugins")
+    os.makedirs(plugins, exist_ok=True)
+    os.symlink(world.product.binary, os.path.join(plugins, "kubectl-healthcheck"))
+    path = f"{plugins}:{os.environ['PATH']}:{os.path.join(os.environ.get('LAB_CACHE', ''), 'bin')}"
+    done = subprocess.run(["kubectl", "healthcheck", "list"], capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path})
+    case.equal(done.returncode, 0, f"kubectl healthcheck list: exit code ({shorten(done.stderr)})")
+    case.contains(done.stdout, "memory-leak", "kubectl healthcheck list")
+
+
+@scenario
+def many_clusters(world, case):
+    """A configuration with a cluster that is well and one that is out of reach: both are in the report."""
+    config = world.path("clusters.yaml")
+    clusters = [{"name": "lab", "kubeconfig": world.kubeconfig, "prometheus": {"url": world.prometheus}},
+                {"name": "lost", "prometheus": {"url": "http://127.0.0.1:1"}}]
+    with open(config, "w") as f:
+        json.dump({"clusters": clusters}, f)  # JSON is YAML
+    run = world.product.check("--config", config, "-A", "--at", world.at)
+    if ran(case, run, "one cluster of two"):
+        case.equal([c["name"] for c in run.report.json["clusters"]], ["lab", "lost"], "clusters of the report")
+        case.contains(run.report.gap_text(), "lost", "gaps")
+        same_findings(case, run.report, world.whole().report, "the cluster that is well")
+    with open(config, "w") as f:
+        json.dump({"clusters": [{"name": "lab", "prometheus": {"urll": world.prometheus}}]}, f)
+    refused(case, world.product.check("--config", config, "-A"), "an unknown key", "urll", "url", "clusters.yaml")
