@@ -5,8 +5,10 @@
 
 mod error;
 mod fetched;
+pub mod prometheus;
 pub mod recording;
 mod source;
+mod tls;
 
 pub use error::SourceError;
 pub use fetched::Fetched;

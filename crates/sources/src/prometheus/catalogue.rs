@@ -1,0 +1,424 @@
+//! The queries, as data: one template a metric, with variables, validated as PromQL before anything is sent.
+
+use std::collections::BTreeMap;
+
+use healthcore::metric::Metric;
+use healthcore::need::{Selector, literal};
+
+use crate::SourceError;
+
+/// Variables of a template. A matcher `name="{variable}"` is taken as `name=~"{variable}"`, because one query asks
+/// for many namespaces and pods.
+const VARIABLES: [&str; 5] = ["namespace", "pod_pattern", "container", "lookback", "step"];
+
+/// The template of a metric. `{by}` stands for the labels that name a container, `{own}` for the matchers of the
+/// partition; both depend on the labels that the server has. `{rate}` is the rate window.
+pub(super) const fn template(metric: Metric) -> &'static str {
+    match metric {
+        Metric::MemoryWorkingSet => "max by ({by}) (container_memory_working_set_bytes{{own}})",
+        Metric::MemoryRss => "max by ({by}) (container_memory_rss{{own}})",
+        // One series a CPU on old kubelets: their sum; several cgroups or replicas of Prometheus: the largest.
+        Metric::CpuUsage => {
+            "max by ({by}) (sum without (cpu) (rate(container_cpu_usage_seconds_total{{own}}[{rate}])))"
+        }
+        Metric::Restarts => {
+            "(max by ({by}) (kube_pod_container_status_restarts_total{{own}}) - max by ({by}) (kube_pod_container_status_restarts_total{{own}} offset {step})) > 0"
+        }
+        Metric::OomEvents => {
+            "(max by ({by}) (container_oom_events_total{{own}}) - max by ({by}) (container_oom_events_total{{own}} offset {step})) > 0"
+        }
+        Metric::JvmHeapUsed => {
+            "sum by ({by}) (max without (instance, job, endpoint, service) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
+        }
+        // A pool without a bound says -1.
+        Metric::JvmHeapMax => "max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)",
+        Metric::HpaReplicas => {
+            "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
+        }
+        // Metrics that this version of the crate does not know; a test keeps the table whole.
+        _ => "",
+    }
+}
+
+/// Which exporter a metric comes from; each may have been scraped with its own labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    /// cAdvisor in the kubelet.
+    Cadvisor,
+    /// kube-state-metrics.
+    Ksm,
+    /// The application itself.
+    App,
+}
+
+impl Family {
+    pub(super) const ALL: [Self; 3] = [Self::Cadvisor, Self::Ksm, Self::App];
+
+    pub(super) const fn of(metric: Metric) -> Self {
+        match metric {
+            Metric::Restarts | Metric::HpaReplicas => Self::Ksm,
+            Metric::JvmHeapUsed | Metric::JvmHeapMax => Self::App,
+            _ => Self::Cadvisor,
+        }
+    }
+
+    /// A metric that tells which labels are in use.
+    pub(super) const fn witness(self) -> &'static str {
+        match self {
+            Self::Cadvisor => "container_memory_working_set_bytes",
+            Self::Ksm => "kube_pod_container_status_restarts_total",
+            Self::App => "jvm_memory_used_bytes",
+        }
+    }
+}
+
+/// Names of the labels that identify a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Scheme {
+    /// `namespace`, `pod`, `container`.
+    #[default]
+    Plain,
+    /// `exported_namespace`, ...: the exporter's labels gave way to those of the scrape target.
+    Exported,
+    /// `namespace`, `pod_name`, `container_name`: kubelets before Kubernetes 1.16.
+    Old,
+}
+
+impl Scheme {
+    pub(super) const ALL: [Self; 3] = [Self::Exported, Self::Plain, Self::Old];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Exported => "exported",
+            Self::Old => "old",
+        }
+    }
+
+    /// Labels for namespace, pod and container.
+    pub(super) const fn labels(self) -> [&'static str; 3] {
+        match self {
+            Self::Plain => ["namespace", "pod", "container"],
+            Self::Exported => ["exported_namespace", "exported_pod", "exported_container"],
+            Self::Old => ["namespace", "pod_name", "container_name"],
+        }
+    }
+}
+
+/// What was found out about a server once a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Facts {
+    pub(super) schemes: BTreeMap<Family, Scheme>,
+    /// Seconds between two scrapes of cAdvisor.
+    pub(super) scrape_s: Option<u64>,
+    /// Names of metrics that exist.
+    pub(super) present: std::collections::BTreeSet<String>,
+    /// Whether `present` could be asked at all.
+    pub(super) knows_presence: bool,
+}
+
+impl Facts {
+    pub(super) fn scheme(&self, family: Family) -> Scheme {
+        self.schemes.get(&family).copied().unwrap_or_default()
+    }
+
+    /// At least four scrapes, at least one step, whole minutes.
+    pub(super) fn rate_window_s(&self, step_s: u64) -> u64 {
+        (4 * self.scrape_s.unwrap_or(30)).max(step_s).div_ceil(60) * 60
+    }
+}
+
+/// Fills in templates: the catalogue's own, or the user's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Catalogue {
+    overrides: BTreeMap<Metric, String>,
+    matchers: Vec<String>,
+}
+
+impl Catalogue {
+    /// Takes the user's templates and matchers after checking them.
+    pub(super) fn new(
+        overrides: &BTreeMap<String, String>,
+        matchers: &[String],
+    ) -> Result<Self, SourceError> {
+        let mut catalogue = Self::default();
+        for matcher in matchers {
+            let refuse =
+                |why: String| SourceError::Setting { what: format!("prometheus matcher `{matcher}`"), why };
+            promql_parser::parser::parse(&format!("up{{{matcher}}}"))
+                .map_err(|e| refuse(format!("expected a label matcher such as `cluster=\"prod\"`: {e}")))?;
+            catalogue.matchers.push(matcher.clone());
+        }
+        for (name, template) in overrides {
+            let refuse = |why: String| SourceError::Setting { what: format!("query `{name}`"), why };
+            let metric = Metric::ALL.iter().copied().find(|m| m.name() == name).ok_or_else(|| {
+                let known: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
+                refuse(format!("no metric has this name; known metrics: {}", known.join(", ")))
+            })?;
+            check_template(template).map_err(refuse)?;
+            catalogue.overrides.insert(metric, template.trim().to_owned());
+        }
+        Ok(catalogue)
+    }
+
+    /// The query for a metric and a part of the cluster.
+    pub(super) fn query(
+        &self,
+        metric: Metric,
+        selector: &Selector,
+        facts: &Facts,
+        step_s: u64,
+        lookback_s: u64,
+    ) -> String {
+        if let Some(template) = self.overrides.get(&metric) {
+            return self.override_query(template, selector, step_s, lookback_s);
+        }
+        let scheme = facts.scheme(Family::of(metric));
+        let (by, own) = if metric == Metric::HpaReplicas {
+            let namespace = scheme.labels()[0];
+            (
+                format!("{namespace}, horizontalpodautoscaler, hpa"),
+                self.matchers(vec![namespaces(selector, namespace)]),
+            )
+        } else {
+            let [namespace, pod, container] = scheme.labels();
+            let mut matchers = vec![
+                format!("{container}!=\"\""),
+                format!("{container}!=\"POD\""),
+                namespaces(selector, namespace),
+            ];
+            if let Selector::Pods { patterns, .. } = selector {
+                matchers.push(format!("{pod}=~\"{}\"", quoted(&patterns.join("|"))));
+            } else {
+                matchers.push(format!("{pod}!=\"\""));
+            }
+            (format!("{namespace}, {pod}, {container}"), self.matchers(matchers))
+        };
+        template(metric)
+            .replace("{{own}}", &format!("{{{own}}}"))
+            .replace("{own}", &own)
+            .replace("{by}", &by)
+            .replace("{rate}", &format!("{}s", facts.rate_window_s(step_s)))
+            .replace("{step}", &format!("{step_s}s"))
+    }
+
+    /// The user's own matchers behind those given, none of them empty.
+    pub(super) fn matchers(&self, own: Vec<String>) -> String {
+        own.into_iter()
+            .chain(self.matchers.iter().cloned())
+            .filter(|m| !m.is_empty())
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    fn override_query(&self, template: &str, selector: &Selector, step_s: u64, lookback_s: u64) -> String {
+        let (namespace, pods) = match selector {
+            Selector::Namespaces(names) => {
+                (names.iter().map(|n| literal(n)).collect::<Vec<_>>().join("|"), ".+".to_owned())
+            }
+            Selector::Pods { namespace, patterns } => (literal(namespace), patterns.join("|")),
+        };
+        fill(
+            template,
+            &quoted(&namespace),
+            &quoted(&pods),
+            ".+",
+            &format!("{lookback_s}s"),
+            &format!("{step_s}s"),
+        )
+    }
+
+    /// Names of the metrics that a query reads.
+    pub(super) fn names(&self, metric: Metric) -> Vec<String> {
+        match (metric, self.overrides.get(&metric)) {
+            (_, Some(template)) => metric_names(&sample(template)),
+            (Metric::HpaReplicas, None) => {
+                ["kube_horizontalpodautoscaler_status_current_replicas", "kube_hpa_status_current_replicas"]
+                    .map(Into::into)
+                    .to_vec()
+            }
+            (_, None) => metric_names(&self.query(
+                metric,
+                &Selector::Namespaces(vec!["a".into()]),
+                &Facts::default(),
+                300,
+                600,
+            )),
+        }
+    }
+}
+
+/// The matcher of the namespaces; empty for all.
+fn namespaces(selector: &Selector, label: &str) -> String {
+    match selector {
+        Selector::Namespaces(names) if names.is_empty() => String::new(),
+        Selector::Namespaces(names) => {
+            let names: Vec<String> = names.iter().map(|n| literal(n)).collect();
+            format!("{label}=~\"{}\"", quoted(&names.join("|")))
+        }
+        Selector::Pods { namespace, .. } => format!("{label}=\"{}\"", quoted(namespace)),
+    }
+}
+
+/// The text within a PromQL string in double quotes.
+pub(super) fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn fill(template: &str, namespace: &str, pods: &str, container: &str, lookback: &str, step: &str) -> String {
+    let mut out = template.to_owned();
+    for name in ["namespace", "pod_pattern", "container"] {
+        out = out
+            .replace(&format!("=\"{{{name}}}\""), &format!("=~\"{{{name}}}\""))
+            .replace(&format!("!=~\"{{{name}}}\""), &format!("!~\"{{{name}}}\""));
+    }
+    out.replace("{namespace}", namespace)
+        .replace("{pod_pattern}", pods)
+        .replace("{container}", container)
+        .replace("{lookback}", lookback)
+        .replace("{step}", step)
+}
+
+fn sample(template: &str) -> String {
+    fill(template, "ns", "pod-.+", ".+", "604800s", "300s")
+}
+
+/// Whether a user's template can be used: known variables, no subquery over the look-back, PromQL.
+fn check_template(template: &str) -> Result<(), String> {
+    let compact: String = template.chars().filter(|c| !c.is_whitespace()).collect();
+    if compact.contains("{lookback}:") {
+        return Err("carries `[{lookback}:{step}]`: the whole look-back would be computed again for every sample; write the \
+                    expression for one instant, the range query does the rest"
+            .into());
+    }
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        rest = &rest[open + 1..];
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
+        if rest[word.len()..].starts_with('}') && !word.is_empty() && !VARIABLES.contains(&word) {
+            return Err(format!(
+                "unknown variable `{{{word}}}`; known variables: {{{}}}",
+                VARIABLES.join("} {")
+            ));
+        }
+    }
+    promql_parser::parser::parse(&sample(template))
+        .map(|_| ())
+        .map_err(|e| format!("is not valid PromQL: {e}"))
+}
+
+fn metric_names(query: &str) -> Vec<String> {
+    use promql_parser::parser::{Expr, VectorSelector};
+    fn selector(v: &VectorSelector, out: &mut Vec<String>) {
+        if let Some(name) = &v.name {
+            out.push(name.clone());
+        }
+    }
+    fn walk(expr: &Expr, out: &mut Vec<String>) {
+        match expr {
+            Expr::VectorSelector(v) => selector(v, out),
+            Expr::MatrixSelector(m) => selector(&m.vs, out),
+            Expr::Aggregate(a) => walk(&a.expr, out),
+            Expr::Unary(u) => walk(&u.expr, out),
+            Expr::Binary(b) => {
+                walk(&b.lhs, out);
+                walk(&b.rhs, out);
+            }
+            Expr::Paren(p) => walk(&p.expr, out),
+            Expr::Subquery(s) => walk(&s.expr, out),
+            Expr::Call(c) => c.args.args.iter().for_each(|a| walk(a, out)),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    if let Ok(expr) = promql_parser::parser::parse(query) {
+        walk(&expr, &mut out);
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part() -> Selector {
+        Selector::Pods {
+            namespace: "web".into(),
+            patterns: vec!["api-[a-z0-9]+-[a-z0-9]{5}".into(), r"db\.x-[0-9]+".into()],
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_valid_query_for_every_kind_of_labels() {
+        for scheme in Scheme::ALL {
+            let facts = Facts { schemes: Family::ALL.map(|f| (f, scheme)).into(), ..Facts::default() };
+            for metric in Metric::ALL {
+                for selector in [
+                    part(),
+                    Selector::Namespaces(vec!["a".into(), "b.c".into()]),
+                    Selector::Namespaces(vec![]),
+                ] {
+                    let catalogue = Catalogue::new(&BTreeMap::new(), &["cluster=\"prod\"".into()]).unwrap();
+                    let query = catalogue.query(*metric, &selector, &facts, 300, 604_800);
+                    promql_parser::parser::parse(&query).unwrap_or_else(|e| panic!("{query}: {e}"));
+                    assert!(query.contains("cluster=\"prod\"") && !query.contains("{by}"), "{query}");
+                    assert!(!catalogue.names(*metric).is_empty(), "{metric}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn queries_read_as_expected() {
+        let catalogue = Catalogue::default();
+        let query =
+            |metric, selector: &Selector| catalogue.query(metric, selector, &Facts::default(), 300, 604_800);
+        assert_eq!(
+            query(Metric::MemoryWorkingSet, &Selector::Namespaces(vec!["a".into(), "b".into()])),
+            "max by (namespace, pod, container) (container_memory_working_set_bytes{container!=\"\",container!=\"POD\",namespace=~\"a|b\",pod!=\"\"})"
+        );
+        assert_eq!(
+            query(Metric::CpuUsage, &part()),
+            "max by (namespace, pod, container) (sum without (cpu) (rate(container_cpu_usage_seconds_total{container!=\"\",container!=\"POD\",namespace=\"web\",pod=~\"api-[a-z0-9]+-[a-z0-9]{5}|db\\\\.x-[0-9]+\"}[300s])))"
+        );
+        assert_eq!(Facts { scrape_s: Some(120), ..Facts::default() }.rate_window_s(300), 480, "four scrapes");
+    }
+
+    #[test]
+    fn templates_of_the_user() {
+        let make = |name: &str, template: &str| {
+            Catalogue::new(&BTreeMap::from([(name.to_owned(), template.to_owned())]), &[])
+        };
+        let ok = make(
+            "memory-working-set",
+            "container_memory_working_set_bytes{namespace=\"{namespace}\", pod=~\"{pod_pattern}\", container=\"{container}\"}",
+        )
+        .unwrap();
+        assert_eq!(
+            ok.query(Metric::MemoryWorkingSet, &part(), &Facts::default(), 300, 600),
+            "container_memory_working_set_bytes{namespace=~\"web\", pod=~\"api-[a-z0-9]+-[a-z0-9]{5}|db\\\\.x-[0-9]+\", container=~\".+\"}"
+        );
+        for (name, template, expected) in [
+            ("memory", "up", "query `memory`: no metric has this name; known metrics: memory-working-set,"),
+            (
+                "cpu-usage",
+                "avg_over_time(x[{lookback}:{step}])",
+                "query `cpu-usage`: carries `[{lookback}:{step}]`: the whole",
+            ),
+            ("cpu-usage", "max_over_time(x[ {lookback} : {step} ])", "query `cpu-usage`: carries"),
+            (
+                "cpu-usage",
+                "rate(x{namespace=\"{ns}\"}[5m])",
+                "query `cpu-usage`: unknown variable `{ns}`; known variables: {namespace}",
+            ),
+            ("cpu-usage", "rate(x[5m]", "query `cpu-usage`: is not valid PromQL"),
+        ] {
+            let why = make(name, template).unwrap_err().to_string();
+            assert!(why.starts_with(expected), "{why}");
+        }
+        let why = Catalogue::new(&BTreeMap::new(), &["cluster=prod".into()]).unwrap_err().to_string();
+        assert!(why.starts_with("prometheus matcher `cluster=prod`: expected a label matcher"), "{why}");
+    }
+}

@@ -1,0 +1,463 @@
+//! Workloads, pods and autoscalers from the metrics of kube-state-metrics, for runs without the Kubernetes API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use healthcore::model::{
+    Condition, Container, ContainerRole, ContainerState, Hpa, HpaMetric, ObjectKind, Pod, PodPhase, Replicas,
+    Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
+};
+use healthcore::snapshot::{GapCause, Missing, Objects, Origin, Unavailable};
+use healthcore::time::{Timestamp, Window};
+use healthcore::unit::{Bytes, Cores};
+
+use super::catalogue::{Facts, Family};
+use super::decode::InstantSeries;
+use super::source::{Prometheus, selection_matcher};
+use crate::{Fetched, Selection};
+
+/// A metric that every kube-state-metrics has.
+pub(super) const WITNESS: &str = "kube_pod_info";
+
+/// Metrics that are 1 for the state that holds; the others need not travel.
+const STATES: &str = "kube_pod_status_phase|kube_pod_status_unschedulable|kube_pod_container_status_waiting_reason|\
+kube_pod_container_status_terminated_reason|kube_pod_container_status_last_terminated_reason|\
+kube_pod_init_container_status_waiting_reason|kube_pod_status_reason|kube_horizontalpodautoscaler_status_condition|\
+kube_hpa_status_condition";
+
+/// Metrics of pods whose value matters, or whose labels do.
+const PODS: &str = "kube_pod_info|kube_pod_owner|kube_pod_created|kube_pod_deletion_timestamp|kube_pod_container_info|\
+kube_pod_init_container_info|kube_pod_container_resource_requests|kube_pod_container_resource_limits|\
+kube_pod_container_resource_requests_memory_bytes|kube_pod_container_resource_limits_memory_bytes|\
+kube_pod_container_resource_requests_cpu_cores|kube_pod_container_resource_limits_cpu_cores|\
+kube_pod_container_status_restarts_total|kube_pod_container_status_ready|\
+kube_pod_container_status_last_terminated_exitcode|kube_pod_container_status_last_terminated_timestamp|\
+kube_pod_container_state_started";
+
+/// Metrics of workloads and autoscalers.
+const WORKLOADS: &str = "kube_replicaset_owner|kube_job_owner|kube_deployment_spec_replicas|kube_deployment_status_replicas_ready|\
+kube_deployment_status_replicas_available|kube_deployment_created|kube_statefulset_replicas|\
+kube_statefulset_status_replicas_ready|kube_statefulset_created|kube_daemonset_status_desired_number_scheduled|\
+kube_daemonset_status_number_ready|kube_daemonset_created|kube_cronjob_info|kube_job_info|\
+kube_horizontalpodautoscaler_info|kube_horizontalpodautoscaler_spec_min_replicas|\
+kube_horizontalpodautoscaler_spec_max_replicas|kube_horizontalpodautoscaler_status_current_replicas|\
+kube_horizontalpodautoscaler_status_desired_replicas|kube_horizontalpodautoscaler_spec_target_metric|\
+kube_horizontalpodautoscaler_status_target_metric|kube_hpa_spec_min_replicas|kube_hpa_spec_max_replicas|\
+kube_hpa_status_current_replicas|kube_hpa_status_desired_replicas";
+
+/// What kube-state-metrics tells at the end of the window.
+pub(super) async fn objects(
+    prometheus: &Prometheus,
+    facts: &Facts,
+    selection: &Selection,
+    kinds: &BTreeSet<ObjectKind>,
+    window: &Window,
+) -> Fetched<Objects> {
+    let mut out = Fetched::whole(Objects { origin: Origin::KubeStateMetrics, ..Objects::default() });
+    if facts.knows_presence && !facts.present.contains(WITNESS) {
+        out.gaps.push(prometheus.gap(
+            "kube-state-metrics",
+            GapCause::MetricAbsent,
+            format!("the server has no series of {WITNESS}; without the Kubernetes API and without kube-state-metrics no workload is known"),
+        ));
+        let why = Missing::NoKubernetesSource;
+        out.value.unavailable =
+            kinds.iter().map(|k| Unavailable { kind: *k, namespace: None, why: why.clone() }).collect();
+        return out;
+    }
+    let namespace = selection_matcher(selection, facts.scheme(Family::Ksm).labels()[0]);
+    let mut found = Vec::new();
+    let mut failed = BTreeSet::new();
+    let time = window.end().unix_seconds();
+    for (what, names, suffix) in
+        [("pod states", STATES, " == 1"), ("pods", PODS, ""), ("workloads", WORKLOADS, "")]
+    {
+        let matchers = prometheus.matchers(vec![format!("__name__=~\"{names}\""), namespace.clone()]);
+        match prometheus.instant(&format!("{{{matchers}}}{suffix}"), time).await {
+            Ok((series, warnings)) => {
+                found.extend(series);
+                out.gaps.extend(warnings.into_iter().map(|w| prometheus.gap(what, GapCause::Warning, w)));
+            }
+            Err(e) => {
+                out.gaps.push(prometheus.gap(what, e.cause, e.detail));
+                failed.insert(what);
+            }
+        }
+    }
+    for (kind, needs) in [
+        (ObjectKind::Pods, &["pods", "pod states"][..]),
+        (ObjectKind::Workloads, &["pods", "workloads"]),
+        (ObjectKind::Autoscalers, &["workloads"]),
+    ] {
+        if kinds.contains(&kind) && needs.iter().any(|n| failed.contains(n)) {
+            let why = Missing::ListFailed { resource: "kube-state-metrics".into() };
+            out.value.unavailable.push(Unavailable { kind, namespace: None, why });
+        }
+    }
+    for kind in [ObjectKind::Events, ObjectKind::Nodes] {
+        if kinds.contains(&kind) {
+            out.value.unavailable.push(Unavailable {
+                kind,
+                namespace: None,
+                why: Missing::NoKubernetesSource,
+            });
+        }
+    }
+    assemble(&found, kinds, &mut out.value);
+    out
+}
+
+/// One sample, read by the names of its labels.
+struct Row<'a> {
+    series: &'a InstantSeries,
+}
+
+impl<'a> Row<'a> {
+    fn label(&self, name: &str) -> &'a str {
+        let labels = &self.series.metric;
+        let get = |n: &str| labels.get(n).map(String::as_str).filter(|v| !v.is_empty());
+        get(&format!("exported_{name}")).or_else(|| get(name)).unwrap_or("")
+    }
+    fn metric(&self) -> &'a str {
+        self.series.metric.get("__name__").map_or("", String::as_str)
+    }
+    fn value(&self) -> f64 {
+        self.series.value
+    }
+    fn pod(&self) -> (String, String) {
+        (self.label("namespace").to_owned(), self.label("pod").to_owned())
+    }
+    fn time(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.value() as i64)
+    }
+}
+
+#[derive(Default)]
+struct PodRow {
+    owner: Option<(String, String)>,
+    node: Option<String>,
+    created: Option<Timestamp>,
+    phase: Option<PodPhase>,
+    reason: Option<String>,
+    deleting: bool,
+    unschedulable: bool,
+    known: bool,
+    containers: BTreeMap<String, Container>,
+}
+
+fn container<'m>(pods: &'m mut BTreeMap<(String, String), PodRow>, row: &Row<'_>) -> &'m mut Container {
+    let name = row.label("container");
+    pods.entry(row.pod()).or_default().containers.entry(name.to_owned()).or_insert_with(|| Container {
+        name: name.to_owned(),
+        role: ContainerRole::Main,
+        image: String::new(),
+        resources: Resources::default(),
+        state: None,
+        last_termination: None,
+        restarts: None,
+        ready: None,
+    })
+}
+
+fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Objects) {
+    let mut pods: BTreeMap<(String, String), PodRow> = BTreeMap::new();
+    let mut replica_sets: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
+    let mut jobs: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
+    let mut workloads: BTreeMap<WorkloadId, Counts> = BTreeMap::new();
+    let mut hpas: BTreeMap<(String, String), Hpa> = BTreeMap::new();
+    for series in found {
+        let row = Row { series };
+        pod_row(&row, &mut pods);
+        workload_row(&row, &mut replica_sets, &mut jobs, &mut workloads);
+        hpa_row(&row, &mut hpas);
+    }
+
+    let owner_of = |namespace: &str, pod: &str, row: &PodRow| -> WorkloadId {
+        let none = || WorkloadId::new(namespace, "Pod", pod);
+        let Some((kind, name)) = &row.owner else { return none() };
+        let above = match kind.as_str() {
+            "ReplicaSet" => replica_sets.get(&(namespace.to_owned(), name.clone())),
+            "Job" => jobs.get(&(namespace.to_owned(), name.clone())),
+            "Node" => return none(),
+            _ => None,
+        };
+        let (kind, name) = above.unwrap_or(&(kind.clone(), name.clone())).clone();
+        WorkloadId { namespace: namespace.to_owned(), kind, name }
+    };
+    let mut revisions: BTreeMap<WorkloadId, Vec<Revision>> = BTreeMap::new();
+    for ((namespace, name), (kind, owner)) in replica_sets.iter().chain(&jobs) {
+        let id = WorkloadId { namespace: namespace.clone(), kind: kind.clone(), name: owner.clone() };
+        revisions.entry(id).or_default().push(Revision { name: name.clone(), created: None });
+    }
+    for ((namespace, name), mut row) in pods {
+        if !row.known {
+            continue;
+        }
+        let id = owner_of(&namespace, &name, &row);
+        workloads.entry(id.clone()).or_default();
+        let containers = std::mem::take(&mut row.containers);
+        let mains: Vec<Option<bool>> =
+            containers.values().filter(|c| c.role == ContainerRole::Main).map(|c| c.ready).collect();
+        let ready = mains.iter().copied().collect::<Option<Vec<bool>>>().filter(|all| !all.is_empty());
+        out.pods.push(Pod {
+            name,
+            workload: id,
+            phase: row.phase.unwrap_or_default(),
+            reason: row.reason,
+            node: row.node,
+            created: row.created,
+            ready: ready.map(|all| all.iter().all(|r| *r)),
+            deleting: row.deleting,
+            unschedulable: row
+                .unschedulable
+                .then(|| Unschedulable { since: row.created, message: String::new() }),
+            containers: containers.into_values().collect(),
+        });
+    }
+    for (id, (desired, ready, created)) in workloads {
+        let replicas = desired.map(|desired| Replicas { desired, ready: ready.unwrap_or(0) });
+        let revisions = revisions.remove(&id).unwrap_or_default();
+        out.workloads.push(Workload { id, replicas, created, revisions, annotations: BTreeMap::new() });
+    }
+    if kinds.contains(&ObjectKind::Autoscalers) {
+        out.hpas = hpas.into_values().filter(|h| h.max_replicas > 0).collect();
+        let guessed: Vec<_> =
+            out.hpas.iter().filter(|h| h.target.name.is_empty()).map(|h| h.name.clone()).collect();
+        for hpa in out.hpas.iter_mut().filter(|h| guessed.contains(&h.name) && h.target.name.is_empty()) {
+            // Old kube-state-metrics does not tell the target; most autoscalers bear its name.
+            hpa.target = ScaleTarget { kind: "Deployment".into(), name: hpa.name.clone() };
+        }
+    }
+}
+
+fn pod_row(row: &Row<'_>, pods: &mut BTreeMap<(String, String), PodRow>) {
+    let resource = row.label("resource");
+    let (bytes, cores) = (Some(Bytes(row.value())), Some(Cores(row.value())));
+    match row.metric() {
+        "kube_pod_info" => {
+            let pod = pods.entry(row.pod()).or_default();
+            pod.known = true;
+            pod.node = Some(row.label("node").to_owned()).filter(|n| !n.is_empty());
+            let created_by =
+                (row.label("created_by_kind").to_owned(), row.label("created_by_name").to_owned());
+            if !created_by.1.is_empty() && !created_by.0.starts_with('<') {
+                pod.owner.get_or_insert(created_by);
+            }
+        }
+        "kube_pod_owner" => {
+            let owner = (row.label("owner_kind").to_owned(), row.label("owner_name").to_owned());
+            if !owner.1.is_empty() && !owner.0.starts_with('<') {
+                pods.entry(row.pod()).or_default().owner = Some(owner);
+            }
+        }
+        "kube_pod_created" => pods.entry(row.pod()).or_default().created = Some(row.time()),
+        "kube_pod_deletion_timestamp" => pods.entry(row.pod()).or_default().deleting = true,
+        "kube_pod_status_phase" => {
+            pods.entry(row.pod()).or_default().phase = Some(match row.label("phase") {
+                "Pending" => PodPhase::Pending,
+                "Running" => PodPhase::Running,
+                "Succeeded" => PodPhase::Succeeded,
+                "Failed" => PodPhase::Failed,
+                _ => PodPhase::Unknown,
+            });
+        }
+        "kube_pod_status_reason" => {
+            pods.entry(row.pod()).or_default().reason = Some(row.label("reason").to_owned())
+        }
+        "kube_pod_status_unschedulable" => pods.entry(row.pod()).or_default().unschedulable = true,
+        "kube_pod_container_info" => container(pods, row).image = row.label("image").to_owned(),
+        "kube_pod_init_container_info" => {
+            let found = container(pods, row);
+            found.image = row.label("image").to_owned();
+            found.role = if row.label("restart_policy") == "Always" {
+                ContainerRole::Sidecar
+            } else {
+                ContainerRole::Init
+            };
+        }
+        "kube_pod_container_resource_requests" if resource == "memory" => {
+            container(pods, row).resources.memory_request = bytes
+        }
+        "kube_pod_container_resource_requests" if resource == "cpu" => {
+            container(pods, row).resources.cpu_request = cores
+        }
+        "kube_pod_container_resource_limits" if resource == "memory" => {
+            container(pods, row).resources.memory_limit = bytes
+        }
+        "kube_pod_container_resource_limits" if resource == "cpu" => {
+            container(pods, row).resources.cpu_limit = cores
+        }
+        "kube_pod_container_resource_requests_memory_bytes" => {
+            container(pods, row).resources.memory_request = bytes
+        }
+        "kube_pod_container_resource_limits_memory_bytes" => {
+            container(pods, row).resources.memory_limit = bytes
+        }
+        "kube_pod_container_resource_requests_cpu_cores" => {
+            container(pods, row).resources.cpu_request = cores
+        }
+        "kube_pod_container_resource_limits_cpu_cores" => container(pods, row).resources.cpu_limit = cores,
+        "kube_pod_container_status_restarts_total" => {
+            container(pods, row).restarts = Some(row.value().max(0.0) as u32)
+        }
+        "kube_pod_container_status_ready" => container(pods, row).ready = Some(row.value() > 0.0),
+        "kube_pod_container_status_waiting_reason" | "kube_pod_init_container_status_waiting_reason" => {
+            let state =
+                ContainerState::Waiting { reason: row.label("reason").to_owned(), message: String::new() };
+            container(pods, row).state = Some(state);
+        }
+        "kube_pod_container_status_terminated_reason" => {
+            let ended = Termination { reason: row.label("reason").to_owned(), ..Termination::default() };
+            container(pods, row).state = Some(ContainerState::Terminated(ended));
+        }
+        "kube_pod_container_state_started" => {
+            let found = container(pods, row);
+            if found.state.is_none() {
+                found.state = Some(ContainerState::Running { started: Some(row.time()) });
+            }
+        }
+        "kube_pod_container_status_last_terminated_reason" => {
+            container(pods, row).last_termination.get_or_insert_default().reason =
+                row.label("reason").to_owned();
+        }
+        "kube_pod_container_status_last_terminated_exitcode" => {
+            container(pods, row).last_termination.get_or_insert_default().exit_code =
+                Some(row.value() as i32);
+        }
+        "kube_pod_container_status_last_terminated_timestamp" => {
+            container(pods, row).last_termination.get_or_insert_default().finished = Some(row.time());
+        }
+        _ => {}
+    }
+}
+
+/// Which field of a workload a sample sets.
+enum Count {
+    Desired,
+    Ready,
+    Created,
+    None,
+}
+
+/// Replicas asked for, replicas ready, creation.
+type Counts = (Option<u32>, Option<u32>, Option<Timestamp>);
+
+fn workload_row(
+    row: &Row<'_>,
+    replica_sets: &mut BTreeMap<(String, String), (String, String)>,
+    jobs: &mut BTreeMap<(String, String), (String, String)>,
+    workloads: &mut BTreeMap<WorkloadId, Counts>,
+) {
+    let namespace = row.label("namespace");
+    let owner = || (row.label("owner_kind").to_owned(), row.label("owner_name").to_owned());
+    let owned = !row.label("owner_name").is_empty() && !row.label("owner_kind").starts_with('<');
+    let count = Some(row.value().max(0.0) as u32);
+    let mut set = |kind: &str, label: &str, which: Count| {
+        if row.label(label).is_empty() {
+            return;
+        }
+        let counts = workloads.entry(WorkloadId::new(namespace, kind, row.label(label))).or_default();
+        match which {
+            Count::Desired => counts.0 = count,
+            Count::Ready => counts.1 = count.max(counts.1),
+            Count::Created => counts.2 = Some(row.time()),
+            Count::None => {}
+        }
+    };
+    match row.metric() {
+        "kube_replicaset_owner" if owned => {
+            replica_sets.insert((namespace.to_owned(), row.label("replicaset").to_owned()), owner());
+        }
+        "kube_job_owner" if owned => {
+            jobs.insert((namespace.to_owned(), row.label("job_name").to_owned()), owner());
+        }
+        "kube_deployment_spec_replicas" => set("Deployment", "deployment", Count::Desired),
+        "kube_deployment_status_replicas_ready" | "kube_deployment_status_replicas_available" => {
+            set("Deployment", "deployment", Count::Ready)
+        }
+        "kube_deployment_created" => set("Deployment", "deployment", Count::Created),
+        "kube_statefulset_replicas" => set("StatefulSet", "statefulset", Count::Desired),
+        "kube_statefulset_status_replicas_ready" => set("StatefulSet", "statefulset", Count::Ready),
+        "kube_statefulset_created" => set("StatefulSet", "statefulset", Count::Created),
+        "kube_daemonset_status_desired_number_scheduled" => set("DaemonSet", "daemonset", Count::Desired),
+        "kube_daemonset_status_number_ready" => set("DaemonSet", "daemonset", Count::Ready),
+        "kube_daemonset_created" => set("DaemonSet", "daemonset", Count::Created),
+        "kube_cronjob_info" => set("CronJob", "cronjob", Count::None),
+        _ => {}
+    }
+}
+
+fn hpa_row(row: &Row<'_>, hpas: &mut BTreeMap<(String, String), Hpa>) {
+    let Some(what) = row
+        .metric()
+        .strip_prefix("kube_horizontalpodautoscaler_")
+        .or_else(|| row.metric().strip_prefix("kube_hpa_"))
+    else {
+        return;
+    };
+    let name = [row.label("horizontalpodautoscaler"), row.label("hpa")]
+        .into_iter()
+        .find(|n| !n.is_empty())
+        .unwrap_or("");
+    if name.is_empty() {
+        return;
+    }
+    let hpa = hpas.entry((row.label("namespace").to_owned(), name.to_owned())).or_insert_with(|| Hpa {
+        namespace: row.label("namespace").to_owned(),
+        name: name.to_owned(),
+        target: ScaleTarget { kind: String::new(), name: String::new() },
+        min_replicas: 1,
+        max_replicas: 0,
+        current_replicas: 0,
+        desired_replicas: 0,
+        metrics: Vec::new(),
+        conditions: Vec::new(),
+        reports_current: false,
+    });
+    let count = row.value().max(0.0) as u32;
+    let utilization = row.label("metric_target_type") == "utilization";
+    let scaled = if utilization { row.value() / 100.0 } else { row.value() };
+    let metric = |hpa: &mut Hpa| -> usize {
+        let name = row.label("metric_name");
+        hpa.metrics.iter().position(|m| m.name == name && m.utilization == utilization).unwrap_or_else(|| {
+            hpa.metrics.push(HpaMetric { name: name.to_owned(), target: None, current: None, utilization });
+            hpa.metrics.len() - 1
+        })
+    };
+    match what {
+        "info" => {
+            hpa.target = ScaleTarget {
+                kind: row.label("scaletargetref_kind").to_owned(),
+                name: row.label("scaletargetref_name").to_owned(),
+            };
+        }
+        "spec_min_replicas" => hpa.min_replicas = count,
+        "spec_max_replicas" => hpa.max_replicas = count,
+        "status_current_replicas" => hpa.current_replicas = count,
+        "status_desired_replicas" => hpa.desired_replicas = count,
+        "spec_target_metric" => {
+            let at = metric(hpa);
+            hpa.metrics[at].target = Some(scaled);
+        }
+        "status_target_metric" => {
+            let at = metric(hpa);
+            hpa.metrics[at].current = Some(scaled);
+            hpa.reports_current = true;
+        }
+        "status_condition" => {
+            let status = match row.label("status") {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            };
+            let kind = row.label("condition").to_owned();
+            hpa.conditions.push(Condition {
+                kind,
+                status,
+                reason: String::new(),
+                message: String::new(),
+                since: None,
+            });
+        }
+        _ => {}
+    }
+}

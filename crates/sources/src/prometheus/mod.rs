@@ -1,0 +1,15 @@
+//! Metrics servers with the query API of Prometheus: Prometheus itself, Thanos, Mimir, VictoriaMetrics, ARMS.
+
+mod catalogue;
+mod client;
+mod decode;
+mod http;
+mod ksm;
+mod settings;
+mod source;
+mod transport;
+
+pub use client::Log;
+pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};
+pub use source::Prometheus;
+pub use transport::{Answer, QueryRequest, Style, Transport, TransportError};
