@@ -489,10 +489,6 @@ def service_proxy(world, case):
 # --- record, replay, secrets -----------------------------------------------------------------------------------------
 
 
-def without_cost(report):
-    return {k: v for k, v in report.json.items() if k != "cost"}
-
-
 @scenario
 def record_and_replay(world, case):
     """A recorded run gives the same report byte for byte, as often as it is replayed."""
