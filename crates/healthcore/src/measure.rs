@@ -161,3 +161,47 @@ pub fn round_cpu(cores: crate::unit::Cores) -> crate::unit::Cores {
     };
     crate::unit::Cores(((milli / grain).ceil().max(1.0) * grain) / 1000.0)
 }
+
+/// All samples of the live members over the whole look-back, once one of them has a history of `min_history` (or
+/// three quarters of the look-back, when that is shorter).
+///
+/// # Errors
+/// No live member has a sample, or none has history enough.
+pub fn pooled_after(
+    view: &View<'_>,
+    container: &WorkloadContainer<'_>,
+    metric: Metric,
+    min_history: Seconds,
+) -> Result<Vec<f64>, Missing> {
+    let all = view.snapshot.window.seconds();
+    let span = Seconds(min_history.get().min(0.75 * all));
+    let mut why = Missing::NoSamples { metric };
+    let mut long = false;
+    for member in container.live() {
+        match member.series(view, metric).and_then(|series| enough(&series, 3, span)) {
+            Ok(()) => long = true,
+            Err(missing) => why = missing,
+        }
+    }
+    if long { pooled(view, container, metric, Seconds(all)) } else { Err(why) }
+}
+
+/// Adds the command that sets a resource of a container, for kinds that `kubectl set resources` knows.
+#[must_use]
+pub fn set_resource(
+    advice: crate::finding::Advice,
+    container: &WorkloadContainer<'_>,
+    what: &str,
+    value: &str,
+) -> crate::finding::Advice {
+    let id = &container.workload.id;
+    if !matches!(id.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
+        return advice;
+    }
+    let kind = id.kind.to_ascii_lowercase();
+    let command = format!(
+        "kubectl -n {} set resources {kind}/{} -c {} --{what}={value}",
+        id.namespace, id.name, container.name
+    );
+    advice.command(command, &[&id.namespace, &id.name, &container.name])
+}

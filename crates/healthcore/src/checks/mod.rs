@@ -2,9 +2,47 @@
 
 use crate::check::{AnyCheck, Erased};
 
-mod memory_usage;
+pub mod cpu_overprovisioned;
+pub mod cpu_underprovisioned;
+pub mod crash_looping;
+pub mod hpa_at_max;
+pub mod hpa_metrics_unknown;
+pub mod hpa_over_scaled;
+pub mod hpa_under_scaled;
+mod hpa_use;
+pub mod image_pull_failing;
+pub mod memory_leak;
+pub mod memory_overprovisioned;
+pub mod memory_underprovisioned;
+pub mod memory_usage;
+pub mod oom_killed;
+pub mod pod_not_running;
+mod pod_state;
+pub mod pod_unschedulable;
+pub mod requests_missing;
+pub mod restarts;
+pub mod warning_events;
 
-pub use memory_usage::MemoryUsage;
+pub use pod_state::pods_in_words;
 
 /// Every check. Adding one is its file and its line here.
-pub static CHECKS: &[&dyn AnyCheck] = &[&Erased::<MemoryUsage>::new()];
+pub static CHECKS: &[&dyn AnyCheck] = &[
+    &Erased::<crash_looping::CrashLooping>::new(),
+    &Erased::<image_pull_failing::ImagePullFailing>::new(),
+    &Erased::<pod_unschedulable::PodUnschedulable>::new(),
+    &Erased::<pod_not_running::PodNotRunning>::new(),
+    &Erased::<oom_killed::OomKilled>::new(),
+    &Erased::<memory_leak::MemoryLeak>::new(),
+    &Erased::<memory_usage::MemoryUsage>::new(),
+    &Erased::<memory_underprovisioned::MemoryUnderprovisioned>::new(),
+    &Erased::<cpu_underprovisioned::CpuUnderprovisioned>::new(),
+    &Erased::<hpa_metrics_unknown::HpaMetricsUnknown>::new(),
+    &Erased::<hpa_at_max::HpaAtMax>::new(),
+    &Erased::<hpa_under_scaled::HpaUnderScaled>::new(),
+    &Erased::<restarts::Restarts>::new(),
+    &Erased::<warning_events::WarningEvents>::new(),
+    &Erased::<requests_missing::RequestsMissing>::new(),
+    &Erased::<memory_overprovisioned::MemoryOverprovisioned>::new(),
+    &Erased::<cpu_overprovisioned::CpuOverprovisioned>::new(),
+    &Erased::<hpa_over_scaled::HpaOverScaled>::new(),
+];

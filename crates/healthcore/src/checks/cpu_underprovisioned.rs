@@ -1,0 +1,72 @@
+//! `cpu-underprovisioned`: the CPU limit is too small for what is used.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::measure;
+use crate::metric::Metric;
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::stats;
+use crate::unit::{Cores, Ratio, Seconds};
+use crate::view::{View, WorkloadContainer};
+
+/// The CPU limit is too small for what is used.
+pub struct CpuUnderprovisioned;
+
+crate::params! {
+    /// Parameters of `cpu-underprovisioned`.
+    pub struct CpuUnderprovisionedParams {
+        /// 95th percentile of use as a share of the limit above which the limit is too small.
+        of_limit: Ratio = Ratio(0.85),
+        /// New limit as a multiple of the 95th percentile.
+        limit_factor: f64 = 1.3,
+        /// Shortest history that is judged.
+        min_history: Seconds = Seconds(21600.0),
+    }
+}
+
+impl Check for CpuUnderprovisioned {
+    const INFO: CheckInfo = CheckInfo {
+        id: "cpu-underprovisioned",
+        title: "CPU limit too small",
+        since: "0.1.0",
+        checks: "Whether a container lives near its CPU limit.",
+        why: "At the limit the kernel stops the container for the rest of each period; requests wait although the node is idle.",
+        decides: "95th percentile of `cpu-usage` over the look-back and the living pods above `of-limit` of the limit. The new \
+                  limit is the percentile times `limit-factor`, rounded up. Less history than `min-history` is unknown.",
+        remedy: "Raise the limit as advised, or scale out.",
+        false_alarms: "Batch work that may take its time.",
+        texts: &[
+            ("limit", "CPU lives at {share} of its limit (95th percentile {use} of {limit})"),
+            ("raise-limit", "raise the CPU limit from {from} to {to}"),
+        ],
+    };
+    type Params = CpuUnderprovisionedParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.metric(Metric::CpuUsage).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        let limit = container.resources().cpu_limit.filter(|l| l.get() > 0.0);
+        let (Some(limit), Some(_)) = (limit, container.live().next()) else {
+            return Ok(Outcome::NotApplicable);
+        };
+        let mut values = measure::pooled_after(view, container, Metric::CpuUsage, params.min_history)?;
+        let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
+        let share = Ratio(p95 / limit.get());
+        if share <= params.of_limit {
+            return Ok(Outcome::Ok);
+        }
+        let to = measure::round_cpu(Cores(p95 * params.limit_factor));
+        let text = Text::new("limit").with("share", share).with("use", Cores(p95)).with("limit", limit);
+        let advice = Advice::new(Text::new("raise-limit")).change("cpu.limit", Some(limit.into()), to.into());
+        Ok(Problem::new(Severity::Warning, text)
+            .measured("cpu-p95-of-limit", share, params.of_limit)
+            .evidence("cpu-p95", Cores(p95))
+            .evidence("cpu-limit", limit)
+            .advise(measure::set_resource(advice, container, "limits=cpu", &to.to_string()))
+            .into())
+    }
+}

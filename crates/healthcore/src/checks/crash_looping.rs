@@ -1,0 +1,126 @@
+//! `crash-looping`: a container ends again and again.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::pod_state::{completed, crash_loops, states_known, workload_in_words};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::model::{Container, ContainerState, ObjectKind, Pod};
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::time::Timestamp;
+use crate::unit::Seconds;
+use crate::view::{View, WorkloadPods};
+
+/// A container ends again and again.
+pub struct CrashLooping;
+
+crate::params! {
+    /// Parameters of `crash-looping`.
+    pub struct CrashLoopingParams {
+        /// A container that has failed within this time counts too, when it has restarted `restarts` times.
+        recent: Seconds = Seconds(600.0),
+        /// Restarts from which on a container that has just failed counts as looping between two back-offs.
+        restarts: u32 = 5,
+    }
+}
+
+impl Check for CrashLooping {
+    const INFO: CheckInfo = CheckInfo {
+        id: "crash-looping",
+        title: "Crash loop",
+        since: "0.1.0",
+        checks: "Whether a container, init containers too, ends again and again.",
+        why: "The pod does no work, and the pause between two tries grows to five minutes.",
+        decides: "A container that waits with the reason CrashLoopBackOff. Or one that is between two back-offs: at least \
+                  `restarts` restarts, and its last run failed within `recent`. Always critical.",
+        remedy: "Read the end of the log of the run before. `exec format error` means that the image is built for another \
+                 architecture than the node's.",
+        false_alarms: "A pod that waits by ending for something that is about to come up.",
+        texts: &[
+            ("looping", "container {container} ends again and again ({restarts} restarts): {reason}"),
+            ("logs", "read the end of the log of the run before"),
+            (
+                "architecture",
+                "the image is built for another CPU architecture than the node's: build it for the node's, or choose nodes with a nodeSelector on kubernetes.io/arch",
+            ),
+            ("memory", "the last run was killed for its memory: see `oom-killed`"),
+        ],
+    };
+    type Params = CrashLoopingParams;
+    type Subject<'a> = WorkloadPods<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
+        let pods: Vec<&Pod> = subject.pods.iter().copied().filter(|p| !completed(p) && !p.deleting).collect();
+        if pods.is_empty() {
+            return Ok(Outcome::NotApplicable);
+        }
+        let now = view.snapshot.taken_at;
+        let looping: Vec<(&Pod, &Container)> = pods
+            .iter()
+            .flat_map(|p| p.containers.iter().map(move |c| (*p, c)))
+            .filter(|(_, c)| crash_loops(c) || fails_often(params, c, now))
+            .collect();
+        let Some((pod, container)) =
+            looping.iter().max_by_key(|(p, c)| (c.restarts, std::cmp::Reverse(&p.name)))
+        else {
+            return match pods.iter().any(|p| states_known(p, view.snapshot)) {
+                true => Ok(Outcome::Ok),
+                false => Err(Missing::NotReported { field: "state of the containers".into() }),
+            };
+        };
+        let end = container.last_termination.as_ref();
+        let said = end.map(|t| t.message.trim()).filter(|m| !m.is_empty());
+        let reason = match (end, said) {
+            (_, Some(message)) => message.lines().last().unwrap_or(message).chars().take(300).collect(),
+            (Some(t), None) => match t.exit_code {
+                Some(code) => {
+                    format!("{}, exit code {code}", if t.reason.is_empty() { "ended" } else { &t.reason })
+                }
+                None => t.reason.clone(),
+            },
+            (None, None) => "no reason reported".to_owned(),
+        };
+        let affected: std::collections::BTreeSet<&str> =
+            looping.iter().map(|(p, _)| p.name.as_str()).collect();
+        let text = Text::new("looping")
+            .with("container", container.name.as_str())
+            .with("restarts", container.restarts.unwrap_or(0))
+            .with("reason", reason.as_str());
+        let mut problem = Problem::new(Severity::Critical, text)
+            .evidence("pods", workload_in_words(subject))
+            .evidence("looping-pods", affected.len())
+            .evidence("container", container.name.as_str())
+            .pod(&pod.name);
+        if let Some(restarts) = container.restarts {
+            problem = problem.evidence("restarts", restarts);
+        }
+        if let Some(code) = end.and_then(|t| t.exit_code) {
+            problem = problem.evidence("exit-code", crate::finding::Value::Number(f64::from(code)));
+        }
+        if said.is_some_and(|m| m.contains("exec format error")) {
+            problem = problem.advise(Advice::new(Text::new("architecture")));
+        }
+        if end.is_some_and(|t| t.reason == "OOMKilled") {
+            problem = problem.advise(Advice::new(Text::new("memory")));
+        }
+        let namespace = &subject.workload.id.namespace;
+        let command =
+            format!("kubectl -n {namespace} logs {} -c {} --previous --tail=50", pod.name, container.name);
+        let logs = Advice::new(Text::new("logs")).command(command, &[namespace, &pod.name, &container.name]);
+        Ok(problem.advise(logs).into())
+    }
+}
+
+/// Between two back-offs: it runs or has just ended, and has failed often and lately.
+fn fails_often(params: &CrashLoopingParams, container: &Container, now: Timestamp) -> bool {
+    let end = match &container.state {
+        Some(ContainerState::Terminated(t)) => Some(t),
+        _ => container.last_termination.as_ref(),
+    };
+    let failed = end.is_some_and(|t| t.exit_code.is_some_and(|c| c != 0));
+    let lately = end.and_then(|t| t.finished).is_some_and(|t| now.seconds_since(t) <= params.recent.get());
+    failed && lately && container.restarts.unwrap_or(0) >= params.restarts
+}

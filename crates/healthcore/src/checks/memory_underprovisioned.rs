@@ -1,0 +1,110 @@
+//! `memory-underprovisioned`: request or limit is too small for what is used.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::measure;
+use crate::metric::Metric;
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::stats;
+use crate::unit::{Bytes, Ratio, Seconds};
+use crate::view::{View, WorkloadContainer};
+
+/// Request or limit is too small for what is used.
+pub struct MemoryUnderprovisioned;
+
+crate::params! {
+    /// Parameters of `memory-underprovisioned`.
+    pub struct MemoryUnderprovisionedParams {
+        /// 95th percentile of use as a share of the limit above which the limit is too small.
+        of_limit: Ratio = Ratio(0.85),
+        /// Request as a share of the mean use below which the request is too small.
+        request_of_use: Ratio = Ratio(0.50),
+        /// New limit as a multiple of the 95th percentile.
+        limit_factor: f64 = 1.3,
+        /// New request as a multiple of the mean use.
+        request_factor: f64 = 0.8,
+        /// Shortest history that is judged.
+        min_history: Seconds = Seconds(21600.0),
+    }
+}
+
+impl Check for MemoryUnderprovisioned {
+    const INFO: CheckInfo = CheckInfo {
+        id: "memory-underprovisioned",
+        title: "Memory request or limit too small",
+        since: "0.1.0",
+        checks: "Whether a container lives near its limit, or uses far more memory than it reserves.",
+        why: "Near the limit the next peak is an OOM kill. With a request far below the use the scheduler fills the node with \
+              memory that is not there, and pods are evicted.",
+        decides: "95th percentile of `memory-working-set` over the look-back and the living pods above `of-limit` of the \
+                  limit: new limit = percentile x `limit-factor`. Or the request below `request-of-use` of the mean use: new \
+                  request = mean x `request-factor`. Less history than `min-history` is unknown.",
+        remedy: "Raise the value as advised; look first whether `memory-leak` names the container too.",
+        false_alarms: "A heap that is meant to fill its limit and stays flat.",
+        texts: &[
+            ("limit", "memory lives at {share} of its limit (95th percentile {use} of {limit})"),
+            ("request", "the memory request is {share} of what is used (request {request}, mean use {use})"),
+            ("raise-limit", "raise the memory limit from {from} to {to}"),
+            ("raise-request", "raise the memory request from {from} to {to}"),
+        ],
+    };
+    type Params = MemoryUnderprovisionedParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.metric(Metric::MemoryWorkingSet).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        let resources = container.resources();
+        let request = resources.memory_request.filter(|r| r.get() > 0.0);
+        let limit = resources.memory_limit.filter(|l| l.get() > 0.0);
+        if (request.is_none() && limit.is_none()) || container.live().next().is_none() {
+            return Ok(Outcome::NotApplicable);
+        }
+        let mut values =
+            measure::pooled_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
+        let mean = stats::mean(values.iter().copied()).unwrap_or_default();
+        let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
+        let short_limit = limit.filter(|l| p95 > params.of_limit.get() * l.get());
+        let short_request = request.filter(|r| r.get() < params.request_of_use.get() * mean);
+        let mut problem = if let Some(limit) = short_limit {
+            let share = Ratio(p95 / limit.get());
+            Problem::new(
+                Severity::Warning,
+                Text::new("limit").with("share", share).with("use", Bytes(p95)).with("limit", limit),
+            )
+            .measured("memory-p95-of-limit", share, params.of_limit)
+            .evidence("memory-p95", Bytes(p95))
+        } else if let Some(request) = short_request {
+            let share = Ratio(request.get() / mean);
+            Problem::new(
+                Severity::Warning,
+                Text::new("request").with("share", share).with("use", Bytes(mean)).with("request", request),
+            )
+            .measured("request-of-memory", share, params.request_of_use)
+            .evidence("memory-mean", Bytes(mean))
+        } else {
+            return Ok(Outcome::Ok);
+        };
+        if let Some(limit) = short_limit {
+            let to = measure::round_memory(Bytes(p95 * params.limit_factor));
+            let advice =
+                Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
+            problem =
+                problem.advise(measure::set_resource(advice, container, "limits=memory", &to.to_string()));
+        }
+        if let Some(request) = short_request {
+            let to = measure::round_memory(Bytes(mean * params.request_factor));
+            let advice = Advice::new(Text::new("raise-request")).change(
+                "memory.request",
+                Some(request.into()),
+                to.into(),
+            );
+            problem =
+                problem.advise(measure::set_resource(advice, container, "requests=memory", &to.to_string()));
+        }
+        Ok(problem.into())
+    }
+}

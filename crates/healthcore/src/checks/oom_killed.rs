@@ -1,0 +1,259 @@
+//! `oom-killed`: the kernel killed a container for its memory.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::measure;
+use crate::metric::Metric;
+use crate::model::{ContainerState, ObjectKind, Termination};
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::time::Timestamp;
+use crate::unit::{Bytes, Ratio, Seconds};
+use crate::view::{Member, View, WorkloadContainer};
+
+/// The kernel killed a container for its memory.
+pub struct OomKilled;
+
+crate::params! {
+    /// Parameters of `oom-killed`.
+    pub struct OomKilledParams {
+        /// A kill within this time is critical, an older one within the look-back a warning.
+        recent: Seconds = Seconds(86400.0),
+        /// Share of the limit that memory must have reached before a plain exit code 137 counts as an OOM kill.
+        near_limit: Ratio = Ratio(0.90),
+        /// Advised limit as a multiple of the largest use seen (or of the limit, when that was reached).
+        limit_factor: f64 = 1.3,
+    }
+}
+
+impl Check for OomKilled {
+    const INFO: CheckInfo = CheckInfo {
+        id: "oom-killed",
+        title: "Killed for its memory",
+        since: "0.1.0",
+        checks: "Whether a container was killed by the kernel because it reached its memory limit.",
+        why: "Every request in flight is lost, and the next kill comes when memory is full again.",
+        decides: "Several sources are fused, and one kill that many of them tell counts once: status of the last run (reason \
+                  OOMKilled), the metric `oom-events`, node and pod events (OOMKilling), restarts with memory near the limit \
+                  just before. Exit code 137 alone is any SIGKILL; it counts only when memory had reached `near-limit` of \
+                  the limit before. Within `recent`: critical; older, but within the look-back: warning.",
+        remedy: "Fix the leak when `memory-leak` names the container too; otherwise raise the limit. For a JVM compare heap and \
+                 limit.",
+        false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
+                       the same.",
+        texts: &[
+            ("killed", "killed for its memory {count} times, last at {last} (limit {limit})"),
+            ("killed-no-time", "killed for its memory {count} times within the look-back (limit {limit})"),
+            ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
+            ("inspect", "look at what the container did before it was killed"),
+        ],
+    };
+    type Params = OomKilledParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs
+            .optional(Metric::OomEvents)
+            .optional(Metric::Restarts)
+            .optional(Metric::MemoryWorkingSet)
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        let mut kills = Vec::new();
+        let mut known = false;
+        for member in container.members.iter() {
+            let found = kills_of(params, member, view);
+            known |= found.known;
+            if found.count > 0 {
+                kills.push((member, found));
+            }
+        }
+        if kills.is_empty() {
+            let applies = !container.members.is_empty();
+            return match (known, applies) {
+                (true, _) => Ok(Outcome::Ok),
+                (false, true) => Err(Missing::NotReported { field: "state of the container".into() }),
+                (false, false) => Ok(Outcome::NotApplicable),
+            };
+        }
+        let count: u64 = kills.iter().map(|(_, k)| k.count).sum();
+        let last = kills.iter().filter_map(|(_, k)| k.last).max();
+        let Some((worst, _)) =
+            kills.iter().max_by_key(|(m, k)| (k.last, k.count, std::cmp::Reverse(m.pod_name().to_owned())))
+        else {
+            return Ok(Outcome::Ok);
+        };
+        let recent = last.is_some_and(|t| view.snapshot.taken_at.seconds_since(t) <= params.recent.get());
+        let severity = if recent { Severity::Critical } else { Severity::Warning };
+        let limit = worst.container.map_or_else(|| container.resources(), |c| c.resources).memory_limit;
+        let limit_value = limit.map_or(crate::finding::Value::from("none"), Into::into);
+        let text = match last {
+            Some(last) => Text::new("killed").with("last", last),
+            None => Text::new("killed-no-time"),
+        };
+        let text = text.with("count", count as usize).with("limit", limit_value);
+        let mut problem = Problem::new(severity, text)
+            .evidence("kills", count as usize)
+            .evidence("pods", kills.len())
+            .pod(worst.pod_name())
+            .since(kills.iter().filter_map(|(_, k)| k.first).min());
+        let before = kills.iter().filter_map(|(_, k)| k.before).max_by(f64::total_cmp);
+        if let Some(before) = before {
+            problem = problem.evidence("memory-before", Bytes(before));
+        }
+        let sources: std::collections::BTreeSet<&str> =
+            kills.iter().flat_map(|(_, k)| k.sources.iter().copied()).collect();
+        problem = problem.evidence("told-by", sources.into_iter().collect::<Vec<_>>().join(", "));
+        if let Some(limit) = limit.filter(|l| l.get() > 0.0) {
+            let peak = before.unwrap_or_default().max(limit.get());
+            let to = measure::round_memory(Bytes(peak * params.limit_factor));
+            let advice =
+                Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
+            problem =
+                problem.advise(measure::set_resource(advice, container, "limits=memory", &to.to_string()));
+        }
+        let id = &container.workload.id;
+        let command = format!(
+            "kubectl -n {} logs {} -c {} --previous --tail=100",
+            id.namespace,
+            worst.pod_name(),
+            container.name
+        );
+        let inspect = Advice::new(Text::new("inspect"));
+        let inspect = inspect.command(command, &[&id.namespace, worst.pod_name(), &container.name]);
+        problem = problem.advise(inspect);
+        if let Ok(series) = worst.series(view, Metric::MemoryWorkingSet) {
+            problem = problem.chart(Metric::MemoryWorkingSet, series);
+        }
+        Ok(problem.into())
+    }
+}
+
+/// What is known of the kills of one container of one pod.
+#[derive(Default)]
+struct Kills {
+    known: bool,
+    count: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    /// Working set at the last sample before a kill, in bytes.
+    before: Option<f64>,
+    sources: Vec<&'static str>,
+}
+
+fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> Kills {
+    let mut kills = Kills::default();
+    let window = &view.snapshot.window;
+    let inside = |t: Timestamp| t > window.start();
+    let memory = member.series(view, Metric::MemoryWorkingSet).ok();
+    let restarts = view.series(Metric::Restarts, &member.key);
+    let before_index = |index: usize| {
+        // The last sample before the kill may be that of the step in which it fell.
+        let from = index.saturating_sub(3);
+        memory.and_then(|m| m.slice(from, index + 1).values().max_by(f64::total_cmp))
+    };
+    let mut times: Vec<Timestamp> = Vec::new();
+
+    if let Ok(events) = view.series(Metric::OomEvents, &member.key) {
+        kills.known = true;
+        if let Some(events) = events {
+            for (index, n) in events.iter() {
+                kills.count += n.round() as u64;
+                times.push(window.at(index));
+                kills.before = larger(kills.before, before_index(index));
+            }
+        }
+        if kills.count > 0 {
+            kills.sources.push("oom-events");
+        }
+    }
+
+    // The kubelet keeps the last end only.
+    let ends = member.container.into_iter().flat_map(|c| {
+        let now = match &c.state {
+            Some(ContainerState::Terminated(t)) => Some(t),
+            _ => None,
+        };
+        now.into_iter().chain(&c.last_termination)
+    });
+    kills.known |= member.container.is_some_and(|c| c.state.is_some() || c.restarts.is_some());
+    let latest_restart = restarts
+        .as_ref()
+        .ok()
+        .copied()
+        .flatten()
+        .and_then(|r| r.iter().next_back().map(|(i, _)| window.at(i)));
+    for end in ends {
+        let finished = end.finished.or(latest_restart);
+        let before = finished.and_then(|t| window.index_of(t)).and_then(before_index);
+        if !is_oom(params, member, end, before) || finished.is_some_and(|t| !inside(t)) {
+            continue;
+        }
+        // kube-state-metrics tells the reason of the last end for ever, without a time.
+        if finished.is_none() && member.container.and_then(|c| c.restarts).unwrap_or(0) == 0 {
+            continue;
+        }
+        if finished.is_none() && restarts.as_ref().is_ok_and(Option::is_none) {
+            continue;
+        }
+        kills.sources.push("status");
+        kills.before = larger(kills.before, before);
+        let close = |t: &Timestamp| {
+            finished.is_none_or(|f| f.seconds_since(*t).abs() <= 2.0 * f64::from(window.step_s()))
+        };
+        if !times.iter().any(close) {
+            kills.count += 1;
+            times.extend(finished);
+        }
+    }
+
+    // Restarts whose memory had just come to the limit: each is a kill that no one else may have told.
+    let limit = member.container.and_then(|c| c.resources.memory_limit).map_or(0.0, Bytes::get);
+    if let (Ok(Some(restarts)), true, true) =
+        (view.series(Metric::Restarts, &member.key), limit > 0.0, !kills.sources.is_empty())
+    {
+        for (index, _) in restarts.iter() {
+            let near = before_index(index).filter(|b| *b >= params.near_limit.get() * limit);
+            let told = times
+                .iter()
+                .any(|t| t.seconds_since(window.at(index)).abs() <= 2.0 * f64::from(window.step_s()));
+            if let (Some(before), false) = (near, told) {
+                kills.count += 1;
+                kills.before = larger(kills.before, Some(before));
+                times.push(window.at(index));
+            }
+        }
+    }
+
+    for event in &view.snapshot.objects.events {
+        let about =
+            event.kind == "Pod" && event.namespace == *member.key.namespace && event.name == *member.key.name;
+        if about
+            && matches!(event.reason.as_str(), "OOMKilling" | "SystemOOM")
+            && event.last.is_none_or(inside)
+        {
+            kills.known = true;
+            kills.sources.push("event");
+            kills.count = kills.count.max(u64::from(event.count.max(1)));
+            times.extend(event.last);
+        }
+    }
+    kills.first = times.iter().min().copied();
+    kills.last = times.iter().max().copied();
+    kills
+}
+
+fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    a.into_iter().chain(b).max_by(f64::total_cmp)
+}
+
+/// Whether an end was an OOM kill: by its reason, or by SIGKILL with memory near the limit.
+fn is_oom(params: &OomKilledParams, member: &Member<'_>, end: &Termination, before: Option<f64>) -> bool {
+    if end.reason == "OOMKilled" {
+        return true;
+    }
+    let limit = member.container.and_then(|c| c.resources.memory_limit).map_or(0.0, Bytes::get);
+    end.exit_code == Some(137) && limit > 0.0 && before.is_some_and(|b| b >= params.near_limit.get() * limit)
+}

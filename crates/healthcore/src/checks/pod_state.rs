@@ -1,0 +1,81 @@
+//! What a pod is doing, in the words that several checks share.
+
+use crate::model::{Container, ContainerState, Pod, PodPhase};
+use crate::snapshot::{Origin, Snapshot};
+use crate::view::WorkloadPods;
+
+/// Reasons with which the kubelet waits for an image.
+const IMAGE_REASONS: [&str; 6] = [
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "RegistryUnavailable",
+    "ImageInspectError",
+];
+
+/// Reason and message of a container that waits.
+pub(super) fn waiting(container: &Container) -> Option<(&str, &str)> {
+    match &container.state {
+        Some(ContainerState::Waiting { reason, message }) => Some((reason, message)),
+        _ => None,
+    }
+}
+
+pub(super) fn crash_loops(container: &Container) -> bool {
+    waiting(container).is_some_and(|(reason, _)| reason == "CrashLoopBackOff")
+}
+
+pub(super) fn waits_for_image(container: &Container) -> bool {
+    waiting(container).is_some_and(|(reason, _)| IMAGE_REASONS.contains(&reason))
+}
+
+/// Whether a check of its own names what keeps the pod from running.
+pub(super) fn named_elsewhere(pod: &Pod) -> bool {
+    pod.unschedulable.is_some() || pod.containers.iter().any(|c| crash_loops(c) || waits_for_image(c))
+}
+
+pub(super) fn completed(pod: &Pod) -> bool {
+    pod.phase == PodPhase::Succeeded
+}
+
+pub(super) fn runs(pod: &Pod) -> bool {
+    pod.phase == PodPhase::Running && pod.ready != Some(false)
+}
+
+/// Whether the source tells the states of containers. kube-state-metrics tells only why a container waits, so no state
+/// means there that it does not wait.
+pub(super) fn states_known(pod: &Pod, snapshot: &Snapshot) -> bool {
+    snapshot.objects.origin == Origin::KubeStateMetrics
+        || pod.unschedulable.is_some()
+        || pod.phase == PodPhase::Pending
+        || pod.containers.iter().any(|c| c.state.is_some())
+}
+
+/// Pods in one line, those that have ended with success apart: `4/4 Running (+2 Completed)`,
+/// `3/4 Running (1 not running) +2 Completed`.
+///
+/// ```
+/// # use healthcore::checks::pods_in_words;
+/// assert_eq!(pods_in_words(4, 4, 2), "4/4 Running (+2 Completed)");
+/// assert_eq!(pods_in_words(3, 4, 2), "3/4 Running (1 not running) +2 Completed");
+/// assert_eq!(pods_in_words(3, 3, 0), "3/3 Running");
+/// ```
+#[must_use]
+pub fn pods_in_words(running: usize, all: usize, completed: usize) -> String {
+    let mut words = format!("{running}/{all} Running");
+    match (all - running.min(all), completed) {
+        (0, 0) => {}
+        (0, done) => words.push_str(&format!(" (+{done} Completed)")),
+        (not, 0) => words.push_str(&format!(" ({not} not running)")),
+        (not, done) => words.push_str(&format!(" ({not} not running) +{done} Completed")),
+    }
+    words
+}
+
+/// [`pods_in_words`] of a workload.
+pub(super) fn workload_in_words(subject: &WorkloadPods<'_>) -> String {
+    let done = subject.pods.iter().filter(|p| completed(p)).count();
+    let running = subject.pods.iter().filter(|p| runs(p)).count();
+    pods_in_words(running, subject.pods.len() - done, done)
+}

@@ -1,0 +1,100 @@
+//! `pod-unschedulable`: no node takes a pod.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::pod_state::{completed, workload_in_words};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::model::{ObjectKind, Pod};
+use crate::need::Needs;
+use crate::unit::Seconds;
+use crate::view::{View, WorkloadPods};
+
+/// No node takes a pod.
+pub struct PodUnschedulable;
+
+crate::params! {
+    /// Parameters of `pod-unschedulable`.
+    pub struct PodUnschedulableParams {
+        /// Time without a node above which it is a warning.
+        warning: Seconds = Seconds(300.0),
+        /// Time without a node above which it is critical.
+        critical: Seconds = Seconds(900.0),
+    }
+    where |p| p.warning <= p.critical, "warning must not be above critical";
+}
+
+impl Check for PodUnschedulable {
+    const INFO: CheckInfo = CheckInfo {
+        id: "pod-unschedulable",
+        title: "No node for a pod",
+        since: "0.1.0",
+        checks: "Whether a pod waits for a node.",
+        why: "The pod will not start until a node has room, or until someone acts.",
+        decides: "The condition PodScheduled is false, for longer than `warning` or `critical`. Where the time is not known, \
+                  the age of the pod is taken.",
+        remedy: "Follow the scheduler's message: lower the request, add a node, or mend the selector or taint.",
+        false_alarms: "A cluster whose autoscaler is just adding a node.",
+        texts: &[
+            ("waiting", "no node takes the pod for {time}: {message}"),
+            ("waiting-unknown-time", "no node takes the pod: {message}"),
+            ("resources", "lower the requests of the pod, or add a node with enough {resource}"),
+            ("constraints", "look at node selectors, affinities, taints and volumes of the pod"),
+        ],
+    };
+    type Params = PodUnschedulableParams;
+    type Subject<'a> = WorkloadPods<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
+        if subject.pods.is_empty() {
+            return Ok(Outcome::NotApplicable);
+        }
+        let now = view.snapshot.taken_at;
+        let lasted = |p: &Pod| {
+            let since = p.unschedulable.as_ref().and_then(|u| u.since).or(p.created);
+            since.map(|since| now.seconds_since(since))
+        };
+        let waiting: Vec<&Pod> = subject
+            .pods
+            .iter()
+            .copied()
+            .filter(|p| p.unschedulable.is_some() && !completed(p) && !p.deleting)
+            .filter(|p| lasted(p).is_none_or(|s| s > params.warning.get()))
+            .collect();
+        let longest =
+            waiting.iter().max_by(|a, b| lasted(a).unwrap_or(0.0).total_cmp(&lasted(b).unwrap_or(0.0)));
+        let Some(pod) = longest else { return Ok(Outcome::Ok) };
+        let critical = lasted(pod).is_some_and(|s| s > params.critical.get());
+        let (severity, bound) = if critical {
+            (Severity::Critical, params.critical)
+        } else {
+            (Severity::Warning, params.warning)
+        };
+        let said = pod.unschedulable.as_ref().map_or("", |u| u.message.as_str());
+        let message = if said.is_empty() { "the reason is not reported" } else { said };
+        let text = match lasted(pod) {
+            Some(s) => Text::new("waiting").with("time", Seconds(s)).with("message", message),
+            None => Text::new("waiting-unknown-time").with("message", message),
+        };
+        let mut problem = Problem::new(severity, text)
+            .evidence("waiting-pods", waiting.len())
+            .evidence("pods", workload_in_words(subject))
+            .pod(&pod.name)
+            .since(pod.unschedulable.as_ref().and_then(|u| u.since));
+        if let Some(s) = lasted(pod) {
+            problem = problem.measured("waiting", Seconds(s), bound);
+        }
+        let scarce = ["memory", "cpu", "ephemeral-storage"]
+            .into_iter()
+            .find(|r| said.contains(&format!("Insufficient {r}")));
+        let advice = match scarce {
+            Some(resource) => Advice::new(Text::new("resources").with("resource", resource)),
+            None => Advice::new(Text::new("constraints")),
+        };
+        let namespace = &subject.workload.id.namespace;
+        let command = format!("kubectl -n {namespace} describe pod {}", pod.name);
+        Ok(problem.advise(advice.command(command, &[namespace, &pod.name])).into())
+    }
+}

@@ -1,0 +1,159 @@
+//! `restarts`: a container was started anew.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::pod_state::crash_loops;
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::metric::Metric;
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::time::Timestamp;
+use crate::unit::Seconds;
+use crate::view::{Member, View, WorkloadContainer};
+
+/// A container was started anew.
+pub struct Restarts;
+
+crate::params! {
+    /// Parameters of `restarts`.
+    pub struct RestartsParams {
+        /// Restarts of one container within an hour above which it is a warning.
+        per_hour: u32 = 5,
+        /// How far back a restart is new.
+        lookback: Seconds = Seconds(86400.0),
+    }
+}
+
+impl Check for Restarts {
+    const INFO: CheckInfo = CheckInfo {
+        id: "restarts",
+        title: "Container restarts",
+        since: "0.1.0",
+        checks: "Whether containers have been restarted lately, and how often.",
+        why: "A restart that nobody ordered is a crash, a failed probe or a kill.",
+        decides: "By the restart counter over time, for the pod with most; without it by the status (number of restarts and end \
+                  of the last run). More than `per-hour` restarts in any hour of `lookback`: warning. Any restart within \
+                  `lookback`: info. While the container is in CrashLoopBackOff it stays info, because `crash-looping` says it.",
+        remedy: "Look at the reason of the last end and at the log of the run before.",
+        false_alarms: "Containers that end to load a new configuration.",
+        texts: &[
+            ("often", "restarted {hour} times within an hour ({count} times in {span})"),
+            ("some", "restarted {count} times in {span}"),
+            ("some-unknown", "restarted within {span}; {count} restarts since the pod was made"),
+            ("logs", "look at the log of the run before: last end was `{reason}`"),
+        ],
+    };
+    type Params = RestartsParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.optional(Metric::Restarts).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        if container.live().next().is_none() {
+            return Ok(Outcome::NotApplicable);
+        }
+        let mut worst: Option<(&Member<'_>, Seen)> = None;
+        let mut why = None;
+        let mut known = false;
+        for member in container.live() {
+            match seen(params, member, view) {
+                Ok(found) => {
+                    known = true;
+                    if found.count > 0
+                        && worst.as_ref().is_none_or(|(_, w)| (found.hour, found.count) > (w.hour, w.count))
+                    {
+                        worst = Some((member, found));
+                    }
+                }
+                Err(missing) => why = Some(missing),
+            }
+        }
+        let Some((member, found)) = worst else {
+            return match why {
+                Some(missing) if !known => Err(missing),
+                _ => Ok(Outcome::Ok),
+            };
+        };
+        let looping = container.live().any(|m| m.container.is_some_and(crash_loops));
+        let often = found.hour > u64::from(params.per_hour);
+        let severity = if often && !looping { Severity::Warning } else { Severity::Info };
+        let (hour, count, span) = (found.hour as usize, found.count as usize, params.lookback);
+        let text = match (often, found.timed) {
+            (true, _) => Text::new("often").with("hour", hour).with("count", count).with("span", span),
+            (false, true) => Text::new("some").with("count", count).with("span", span),
+            (false, false) => Text::new("some-unknown").with("count", count).with("span", span),
+        };
+        let reason = member.container.and_then(|c| c.last_termination.as_ref()).map(|t| match t.exit_code {
+            Some(code) => format!("{} (exit code {code})", t.reason),
+            None => t.reason.clone(),
+        });
+        let id = &container.workload.id;
+        let command = format!(
+            "kubectl -n {} logs {} -c {} --previous --tail=100",
+            id.namespace,
+            member.pod_name(),
+            container.name
+        );
+        let advice = Advice::new(Text::new("logs").with("reason", reason.as_deref().unwrap_or("unknown")));
+        let mut problem = Problem::new(severity, text);
+        if found.timed {
+            problem = problem.measured("restarts-per-hour", hour, params.per_hour);
+        }
+        Ok(problem
+            .evidence("restarts", count)
+            .pod(member.pod_name())
+            .since(found.first)
+            .advise(advice.command(command, &[&id.namespace, member.pod_name(), &container.name]))
+            .into())
+    }
+}
+
+struct Seen {
+    /// Most restarts in any hour.
+    hour: u64,
+    /// Restarts within the look-back; since the pod was made, when their times are not known.
+    count: u64,
+    first: Option<Timestamp>,
+    /// Whether the times of restarts are known.
+    timed: bool,
+}
+
+fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result<Seen, Missing> {
+    let nothing = Seen { hour: 0, count: 0, first: None, timed: true };
+    match view.series(Metric::Restarts, &member.key) {
+        Ok(None) => return Ok(nothing),
+        Ok(Some(series)) => {
+            let window = series.window();
+            let times: Vec<(Timestamp, u64)> =
+                series.last(params.lookback).iter().map(|(i, n)| (window.at(i), n.round() as u64)).collect();
+            let within_hour = |from: Timestamp| -> u64 {
+                times
+                    .iter()
+                    .filter(|(t, _)| *t >= from && t.seconds_since(from) < 3600.0)
+                    .map(|(_, n)| n)
+                    .sum()
+            };
+            return Ok(Seen {
+                hour: times.iter().map(|(t, _)| within_hour(*t)).max().unwrap_or(0),
+                count: times.iter().map(|(_, n)| n).sum(),
+                first: times.first().map(|(t, _)| *t),
+                timed: true,
+            });
+        }
+        Err(_) => {}
+    }
+    let container =
+        member.container.ok_or_else(|| Missing::NotReported { field: "container status".into() })?;
+    let count = container.restarts.ok_or_else(|| Missing::NotReported { field: "restart count".into() })?;
+    let last = container.last_termination.as_ref().and_then(|t| t.finished);
+    match last {
+        Some(last) if view.snapshot.taken_at.seconds_since(last) <= params.lookback.get() => {
+            Ok(Seen { hour: 0, count: u64::from(count.max(1)), first: None, timed: false })
+        }
+        Some(_) => Ok(nothing),
+        None if count == 0 => Ok(nothing),
+        None => Err(Missing::NotReported { field: "time of the last restart".into() }),
+    }
+}
