@@ -136,14 +136,13 @@ fn runs<'s, 'a>(
         let restarts = view.series(Metric::Restarts, &member.key).ok().flatten();
         let limit = member.container.and_then(|c| c.resources.memory_limit).map(Bytes::get);
         let runs = measure::process_runs(memory, restarts, member.started(), limit);
-        let latest =
-            runs.into_iter().rev().find_map(|run| match measure::enough(&run, params.min_samples, span) {
-                Ok(()) => Some(run),
-                Err(missing) => {
-                    why = missing;
-                    None
-                }
-            });
+        let latest = runs.into_iter().rev().find(|run| {
+            let judged = measure::enough(run, params.min_samples, span);
+            if let Err(missing) = &judged {
+                why = missing.clone();
+            }
+            judged.is_ok()
+        });
         if let Some(run) = latest {
             if member.is_live() { living.push((member, run)) } else { gone.push((member, run)) }
         }
