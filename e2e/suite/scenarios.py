@@ -536,6 +536,8 @@ def broken_snapshots(world, case):
     run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-n", world.namespaces[0], "--at", world.at, "--record", snapshot)
     if not case.equal(run.code, 0, f"record: exit code (standard error: {shorten(run.err)})"):
         return
+    if not case.expect(os.path.exists(snapshot), "record wrote nothing"):
+        return
     if not os.path.isfile(snapshot):
         raise Skip("the snapshot is a folder here: the unit tests cut its parts")
     data = open(snapshot, "rb").read()
