@@ -12,6 +12,8 @@ pub mod checks;
 pub mod class;
 pub mod facts;
 pub mod finding;
+#[doc(hidden)]
+pub mod fixture;
 pub mod measure;
 pub mod metric;
 pub mod model;

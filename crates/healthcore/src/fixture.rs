@@ -1,0 +1,841 @@
+//! Snapshots from a compact text: what tests of checks are written in. Not part of the public interface.
+//!
+//! One thing a line, words separated by white space, `#` begins a comment, `"..."` holds a value with spaces.
+//! Times are durations before now (`20d`, `15m`). A word that ends with `:` begins a series in the notation of
+//! `promtool test rules`: `300+12x24` is 300 and 24 further samples, each 12 more; `5x3` is four times 5; `_` is a
+//! missing sample, `_x20` twenty; `nan` is what a server answers for 0/0. The first sample lies at the start of
+//! the window, whose length is that of the longest series unless `window` says otherwise.
+//!
+//! ```text
+//! window    lookback=7d step=5m now=-10m              # the clock 10 min behind the last sample
+//! set       method=quarters                           # parameters of the check under test
+//! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7 note:healthcheck/class=jvm
+//! container web/api-0/app limit=512Mi request=256Mi cpu-limit=1 cpu-request=250m pods=3  memory: 300+12x24
+//! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m deleting
+//! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
+//! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
+//! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume"
+//! node      node-1 arch=arm64 cpu=4 memory=16Gi
+//! absent    rss                                       # the server has no series of it
+//! failed    cpu                                       # its query failed
+//! denied    pods namespace=web                        # the list is forbidden
+//! offline                                             # no metrics server
+//! origin    kube-state-metrics
+//! ```
+//!
+//! Units of series: `memory`, `rss`, `heap-used`, `heap-max` in MiB; `cpu` in cores; `restarts`, `oom`, `replicas`
+//! as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
+//! Deployment, `db-0` to a StatefulSet, any other to itself. Workloads, pods and revisions that no line declares are
+//! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
+//! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
+//! the end of the run before.
+
+use std::collections::BTreeMap;
+
+use crate::analyse::{Assessment, analyse};
+use crate::checks::CHECKS;
+use crate::finding::{Finding, Value};
+use crate::metric::Metric;
+use crate::model::{
+    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, Pod,
+    PodPhase, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
+};
+use crate::series::{Samples, SeriesKey, SeriesStore};
+use crate::settings::{CheckSettings, Resolved, Settings};
+use crate::snapshot::{Missing, Objects, Origin, Snapshot, Unavailable};
+use crate::time::{Timestamp, Window};
+use crate::unit::{Bytes, Cores, Seconds};
+
+/// The last instant of every window that is made here: 2026-11-20T01:00:00Z.
+pub const END: Timestamp = Timestamp::from_unix_seconds(1_795_136_400);
+
+/// A snapshot and the parameters that its text sets.
+#[derive(Debug, Clone)]
+pub struct Fixture {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// Parameters of the check under test, from `set`.
+    pub params: BTreeMap<String, String>,
+}
+
+impl Fixture {
+    /// Reads the notation.
+    ///
+    /// # Panics
+    /// The text is not in that notation; the message names line and word.
+    #[must_use]
+    #[track_caller]
+    pub fn new(text: &str) -> Self {
+        match build(text) {
+            Ok(fixture) => fixture,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// One check alone, with the parameters of the text.
+    ///
+    /// # Panics
+    /// No check has that id, or it refuses the parameters.
+    #[must_use]
+    #[track_caller]
+    pub fn only(&self, check: &str) -> Resolved {
+        let own = CheckSettings { params: self.params.clone(), ..CheckSettings::default() };
+        let settings = Settings {
+            checks: [(check.to_owned(), own)].into(),
+            only: [check.to_owned()].into(),
+            ..Settings::default()
+        };
+        match settings.resolve(CHECKS) {
+            Ok(resolved) => resolved,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// What the checks say of it, lists that could not be had included.
+    #[must_use]
+    pub fn assess(&self, checks: &Resolved) -> Assessment {
+        let mut whole = Assessment::new(&self.snapshot.cluster, &self.snapshot.objects.unavailable, checks);
+        whole.fold(analyse(&self.snapshot, checks));
+        whole
+    }
+}
+
+/// Asserts what one check says of a fixture. Every line of `expected` is one result, in order: findings as
+/// `severity namespace/name[/container][ (pod)]: sentence`, then counts as `2 ok`, `1 unknown: reason`; a single `nothing` when the
+/// check had nothing to judge.
+///
+/// # Panics
+/// It says something else.
+#[track_caller]
+pub fn check(id: &str, text: &str, expected: &str) {
+    let found = told(id, text);
+    let expected: Vec<&str> = expected.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    assert_eq!(found, expected, "{id}: {text}");
+}
+
+/// What one check says of a fixture, in the lines of [`check`].
+#[must_use]
+#[track_caller]
+pub fn told(id: &str, text: &str) -> Vec<String> {
+    let fixture = Fixture::new(text);
+    let assessment = fixture.assess(&fixture.only(id));
+    let mut lines: Vec<String> = assessment.findings.iter().map(sentence).collect();
+    for tally in assessment.tallies.values() {
+        if tally.ok > 0 {
+            lines.push(format!("{} ok", tally.ok));
+        }
+        lines.extend(tally.reasons.iter().map(|(why, count)| format!("{count} unknown: {why}")));
+    }
+    if lines.is_empty() {
+        lines.push("nothing".to_owned());
+    }
+    lines
+}
+
+/// Findings of one check, for assertions on evidence and advice.
+#[must_use]
+#[track_caller]
+pub fn findings(id: &str, text: &str) -> Vec<Finding> {
+    let fixture = Fixture::new(text);
+    fixture.assess(&fixture.only(id)).findings
+}
+
+/// Every advice of one check, one a line: `sentence [command]`.
+#[must_use]
+#[track_caller]
+pub fn advice(id: &str, text: &str) -> Vec<String> {
+    let info = |f: &Finding| CHECKS.iter().find(|c| c.info().id == f.check).map(|c| c.info());
+    let findings = findings(id, text);
+    let of = |f: &Finding| -> Vec<String> {
+        let info = info(f).expect("a finding names its check");
+        let line = |a: &crate::finding::Advice| {
+            let english = a.text.fill(info.text(&a.text.key).expect("every advice has a text"), &show);
+            a.command.as_ref().map_or(english.clone(), |command| format!("{english} [{command}]"))
+        };
+        f.advice.iter().map(line).collect()
+    };
+    findings.iter().flat_map(of).collect()
+}
+
+fn sentence(finding: &Finding) -> String {
+    let info =
+        CHECKS.iter().find(|c| c.info().id == finding.check).expect("a finding names its check").info();
+    let english = info.text(&finding.summary.key).expect("every summary has a text");
+    let s = &finding.subject;
+    let container = s.container.as_ref().map_or_else(String::new, |c| format!("/{c}"));
+    let pod = s.pod.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
+    let text = finding.summary.fill(english, &show);
+    format!("{} {}/{}{container}{pod}: {text}", finding.severity.name(), s.namespace, s.name)
+}
+
+/// A value as tests write it: short, and the same everywhere.
+#[must_use]
+pub fn show(value: &Value) -> String {
+    let short = |v: f64, digits: usize| {
+        let text = format!("{v:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    };
+    match value {
+        Value::Bytes(v) if v.abs() >= 1024.0 * MIB => format!("{}Gi", short(v / MIB / 1024.0, 2)),
+        Value::Bytes(v) => format!("{}Mi", short(v / MIB, 1)),
+        Value::Cores(v) => short(*v, 3),
+        Value::Seconds(v) => Seconds(v.round()).to_string(),
+        Value::Ratio(v) => format!("{}%", short(v * 100.0, 1)),
+        Value::BytesPerHour(v) => format!("{}MB/h", short(v / 1e6, 1)),
+        Value::Count(n) => n.to_string(),
+        Value::Number(v) => short(*v, 3),
+        Value::Time(t) => format!("{} ago", Seconds(END.seconds_since(*t))),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A line, cut into its parts.
+#[derive(Debug, Default)]
+struct Line {
+    number: usize,
+    head: String,
+    names: Vec<String>,
+    attributes: Vec<(String, String)>,
+    series: Vec<(Metric, Vec<Option<f64>>)>,
+}
+
+impl Line {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+    fn flag(&self, name: &str) -> bool {
+        self.names.iter().any(|n| n == name)
+    }
+    fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
+        let read = |text: &str| text.parse().map_err(|_| self.refuse(&format!("{name}={text}")));
+        self.get(name).map(read).transpose()
+    }
+    fn ago(&self, name: &str) -> Result<Option<Timestamp>, String> {
+        Ok(self.parse::<Seconds>(name)?.map(before))
+    }
+    fn path<const N: usize>(&self) -> Result<[&str; N], String> {
+        let path = self.names.first().map_or("", String::as_str);
+        let parts: Vec<&str> = path.split('/').collect();
+        parts.try_into().map_err(|_| self.refuse(path))
+    }
+    fn refuse(&self, what: &str) -> String {
+        format!("fixture line {}: {}: cannot read `{what}`", self.number, self.head)
+    }
+    fn known(&self, attributes: &[&str]) -> Result<(), String> {
+        match self.attributes.iter().find(|(n, _)| !attributes.contains(&n.as_str())) {
+            Some((name, _)) => Err(self.refuse(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn before(ago: Seconds) -> Timestamp {
+    END.plus_seconds(-ago.get())
+}
+
+/// Names of series here, the metric, and what one unit of the notation is.
+const SERIES: [(&str, Metric, f64); 8] = [
+    ("memory", Metric::MemoryWorkingSet, MIB),
+    ("rss", Metric::MemoryRss, MIB),
+    ("cpu", Metric::CpuUsage, 1.0),
+    ("restarts", Metric::Restarts, 1.0),
+    ("oom", Metric::OomEvents, 1.0),
+    ("heap-used", Metric::JvmHeapUsed, MIB),
+    ("heap-max", Metric::JvmHeapMax, MIB),
+    ("replicas", Metric::HpaReplicas, 1.0),
+];
+
+fn metric(name: &str) -> Option<(Metric, f64)> {
+    SERIES.iter().find(|(n, ..)| *n == name).map(|(_, m, unit)| (*m, *unit))
+}
+
+/// Samples of the notation of `promtool test rules`.
+///
+/// # Errors
+/// The word that is not in the notation.
+pub fn samples(text: &str) -> Result<Vec<Option<f64>>, String> {
+    let mut out = Vec::new();
+    for word in text.split_ascii_whitespace() {
+        out.extend(
+            expand(word)
+                .ok_or_else(|| format!("`{word}` is no sample such as `300+12x24`, `5x3` or `_x20`"))?,
+        );
+    }
+    Ok(out)
+}
+
+fn expand(word: &str) -> Option<Vec<Option<f64>>> {
+    let (value, times) = match word.rsplit_once('x') {
+        Some((value, times)) => (value, Some(times.parse::<usize>().ok()?)),
+        None => (word, None),
+    };
+    if value == "_" {
+        return Some(vec![None; times.unwrap_or(1)]);
+    }
+    // The sign of the step is the first one that does not begin the start value.
+    let sign = value.char_indices().skip(1).find(|(_, c)| matches!(c, '+' | '-')).map(|(i, _)| i);
+    let (start, step) = match sign {
+        Some(at) => (value[..at].parse::<f64>().ok()?, value[at..].parse::<f64>().ok()?),
+        None => (value.parse::<f64>().ok()?, 0.0),
+    };
+    Some((0..=times.unwrap_or(0)).map(|i| Some(start + step * i as f64)).collect())
+}
+
+fn words(line: &str) -> Vec<String> {
+    let (mut out, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
+    for c in line.chars() {
+        match c {
+            '"' => (quoted, any) = (!quoted, true),
+            '#' if !quoted && !any => break,
+            c if c.is_whitespace() && !quoted => {
+                if std::mem::take(&mut any) {
+                    out.push(std::mem::take(&mut word));
+                }
+            }
+            c => {
+                word.push(c);
+                any = true;
+            }
+        }
+    }
+    if any {
+        out.push(word);
+    }
+    out
+}
+
+fn read_line(number: usize, line: &str) -> Result<Option<Line>, String> {
+    let mut words = words(line).into_iter();
+    let Some(head) = words.next() else { return Ok(None) };
+    let mut out = Line { number, head, ..Line::default() };
+    let mut unit = 1.0;
+    for word in words {
+        if let Some((found, of)) = word.strip_suffix(':').and_then(metric) {
+            out.series.push((found, Vec::new()));
+            unit = of;
+        } else if let Some((_, values)) = out.series.last_mut() {
+            let more = samples(&word).map_err(|why| format!("fixture line {number}: {why}"))?;
+            values.extend(more.into_iter().map(|v| v.map(|v| v * unit)));
+        } else if let Some((name, value)) = word.split_once('=') {
+            out.attributes.push((name.to_owned(), value.to_owned()));
+        } else {
+            out.names.push(word);
+        }
+    }
+    Ok(Some(out))
+}
+
+struct Builder {
+    objects: Objects,
+    series: SeriesStore,
+    workloads: BTreeMap<WorkloadId, Workload>,
+}
+
+fn build(text: &str) -> Result<Fixture, String> {
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        lines.extend(read_line(number + 1, line)?);
+    }
+    let longest = lines.iter().flat_map(|l| &l.series).map(|(_, values)| values.len()).max();
+    let (mut step, mut lookback, mut clock) = (Seconds::from_hours(1.0), None, 0.0);
+    let mut params = BTreeMap::new();
+    for line in lines.iter().filter(|l| l.head == "window") {
+        line.known(&["step", "lookback", "now"])?;
+        step = line.parse("step")?.unwrap_or(step);
+        lookback = line.parse::<Seconds>("lookback")?;
+        if let Some(now) = line.get("now") {
+            let (sign, amount) = now.strip_prefix('-').map_or((1.0, now), |rest| (-1.0, rest));
+            clock = sign * amount.parse::<Seconds>().map_err(|_| line.refuse(now))?.get();
+        }
+    }
+    let lookback = lookback.unwrap_or(Seconds(longest.unwrap_or(24).max(3) as f64 * step.get()));
+    let window = Window::ending(END, lookback, step).map_err(|why| why.to_string())?;
+    let mut b =
+        Builder { objects: Objects::default(), series: SeriesStore::default(), workloads: BTreeMap::new() };
+    for metric in Metric::ALL {
+        b.series.fetched(*metric);
+    }
+    for line in &lines {
+        match line.head.as_str() {
+            "window" => {}
+            "set" => params.extend(line.attributes.iter().cloned()),
+            "workload" => b.workload(line)?,
+            "container" => b.container(line)?,
+            "pod" => b.pod(line)?,
+            "past" => {
+                let [namespace, pod, container] = line.path()?;
+                b.insert(line, &SeriesKey::container(namespace, pod, container));
+            }
+            "hpa" => b.hpa(line)?,
+            "event" => b.event(line)?,
+            "node" => b.objects.nodes.push(Node {
+                name: line.path::<1>()?[0].to_owned(),
+                architecture: line.get("arch").unwrap_or("amd64").to_owned(),
+                allocatable_cpu: line.parse("cpu")?,
+                allocatable_memory: line.parse("memory")?,
+            }),
+            "absent" | "failed" => {
+                for name in &line.names {
+                    let (metric, _) = metric(name).ok_or_else(|| line.refuse(name))?;
+                    let why = if line.head == "absent" {
+                        Missing::MetricAbsent { metric }
+                    } else {
+                        Missing::QueryFailed { metric }
+                    };
+                    b.series.missing(metric, why);
+                }
+            }
+            "offline" => Metric::ALL.iter().for_each(|m| b.series.missing(*m, Missing::NoMetricsSource)),
+            "denied" => b.denied(line)?,
+            "origin" => b.objects.origin = Origin::KubeStateMetrics,
+            other => return Err(format!("fixture line {}: unknown word `{other}`", line.number)),
+        }
+    }
+    let mut objects = b.objects;
+    objects.workloads = b.workloads.into_values().collect();
+    let snapshot = Snapshot {
+        cluster: "test".to_owned(),
+        taken_at: END.plus_seconds(clock),
+        window,
+        objects,
+        series: b.series,
+    };
+    Ok(Fixture { snapshot, params })
+}
+
+impl Builder {
+    fn insert(&mut self, line: &Line, key: &SeriesKey) {
+        for (metric, values) in &line.series {
+            self.series.insert(*metric, key.clone(), Samples::new(0, values.iter().copied()));
+        }
+    }
+
+    fn workload(&mut self, line: &Line) -> Result<(), String> {
+        let [namespace, kind, name] = line.path()?;
+        let id = WorkloadId::new(namespace, kind, name);
+        let replicas = match line.get("replicas") {
+            None => None,
+            Some(text) => {
+                let (ready, desired) = text.split_once('/').ok_or_else(|| line.refuse(text))?;
+                let read = |t: &str| t.parse().map_err(|_| line.refuse(text));
+                Some(Replicas { desired: read(desired)?, ready: read(ready)? })
+            }
+        };
+        let revisions = line.get("revisions").unwrap_or_default().split(',').filter(|r| !r.is_empty());
+        let notes = line.attributes.iter().filter_map(|(n, v)| Some((n.strip_prefix("note:")?, v)));
+        let made = Workload {
+            id: id.clone(),
+            replicas,
+            created: Some(line.ago("created")?.unwrap_or(before(Seconds::from_days(90.0)))),
+            revisions: revisions.map(|r| Revision { name: r.to_owned(), created: None }).collect(),
+            annotations: notes.map(|(n, v)| (n.to_owned(), v.clone())).collect(),
+        };
+        self.workloads.insert(id, made);
+        Ok(())
+    }
+
+    /// The workload of a pod; made when no line has declared it.
+    fn owner(&mut self, line: &Line, namespace: &str, pod: &str) -> Result<WorkloadId, String> {
+        let (kind, name, revision) = match line.get("owner") {
+            Some(owner) => {
+                let (kind, name) = owner.split_once('/').ok_or_else(|| line.refuse(owner))?;
+                (kind.to_owned(), name.to_owned(), None)
+            }
+            None => owner_by_name(pod),
+        };
+        let id = WorkloadId::new(namespace, &kind, &name);
+        let workload = self.workloads.entry(id.clone()).or_insert_with(|| Workload {
+            id: id.clone(),
+            replicas: None,
+            created: Some(before(Seconds::from_days(90.0))),
+            revisions: Vec::new(),
+            annotations: BTreeMap::new(),
+        });
+        if let Some(name) = revision
+            && workload.revisions.iter().all(|r| r.name != name)
+        {
+            workload.revisions.push(Revision { name, created: None });
+        }
+        Ok(id)
+    }
+
+    fn pod_named(&mut self, id: &WorkloadId, name: &str) -> &mut Pod {
+        let pods = &mut self.objects.pods;
+        let at = pods.iter().position(|p| p.workload.namespace == id.namespace && p.name == name);
+        let at = at.unwrap_or_else(|| {
+            pods.push(Pod {
+                name: name.to_owned(),
+                workload: id.clone(),
+                phase: PodPhase::Running,
+                reason: None,
+                node: Some("node-1".to_owned()),
+                created: Some(before(Seconds::from_days(20.0))),
+                ready: Some(true),
+                deleting: false,
+                unschedulable: None,
+                containers: Vec::new(),
+            });
+            pods.len() - 1
+        });
+        &mut pods[at]
+    }
+
+    fn pod(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["owner", "phase", "reason", "ready", "created", "node", "unschedulable", "since"])?;
+        let [namespace, name] = line.path()?;
+        let known = self.objects.pods.iter().find(|p| p.workload.namespace == namespace && p.name == name);
+        let id = match known.map(|p| p.workload.clone()) {
+            Some(id) if line.get("owner").is_none() => id,
+            _ => self.owner(line, namespace, name)?,
+        };
+        let pod = self.pod_named(&id, name);
+        if let Some(phase) = line.get("phase") {
+            pod.phase = match phase {
+                "Pending" => PodPhase::Pending,
+                "Running" => PodPhase::Running,
+                "Succeeded" => PodPhase::Succeeded,
+                "Failed" => PodPhase::Failed,
+                "Unknown" => PodPhase::Unknown,
+                other => return Err(line.refuse(other)),
+            };
+            pod.ready = Some(pod.phase == PodPhase::Running);
+        }
+        if let Some(ready) = line.get("ready") {
+            pod.ready = yes(ready).map_err(|()| line.refuse(ready))?;
+        }
+        pod.reason = line.get("reason").map(str::to_owned);
+        pod.deleting = line.flag("deleting");
+        if let Some(created) = line.get("created") {
+            pod.created = if created == "unknown" { None } else { line.ago("created")? };
+        }
+        if let Some(node) = line.get("node") {
+            pod.node = (!node.is_empty()).then(|| node.to_owned());
+        }
+        if let Some(message) = line.get("unschedulable") {
+            pod.unschedulable =
+                Some(Unschedulable { since: line.ago("since")?, message: message.to_owned() });
+            pod.phase = PodPhase::Pending;
+            pod.ready = Some(false);
+            pod.node = None;
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&[
+            "owner",
+            "limit",
+            "request",
+            "cpu-limit",
+            "cpu-request",
+            "pods",
+            "role",
+            "image",
+            "state",
+            "last",
+            "message",
+            "restarts",
+            "ready",
+            "created",
+        ])?;
+        let [namespace, first, name] = line.path()?;
+        let resources = Resources {
+            memory_request: line.parse::<Bytes>("request")?,
+            memory_limit: line.parse::<Bytes>("limit")?,
+            cpu_request: line.parse::<Cores>("cpu-request")?,
+            cpu_limit: line.parse::<Cores>("cpu-limit")?,
+        };
+        for pod_name in replicas_of(first, line.parse("pods")?.unwrap_or(1)) {
+            let id = self.owner(line, namespace, &pod_name)?;
+            let created = line.ago("created")?;
+            let pod = self.pod_named(&id, &pod_name);
+            pod.created = created.or(pod.created);
+            let state = line.get("state").unwrap_or("running");
+            let (state, ready) = read_state(state, line.get("message").unwrap_or_default(), pod.created)
+                .ok_or_else(|| line.refuse(state))?;
+            let ready = match line.get("ready") {
+                Some(text) => yes(text).map_err(|()| line.refuse(text))?,
+                None => Some(ready),
+            };
+            if ready == Some(false) && !matches!(state, Some(ContainerState::Terminated(_))) {
+                pod.ready = Some(false);
+            }
+            let restarts = match line.get("restarts") {
+                Some("unknown") => None,
+                _ => Some(line.parse("restarts")?.unwrap_or(0)),
+            };
+            let last =
+                line.get("last").map(|t| termination(t, "").ok_or_else(|| line.refuse(t))).transpose()?;
+            pod.containers.push(Container {
+                name: name.to_owned(),
+                role: match line.get("role") {
+                    None => ContainerRole::Main,
+                    Some("init") => ContainerRole::Init,
+                    Some("sidecar") => ContainerRole::Sidecar,
+                    Some(other) => return Err(line.refuse(other)),
+                },
+                image: line.get("image").unwrap_or("registry.example/app:1.0").to_owned(),
+                resources,
+                state,
+                last_termination: last,
+                restarts,
+                ready,
+            });
+            self.insert(line, &SeriesKey::container(namespace, &pod_name, name));
+        }
+        Ok(())
+    }
+
+    fn hpa(&mut self, line: &Line) -> Result<(), String> {
+        let [namespace, name] = line.path()?;
+        let target = line.get("target").map_or_else(|| format!("Deployment/{name}"), str::to_owned);
+        let (kind, target) = target.split_once('/').ok_or_else(|| line.refuse(&target))?;
+        let current: u32 = line.parse("now")?.unwrap_or(1);
+        let mut hpa = Hpa {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            target: ScaleTarget { kind: kind.to_owned(), name: target.to_owned() },
+            min_replicas: line.parse("min")?.unwrap_or(1),
+            max_replicas: line.parse("max")?.unwrap_or(10),
+            current_replicas: current,
+            desired_replicas: line.parse("desired")?.unwrap_or(current),
+            metrics: Vec::new(),
+            conditions: Vec::new(),
+            reports_current: !line.flag("without-current"),
+        };
+        for (name, value) in &line.attributes {
+            let refuse = || line.refuse(&format!("{name}={value}"));
+            match name.as_str() {
+                "target" | "now" | "min" | "max" | "desired" => {}
+                kind if kind.starts_with(|c: char| c.is_ascii_uppercase()) => {
+                    hpa.conditions.push(condition(kind, value).ok_or_else(refuse)?);
+                }
+                metric => hpa.metrics.push(hpa_metric(metric, value).ok_or_else(refuse)?),
+            }
+        }
+        self.objects.hpas.push(hpa);
+        self.insert(line, &SeriesKey::autoscaler(namespace, name));
+        Ok(())
+    }
+
+    fn event(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["reason", "count", "first", "last", "message"])?;
+        let [namespace, kind, name] = line.path()?;
+        let last = line.ago("last")?.unwrap_or(END);
+        self.objects.events.push(Event {
+            namespace: namespace.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            reason: line.get("reason").unwrap_or("Unhealthy").to_owned(),
+            message: line.get("message").unwrap_or_default().to_owned(),
+            count: line.parse("count")?.unwrap_or(1),
+            first: Some(line.ago("first")?.unwrap_or(last)),
+            last: Some(last),
+        });
+        Ok(())
+    }
+
+    fn denied(&mut self, line: &Line) -> Result<(), String> {
+        let namespace = line.get("namespace").map(str::to_owned);
+        for name in &line.names {
+            let kind = match name.as_str() {
+                "workloads" => ObjectKind::Workloads,
+                "pods" => ObjectKind::Pods,
+                "autoscalers" => ObjectKind::Autoscalers,
+                "events" => ObjectKind::Events,
+                "nodes" => ObjectKind::Nodes,
+                other => return Err(line.refuse(other)),
+            };
+            let why = Missing::AccessDenied {
+                verb: "list".to_owned(),
+                resource: name.clone(),
+                namespace: namespace.clone(),
+            };
+            self.objects.unavailable.push(Unavailable { kind, namespace: namespace.clone(), why });
+        }
+        Ok(())
+    }
+}
+
+/// `yes`, `no`, and `unknown` for what is not reported.
+fn yes(text: &str) -> Result<Option<bool>, ()> {
+    match text {
+        "yes" => Ok(Some(true)),
+        "no" => Ok(Some(false)),
+        "unknown" => Ok(None),
+        _ => Err(()),
+    }
+}
+
+fn owner_by_name(pod: &str) -> (String, String, Option<String>) {
+    let own = ("Pod".to_owned(), pod.to_owned(), None);
+    let Some((stem, end)) = pod.rsplit_once('-') else { return own };
+    if !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()) {
+        return ("StatefulSet".to_owned(), stem.to_owned(), None);
+    }
+    match stem.rsplit_once('-') {
+        Some((name, hash))
+            if end.len() == 5 && hash.len() >= 6 && hash.bytes().any(|b| b.is_ascii_digit()) =>
+        {
+            ("Deployment".to_owned(), name.to_owned(), Some(stem.to_owned()))
+        }
+        _ => own,
+    }
+}
+
+/// `count` names from the first: `api-0`, `api-1`, ...; generated ends count through their last letter.
+fn replicas_of(first: &str, count: usize) -> Vec<String> {
+    let digits =
+        first.rsplit_once('-').filter(|(_, end)| !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()));
+    match digits {
+        Some((stem, end)) => {
+            let from: usize = end.parse().unwrap_or(0);
+            (from..from + count).map(|i| format!("{stem}-{i}")).collect()
+        }
+        None => {
+            let stem: String = first.chars().take(first.chars().count().saturating_sub(1)).collect();
+            let last = first.chars().last().unwrap_or('z');
+            let others = "bcdfghjklmnpqrstvwxz2456789".chars().filter(|c| *c != last);
+            std::iter::once(last).chain(others).take(count).map(|c| format!("{stem}{c}")).collect()
+        }
+    }
+}
+
+/// `REASON:EXIT@AGO` or a part of it.
+fn termination(text: &str, message: &str) -> Option<Termination> {
+    let (what, ago) = match text.split_once('@') {
+        Some((what, ago)) => (what, Some(ago.parse::<Seconds>().ok()?)),
+        None => (text, None),
+    };
+    let (reason, code) = match what.split_once(':') {
+        Some((reason, code)) => (reason, Some(code.parse().ok()?)),
+        None => (what, None),
+    };
+    Some(Termination {
+        reason: reason.to_owned(),
+        exit_code: code,
+        message: message.to_owned(),
+        started: None,
+        finished: ago.map(before),
+    })
+}
+
+/// The state, and whether a container in it is ready.
+fn read_state(
+    text: &str,
+    message: &str,
+    created: Option<Timestamp>,
+) -> Option<(Option<ContainerState>, bool)> {
+    let (what, ago) = match text.split_once('@') {
+        Some((what, ago)) => (what, Some(before(ago.parse::<Seconds>().ok()?))),
+        None => (text, None),
+    };
+    let ended = |reason: &str, code| {
+        ContainerState::Terminated(Termination {
+            reason: reason.to_owned(),
+            exit_code: Some(code),
+            message: message.to_owned(),
+            started: created,
+            finished: ago,
+        })
+    };
+    Some(match what.split_once(':') {
+        None if what == "running" => (Some(ContainerState::Running { started: ago.or(created) }), true),
+        None if what == "unknown" => (None, true),
+        None if what == "completed" => (Some(ended("Completed", 0)), false),
+        Some(("waiting", reason)) => {
+            let waiting = ContainerState::Waiting { reason: reason.to_owned(), message: message.to_owned() };
+            (Some(waiting), false)
+        }
+        Some(("exited", code)) => (Some(ended("Error", code.parse().ok()?)), false),
+        Some(("oom-killed", code)) => (Some(ended("OOMKilled", code.parse().ok()?)), false),
+        _ => return None,
+    })
+}
+
+/// `yes:Reason@20m`, `no:FailedGetResourceMetric@10m:message`.
+fn condition(kind: &str, text: &str) -> Option<Condition> {
+    let (status, rest) = text.split_once(':').unwrap_or((text, ""));
+    let (reason, rest) = rest.split_once('@').unwrap_or((rest, ""));
+    let (ago, message) = rest.split_once(':').unwrap_or((rest, ""));
+    let since = if ago.is_empty() { None } else { Some(before(ago.parse::<Seconds>().ok()?)) };
+    Some(Condition {
+        kind: kind.to_owned(),
+        status: yes(status).ok()?,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        since,
+    })
+}
+
+/// `95%/70%`: what it reads and what it aims at; `?` for `<unknown>`.
+fn hpa_metric(name: &str, text: &str) -> Option<HpaMetric> {
+    let (current, target) = text.split_once('/')?;
+    let utilization = target.ends_with('%');
+    let read = |text: &str| text.parse::<crate::unit::Ratio>().ok().map(crate::unit::Ratio::get);
+    Some(HpaMetric {
+        name: name.to_owned(),
+        target: Some(read(target)?),
+        current: if current == "?" { None } else { Some(read(current)?) },
+        utilization,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_as_promtool() {
+        let read = |text: &str| samples(text).unwrap();
+        assert_eq!(read("300+12x2"), [Some(300.0), Some(312.0), Some(324.0)]);
+        assert_eq!(read("5x2 _ 1"), [Some(5.0), Some(5.0), Some(5.0), None, Some(1.0)]);
+        assert_eq!(read("_x2 -1-0.5x1"), [None, None, Some(-1.0), Some(-1.5)]);
+        assert!(read("nan")[0].unwrap().is_nan());
+        assert!(samples("1+x3").is_err() && samples("x3").is_err() && samples("1x-1").is_err());
+    }
+
+    #[test]
+    fn objects_and_series() {
+        let text = r#"
+            window step=5m
+            container web/api-7d9c5bd4f7-x2x9z/app limit=512Mi pods=2 restarts=3 last=OOMKilled:137@2h  memory: 300+12x24 cpu: 0.1x24
+            pod web/api-7d9c5bd4f7-x2x9z ready=no          # a comment
+            container web/db-0/db state=waiting:CrashLoopBackOff message="back-off 5m"
+            past web/api-6c6c6c6c6c-zzzzz/app  memory: _x3 1x3
+            hpa web/api min=2 max=10 now=10 cpu=?/70% ScalingLimited=yes:TooManyReplicas@20m  replicas: 10x24
+            absent rss
+            denied events namespace=web
+            set method=quarters
+        "#;
+        let Fixture { snapshot, params } = Fixture::new(text);
+        let objects = &snapshot.objects;
+        assert_eq!(params["method"], "quarters");
+        assert_eq!(snapshot.window.points(), 25);
+        assert_eq!(
+            objects.pods.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+            ["api-7d9c5bd4f7-x2x9z", "api-7d9c5bd4f7-x2x9b", "db-0"]
+        );
+        assert_eq!(objects.pods[0].ready, Some(false));
+        assert_eq!(objects.pods[0].containers[0].last_termination.as_ref().unwrap().exit_code, Some(137));
+        assert_eq!(objects.workloads.len(), 2);
+        assert_eq!(objects.hpas[0].metrics[0].current, None);
+        assert_eq!(objects.hpas[0].conditions[0].since, Some(before(Seconds(1200.0))));
+        assert_eq!(objects.unavailable[0].kind, ObjectKind::Events);
+        let key = SeriesKey::container("web", "api-7d9c5bd4f7-x2x9b", "app");
+        let memory = snapshot.series.get(Metric::MemoryWorkingSet, &key).unwrap().unwrap();
+        assert_eq!(memory.iter().nth(1), Some((1, 312.0 * MIB)));
+        assert_eq!(
+            snapshot.series.get(Metric::MemoryRss, &key),
+            Err(Missing::MetricAbsent { metric: Metric::MemoryRss })
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "fixture line 1: container: cannot read `limt`")]
+    fn a_slip_is_named() {
+        let _ = Fixture::new("container web/api-0/app limt=3");
+    }
+}
