@@ -542,7 +542,7 @@ def broken_snapshots(world, case):
     if not os.path.isfile(snapshot):
         raise Skip("the snapshot is a folder here: the unit tests cut its parts")
     data = open(snapshot, "rb").read()
-    for what, content in (("cut in half", data[: len(data) // 2]), ("cut by a byte", data[:-1]), ("empty", b""), ("a picture", b"\x89PNG\r\n\x1a\n" + bytes(200)),
+    for what, content in (("cut in half", data[: len(data) // 2]), ("cut by two bytes", data[:-2]), ("empty", b""), ("a picture", b"\x89PNG\r\n\x1a\n" + bytes(200)),
                           ("some JSON", b'{"hello": "world"}\n')):
         path = world.path("broken.snapshot")
         with open(path, "wb") as f:
