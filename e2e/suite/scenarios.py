@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from .case import Skip, listed, scenario, shorten
+from .case import listed, scenario, shorten
 from .expected import false_alarms, missing, wanted
 from .gateway import DROP, HANG, Answer, Arms, Gateway, ServiceProxy, api_error, basic
 from .lab import CANARIES, PROMETHEUS_POD, PROMETHEUS_SERVICE
@@ -493,7 +493,7 @@ def service_proxy(world, case):
 @scenario
 def record_and_replay(world, case):
     """A recorded run gives the same report byte for byte, as often as it is replayed."""
-    snapshot = world.path("recorded.snapshot")
+    snapshot = world.path("recorded.ndjson.zst")
     live = {name: world.path(f"live.{name}") for name in ("json", "markdown")}
     pairs = [x for name, path in live.items() for x in ("--format", name, "-o", path)]
     run = world.product.run("check", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--record", snapshot, *pairs)
@@ -514,7 +514,7 @@ def record_and_replay(world, case):
     size = os.path.getsize(snapshot) if os.path.isfile(snapshot) else sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(snapshot) for f in fs)
     case.note(f"snapshot of {size / 2**20:.1f} MiB")
 
-    only = world.path("only.snapshot")
+    only = world.path("only.ndjson")  # not compressed
     run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--record", only)
     if case.equal(run.code, 0, f"record: exit code (standard error: {shorten(run.err)})"):
         run = world.product.check("--snapshot", only)
@@ -533,22 +533,24 @@ def first_difference(a, b):
 @scenario
 def broken_snapshots(world, case):
     """A snapshot that is cut, foreign, empty or missing is refused with the reason."""
-    snapshot = world.path("whole.snapshot")
+    for name in ("whole.ndjson", "whole.ndjson.zst"):
+        broken_snapshot(world, case, name)
+    refused(case, world.product.check("--snapshot", world.path("nowhere.ndjson")), "a snapshot that is not there", "nowhere.ndjson")
+
+
+def broken_snapshot(world, case, name):
+    snapshot, path = world.path(name), world.path("broken-" + name)
     run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-n", world.namespaces[0], "--at", world.at, "--record", snapshot)
     if not case.equal(run.code, 0, f"record: exit code (standard error: {shorten(run.err)})"):
         return
     if not case.expect(os.path.exists(snapshot), "record wrote nothing"):
         return
-    if not os.path.isfile(snapshot):
-        raise Skip("the snapshot is a folder here: the unit tests cut its parts")
     data = open(snapshot, "rb").read()
     for what, content in (("cut in half", data[: len(data) // 2]), ("cut by two bytes", data[:-2]), ("empty", b""), ("a picture", b"\x89PNG\r\n\x1a\n" + bytes(200)),
                           ("some JSON", b'{"hello": "world"}\n')):
-        path = world.path("broken.snapshot")
         with open(path, "wb") as f:
             f.write(content)
-        refused(case, world.product.check("--snapshot", path), f"a snapshot that is {what}", "broken.snapshot")
-    refused(case, world.product.check("--snapshot", world.path("nowhere.snapshot")), "a snapshot that is not there", "nowhere.snapshot")
+        refused(case, world.product.check("--snapshot", path), f"{name}: a snapshot that is {what}", "broken-" + name)
 
 
 @scenario
@@ -557,7 +559,7 @@ def redaction(world, case):
     user, password, token = "doctor", "pass-phrase-17", world.token("health-reader")
     kubeconfig = world.kubeconfig_for("health-reader", token)
     secrets = {**CANARIES, "password of Prometheus": password, "token of the API": token, "Basic header": basic(user, password).split()[1]}
-    snapshot = world.path("redacted.snapshot")
+    snapshots = {who: world.path(f"redacted-{who}.ndjson.zst") for who in ("reader", "administrator")}
 
     def decide(request, gateway):
         if request.headers.get("Authorization") != basic(user, password):
@@ -570,12 +572,12 @@ def redaction(world, case):
             files = {name: world.path(f"redacted-{who}.{name}") for name in ("json", "markdown", "text")}
             pairs = [x for name, file in files.items() for x in ("--format", name, "-o", file)]
             env = {"PROMETHEUS_USERNAME": user, "PROMETHEUS_PASSWORD": password, "RUST_LOG": "trace"}
-            run = world.product.run("check", "--prometheus", gateway.url, "--kubeconfig", path, "-A", "--at", world.at, "--record", snapshot + "." + who, *pairs, env=env)
+            run = world.product.run("check", "--prometheus", gateway.url, "--kubeconfig", path, "-A", "--at", world.at, "--record", snapshots[who], *pairs, env=env)
             ran(case, run, who)
             case.expect("keeper" in open(files["json"]).read(), f"{who}: the workload with the secrets is not in the report, so this scenario shows nothing")
             outputs.update({f"{who}: {name}": open(file).read() for name, file in files.items()})
             outputs[f"{who}: standard output"], outputs[f"{who}: standard error"] = run.out, run.err
-            outputs[f"{who}: snapshot"] = unpacked(snapshot + "." + who)
+            outputs[f"{who}: snapshot"] = unpacked(snapshots[who])
             outputs[f"{who}: dry run"] = "".join((lambda r: (r.out, r.err))(world.product.run("check", "--dry-run", "--prometheus", gateway.url, "--kubeconfig", path, "-A", env=env)))
         run = world.product.check("--prometheus", gateway.url, "-A", env={"PROMETHEUS_USERNAME": user, "PROMETHEUS_PASSWORD": password + "x", "RUST_LOG": "trace"})
         outputs["refused credentials"] = run.out + run.err
