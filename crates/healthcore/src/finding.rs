@@ -190,6 +190,15 @@ pub struct SubjectRef {
     pub container: Option<String>,
 }
 
+impl SubjectRef {
+    /// The same subject, whichever pod shows the problem.
+    #[must_use]
+    pub fn without_pod(mut self) -> Self {
+        self.pod = None;
+        self
+    }
+}
+
 /// One measured value behind a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {

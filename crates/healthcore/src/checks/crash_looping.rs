@@ -36,7 +36,7 @@ impl Check for CrashLooping {
                  architecture than the node's.",
         false_alarms: "A pod that waits by ending for something that is about to come up.",
         texts: &[
-            ("looping", "container {container} ends again and again ({restarts} restarts): {reason}"),
+            ("looping", "container {container} ends again and again (restarts: {restarts}): {reason}"),
             ("logs", "read the end of the log of the run before"),
             (
                 "architecture",

@@ -1,7 +1,7 @@
 //! `memory-usage`: the working set is near the limit.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
@@ -43,6 +43,7 @@ impl Check for MemoryUsage {
         texts: &[
             ("near-limit", "memory is at {share} of its limit ({use} of {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, or find out what holds the memory"),
+            ("watch", "watch whether the use goes on to grow; above {critical} of the limit it is critical"),
         ],
     };
     type Params = MemoryUsageParams;
@@ -76,6 +77,14 @@ impl Check for MemoryUsage {
         };
         let (used, limit) = (Bytes(share * limit_of(member)), Bytes(limit_of(member)));
         let series = member.series(view, Metric::MemoryWorkingSet)?;
+        let to = measure::round_memory(Bytes(used.get() * 1.3));
+        let advice = if critical && to > limit {
+            let advice =
+                Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
+            measure::set_resource(advice, container, "limits=memory", &to.to_string())
+        } else {
+            Advice::new(Text::new("watch").with("critical", params.critical))
+        };
         Ok(Problem::new(
             severity,
             Text::new("near-limit").with("share", Ratio(share)).with("use", used).with("limit", limit),
@@ -84,11 +93,7 @@ impl Check for MemoryUsage {
         .evidence("memory-working-set", used)
         .evidence("memory-limit", limit)
         .pod(member.pod_name())
-        .advise(Advice::new(Text::new("raise-limit")).change(
-            "memory.limit",
-            Some(Value::from(limit)),
-            measure::round_memory(Bytes(used.get() * 1.3)).into(),
-        ))
+        .advise(advice)
         .chart(Metric::MemoryWorkingSet, series)
         .into())
     }

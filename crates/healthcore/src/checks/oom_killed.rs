@@ -42,8 +42,8 @@ impl Check for OomKilled {
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
                        the same.",
         texts: &[
-            ("killed", "killed for its memory {count} times, last at {last} (limit {limit})"),
-            ("killed-no-time", "killed for its memory {count} times within the look-back (limit {limit})"),
+            ("killed", "OOM kills: {count}, the last at {last} (limit {limit})"),
+            ("killed-no-time", "OOM kills within the look-back: {count} (limit {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
             ("inspect", "look at what the container did before it was killed"),
         ],

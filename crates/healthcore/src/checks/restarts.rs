@@ -37,9 +37,9 @@ impl Check for Restarts {
         remedy: "Look at the reason of the last end and at the log of the run before.",
         false_alarms: "Containers that end to load a new configuration.",
         texts: &[
-            ("often", "restarted {hour} times within an hour ({count} times in {span})"),
-            ("some", "restarted {count} times in {span}"),
-            ("some-unknown", "restarted within {span}; {count} restarts since the pod was made"),
+            ("often", "restarts within an hour: {hour} (in {span}: {count})"),
+            ("some", "restarts in {span}: {count}"),
+            ("some-unknown", "restarted within {span} (since the pod was made: {count})"),
             ("logs", "look at the log of the run before: last end was `{reason}`"),
         ],
     };

@@ -52,11 +52,8 @@ impl Check for WarningEvents {
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",
         texts: &[
-            ("events", "{count} events `{reason}`: {message}"),
-            (
-                "more",
-                "{count} events `{reason}`, and of other reasons: {others}; last of `{reason}`: {message}",
-            ),
+            ("events", "`{reason}` (events: {count}): {message}"),
+            ("more", "`{reason}` (events: {count}): {message}; other reasons: {others}"),
             ("read", "read all events of the object"),
         ],
     };

@@ -2,6 +2,7 @@
 
 mod fake;
 mod pass;
+mod snapshots;
 mod stories;
 
 use std::path::{Path, PathBuf};

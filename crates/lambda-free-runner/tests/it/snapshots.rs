@@ -1,0 +1,28 @@
+//! Every format of every fixture, as people and programs see it.
+
+use healthcore_report::{Format, RenderOptions, render};
+use lambda_free_runner::{Input, RunSpec, Silent, run_once};
+
+use crate::fixtures;
+
+#[test]
+fn every_format_of_every_fixture() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(fixtures())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    for name in names {
+        let spec = RunSpec::new(Input::Recording(fixtures().join(&name)));
+        let mut report = runtime.block_on(run_once(&spec, &Silent)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // The version changes with every release, the reports do not.
+        report.version = "0.0.0".to_owned();
+        for format in Format::ALL {
+            let text = render(&report, *format, &RenderOptions::default()).unwrap();
+            insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+                insta::assert_snapshot!(format!("{name}.{}", format.name()), text);
+            });
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The JSON contract. Field names and order are promised; `schema/report-1.json` describes them.
+
+use std::collections::BTreeMap;
+
+use healthcore::facts::ContainerFacts;
+use healthcore::finding::{Finding, Text, Value};
+use healthcore::report::Report;
+use healthcore::snapshot::Origin;
+use serde::Serialize;
+
+use crate::quantity::rfc3339;
+use crate::words::{Lang, sentence};
+use crate::{RenderError, RenderOptions};
+
+pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
+    let mut text = serde_json::to_string_pretty(&JsonReport::new(report, options.lang))
+        .map_err(|e| RenderError::Json(e.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// A report as the JSON contract has it. Numbers are in base units: bytes, cores, seconds, ratio.
+#[derive(Debug, Serialize)]
+pub struct JsonReport {
+    format: JsonFormat,
+    tool: Tool,
+    taken_at: String,
+    window: JsonWindow,
+    lang: &'static str,
+    verdict: &'static str,
+    clusters: Vec<Cluster>,
+    findings: Vec<JsonFinding>,
+    checks: Vec<Check>,
+    gaps: Vec<JsonGap>,
+    cost: Cost,
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonFormat {
+    name: &'static str,
+    major: u32,
+    minor: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Tool {
+    version: String,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonWindow {
+    start: String,
+    end: String,
+    step_s: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Cluster {
+    name: String,
+    workloads: u64,
+    pods: u64,
+    containers: u64,
+    completed_pods: u64,
+    objects_from: Option<&'static str>,
+    metrics_via: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonFinding {
+    check: String,
+    severity: &'static str,
+    subject: JsonSubject,
+    summary: String,
+    evidence: Vec<JsonEvidence>,
+    advice: Vec<JsonAdvice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series: Option<Series>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<Class>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonSubject {
+    cluster: String,
+    namespace: String,
+    kind: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonEvidence {
+    name: String,
+    value: Scalar,
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<Scalar>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonAdvice {
+    action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Scalar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Scalar>,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+}
+
+/// A number in the base unit, or a text.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Scalar {
+    Whole(i64),
+    Number(f64),
+    Text(String),
+}
+
+#[derive(Debug, Serialize)]
+struct Series {
+    metric: &'static str,
+    unit: &'static str,
+    points: Vec<(i64, Scalar)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Class {
+    name: &'static str,
+    origin: healthcore::class::ClassOrigin,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    id: &'static str,
+    ok: u64,
+    problem: u64,
+    unknown: u64,
+    /// Why subjects are unknown, with how many.
+    reasons: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonGap {
+    scope: String,
+    cause: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Cost {
+    prometheus_queries: u64,
+    samples: u64,
+    bytes: u64,
+    kubernetes_requests: u64,
+    seconds: f64,
+    peak_rss_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Container {
+    cluster: String,
+    namespace: String,
+    kind: String,
+    name: String,
+    container: String,
+    live_pods: usize,
+    restarts: Option<u64>,
+    memory_request_bytes: Option<Scalar>,
+    memory_limit_bytes: Option<Scalar>,
+    memory_now_bytes: Option<Scalar>,
+    memory_mean_bytes: Option<Scalar>,
+    memory_p95_bytes: Option<Scalar>,
+    memory_growth_ratio: Option<Scalar>,
+    cpu_request_cores: Option<Scalar>,
+    cpu_limit_cores: Option<Scalar>,
+    cpu_mean_cores: Option<Scalar>,
+    cpu_p95_cores: Option<Scalar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jvm_heap_used_bytes: Option<Scalar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jvm_heap_max_bytes: Option<Scalar>,
+}
+
+/// Seven digits that count are more than any measurement here has; the rest would be noise in a diff of two reports.
+fn number(v: f64) -> Scalar {
+    if !v.is_finite() {
+        return Scalar::Text(v.to_string());
+    }
+    if v.fract() == 0.0 && v.abs() < 9e15 {
+        return Scalar::Whole(v as i64);
+    }
+    let digits = 6 - v.abs().log10().floor() as i32;
+    let rounded = if (-10..=15).contains(&digits) {
+        format!("{v:.*}", digits.max(0) as usize).parse().unwrap_or(v)
+    } else {
+        v
+    };
+    if rounded.fract() == 0.0 && rounded.abs() < 9e15 {
+        Scalar::Whole(rounded as i64)
+    } else {
+        Scalar::Number(rounded)
+    }
+}
+
+fn scalar(value: &Value) -> Scalar {
+    match value {
+        Value::Text(text) => Scalar::Text(text.clone()),
+        Value::Time(t) => Scalar::Whole(t.unix_seconds()),
+        other => other.number().map_or_else(|| Scalar::Text(String::new()), number),
+    }
+}
+
+impl JsonReport {
+    /// The contract's view of a report; words in `lang`.
+    #[must_use]
+    pub fn new(report: &Report, lang: Lang) -> Self {
+        Self {
+            format: JsonFormat { name: "healthcheck-report", major: 1, minor: 0 },
+            tool: Tool { version: report.version.clone() },
+            taken_at: rfc3339(report.taken_at),
+            window: JsonWindow {
+                start: rfc3339(report.window.start()),
+                end: rfc3339(report.window.end()),
+                step_s: report.window.step_s(),
+            },
+            lang: lang.tag(),
+            verdict: report.verdict().name(),
+            clusters: report
+                .clusters
+                .iter()
+                .map(|c| Cluster {
+                    name: c.name.clone(),
+                    workloads: c.workloads,
+                    pods: c.pods,
+                    containers: c.containers,
+                    completed_pods: c.completed_pods,
+                    objects_from: c.objects_from.map(|o| match o {
+                        Origin::KubernetesApi => "kubernetes-api",
+                        Origin::KubeStateMetrics => "kube-state-metrics",
+                    }),
+                    metrics_via: c.metrics_via.clone(),
+                })
+                .collect(),
+            findings: report.findings.iter().map(|f| finding(f, lang)).collect(),
+            checks: report
+                .checks
+                .iter()
+                .map(|c| Check {
+                    id: c.id,
+                    ok: c.tally.ok,
+                    problem: c.tally.problem,
+                    unknown: c.tally.unknown,
+                    reasons: c.tally.reasons.iter().map(|(why, n)| (why.to_string(), *n)).collect(),
+                })
+                .collect(),
+            gaps: report
+                .gaps
+                .iter()
+                .map(|g| JsonGap { scope: g.scope.clone(), cause: g.cause.name(), detail: g.detail.clone() })
+                .collect(),
+            cost: Cost {
+                prometheus_queries: report.cost.prometheus_queries,
+                samples: report.cost.samples,
+                bytes: report.cost.bytes,
+                kubernetes_requests: report.cost.kubernetes_requests,
+                seconds: report.cost.seconds,
+                peak_rss_bytes: report.cost.peak_rss_bytes,
+            },
+            containers: report.facts.iter().map(container).collect(),
+        }
+    }
+}
+
+fn finding(f: &Finding, lang: Lang) -> JsonFinding {
+    let say = |text: &Text| sentence(lang, &f.check, text);
+    JsonFinding {
+        check: f.check.to_string(),
+        severity: f.severity.name(),
+        subject: JsonSubject {
+            cluster: f.subject.cluster.clone(),
+            namespace: f.subject.namespace.clone(),
+            kind: f.subject.kind.clone(),
+            name: f.subject.name.clone(),
+            pod: f.subject.pod.clone(),
+            container: f.subject.container.clone(),
+        },
+        summary: say(&f.summary),
+        evidence: f
+            .evidence
+            .iter()
+            .map(|e| JsonEvidence {
+                name: e.name.to_string(),
+                value: scalar(&e.value),
+                unit: e.value.unit(),
+                threshold: e.threshold.as_ref().map(scalar),
+            })
+            .collect(),
+        advice: f
+            .advice
+            .iter()
+            .map(|a| JsonAdvice {
+                action: a.action.to_string(),
+                resource: a.resource.as_ref().map(ToString::to_string),
+                from: a.from.as_ref().map(scalar),
+                to: a.to.as_ref().map(scalar),
+                text: say(&a.text),
+                command: a.command.clone(),
+            })
+            .collect(),
+        since: f.since.map(rfc3339),
+        state: f.state.map(healthcore::finding::State::name),
+        fingerprint: f.fingerprint.clone(),
+        series: f.series.as_ref().map(|s| Series {
+            metric: s.metric.name(),
+            unit: s.metric.unit(),
+            points: s.points.iter().map(|(t, v)| (t.unix_seconds(), number(*v))).collect(),
+        }),
+        class: f.class.map(|c| Class { name: c.class.name(), origin: c.origin }),
+    }
+}
+
+fn container(f: &ContainerFacts) -> Container {
+    let some = |v: Option<f64>| v.map(number);
+    Container {
+        cluster: f.subject.cluster.clone(),
+        namespace: f.subject.namespace.clone(),
+        kind: f.subject.kind.clone(),
+        name: f.subject.name.clone(),
+        container: f.subject.container.clone().unwrap_or_default(),
+        live_pods: f.live_pods,
+        restarts: f.restarts,
+        memory_request_bytes: some(f.resources.memory_request.map(|b| b.get())),
+        memory_limit_bytes: some(f.resources.memory_limit.map(|b| b.get())),
+        memory_now_bytes: some(f.memory_now),
+        memory_mean_bytes: some(f.memory_mean),
+        memory_p95_bytes: some(f.memory_p95),
+        memory_growth_ratio: some(f.memory_growth),
+        cpu_request_cores: some(f.resources.cpu_request.map(|c| c.get())),
+        cpu_limit_cores: some(f.resources.cpu_limit.map(|c| c.get())),
+        cpu_mean_cores: some(f.cpu_mean),
+        cpu_p95_cores: some(f.cpu_p95),
+        jvm_heap_used_bytes: some(f.jvm_heap_used),
+        jvm_heap_max_bytes: some(f.jvm_heap_max),
+    }
+}

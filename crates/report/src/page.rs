@@ -1,0 +1,553 @@
+//! A report as rows of words, in the order of a page: what Markdown and terminal text have in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use healthcore::facts::ContainerFacts;
+use healthcore::finding::{Finding, Severity, SubjectRef};
+use healthcore::report::Report;
+use healthcore::snapshot::Origin;
+use serde::Serialize;
+
+use crate::quantity::{bytes, cores, count, duration, percent, show, time};
+use crate::words::{Lang, sentence, word};
+
+/// Workloads that get a section of their own.
+const MOST_DETAILS: usize = 30;
+/// Rows of a table of info findings.
+const MOST_NOTES: usize = 40;
+/// Pieces of advice in one list.
+const MOST_ADVICE: usize = 25;
+/// Rows of gaps.
+const MOST_GAPS: usize = 50;
+/// Rows of a Top table.
+const TOP: usize = 5;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
+    pub(crate) verdict: &'static str,
+    pub(crate) verdict_id: &'static str,
+    pub(crate) counts: String,
+    pub(crate) taken_at: String,
+    pub(crate) window: String,
+    pub(crate) clusters: Table,
+    pub(crate) problems: Vec<ProblemRow>,
+    pub(crate) notes: Vec<ProblemRow>,
+    pub(crate) more_notes: usize,
+    pub(crate) tops: Vec<Table>,
+    pub(crate) details: Vec<Detail>,
+    pub(crate) more_details: usize,
+    pub(crate) advice: Vec<AdviceList>,
+    pub(crate) gaps: Table,
+    pub(crate) more_gaps: usize,
+    pub(crate) unknown: Table,
+    pub(crate) checks: Table,
+    pub(crate) cost: String,
+    pub(crate) made_by: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    pub(crate) headers: Vec<&'static str>,
+    /// Whether each column holds numbers.
+    pub(crate) numeric: Vec<bool>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ProblemRow {
+    pub(crate) severity: &'static str,
+    pub(crate) severity_id: &'static str,
+    pub(crate) check: &'static str,
+    pub(crate) check_id: String,
+    pub(crate) subject: String,
+    pub(crate) summary: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Detail {
+    pub(crate) subject: String,
+    pub(crate) class: String,
+    pub(crate) findings: Vec<DetailFinding>,
+    pub(crate) containers: Table,
+    pub(crate) pods: Table,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct DetailFinding {
+    pub(crate) severity: &'static str,
+    pub(crate) check: &'static str,
+    pub(crate) summary: String,
+    pub(crate) since: Option<String>,
+    pub(crate) pod: Option<String>,
+    pub(crate) evidence: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AdviceList {
+    pub(crate) title: &'static str,
+    pub(crate) items: Vec<AdviceItem>,
+    pub(crate) more: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AdviceItem {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) command: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn new(report: &Report, lang: Lang) -> Self {
+        let say = Say { lang, many_clusters: report.clusters.len() > 1 };
+        let loud: Vec<&Finding> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
+        let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
+        let (details, more_details) = say.details(report, &loud);
+        let w = |key| word(lang, key);
+        let counts = w("counts")
+            .replace("{critical}", &report.count(Severity::Critical).to_string())
+            .replace("{warning}", &report.count(Severity::Warning).to_string())
+            .replace("{info}", &report.count(Severity::Info).to_string())
+            .replace("{gaps}", &report.gaps.len().to_string());
+        Self {
+            verdict: w(report.verdict().name()),
+            verdict_id: report.verdict().name(),
+            counts,
+            taken_at: time(report.taken_at),
+            window: format!(
+                "{} – {} ({})",
+                time(report.window.start()),
+                time(report.window.end()),
+                duration(report.window.seconds())
+            ),
+            clusters: say.clusters(report),
+            problems: loud.iter().map(|f| say.row(f)).collect(),
+            notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
+            more_notes: quiet.len().saturating_sub(MOST_NOTES),
+            tops: say.tops(report),
+            details,
+            more_details,
+            advice: say.advice(&loud),
+            gaps: Table {
+                title: w("not-checked"),
+                headers: vec![w("scope"), w("cause"), w("detail")],
+                numeric: vec![false; 3],
+                rows: report
+                    .gaps
+                    .iter()
+                    .take(MOST_GAPS)
+                    .map(|g| vec![g.scope.clone(), g.cause.name().to_owned(), g.detail.clone()])
+                    .collect(),
+            },
+            more_gaps: report.gaps.len().saturating_sub(MOST_GAPS),
+            unknown: say.unknown(report),
+            checks: Table {
+                title: w("checks"),
+                headers: vec![w("check"), w("ok"), w("problem-count"), w("unknown-count")],
+                numeric: vec![false, true, true, true],
+                rows: report
+                    .checks
+                    .iter()
+                    .map(|c| {
+                        let t = &c.tally;
+                        vec![c.id.to_owned(), t.ok.to_string(), t.problem.to_string(), t.unknown.to_string()]
+                    })
+                    .collect(),
+            },
+            cost: w("cost-line")
+                .replace("{queries}", &count(report.cost.prometheus_queries))
+                .replace("{samples}", &count(report.cost.samples))
+                .replace("{bytes}", &bytes(report.cost.bytes as f64))
+                .replace("{requests}", &count(report.cost.kubernetes_requests))
+                .replace("{seconds}", &duration(report.cost.seconds))
+                .replace("{rss}", &bytes(report.cost.peak_rss_bytes as f64)),
+            made_by: w("made-by").replace("{version}", &report.version),
+        }
+    }
+}
+
+/// Says things in one language.
+struct Say {
+    lang: Lang,
+    many_clusters: bool,
+}
+
+impl Say {
+    fn w(&self, key: &str) -> &'static str {
+        word(self.lang, key)
+    }
+
+    fn workload(&self, s: &SubjectRef) -> String {
+        let mut out = String::new();
+        if self.many_clusters {
+            out.push_str(&s.cluster);
+            out.push(' ');
+        }
+        if !s.namespace.is_empty() {
+            out.push_str(&s.namespace);
+            out.push('/');
+        }
+        out.push_str(&short_kind(&s.kind));
+        out.push('/');
+        out.push_str(&s.name);
+        out
+    }
+
+    fn subject(&self, s: &SubjectRef) -> String {
+        match &s.container {
+            Some(container) => format!("{} [{container}]", self.workload(s)),
+            None => self.workload(s),
+        }
+    }
+
+    fn row(&self, f: &Finding) -> ProblemRow {
+        ProblemRow {
+            severity: self.w(f.severity.name()),
+            severity_id: f.severity.name(),
+            check: title(&f.check),
+            check_id: f.check.to_string(),
+            subject: self.subject(&f.subject),
+            summary: sentence(self.lang, &f.check, &f.summary),
+        }
+    }
+
+    fn clusters(&self, report: &Report) -> Table {
+        let rows = report.clusters.iter().map(|c| {
+            let pods = match c.completed_pods {
+                0 => c.pods.to_string(),
+                done => format!("{} (+{done} {})", c.pods - done.min(c.pods), self.w("completed")),
+            };
+            let from = match c.objects_from {
+                Some(Origin::KubernetesApi) => self.w("kubernetes-api"),
+                Some(Origin::KubeStateMetrics) => self.w("kube-state-metrics"),
+                None => self.w("none"),
+            };
+            vec![
+                c.name.clone(),
+                c.workloads.to_string(),
+                pods,
+                c.containers.to_string(),
+                from.to_owned(),
+                c.metrics_via.clone().unwrap_or_else(|| self.w("none").to_owned()),
+            ]
+        });
+        Table {
+            title: self.w("clusters"),
+            headers: ["cluster", "workloads", "pods", "containers", "objects-from", "metrics-via"]
+                .map(|k| self.w(k))
+                .to_vec(),
+            numeric: vec![false, true, true, true, false, false],
+            rows: rows.collect(),
+        }
+    }
+
+    fn top(
+        &self,
+        report: &Report,
+        title: &str,
+        headers: &[&str],
+        key: impl Fn(&ContainerFacts) -> Option<f64>,
+        cells: impl Fn(&ContainerFacts) -> Vec<String>,
+    ) -> Option<Table> {
+        let mut ranked: Vec<(&ContainerFacts, f64)> =
+            report.facts.iter().filter_map(|f| Some((f, key(f)?))).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.subject.cmp(&b.0.subject)));
+        let rows: Vec<Vec<String>> = ranked
+            .into_iter()
+            .take(TOP)
+            .map(|(f, _)| std::iter::once(self.subject(&f.subject)).chain(cells(f)).collect())
+            .collect();
+        let headers: Vec<&'static str> =
+            std::iter::once("container").chain(headers.iter().copied()).map(|k| self.w(k)).collect();
+        let numeric = (0..headers.len()).map(|i| i > 0).collect();
+        (!rows.is_empty()).then(|| Table { title: self.w(title), headers, numeric, rows })
+    }
+
+    fn tops(&self, report: &Report) -> Vec<Table> {
+        let limit = |f: &ContainerFacts| or_dash(f.resources.memory_limit.map(|b| bytes(b.get())));
+        let now = |f: &ContainerFacts| or_dash(f.memory_now.map(bytes));
+        let share = |f: &ContainerFacts| or_dash(f.memory_of_limit().map(percent));
+        [
+            self.top(
+                report,
+                "top-memory",
+                &["use", "limit", "of-limit"],
+                |f| f.memory_now,
+                |f| vec![now(f), limit(f), share(f)],
+            ),
+            self.top(
+                report,
+                "top-share",
+                &["of-limit", "use", "limit"],
+                ContainerFacts::memory_of_limit,
+                |f| vec![share(f), now(f), limit(f)],
+            ),
+            self.top(
+                report,
+                "top-growth",
+                &["growth", "use", "limit"],
+                |f| f.memory_growth.filter(|g| *g > 0.0),
+                |f| vec![or_dash(f.memory_growth.map(percent)), now(f), limit(f)],
+            ),
+            self.top(
+                report,
+                "top-cpu",
+                &["mean", "p95", "request", "limit"],
+                |f| f.cpu_mean,
+                |f| {
+                    let resource = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| cores(c.get())));
+                    vec![
+                        or_dash(f.cpu_mean.map(cores)),
+                        or_dash(f.cpu_p95.map(cores)),
+                        resource(f.resources.cpu_request),
+                        resource(f.resources.cpu_limit),
+                    ]
+                },
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn details(&self, report: &Report, loud: &[&Finding]) -> (Vec<Detail>, usize) {
+        type Key<'a> = (&'a str, &'a str, &'a str, &'a str);
+        fn key(s: &SubjectRef) -> Key<'_> {
+            (&s.cluster, &s.namespace, &s.kind, &s.name)
+        }
+        let mut facts: BTreeMap<Key<'_>, Vec<&ContainerFacts>> = BTreeMap::new();
+        for f in &report.facts {
+            facts.entry(key(&f.subject)).or_default().push(f);
+        }
+        let mut order: Vec<Key<'_>> = Vec::new();
+        let mut by_workload: BTreeMap<Key<'_>, Vec<&Finding>> = BTreeMap::new();
+        for f in loud {
+            let k = key(&f.subject);
+            if !by_workload.contains_key(&k) {
+                order.push(k);
+            }
+            by_workload.entry(k).or_default().push(f);
+        }
+        let more = order.len().saturating_sub(MOST_DETAILS);
+        let details = order.into_iter().take(MOST_DETAILS).map(|k| {
+            let findings = &by_workload[&k];
+            let facts = facts.get(&k).map_or(&[][..], Vec::as_slice);
+            Detail {
+                subject: self.workload(&findings[0].subject),
+                class: findings[0].class.map_or_else(String::new, |c| {
+                    let origin = match c.origin {
+                        healthcore::class::ClassOrigin::Annotation => "annotation",
+                        healthcore::class::ClassOrigin::OwnerKind => "owner kind",
+                        _ => "default",
+                    };
+                    format!("{} {} ({origin})", self.w("class"), c.class.name())
+                }),
+                findings: findings.iter().map(|f| self.detail_finding(f)).collect(),
+                containers: self.containers(facts),
+                pods: self.pods(facts),
+            }
+        });
+        (details.collect(), more)
+    }
+
+    fn detail_finding(&self, f: &Finding) -> DetailFinding {
+        let evidence = f.evidence.iter().map(|e| {
+            let value = match &e.threshold {
+                Some(bound) => format!("{} ({} {})", show(&e.value), self.w("threshold"), show(bound)),
+                None => show(&e.value),
+            };
+            (e.name.replace('-', " "), value)
+        });
+        DetailFinding {
+            severity: self.w(f.severity.name()),
+            check: title(&f.check),
+            summary: sentence(self.lang, &f.check, &f.summary),
+            since: f.since.map(|t| format!("{} {}", self.w("since"), time(t))),
+            pod: f.subject.pod.clone(),
+            evidence: evidence.collect(),
+        }
+    }
+
+    fn containers(&self, facts: &[&ContainerFacts]) -> Table {
+        let heap = facts.iter().any(|f| f.jvm_heap_used.is_some());
+        let mut headers = vec![
+            "container",
+            "pods",
+            "use",
+            "request",
+            "limit",
+            "growth",
+            "cpu",
+            "request",
+            "limit",
+            "restarts",
+        ];
+        if heap {
+            headers.push("heap");
+        }
+        let rows = facts.iter().map(|f| {
+            let memory = |b: Option<healthcore::unit::Bytes>| or_dash(b.map(|b| bytes(b.get())));
+            let cpu = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| cores(c.get())));
+            let mut row = vec![
+                f.subject.container.clone().unwrap_or_default(),
+                f.live_pods.to_string(),
+                or_dash(f.memory_now.map(bytes)),
+                memory(f.resources.memory_request),
+                memory(f.resources.memory_limit),
+                or_dash(f.memory_growth.map(percent)),
+                or_dash(f.cpu_mean.map(cores)),
+                cpu(f.resources.cpu_request),
+                cpu(f.resources.cpu_limit),
+                or_dash(f.restarts.map(|n| n.to_string())),
+            ];
+            if heap {
+                row.push(match (f.jvm_heap_used, f.jvm_heap_max) {
+                    (Some(used), Some(max)) => format!("{} / {}", bytes(used), bytes(max)),
+                    (Some(used), None) => bytes(used),
+                    _ => "–".to_owned(),
+                });
+            }
+            row
+        });
+        Table {
+            title: self.w("containers"),
+            numeric: (0..headers.len()).map(|i| i > 0).collect(),
+            headers: headers.into_iter().map(|k| self.w(k)).collect(),
+            rows: rows.collect(),
+        }
+    }
+
+    /// Four checks a pod: usage, growth, limit, request.
+    fn pods(&self, facts: &[&ContainerFacts]) -> Table {
+        let mut rows = Vec::new();
+        for f in facts {
+            let limit = f.resources.memory_limit.map(|b| b.get()).filter(|l| *l > 0.0);
+            let request = f.resources.memory_request.map(|b| b.get()).filter(|r| *r > 0.0);
+            for p in &f.pods {
+                let judged = |level: &'static str, value: String| {
+                    format!("{} {value}", self.w(level)).trim().to_owned()
+                };
+                let usage = match (p.memory_now, limit) {
+                    (Some(now), Some(limit)) => judged(level(now / limit, 0.70, 0.85), percent(now / limit)),
+                    (Some(now), None) => bytes(now),
+                    _ => self.w("no-data").to_owned(),
+                };
+                let growth = match p.memory_growth {
+                    Some(g) => judged(level(g, 0.10, 0.20), percent(g)),
+                    None => self.w("no-data").to_owned(),
+                };
+                let limit_sane = match (p.memory_now, limit) {
+                    (_, None) => self.w("missing"),
+                    (Some(now), Some(limit)) if limit > 2e9 && now < 0.30 * limit => self.w("large"),
+                    (Some(now), Some(limit)) if now > 0.85 * limit => self.w("small"),
+                    (Some(_), _) => self.w("sane"),
+                    (None, _) => self.w("no-data"),
+                };
+                let request_sane = match (p.memory_now, request) {
+                    (_, None) => self.w("missing"),
+                    (Some(now), Some(request)) if now < 0.50 * request => self.w("large"),
+                    (Some(now), Some(request)) if request < 0.50 * now => self.w("small"),
+                    (Some(_), _) => self.w("sane"),
+                    (None, _) => self.w("no-data"),
+                };
+                let mut name = p.pod.clone();
+                if facts.len() > 1 {
+                    name.push_str(&format!(" [{}]", f.subject.container.as_deref().unwrap_or_default()));
+                }
+                rows.push(vec![name, usage, growth, limit_sane.to_owned(), request_sane.to_owned()]);
+            }
+        }
+        Table {
+            title: self.w("pods"),
+            headers: ["pod", "usage-check", "growth-check", "limit-check", "request-check"]
+                .map(|k| self.w(k))
+                .to_vec(),
+            numeric: vec![false, false, false, false, false],
+            rows,
+        }
+    }
+
+    /// Three lists: what is urgent, what is to be watched, and leaks.
+    fn advice(&self, loud: &[&Finding]) -> Vec<AdviceList> {
+        let mut settings: BTreeSet<(SubjectRef, String)> = BTreeSet::new();
+        let mut list = |title: &'static str, wanted: &dyn Fn(&Finding) -> bool| {
+            let mut items: Vec<AdviceItem> = Vec::new();
+            for f in loud.iter().filter(|f| wanted(f)) {
+                for a in &f.advice {
+                    // Several checks may want to change the same setting: the first, most urgent one is heard.
+                    if let Some(resource) = &a.resource
+                        && !settings.insert((f.subject.clone().without_pod(), resource.to_string()))
+                    {
+                        continue;
+                    }
+                    items.push(AdviceItem {
+                        subject: self.subject(&f.subject),
+                        text: sentence(self.lang, &f.check, &a.text),
+                        command: a.command.clone(),
+                    });
+                }
+            }
+            let more = items.len().saturating_sub(MOST_ADVICE);
+            items.truncate(MOST_ADVICE);
+            AdviceList { title: self.w(title), items, more }
+        };
+        let leak = |f: &Finding| f.check == "memory-leak";
+        [
+            list("urgent", &|f| f.severity == Severity::Critical && !leak(f)),
+            list("watch", &|f| f.severity == Severity::Warning && !leak(f)),
+            list("leaks", &leak),
+        ]
+        .into_iter()
+        .filter(|l| !l.items.is_empty())
+        .collect()
+    }
+
+    fn unknown(&self, report: &Report) -> Table {
+        let mut by_reason: BTreeMap<String, (u64, Vec<&str>)> = BTreeMap::new();
+        for check in &report.checks {
+            for (why, n) in &check.tally.reasons {
+                let entry = by_reason.entry(why.to_string()).or_default();
+                entry.0 = entry.0.max(*n);
+                entry.1.push(check.id);
+            }
+        }
+        let rows =
+            by_reason.into_iter().map(|(why, (n, checks))| vec![why, n.to_string(), checks.join(", ")]);
+        Table {
+            title: self.w("reasons"),
+            headers: vec![self.w("reasons"), self.w("subjects"), self.w("checks")],
+            numeric: vec![false, true, false],
+            rows: rows.collect(),
+        }
+    }
+}
+
+fn level(value: f64, warning: f64, critical: f64) -> &'static str {
+    if value > critical {
+        "critical"
+    } else if value >= warning {
+        "warning"
+    } else {
+        "sane"
+    }
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+/// The title of a check; its id when this version has no such check.
+fn title(id: &str) -> &'static str {
+    healthcore::checks::CHECKS.iter().map(|c| c.info()).find(|i| i.id == id).map_or("", |i| i.title)
+}
+
+/// Kinds as kubectl abbreviates them.
+fn short_kind(kind: &str) -> String {
+    match kind {
+        "Deployment" => "deploy".to_owned(),
+        "StatefulSet" => "sts".to_owned(),
+        "DaemonSet" => "ds".to_owned(),
+        "HorizontalPodAutoscaler" => "hpa".to_owned(),
+        other => other.to_lowercase(),
+    }
+}

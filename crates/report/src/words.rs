@@ -1,0 +1,179 @@
+//! What each language says: fixed words by key, and the sentences of checks.
+
+use healthcore::checks::CHECKS;
+use healthcore::finding::{Text, Value};
+
+use crate::quantity;
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+}
+
+impl Lang {
+    /// Every language.
+    pub const ALL: &'static [Self] = &[Self::En];
+
+    /// The tag (BCP 47).
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+        }
+    }
+
+    /// The language of a tag.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|l| l.tag() == tag)
+    }
+}
+
+/// Fixed words in English.
+const EN: &[(&str, &str)] = &[
+    ("title", "Health report"),
+    ("healthy", "healthy"),
+    ("degraded", "degraded"),
+    ("critical", "critical"),
+    ("unknown", "unknown"),
+    ("warning", "warning"),
+    ("info", "info"),
+    ("verdict", "Verdict"),
+    ("window", "Window"),
+    ("taken-at", "Taken at"),
+    ("clusters", "Clusters"),
+    ("cluster", "Cluster"),
+    ("workloads", "Workloads"),
+    ("workload", "Workload"),
+    ("pods", "Pods"),
+    ("pod", "Pod"),
+    ("containers", "Containers"),
+    ("container", "Container"),
+    ("completed", "completed"),
+    ("objects-from", "Objects from"),
+    ("metrics-via", "Metrics via"),
+    ("kubernetes-api", "Kubernetes API"),
+    ("kube-state-metrics", "kube-state-metrics"),
+    ("none", "none"),
+    ("problems", "Problems"),
+    ("no-problems", "No problem found."),
+    ("problem", "Problem"),
+    ("severity", "Severity"),
+    ("check", "Check"),
+    ("subject", "Subject"),
+    ("top-memory", "Top 5 by memory"),
+    ("top-share", "Top 5 by share of the memory limit"),
+    ("top-growth", "Top 5 by memory growth"),
+    ("top-cpu", "Top 5 by CPU"),
+    ("memory", "Memory"),
+    ("cpu", "CPU"),
+    ("use", "Use"),
+    ("mean", "Mean"),
+    ("p95", "p95"),
+    ("limit", "Limit"),
+    ("request", "Request"),
+    ("of-limit", "Of limit"),
+    ("growth", "Growth"),
+    ("restarts", "Restarts"),
+    ("replicas", "Replicas"),
+    ("heap", "JVM heap"),
+    ("details", "Workloads with problems"),
+    ("evidence", "Evidence"),
+    ("threshold", "bound"),
+    ("since", "since"),
+    ("advice", "What to do"),
+    ("urgent", "Urgent"),
+    ("watch", "Watch"),
+    ("leaks", "Leaks"),
+    ("notes", "Notes (info)"),
+    ("more", "and {n} more"),
+    ("not-checked", "What could not be checked"),
+    ("nothing-missing", "Everything that was asked for could be had."),
+    ("scope", "Where"),
+    ("cause", "Cause"),
+    ("detail", "Detail"),
+    ("checks", "Checks"),
+    ("ok", "ok"),
+    ("problem-count", "problem"),
+    ("unknown-count", "unknown"),
+    ("reasons", "Why unknown"),
+    ("subjects", "Subjects at most"),
+    ("cost", "Cost"),
+    (
+        "cost-line",
+        "{queries} Prometheus queries, {samples} samples, {bytes} received, {requests} Kubernetes requests, {seconds}, peak memory {rss}",
+    ),
+    ("made-by", "Made by healthcheck {version}"),
+    ("counts", "{critical} critical, {warning} warning, {info} info, {gaps} gaps"),
+    ("class", "class"),
+    ("sane", "ok"),
+    ("usage-check", "Usage"),
+    ("growth-check", "Growth"),
+    ("limit-check", "Limit"),
+    ("request-check", "Request"),
+    ("missing", "missing"),
+    ("large", "too large"),
+    ("small", "too small"),
+    ("high", "high"),
+    ("no-data", "no data"),
+];
+
+/// A fixed word. Every key that is used has one; a test looks.
+pub(crate) fn word(lang: Lang, key: &str) -> &'static str {
+    let table = match lang {
+        Lang::En => EN,
+    };
+    table.iter().find(|(k, _)| *k == key).map_or("", |(_, word)| word)
+}
+
+/// All fixed words of a language, for templates.
+pub(crate) fn all(lang: Lang) -> std::collections::BTreeMap<&'static str, &'static str> {
+    match lang {
+        Lang::En => EN.iter().copied().collect(),
+    }
+}
+
+/// A text of a check as a sentence.
+#[must_use]
+pub fn sentence(lang: Lang, check: &str, text: &Text) -> String {
+    let info = CHECKS.iter().map(|c| c.info()).find(|i| i.id == check);
+    let template = match lang {
+        Lang::En => info.and_then(|i| i.text(&text.key)),
+    };
+    // A finding of another version's check, from a history: its key says more than nothing.
+    let template = template.unwrap_or(&text.key);
+    let change = text.args.contains_key("to");
+    text.fill(template, &|value: &Value| {
+        if change { quantity::setting(value) } else { quantity::show(value) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_names_its_values_in_braces() {
+        for check in CHECKS {
+            for (key, template) in check.info().texts {
+                assert!(
+                    !template.is_empty() && template.matches('{').count() == template.matches('}').count(),
+                    "{key}"
+                );
+                assert!(!template.ends_with('.'), "{}: {key}: a sentence has no full stop", check.info().id);
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_unique() {
+        let mut keys: Vec<_> = EN.iter().map(|(k, _)| k).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), EN.len());
+    }
+}
