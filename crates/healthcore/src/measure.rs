@@ -8,11 +8,13 @@ use crate::time::{Timestamp, Window};
 use crate::unit::Seconds;
 use crate::view::{Member, View, WorkloadContainer};
 
-/// The value now: the median of the samples in the last `lookback`, so that one noisy sample decides nothing.
+/// The value now: the median of the samples in the last `lookback`, so that one noisy sample decides nothing. On a
+/// grid coarser than that it is the last sample of the grid.
 ///
 /// # Errors
 /// No sample in that time.
 pub fn now(series: &Series<'_>, lookback: Seconds) -> Result<f64, Missing> {
+    let lookback = Seconds(lookback.get().max(f64::from(series.window().step_s())));
     let mut values: Vec<f64> = series.last(lookback).values().collect();
     stats::median(&mut values).ok_or(Missing::TooFewSamples { have: 0, need: 1 })
 }
@@ -82,19 +84,19 @@ pub fn pooled(
 
 /// Cuts a container's memory into runs of one process each.
 ///
-/// A run ends where the restart counter rises, where the process that runs now began, or, without either, where
-/// memory falls to below half from at least 80 % of the limit and stays there. Joined runs hide every leak
-/// that ends in an OOM kill.
+/// A run ends where the restart counter rises and where the process that runs now began. Where the restart counter
+/// is not known (`Err`; `Ok(None)` is a counter that has not moved), also where memory falls to below half from at
+/// least 80 % of the limit and stays there. Joined runs hide every leak that ends in an OOM kill.
 #[must_use]
 pub fn process_runs<'a>(
     memory: Series<'a>,
-    restarts: Option<Series<'_>>,
+    restarts: &Result<Option<Series<'_>>, Missing>,
     started: Option<Timestamp>,
     limit: Option<f64>,
 ) -> Vec<Series<'a>> {
     let window: &Window = memory.window();
     let mut cuts: Vec<usize> = Vec::new();
-    if let Some(restarts) = restarts {
+    if let Ok(Some(restarts)) = restarts {
         cuts.extend(restarts.iter().filter(|(_, n)| *n > 0.0).map(|(i, _)| i));
     }
     if let Some(started) = started {
@@ -104,7 +106,7 @@ pub fn process_runs<'a>(
             cuts.push(index);
         }
     }
-    if let (None, Some(limit)) = (restarts, limit.filter(|l| *l > 0.0)) {
+    if let (Err(_), Some(limit)) = (restarts, limit.filter(|l| *l > 0.0)) {
         cuts.extend(lasting_falls(memory, limit));
     }
     cuts.sort_unstable();

@@ -18,7 +18,7 @@ crate::params! {
     pub struct CpuOverprovisionedParams {
         /// Mean use as a share of the request below which the request is too large.
         of_request: Ratio = Ratio(0.50),
-        /// What the advice leaves above the 95th percentile of use.
+        /// New request as a multiple of the 95th percentile of use.
         headroom: f64 = 1.2,
         /// CPU that the workload must free, all replicas together, for a warning; less is info.
         warning_freed: Cores = Cores(1.0),
@@ -35,7 +35,8 @@ impl Check for CpuOverprovisioned {
         checks: "Whether a container uses far less CPU than it reserves.",
         why: "Reserved CPU is paid for and keeps other pods from the node.",
         decides: "Mean of `cpu-usage` over the look-back and the living pods below `of-request` of the request. The new \
-                  request is the 95th percentile times `headroom`, rounded up. Info; a warning only where the workload would \
+                  request is the 95th percentile times `headroom`, rounded up; where it is not below the old one the peaks need \
+                  what is reserved: ok. Info; a warning only where the workload would \
                   free at least `warning-freed` with all its replicas. Less history than `min-history` is unknown.",
         remedy: "Lower the request as advised. An autoscaler that aims at a share of the request will then scale out earlier: \
                  look at its target too.",
@@ -84,5 +85,75 @@ impl Check for CpuOverprovisioned {
             .evidence("freed", freed)
             .advise(measure::set_resource(advice, container, "requests=cpu", &to.to_string()))
             .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("cpu-overprovisioned", text, expected);
+    }
+
+    #[test]
+    fn the_bounds() {
+        check("container web/api-0/app cpu-request=1  cpu: 0.5x30", "1 ok");
+        check(
+            "container web/api-0/app cpu-request=1  cpu: 0.49x30",
+            "info web/api/app: CPU use is 49% of the request (mean 0.49 of 1); 0.4 could be freed",
+        );
+    }
+
+    #[test]
+    fn a_warning_where_the_replicas_together_free_a_core() {
+        // 400m used 100m: each frees 400 - 150 = 250m.
+        let told = |pods| {
+            fixture::told(
+                "cpu-overprovisioned",
+                &format!("container web/api-0/app cpu-request=400m pods={pods}  cpu: 0.1x30"),
+            )
+        };
+        assert_eq!(
+            told(3),
+            ["info web/api/app: CPU use is 25% of the request (mean 0.1 of 0.4); 0.75 could be freed"]
+        );
+        assert_eq!(
+            told(4),
+            ["warning web/api/app: CPU use is 25% of the request (mean 0.1 of 0.4); 1 could be freed"]
+        );
+        assert_eq!(
+            advice("cpu-overprovisioned", "container web/api-0/app cpu-request=400m  cpu: 0.1x30"),
+            [
+                "lower the CPU request from 0.4 to 0.15 [kubectl -n web set resources statefulset/api -c app --requests=cpu=150m]"
+            ]
+        );
+    }
+
+    #[test]
+    fn busy_hours_are_no_waste() {
+        check("container web/api-0/app cpu-request=1  cpu: 0.1x19 0.95x9", "1 ok");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "container web/api-0/app cpu-request=1  cpu: _x30 0.01x3",
+            "1 unknown: history of 3h, 1d needed",
+        );
+        check("container web/api-0/app cpu-request=1", "1 unknown: no samples of cpu-usage");
+        check("container web/api-0/app cpu-request=1  cpu: nanx30", "1 unknown: no samples of cpu-usage");
+        check("container web/api-0/app cpu-request=0  cpu: 0.1x30", "nothing");
+        check("container web/api-0/app  cpu: 0.1x30", "nothing");
+    }
+
+    /// A bare pod cannot be changed with `kubectl set resources`.
+    #[test]
+    fn no_command_that_would_fail() {
+        assert_eq!(
+            advice("cpu-overprovisioned", "container web/solo/app cpu-request=1  cpu: 0.1x30"),
+            ["lower the CPU request from 1 to 0.15"]
+        );
     }
 }

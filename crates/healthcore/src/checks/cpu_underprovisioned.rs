@@ -70,3 +70,44 @@ impl Check for CpuUnderprovisioned {
             .into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("cpu-underprovisioned", text, expected);
+    }
+
+    #[test]
+    fn the_bounds() {
+        check("container web/api-0/app cpu-limit=1  cpu: 0.85x30", "1 ok");
+        check(
+            "container web/api-0/app cpu-limit=1  cpu: 0.86x30",
+            "warning web/api/app: CPU lives at 86% of its limit (95th percentile 0.86 of 1)",
+        );
+        assert_eq!(
+            advice("cpu-underprovisioned", "container web/api-0/app cpu-limit=1  cpu: 0.9x30"),
+            [
+                "raise the CPU limit from 1 to 1.25 [kubectl -n web set resources statefulset/api -c app --limits=cpu=1250m]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_nightly_job_is_no_life_at_the_limit() {
+        check("container web/api-0/app cpu-limit=1  cpu: 0.3x60 1x1 0.3x36", "1 ok");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check("container web/api-0/app cpu-limit=1  cpu: _x30 1x3", "1 unknown: history of 3h, 6h needed");
+        check(
+            "absent cpu\ncontainer web/api-0/app cpu-limit=1",
+            "1 unknown: the server has no series of cpu-usage",
+        );
+        check("container web/api-0/app cpu-limit=0  cpu: 1x30", "nothing");
+        check("container web/api-0/app cpu-request=1  cpu: 1x30", "nothing");
+    }
+}

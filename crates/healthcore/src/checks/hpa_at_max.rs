@@ -1,9 +1,10 @@
 //! `hpa-at-max`: an autoscaler has no replica left to add.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::hpa_use::patch;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
-use crate::model::ObjectKind;
+use crate::model::{Hpa, ObjectKind};
 use crate::need::Needs;
 use crate::series::SeriesKey;
 use crate::snapshot::Missing;
@@ -30,7 +31,8 @@ impl Check for HpaAtMax {
         why: "The next rise of load meets no new replica.",
         decides: "Replicas at maxReplicas, with maxReplicas above minReplicas, for at least `lasting`: by the series of its \
                   replicas, or by the condition ScalingLimited with the reason TooManyReplicas. ScalingLimited at the minimum \
-                  is normal and no problem.",
+                  is normal and no problem. The advice is what the metrics ask for by the autoscaler's own formula, and \
+                  at least half more.",
         remedy: "Raise maxReplicas, give each replica more CPU, or find out why the load has grown.",
         false_alarms: "A maximum that is meant as the usual size: set minReplicas to it.",
         texts: &[
@@ -77,8 +79,7 @@ impl Check for HpaAtMax {
         if lasted < params.lasting.get() {
             return Ok(Outcome::Ok);
         }
-        // One half more is what a doubling of the overload needs at most.
-        let to = hpa.max_replicas + hpa.max_replicas.div_ceil(2);
+        let to = next_max(hpa);
         let mut problem = Problem::new(
             Severity::Warning,
             Text::new("pinned").with("max", hpa.max_replicas).with("time", Seconds(lasted)),
@@ -91,13 +92,90 @@ impl Check for HpaAtMax {
                 problem = problem.measured("metric-use", Ratio(current), Ratio(target));
             }
         }
-        let command = format!(
-            "kubectl -n {} patch hpa {} --patch '{{\"spec\":{{\"maxReplicas\":{to}}}}}'",
-            hpa.namespace, hpa.name
+        let advice = Advice::new(Text::new("raise-max")).change(
+            "hpa.maxReplicas",
+            Some(Value::from(hpa.max_replicas)),
+            to.into(),
         );
-        let advice = Advice::new(Text::new("raise-max"))
-            .change("hpa.maxReplicas", Some(Value::from(hpa.max_replicas)), to.into())
-            .command(command, &[&hpa.namespace, &hpa.name]);
-        Ok(problem.advise(advice).into())
+        Ok(problem.advise(patch(advice, hpa, "maxReplicas", to)).into())
+    }
+}
+
+/// The replicas that the metrics ask for by the autoscaler's own formula (`ceil(replicas x current / target)`), and
+/// at least half more than the maximum now.
+fn next_max(hpa: &Hpa) -> u32 {
+    let asked = hpa.metrics.iter().filter(|m| m.utilization).filter_map(|m| Some(m.current? / m.target?));
+    let most = asked.filter(|share| share.is_finite()).fold(0.0, f64::max);
+    let needed = (f64::from(hpa.current_replicas) * most).ceil() as u32;
+    needed.max(hpa.max_replicas.saturating_add(hpa.max_replicas.div_ceil(2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("hpa-at-max", text, expected);
+    }
+
+    const PINNED: &str = "ScalingLimited=yes:TooManyReplicas";
+
+    #[test]
+    fn from_the_condition() {
+        check(&format!("hpa web/api min=2 max=6 now=6 {PINNED}@899s"), "1 ok");
+        check(
+            &format!("hpa web/api min=2 max=6 now=6 {PINNED}@15m"),
+            "warning web/api: at its maximum of 6 replicas for 15m",
+        );
+        check(&format!("hpa web/api min=2 max=6 now=5 {PINNED}@6h"), "1 ok");
+    }
+
+    #[test]
+    fn from_the_series() {
+        check(
+            "window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 4x5 6x3",
+            "warning web/api: at its maximum of 6 replicas for 15m",
+        );
+        check("window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 4x5 6x2", "1 ok");
+        check("window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 6x5 4 6x1", "1 ok");
+    }
+
+    #[test]
+    fn limited_at_the_minimum_is_normal() {
+        check("hpa web/api min=2 max=6 now=2 ScalingLimited=yes:TooFewReplicas@9h", "1 ok");
+    }
+
+    #[test]
+    fn a_fixed_size_is_no_autoscaler_at_its_end() {
+        check(&format!("hpa web/api min=6 max=6 now=6 {PINNED}@9h"), "1 ok");
+        check(&format!("hpa web/api min=0 max=0 now=0 {PINNED}@9h"), "1 ok");
+    }
+
+    #[test]
+    fn since_when_is_unknown() {
+        check(
+            "hpa web/api min=2 max=6 now=6",
+            "1 unknown: time since the autoscaler is at its maximum is not reported",
+        );
+        check(
+            "denied autoscalers namespace=web",
+            "1 unknown: not allowed to list autoscalers in namespace web",
+        );
+        // The clock of the API server is ahead.
+        check(&format!("window now=-10m\nhpa web/api min=2 max=6 now=6 {PINNED}@5m"), "1 ok");
+    }
+
+    #[test]
+    fn advice_is_what_the_metrics_ask_for() {
+        let to = |cpu: &str| {
+            advice("hpa-at-max", &format!("hpa web/api min=2 max=6 now=6 cpu={cpu}/70% {PINNED}@1h"))
+        };
+        assert_eq!(
+            to("140%"),
+            ["raise maxReplicas from 6 to 12, after a look at what the nodes and the database can bear \
+              [kubectl -n web patch hpa api --patch '{\"spec\":{\"maxReplicas\":12}}']"]
+        );
+        assert!(to("72%")[0].contains("from 6 to 9,") && to("?")[0].contains("from 6 to 9,"));
     }
 }

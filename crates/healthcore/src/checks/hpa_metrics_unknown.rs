@@ -1,12 +1,16 @@
 //! `hpa-metrics-unknown`: an autoscaler is blind.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text};
-use crate::model::ObjectKind;
+use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::measure;
+use crate::metric::Metric;
+use crate::model::{Hpa, ObjectKind};
 use crate::need::Needs;
 use crate::snapshot::Missing;
-use crate::unit::Seconds;
-use crate::view::{Autoscaler, View};
+use crate::stats;
+use crate::time::Timestamp;
+use crate::unit::{Bytes, Cores, Seconds};
+use crate::view::{Autoscaler, View, WorkloadContainer};
 
 /// An autoscaler is blind.
 pub struct HpaMetricsUnknown;
@@ -26,16 +30,22 @@ impl Check for HpaMetricsUnknown {
         since: "0.1.0",
         checks: "Whether an autoscaler reads the metrics that it scales by. kubectl shows `<unknown>` for one that it cannot.",
         why: "A blind autoscaler does not scale, and says so nowhere else.",
-        decides: "The condition ScalingActive is false for longer than `lasting`, with its reason; or it has metrics and a \
-                  current value for none of them. ScalingDisabled (scaled to zero by hand) is no problem.",
+        decides: "A warning when the condition ScalingActive is false for longer than `lasting`, with its reason, or when \
+                  none of its metrics has a current value. Info when only some have none: the autoscaler goes on with the \
+                  others and does not scale in. ScalingDisabled (scaled to zero by hand) is no problem, and neither is a \
+                  condition younger than `lasting`.",
         remedy: "Follow the reason: the metrics API is down, or a container has no request for the resource.",
         false_alarms: "The first minutes after a rollout.",
         texts: &[
             ("blind", "the autoscaler cannot read its metrics ({reason}) for {time}"),
             ("blind-unknown-time", "the autoscaler cannot read its metrics ({reason})"),
             (
+                "partly",
+                "the autoscaler cannot read {metric}; it goes by its other metrics and does not scale in",
+            ),
+            (
                 "set-request",
-                "set a request for {resource} on container {container}: the autoscaler needs it to compute a share",
+                "set a {resource} request on container {container}: the autoscaler needs it to compute a share",
             ),
             ("metrics-api", "see whether the metrics API answers; metrics-server or the adapter may be down"),
             ("inspect", "read the conditions of the autoscaler"),
@@ -45,27 +55,33 @@ impl Check for HpaMetricsUnknown {
     type Subject<'a> = Autoscaler<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::Autoscalers).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs
+            .optional(Metric::MemoryWorkingSet)
+            .optional(Metric::CpuUsage)
+            .objects(ObjectKind::Autoscalers)
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, subject: &Autoscaler<'_>, view: &View<'_>) -> Judgement {
         let hpa = subject.hpa;
         let now = view.snapshot.taken_at;
         let active = hpa.condition("ScalingActive");
-        let unread =
-            hpa.reports_current && !hpa.metrics.is_empty() && hpa.metrics.iter().all(|m| m.current.is_none());
+        let read = hpa.metrics.iter().filter(|m| m.current.is_some()).count();
+        let unread = hpa.reports_current && read < hpa.metrics.len();
+        let lasted = |since: Option<Timestamp>| since.map(|since| now.seconds_since(since));
+        let young = |since| lasted(since).is_some_and(|s| s <= params.lasting.get());
         let (reason, message, since) = match active {
-            Some(c) if c.reason == "ScalingDisabled" => return Ok(Outcome::Ok),
+            Some(c) if c.reason == "ScalingDisabled" || young(c.since) => return Ok(Outcome::Ok),
             Some(c) if c.status == Some(false) => (c.reason.as_str(), c.message.as_str(), c.since),
-            Some(c) if c.status == Some(true) => return Ok(Outcome::Ok),
+            _ if unread && read > 0 => return Ok(partly(subject, view)),
+            // Since when it reads nothing is not known: the condition has not changed.
             _ if unread => ("no current value", "", None),
+            Some(c) if c.status == Some(true) => return Ok(Outcome::Ok),
             _ if hpa.reports_current => return Ok(Outcome::Ok),
             _ => return Err(Missing::NotReported { field: "condition ScalingActive".into() }),
         };
-        let lasted = since.map(|since| now.seconds_since(since));
-        if lasted.is_some_and(|s| s <= params.lasting.get()) {
-            return Ok(Outcome::Ok);
-        }
+        let lasted = lasted(since);
         let reason = if reason.is_empty() { "no reason given" } else { reason };
         let text = match lasted {
             Some(s) => Text::new("blind").with("reason", reason).with("time", Seconds(s)),
@@ -78,41 +94,166 @@ impl Check for HpaMetricsUnknown {
         if !message.is_empty() {
             problem = problem.evidence("message", message);
         }
-        for (container, resource) in without_request(subject, view) {
-            problem = problem.advise(Advice::new(
-                Text::new("set-request")
-                    .with("resource", resource.as_str())
-                    .with("container", container.as_str()),
-            ));
-        }
+        problem = with_requests(problem, subject, view);
         if problem.advice.is_empty() && reason.contains("FailedGet") {
             let command = "kubectl get apiservices v1beta1.metrics.k8s.io".to_owned();
             problem = problem.advise(Advice::new(Text::new("metrics-api")).command(command, &[]));
         }
-        let command = format!("kubectl -n {} describe hpa {}", hpa.namespace, hpa.name);
-        Ok(problem
-            .advise(Advice::new(Text::new("inspect")).command(command, &[&hpa.namespace, &hpa.name]))
-            .into())
+        Ok(problem.advise(inspect(hpa)).into())
     }
 }
 
-/// Containers of the target that lack the request that a utilisation target needs: container, resource.
-fn without_request(subject: &Autoscaler<'_>, view: &View<'_>) -> Vec<(String, String)> {
+/// Some metrics are read and some are not.
+fn partly(subject: &Autoscaler<'_>, view: &View<'_>) -> Outcome {
+    let unread = subject.hpa.metrics.iter().filter(|m| m.current.is_none());
+    let names = unread.map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+    let problem = Problem::new(Severity::Info, Text::new("partly").with("metric", names.as_str()))
+        .evidence("unread", names.as_str());
+    with_requests(problem, subject, view).advise(inspect(subject.hpa)).into()
+}
+
+fn inspect(hpa: &Hpa) -> Advice {
+    let command = format!("kubectl -n {} describe hpa {}", hpa.namespace, hpa.name);
+    Advice::new(Text::new("inspect")).command(command, &[&hpa.namespace, &hpa.name])
+}
+
+/// Names every container whose request a metric needs, with a value that fits what it has used.
+fn with_requests(mut problem: Problem, subject: &Autoscaler<'_>, view: &View<'_>) -> Problem {
+    for (container, resource) in without_request(subject, view) {
+        let text = Text::new("set-request").with("resource", resource).with("container", &*container.name);
+        let (metric, setting, flag) = match resource {
+            "memory" => (Metric::MemoryWorkingSet, "memory.request", "requests=memory"),
+            _ => (Metric::CpuUsage, "cpu.request", "requests=cpu"),
+        };
+        let all = Seconds(view.snapshot.window.seconds());
+        let used = measure::pooled(view, container, metric, all)
+            .ok()
+            .and_then(|mut values| stats::quantile(&mut values, 0.95));
+        let to: Option<(Value, String)> = used.map(|used| {
+            if resource == "memory" {
+                let to = measure::round_memory(Bytes(used));
+                (to.into(), to.to_string())
+            } else {
+                let to = measure::round_cpu(Cores(used));
+                (to.into(), to.to_string())
+            }
+        });
+        let advice = Advice::new(text);
+        problem = problem.advise(match to {
+            Some((value, shown)) => {
+                measure::set_resource(advice.change(setting, None, value), container, flag, &shown)
+            }
+            None => advice,
+        });
+    }
+    problem
+}
+
+/// Containers of the target that lack the request that a utilisation target needs, with the resource.
+fn without_request<'v, 'a>(
+    subject: &Autoscaler<'_>,
+    view: &'v View<'a>,
+) -> Vec<(&'v WorkloadContainer<'a>, &'static str)> {
+    let id = subject.target_id();
     let mut found = Vec::new();
     for metric in subject.hpa.metrics.iter().filter(|m| m.utilization) {
-        for container in
-            view.containers_of(&subject.target_id()).filter(|c| !c.is_init() && c.live().next().is_some())
-        {
+        let resource = match metric.name.as_str() {
+            "cpu" => "cpu",
+            "memory" => "memory",
+            _ => continue,
+        };
+        let containers = view.containers().iter().filter(|c| c.workload.id == id && !c.is_init());
+        for container in containers.filter(|c| c.live().next().is_some()) {
             let resources = container.resources();
-            let request = match metric.name.as_str() {
-                "cpu" => resources.cpu_request.map(|c| c.get()),
-                "memory" => resources.memory_request.map(|b| b.get()),
-                _ => continue,
+            let request = match resource {
+                "cpu" => resources.cpu_request.map(Cores::get),
+                _ => resources.memory_request.map(Bytes::get),
             };
             if request.is_none_or(|r| r <= 0.0) {
-                found.push((container.name.to_string(), metric.name.clone()));
+                found.push((container, resource));
             }
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("hpa-metrics-unknown", text, expected);
+    }
+
+    const BLIND: &str = "ScalingActive=no:FailedGetResourceMetric";
+
+    #[test]
+    fn longer_than_five_minutes() {
+        check(&format!("hpa web/api cpu=?/70% {BLIND}@5m"), "1 ok");
+        check(
+            &format!("hpa web/api cpu=?/70% {BLIND}@301s"),
+            "warning web/api: the autoscaler cannot read its metrics (FailedGetResourceMetric) for 301s",
+        );
+    }
+
+    #[test]
+    fn the_container_without_request_is_named() {
+        let text = format!(
+            "hpa web/api target=StatefulSet/api cpu=?/70% {BLIND}@1h\n\
+             container web/api-0/app cpu-request=100m  cpu: 0.05x9\n\
+             container web/api-0/istio-proxy  cpu: 0.031x9\n\
+             container web/api-0/setup role=init"
+        );
+        assert_eq!(
+            advice("hpa-metrics-unknown", &text),
+            [
+                "set a cpu request on container istio-proxy: the autoscaler needs it to compute a share \
+                 [kubectl -n web set resources statefulset/api -c istio-proxy --requests=cpu=40m]",
+                "read the conditions of the autoscaler [kubectl -n web describe hpa api]",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_metrics_api_is_named_when_requests_are_there() {
+        assert_eq!(
+            advice("hpa-metrics-unknown", &format!("hpa web/api cpu=?/70% {BLIND}@1h")),
+            [
+                "see whether the metrics API answers; metrics-server or the adapter may be down [kubectl get apiservices v1beta1.metrics.k8s.io]",
+                "read the conditions of the autoscaler [kubectl -n web describe hpa api]",
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_targets() {
+        check(
+            "hpa web/api cpu=?/70%",
+            "warning web/api: the autoscaler cannot read its metrics (no current value)",
+        );
+        check(
+            "hpa web/api cpu=?/70% ScalingActive=yes:ValidMetricFound@1h",
+            "warning web/api: the autoscaler cannot read its metrics (no current value)",
+        );
+        check(
+            "hpa web/api cpu=50%/70% memory=?/80% ScalingActive=yes:ValidMetricFound@1h",
+            "info web/api: the autoscaler cannot read memory; it goes by its other metrics and does not scale in",
+        );
+        // Kubernetes has just made it.
+        check("hpa web/api cpu=?/70% ScalingActive=yes:ValidMetricFound@1m", "1 ok");
+    }
+
+    #[test]
+    fn in_order() {
+        check("hpa web/api cpu=50%/70% ScalingActive=yes:ValidMetricFound@1h", "1 ok");
+        check("hpa web/api cpu=?/70% ScalingActive=no:ScalingDisabled@9h", "1 ok");
+        check("hpa web/api", "1 ok");
+    }
+
+    #[test]
+    fn what_kube_state_metrics_does_not_tell_is_unknown() {
+        check("hpa web/api without-current cpu=?/70%", "1 unknown: condition ScalingActive is not reported");
+        check("hpa web/api without-current cpu=?/70% ScalingActive=yes:@1h", "1 ok");
+    }
 }

@@ -1,7 +1,7 @@
 //! `hpa-under-scaled`: few replicas do too much.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::hpa_use::cpu_of_request;
+use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
 use crate::model::ObjectKind;
@@ -21,6 +21,8 @@ crate::params! {
         high_use: Ratio = Ratio(0.80),
         /// How far the mean looks back.
         lookback: Seconds = Seconds(86400.0),
+        /// Shortest history that is judged; at most three quarters of `lookback` are asked for.
+        min_history: Seconds = Seconds(21600.0),
     }
 }
 
@@ -32,7 +34,8 @@ impl Check for HpaUnderScaled {
         checks: "Whether an autoscaler keeps few replicas although they are busy.",
         why: "With one or two busy replicas a restart or a lost node takes half of the capacity or all of it.",
         decides: "At most `replicas` replicas now, and the mean CPU of all containers over `lookback` above `high-use` of what \
-                  they request. An autoscaler that stands at its maximum is left to `hpa-at-max`.",
+                  they request. An autoscaler that stands at its maximum is left to `hpa-at-max`. Less history \
+                  than `min-history` is unknown.",
         remedy: "Raise minReplicas, or lower the target so that it scales out earlier.",
         false_alarms: "A request that is too small: see `cpu-underprovisioned`.",
         texts: &[
@@ -62,14 +65,15 @@ impl Check for HpaUnderScaled {
         {
             return Ok(Outcome::Ok);
         }
-        let share = Ratio(cpu_of_request(subject, view, params.lookback)?);
+        let CpuUse { of_request: share, .. } = cpu_use(subject, view, params.lookback, params.min_history)?;
         if share <= params.high_use {
             return Ok(Outcome::Ok);
         }
+        let to = hpa.current_replicas + 1;
         let advice = Advice::new(Text::new("raise-min")).change(
             "hpa.minReplicas",
             Some(Value::from(hpa.min_replicas)),
-            Value::from(hpa.current_replicas + 1),
+            to.into(),
         );
         Ok(Problem::new(
             Severity::Warning,
@@ -77,7 +81,58 @@ impl Check for HpaUnderScaled {
         )
         .measured("replicas", hpa.current_replicas, params.replicas)
         .measured("cpu-of-request", share, params.high_use)
-        .advise(advice)
+        .advise(patch(advice, hpa, "minReplicas", to))
         .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("hpa-under-scaled", text, expected);
+    }
+
+    fn text(now: u32, max: u32, use_: &str) -> String {
+        format!(
+            "hpa web/api target=StatefulSet/api min=1 max={max} now={now}\n\
+             container web/api-0/app cpu-request=1 pods={now}  cpu: {use_}x23"
+        )
+    }
+
+    #[test]
+    fn the_bounds() {
+        check(&text(2, 8, "0.8"), "1 ok");
+        check(
+            &text(2, 8, "0.81"),
+            "warning web/api: 2 replicas use 81% of the CPU that they request, and the autoscaler does not add any",
+        );
+        check(&text(3, 8, "0.95"), "1 ok");
+        assert_eq!(
+            advice("hpa-under-scaled", &text(2, 8, "0.81")),
+            ["raise minReplicas from 1 to 3, or lower the target of the metric \
+              [kubectl -n web patch hpa api --patch '{\"spec\":{\"minReplicas\":3}}']"]
+        );
+    }
+
+    #[test]
+    fn at_its_maximum_it_is_not_its_fault() {
+        check(&text(2, 2, "0.95"), "1 ok");
+        check("hpa web/api min=0 max=5 now=0", "1 ok");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "hpa web/api target=StatefulSet/api now=2\ncontainer web/api-0/app cpu-request=1",
+            "1 unknown: no samples of cpu-usage",
+        );
+        check(
+            "window lookback=1d step=15m\nhpa web/api target=StatefulSet/api now=1\n\
+             container web/api-0/app cpu-request=1  cpu: _x88 0.99x7",
+            "1 unknown: history of 105m, 6h needed",
+        );
     }
 }

@@ -1,27 +1,40 @@
 //! How much of what it requests a scaled workload uses: shared by the checks of autoscalers.
 
+use crate::finding::Advice;
 use crate::measure;
 use crate::metric::Metric;
+use crate::model::Hpa;
 use crate::snapshot::Missing;
 use crate::stats;
-use crate::unit::Seconds;
-use crate::view::{Autoscaler, View};
+use crate::unit::{Cores, Ratio, Seconds};
+use crate::view::{Autoscaler, View, WorkloadContainer};
+
+/// CPU of a scaled workload.
+pub(super) struct CpuUse {
+    /// Mean over time and living pods, as a share of what is requested.
+    pub(super) of_request: Ratio,
+    /// What one replica requests, all its containers together.
+    pub(super) request: Cores,
+}
 
 /// Mean CPU of all containers of the target's living pods over the last `lookback`, as a share of what they request.
+/// Containers without a CPU request are left out, as the autoscaler cannot count them either.
 ///
 /// # Errors
-/// The target is not known, requests nothing, or has no samples.
-pub(super) fn cpu_of_request(
+/// The target is not known, requests nothing, has no samples, or none of its pods has a history of `min_history`
+/// (three quarters of the look-back, when that is shorter).
+pub(super) fn cpu_use(
     hpa: &Autoscaler<'_>,
     view: &View<'_>,
     lookback: Seconds,
-) -> Result<f64, Missing> {
+    min_history: Seconds,
+) -> Result<CpuUse, Missing> {
     let id = hpa.target_id();
     let (mut used, mut requested) = (0.0, 0.0);
     let mut why = Missing::NotReported { field: "CPU request of the scaled workload".into() };
     for container in view.containers_of(&id).filter(|c| !c.is_init()) {
         let Some(request) = container.resources().cpu_request.filter(|r| r.get() > 0.0) else { continue };
-        match measure::pooled(view, container, Metric::CpuUsage, lookback) {
+        match recent(container, view, lookback, min_history) {
             Ok(values) => {
                 used += stats::mean(values).unwrap_or_default();
                 requested += request.get();
@@ -29,5 +42,38 @@ pub(super) fn cpu_of_request(
             Err(missing) => why = missing,
         }
     }
-    if requested > 0.0 { Ok(used / requested) } else { Err(why) }
+    if requested <= 0.0 {
+        return Err(why);
+    }
+    Ok(CpuUse { of_request: Ratio(used / requested), request: Cores(requested) })
+}
+
+fn recent(
+    container: &WorkloadContainer<'_>,
+    view: &View<'_>,
+    lookback: Seconds,
+    min_history: Seconds,
+) -> Result<Vec<f64>, Missing> {
+    let most = 0.75 * lookback.get().min(view.snapshot.window.seconds());
+    let span = Seconds(min_history.get().min(most));
+    let mut why = Missing::NoSamples { metric: Metric::CpuUsage };
+    for member in container.live() {
+        let judged = member
+            .series(view, Metric::CpuUsage)
+            .and_then(|series| measure::enough(&series.last(lookback), 3, span));
+        match judged {
+            Ok(()) => return measure::pooled(view, container, Metric::CpuUsage, lookback),
+            Err(missing) => why = missing,
+        }
+    }
+    Err(why)
+}
+
+/// Adds the command that sets a field of an autoscaler.
+pub(super) fn patch(advice: Advice, hpa: &Hpa, field: &str, to: u32) -> Advice {
+    let command = format!(
+        "kubectl -n {} patch hpa {} --patch '{{\"spec\":{{\"{field}\":{to}}}}}'",
+        hpa.namespace, hpa.name
+    );
+    advice.command(command, &[&hpa.namespace, &hpa.name])
 }

@@ -1,7 +1,7 @@
 //! `memory-leak`: memory grows without end.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
@@ -61,10 +61,13 @@ impl Check for MemoryLeak {
         decides: "The unit is the process run: series are cut at restarts (restart counter, start of the process, or a \
                   lasting fall from near the limit), because joined runs hide every leak that ends in an OOM kill. Each \
                   living pod is judged by its latest run that lasts at least `min-run`; pods that are gone count only \
-                  when no living pod has such a run. RSS is preferred to the working set, which holds page cache. \
+                  when no living pod has such a run, as in a saw-tooth that ends in OOM kills faster than that. RSS is \
+                  preferred to the working set, which holds page cache. \
                   `linear`: least squares of bytes over hours as `scipy.stats.linregress`; a leak when slope > \
                   `min-slope`, r² > `min-r-squared` and p < `max-p`. `quarters`: mean of the last quarter of the run \
-                  against the first; below `warning-growth` ok, up to `critical-growth` a warning, above it critical.",
+                  against the first; below `warning-growth` ok, up to `critical-growth` a warning, above it critical. A line is \
+                  a warning, and critical when it reaches the limit within `critical-within`. A workload without a \
+                  living pod is not judged.",
         remedy: "Take a heap profile of the pod that is named, compare it with one of a pod just started, and look at what \
                  the release before the growth changed.",
         false_alarms: "A warm-up or cache that fills slowly looks like a line for a while, more so under `quarters`. \
@@ -95,11 +98,14 @@ impl Check for MemoryLeak {
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        if container.live().next().is_none() {
+            return Ok(Outcome::NotApplicable);
+        }
         let mut worst: Option<(f64, Problem)> = None;
-        for (member, run) in runs(params, container, view)? {
+        for run in runs(params, container, view)? {
             let found = match params.method {
-                Method::Linear => linear(params, member, &run),
-                Method::Quarters => quarters(params, member, &run),
+                Method::Linear => linear(params, &run, view),
+                Method::Quarters => quarters(params, &run),
             };
             if let Some((growth, problem)) = found
                 && worst.as_ref().is_none_or(|(g, _)| growth > *g)
@@ -111,31 +117,41 @@ impl Check for MemoryLeak {
     }
 }
 
-/// The run of each pod that is judged.
+/// The run of one pod that is judged.
+struct Run<'s, 'a> {
+    member: &'s Member<'a>,
+    /// RSS where it exists, else working set.
+    metric: Metric,
+    memory: Series<'a>,
+    /// Limit in bytes; that of the living pods for a pod that is gone.
+    limit: Option<f64>,
+}
+
+/// The latest run of each pod that is long enough.
 fn runs<'s, 'a>(
     params: &MemoryLeakParams,
     container: &'s WorkloadContainer<'a>,
     view: &View<'a>,
-) -> Result<Vec<(&'s Member<'a>, Series<'a>)>, Missing> {
+) -> Result<Vec<Run<'s, 'a>>, Missing> {
     let window = &view.snapshot.window;
     let span = Seconds(params.min_run.get().min(0.75 * window.seconds()));
+    let newest = container.resources();
     let mut why = Missing::NoSamples { metric: Metric::MemoryWorkingSet };
     let mut living = Vec::new();
     let mut gone = Vec::new();
     for member in container.members.iter() {
-        let memory = match member
-            .series(view, Metric::MemoryRss)
-            .or_else(|_| member.series(view, Metric::MemoryWorkingSet))
-        {
-            Ok(memory) => memory,
+        let of = |metric| member.series(view, metric).map(|memory| (metric, memory));
+        let (metric, memory) = match of(Metric::MemoryRss).or_else(|_| of(Metric::MemoryWorkingSet)) {
+            Ok(found) => found,
             Err(missing) => {
                 why = missing;
                 continue;
             }
         };
-        let restarts = view.series(Metric::Restarts, &member.key).ok().flatten();
-        let limit = member.container.and_then(|c| c.resources.memory_limit).map(Bytes::get);
-        let runs = measure::process_runs(memory, restarts, member.started(), limit);
+        let restarts = view.series(Metric::Restarts, &member.key);
+        let resources = member.container.map_or(newest, |c| c.resources);
+        let limit = resources.memory_limit.map(Bytes::get).filter(|l| *l > 0.0);
+        let runs = measure::process_runs(memory, &restarts, member.started(), limit);
         let latest = runs.into_iter().rev().find(|run| {
             let judged = measure::enough(run, params.min_samples, span);
             if let Err(missing) = &judged {
@@ -143,8 +159,9 @@ fn runs<'s, 'a>(
             }
             judged.is_ok()
         });
-        if let Some(run) = latest {
-            if member.is_live() { living.push((member, run)) } else { gone.push((member, run)) }
+        if let Some(memory) = latest {
+            let run = Run { member, metric, memory, limit };
+            if member.is_live() { living.push(run) } else { gone.push(run) }
         }
     }
     match (living.is_empty(), gone.is_empty()) {
@@ -154,41 +171,42 @@ fn runs<'s, 'a>(
     }
 }
 
-fn linear(params: &MemoryLeakParams, member: &Member<'_>, run: &Series<'_>) -> Option<(f64, Problem)> {
-    let line = stats::linregress(run.hours())?;
+fn linear(params: &MemoryLeakParams, run: &Run<'_, '_>, view: &View<'_>) -> Option<(f64, Problem)> {
+    let line = stats::linregress(run.memory.hours())?;
     if line.slope <= params.min_slope.get()
         || line.r_squared() <= params.min_r_squared.get()
         || line.p >= params.max_p
     {
         return None;
     }
-    let growth = Bytes(line.slope * run.span_s() / 3600.0);
-    let span = Seconds(run.span_s());
+    let span = Seconds(run.memory.span_s());
+    let growth = Bytes(line.slope * span.get() / 3600.0);
     let text = Text::new("growing")
         .with("rate", BytesPerHour(line.slope))
         .with("growth", growth)
         .with("span", span)
-        .with("r2", Ratio(line.r_squared()));
-    let left = to_limit(member, run, line.slope);
+        .with("r2", Value::Number(line.r_squared()));
+    let left = to_limit(run, line.slope, view);
     let severity = match left {
-        Some((_, left)) if left <= params.critical_within.get() => Severity::Critical,
+        Some((_, left)) if left <= params.critical_within => Severity::Critical,
         _ => Severity::Warning,
     };
     let mut problem = Problem::new(severity, text)
         .measured("growth-rate", BytesPerHour(line.slope), params.min_slope)
-        .measured("r-squared", Ratio(line.r_squared()), params.min_r_squared)
+        .measured("r-squared", Value::Number(line.r_squared()), Value::Number(params.min_r_squared.get()))
+        .measured("p-value", Value::Number(line.p), Value::Number(params.max_p))
         .evidence("growth", growth)
         .evidence("run", span);
     if let Some((limit, left)) = left {
         problem = problem
-            .evidence("time-to-limit", Seconds(left))
-            .advise(Advice::new(Text::new("reaches-limit").with("limit", limit).with("time", Seconds(left))));
+            .measured("time-to-limit", left, params.critical_within)
+            .advise(Advice::new(Text::new("reaches-limit").with("limit", limit).with("time", left)));
     }
-    Some((line.slope, finish(problem, member, run)))
+    Some((line.slope, finish(problem, run)))
 }
 
-fn quarters(params: &MemoryLeakParams, member: &Member<'_>, run: &Series<'_>) -> Option<(f64, Problem)> {
-    let values: Vec<f64> = run.values().collect();
+fn quarters(params: &MemoryLeakParams, run: &Run<'_, '_>) -> Option<(f64, Problem)> {
+    let values: Vec<f64> = run.memory.values().collect();
     let [first, .., last] = stats::quarters(&values)?;
     let growth = if first > 0.0 { last / first - 1.0 } else { return None };
     if growth < params.warning_growth.get() {
@@ -200,26 +218,240 @@ fn quarters(params: &MemoryLeakParams, member: &Member<'_>, run: &Series<'_>) ->
     } else {
         (Severity::Warning, params.warning_growth)
     };
-    let text = Text::new("quarters").with("growth", Ratio(growth)).with("span", Seconds(run.span_s()));
-    let problem = Problem::new(severity, text)
-        .measured("growth-ratio", Ratio(growth), bound)
-        .evidence("first-quarter", Bytes(first))
-        .evidence("last-quarter", Bytes(last));
-    Some((growth, finish(problem, member, run)))
+    let span = Seconds(run.memory.span_s());
+    let problem =
+        Problem::new(severity, Text::new("quarters").with("growth", Ratio(growth)).with("span", span))
+            .measured("growth-ratio", Ratio(growth), bound)
+            .evidence("first-quarter", Bytes(first))
+            .evidence("last-quarter", Bytes(last))
+            .evidence("run", span);
+    Some((growth, finish(problem, run)))
 }
 
-/// Limit, and seconds until the latest sample grows to it.
-fn to_limit(member: &Member<'_>, run: &Series<'_>, per_hour: f64) -> Option<(Bytes, f64)> {
-    let limit = member.container?.resources.memory_limit.filter(|l| l.get() > 0.0)?;
-    let (_, now) = run.latest()?;
-    Some((limit, ((limit.get() - now) / per_hour * 3600.0).max(0.0)))
+/// Limit, and the time until what the kernel compares with it, the working set now, has grown to it. None for a
+/// pod that is gone.
+fn to_limit(run: &Run<'_, '_>, per_hour: f64, view: &View<'_>) -> Option<(Bytes, Seconds)> {
+    let limit = run.limit.filter(|_| run.member.is_live())?;
+    let (_, now) = run.member.series(view, Metric::MemoryWorkingSet).ok()?.latest()?;
+    Some((Bytes(limit), Seconds(((limit - now) / per_hour * 3600.0).max(0.0).round())))
 }
 
-fn finish(problem: Problem, member: &Member<'_>, run: &Series<'_>) -> Problem {
-    let since = run.iter().next().map(|(i, _)| run.window().at(i));
+fn finish(problem: Problem, run: &Run<'_, '_>) -> Problem {
+    let pod = run.member.pod_name();
     problem
-        .pod(member.pod_name())
-        .since(since)
-        .advise(Advice::new(Text::new("profile").with("pod", member.pod_name())))
-        .chart(Metric::MemoryWorkingSet, *run)
+        .pod(pod)
+        .since(run.memory.iter().next().map(|(i, _)| run.memory.window().at(i)))
+        .advise(Advice::new(Text::new("profile").with("pod", pod)))
+        .chart(run.metric, run.memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice, findings};
+    use crate::metric::Metric;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("memory-leak", text, expected);
+    }
+
+    #[test]
+    fn a_line_is_a_leak() {
+        check(
+            "container web/api-0/app limit=8Gi  memory: 300+12x47",
+            "warning web/api/app (api-0): memory grows by 12.6MB/h (564Mi over 47h), a leak by least squares (r² 1)",
+        );
+    }
+
+    #[test]
+    fn near_its_limit_it_is_critical() {
+        // 864Mi after two days: at 12 Mi an hour the limit is 24 hours away, then 25.
+        check(
+            "container web/api-0/app limit=1152Mi  memory: 300+12x47",
+            "critical web/api/app (api-0): memory grows by 12.6MB/h (564Mi over 47h), a leak by least squares (r² 1)",
+        );
+        check(
+            "container web/api-0/app limit=1164Mi  memory: 300+12x47",
+            "warning web/api/app (api-0): memory grows by 12.6MB/h (564Mi over 47h), a leak by least squares (r² 1)",
+        );
+        assert_eq!(
+            advice("memory-leak", "container web/api-0/app limit=1152Mi  memory: 300+12x47"),
+            [
+                "at this rate the limit of 1.12Gi is reached in 1d; plan a restart before, or raise the limit",
+                "take a heap profile of pod api-0 and compare it with one taken just after its start",
+            ]
+        );
+    }
+
+    /// 10 MB/h is no leak, because the slope must be above it; a MB is 0.95367431640625 Mi.
+    #[test]
+    fn the_slope_itself_is_no_leak() {
+        check("container web/api-0/app  memory: 300+9.5367431640625x47", "1 ok");
+        check(
+            "set min-slope=9.9MB/h\ncontainer web/api-0/app  memory: 300+9.5367431640625x47",
+            "warning web/api/app (api-0): memory grows by 10MB/h (448.2Mi over 47h), a leak by least squares (r² 1)",
+        );
+        check("container web/api-0/app  memory: 300x47", "1 ok");
+        check("container web/api-0/app  memory: 900-12x47", "1 ok");
+    }
+
+    #[test]
+    fn day_and_night_are_no_leak() {
+        check(
+            "container web/api-0/app  memory: 300+40x11 740-40x11 300+40x11 740-40x11 300+40x11 740-40x11",
+            "1 ok",
+        );
+    }
+
+    #[test]
+    fn a_step_is_no_line() {
+        check("container web/api-0/app  memory: 300x23 2000x2 300x23 700x11", "1 ok");
+    }
+
+    #[test]
+    fn too_little_is_unknown() {
+        check("container web/api-0/app  memory: 300+12x3 _x20", "1 unknown: 4 samples, 24 needed");
+        check(
+            "window lookback=48h\ncontainer web/api-0/app  memory: _x24 300+12x22",
+            "1 unknown: 23 samples, 24 needed",
+        );
+        // Enough samples, not enough time.
+        check(
+            "window step=15m lookback=2d\ncontainer web/api-0/app  memory: _x144 300+12x46",
+            "1 unknown: history of 690m, 1d needed",
+        );
+        check("container web/api-0/app", "1 unknown: no samples of memory-working-set");
+        check("container web/api-0/app  memory: nanx47", "1 unknown: no samples of memory-working-set");
+        check("offline\ncontainer web/api-0/app", "1 unknown: no metrics server");
+        check(
+            "absent memory rss\ncontainer web/api-0/app",
+            "1 unknown: the server has no series of memory-working-set",
+        );
+    }
+
+    #[test]
+    fn a_short_look_back_asks_for_three_quarters_of_itself() {
+        check(
+            "window step=15m lookback=12h\ncontainer web/api-0/app  memory: _x12 300+12x35",
+            "warning web/api/app (api-0): memory grows by 50.3MB/h (420Mi over 525m), a leak by least squares (r² 1)",
+        );
+    }
+
+    #[test]
+    fn restarts_cut_the_series() {
+        // A saw-tooth: joined, the line through it is nearly flat.
+        let saw = "300+20x39 300+20x39 300+20x39";
+        check(
+            &format!(
+                "window lookback=5d\ncontainer web/api-0/app restarts=2  memory: {saw} restarts: _x40 1 _x39 1"
+            ),
+            "warning web/api/app (api-0): memory grows by 21MB/h (780Mi over 39h), a leak by least squares (r² 1)",
+        );
+        check(&format!("window lookback=5d\ncontainer web/api-0/app restarts=2  memory: {saw}"), "1 ok");
+        // Without the counter, lasting falls from near the limit are restarts.
+        check(
+            &format!(
+                "absent restarts\nwindow lookback=5d\ncontainer web/api-0/app limit=1100Mi  memory: {saw}"
+            ),
+            "critical web/api/app (api-0): memory grows by 21MB/h (780Mi over 39h), a leak by least squares (r² 1)",
+        );
+        // Falls from far below the limit are not.
+        check(
+            &format!("absent restarts\nwindow lookback=5d\ncontainer web/api-0/app limit=2Gi  memory: {saw}"),
+            "1 ok",
+        );
+    }
+
+    #[test]
+    fn a_young_run_is_judged_by_the_one_before() {
+        check(
+            "container web/api-0/app limit=2000Mi state=running@4h  memory: 300+20x59 300+20x4",
+            "warning web/api/app (api-0): memory grows by 21MB/h (1.15Gi over 59h), a leak by least squares (r² 1)",
+        );
+        // It counts from what the kernel sees now, not from where the last run ended.
+        let found = findings(
+            "memory-leak",
+            "container web/api-0/app limit=2000Mi state=running@4h  memory: 300+20x59 300+20x4",
+        );
+        let left = found[0].evidence.iter().find(|e| e.name == "time-to-limit").unwrap();
+        assert_eq!(left.value.number(), Some(81.0 * 3600.0));
+    }
+
+    #[test]
+    fn pods_that_are_gone_count_while_the_living_are_young() {
+        let gone = "past web/api-6c6c6c6c6c-zzzzz/app  memory: 300+20x59";
+        check(
+            &format!("{gone}\ncontainer web/api-7d9c5bd4f7-x2x9z/app created=4h  memory: _x60 300x3"),
+            "warning web/api/app (api-6c6c6c6c6c-zzzzz): memory grows by 21MB/h (1.15Gi over 59h), a leak by least squares (r² 1)",
+        );
+        check(&format!("{gone}\ncontainer web/api-7d9c5bd4f7-x2x9z/app  memory: 300x63"), "1 ok");
+        check(&format!("{gone}\nworkload web/Deployment/api replicas=0/0"), "nothing");
+    }
+
+    #[test]
+    fn the_worst_pod_is_named() {
+        check(
+            "container web/api-0/app  memory: 300+12x47\ncontainer web/api-1/app  memory: 300+15x47\ncontainer web/api-2/app  memory: 300x47",
+            "warning web/api/app (api-1): memory grows by 15.7MB/h (705Mi over 47h), a leak by least squares (r² 1)",
+        );
+    }
+
+    #[test]
+    fn rss_goes_before_the_working_set() {
+        // Page cache grows, the process does not.
+        check("container web/api-0/app  memory: 300+12x47 rss: 200x47", "1 ok");
+        let found = findings("memory-leak", "container web/api-0/app  memory: 300x47 rss: 200+12x47");
+        assert_eq!(found[0].series.as_ref().unwrap().metric, Metric::MemoryRss);
+        // A server without it falls back.
+        let found = findings("memory-leak", "absent rss\ncontainer web/api-0/app  memory: 300+12x47");
+        assert_eq!(found[0].series.as_ref().unwrap().metric, Metric::MemoryWorkingSet);
+    }
+
+    #[test]
+    fn quarters_by_their_bounds() {
+        let told = |last: &str| {
+            fixture::told(
+                "memory-leak",
+                &format!(
+                    "set method=quarters\ncontainer web/api-0/app  memory: 100x11 100x11 100x11 {last}x11"
+                ),
+            )
+            .join("; ")
+        };
+        assert_eq!(told("109.9"), "1 ok");
+        assert_eq!(
+            told("110"),
+            "warning web/api/app (api-0): memory of the last quarter is 10% above the first (over 47h)"
+        );
+        assert_eq!(
+            told("120"),
+            "warning web/api/app (api-0): memory of the last quarter is 20% above the first (over 47h)"
+        );
+        assert_eq!(
+            told("120.1"),
+            "critical web/api/app (api-0): memory of the last quarter is 20.1% above the first (over 47h)"
+        );
+        assert_eq!(told("50"), "1 ok");
+    }
+
+    #[test]
+    fn quarters_of_zeros_say_nothing() {
+        check("set method=quarters\ncontainer web/api-0/app  memory: 0x47", "1 ok");
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_none() {
+        check(
+            "container web/api-0/app limit=0  memory: 300+12x47",
+            "warning web/api/app (api-0): memory grows by 12.6MB/h (564Mi over 47h), a leak by least squares (r² 1)",
+        );
+    }
+
+    #[test]
+    fn samples_in_the_future_change_nothing() {
+        check(
+            "window now=-10m\ncontainer web/api-0/app limit=8Gi  memory: 300+12x47",
+            "warning web/api/app (api-0): memory grows by 12.6MB/h (564Mi over 47h), a leak by least squares (r² 1)",
+        );
+    }
 }

@@ -22,8 +22,8 @@ crate::params! {
         of_limit: Ratio = Ratio(0.30),
         /// Limit above which a limit is large.
         large_limit: Bytes = Bytes(2e9),
-        /// What the advice leaves above the largest use seen.
-        headroom: Ratio = Ratio(1.3),
+        /// New value as a multiple of the largest use seen.
+        headroom: f64 = 1.3,
         /// Memory that the workload must free, all replicas together, for a warning; less is info.
         warning_freed: Bytes = Bytes(2_147_483_648.0),
         /// Shortest history that is judged; at most three quarters of the look-back are asked for.
@@ -40,7 +40,7 @@ impl Check for MemoryOverprovisioned {
         why: "Reserved memory is paid for and keeps other pods from the node.",
         decides: "Mean of `memory-working-set` over the look-back and the living pods, below `of-request` of the request; \
                   or below `of-limit` of a limit above `large-limit`. The new value is the largest use seen times \
-                  `headroom`, rounded up. Info; a warning only where the workload would free at least `warning-freed` with \
+                  `headroom`, rounded up; where it is not below the old one the peaks need what is reserved: ok. Info; a warning only where the workload would free at least `warning-freed` with \
                   all its replicas. Less history than `min-history` is unknown.",
         remedy: "Lower request and limit as advised, after a look at what month end or a sale needs.",
         false_alarms: "A workload whose peak is rarer than the look-back is long.",
@@ -71,7 +71,7 @@ impl Check for MemoryOverprovisioned {
         let values = measure::pooled_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let largest = values.iter().copied().fold(0.0, f64::max);
-        let to = measure::round_memory(Bytes(largest * params.headroom.get()));
+        let to = measure::round_memory(Bytes(largest * params.headroom));
         let below = |bound: Option<Bytes>, share: Ratio| {
             bound.filter(|b| mean < share.get() * b.get() && to.get() < b.get())
         };
@@ -126,5 +126,105 @@ impl Check for MemoryOverprovisioned {
             None => problem,
         };
         Ok(problem.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("memory-overprovisioned", text, expected);
+    }
+
+    #[test]
+    fn the_bounds() {
+        let told = |use_: &str| {
+            fixture::told(
+                "memory-overprovisioned",
+                &format!("container web/api-0/app request=1000Mi  memory: {use_}x30"),
+            )
+            .join("; ")
+        };
+        assert_eq!(told("500"), "1 ok");
+        assert_eq!(
+            told("499"),
+            "info web/api/app: memory use is 49.9% of the request (mean 499Mi of 1000Mi); 344Mi could be freed"
+        );
+    }
+
+    #[test]
+    fn the_limit_counts_above_2_gb_only() {
+        check("container web/api-0/app limit=2000MB  memory: 100x30", "nothing");
+        check("container web/api-0/app limit=4Gi  memory: 1228.8x30", "1 ok");
+        check(
+            "container web/api-0/app limit=4Gi  memory: 1228x30",
+            "info web/api/app: memory use is 30% of a large limit (mean 1.2Gi of 4Gi)",
+        );
+        assert_eq!(
+            advice("memory-overprovisioned", "container web/api-0/app limit=4Gi  memory: 1000x30"),
+            [
+                "lower the memory limit from 4Gi to 1.31Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1344Mi]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_warning_where_the_replicas_together_free_2_gib() {
+        // 1000Mi used 300Mi: each frees 1000 - 400 = 600Mi.
+        let told = |pods| {
+            fixture::told(
+                "memory-overprovisioned",
+                &format!("container web/api-0/app request=1000Mi pods={pods}  memory: 300x30"),
+            )
+        };
+        assert_eq!(
+            told(3),
+            [
+                "info web/api/app: memory use is 30% of the request (mean 300Mi of 1000Mi); 1.76Gi could be freed"
+            ]
+        );
+        assert_eq!(
+            told(4),
+            [
+                "warning web/api/app: memory use is 30% of the request (mean 300Mi of 1000Mi); 2.34Gi could be freed"
+            ]
+        );
+        // 2Gi exactly counts.
+        check(
+            "container web/api-0/app request=2128Mi  memory: 1x29 61x0",
+            "warning web/api/app: memory use is 0.1% of the request (mean 2.9Mi of 2.08Gi); 2Gi could be freed",
+        );
+    }
+
+    #[test]
+    fn peaks_that_need_it_are_no_waste() {
+        check("container web/api-0/app request=1000Mi  memory: 200x25 900 200x3", "1 ok");
+    }
+
+    #[test]
+    fn a_workload_just_started_is_unknown() {
+        check(
+            "window lookback=7d\ncontainer web/api-0/app request=1Gi  memory: _x162 100x5",
+            "1 unknown: history of 5h, 1d needed",
+        );
+        // The old pod vouches for the new ones.
+        check(
+            "container web/api-0/app request=100Mi  memory: 80x30\ncontainer web/api-1/app request=100Mi  memory: _x25 10x5",
+            "1 ok",
+        );
+        check("container web/api-0/app request=1Gi", "1 unknown: no samples of memory-working-set");
+        check(
+            "container web/api-0/app request=1Gi  memory: nanx30",
+            "1 unknown: no samples of memory-working-set",
+        );
+    }
+
+    #[test]
+    fn nothing_reserved_is_nothing_wasted() {
+        check("container web/api-0/app  memory: 100x30", "nothing");
+        check("container web/api-0/app request=0 limit=0  memory: 100x30", "nothing");
+        check("container web/api-0/app request=1Gi  memory: 100x30\npod web/api-0 phase=Failed", "nothing");
     }
 }

@@ -108,3 +108,63 @@ impl Check for MemoryUnderprovisioned {
         Ok(problem.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("memory-underprovisioned", text, expected);
+    }
+
+    #[test]
+    fn the_limit() {
+        check("container web/api-0/app limit=1000Mi  memory: 850x30", "1 ok");
+        check(
+            "container web/api-0/app limit=1000Mi  memory: 851x30",
+            "warning web/api/app: memory lives at 85.1% of its limit (95th percentile 851Mi of 1000Mi)",
+        );
+        assert_eq!(
+            advice("memory-underprovisioned", "container web/api-0/app limit=1000Mi  memory: 900x30"),
+            [
+                "raise the memory limit from 1000Mi to 1.19Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1216Mi]"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_request() {
+        check("container web/api-0/app request=500Mi  memory: 1000x30", "1 ok");
+        check(
+            "container web/api-0/app request=499Mi  memory: 1000x30",
+            "warning web/api/app: the memory request is 49.9% of what is used (request 499Mi, mean use 1000Mi)",
+        );
+        assert_eq!(
+            advice(
+                "memory-underprovisioned",
+                "container web/api-0/app request=100Mi limit=1000Mi  memory: 900x30"
+            ),
+            [
+                "raise the memory limit from 1000Mi to 1.19Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1216Mi]",
+                "raise the memory request from 100Mi to 720Mi [kubectl -n web set resources statefulset/api -c app --requests=memory=720Mi]",
+            ]
+        );
+    }
+
+    #[test]
+    fn rare_spikes_are_no_life_at_the_limit() {
+        check("container web/api-0/app limit=1000Mi  memory: 500x60 990 500x37", "1 ok");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "container web/api-0/app limit=1Gi  memory: _x20 1000x3",
+            "1 unknown: history of 3h, 6h needed",
+        );
+        check("container web/api-0/app limit=1Gi", "1 unknown: no samples of memory-working-set");
+        check("container web/api-0/app limit=0 request=0  memory: 100x30", "nothing");
+        check("container web/api-0/app  memory: 100x30", "nothing");
+    }
+}
