@@ -5,6 +5,7 @@
 
 mod error;
 mod fetched;
+pub mod kubernetes;
 pub mod prometheus;
 pub mod recording;
 mod source;

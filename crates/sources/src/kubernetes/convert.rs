@@ -1,0 +1,398 @@
+//! From the API's objects to those of the model.
+
+use std::collections::BTreeMap;
+
+use healthcore::model::{
+    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, Pod, PodPhase,
+    Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
+};
+use healthcore::time::Timestamp;
+use healthcore::unit::{Bytes, Cores, parse_quantity};
+
+use super::wire;
+
+/// Longest message that is kept of a container or an event. Unit: bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// A field of an object that could not be read: `namespace/name: why`.
+pub(super) type Troubles = Vec<String>;
+
+/// A pod and the owner that it names, which may itself be owned.
+#[derive(Debug, PartialEq)]
+pub(super) struct PodEntry {
+    pub(super) pod: Pod,
+    pub(super) owner: Option<wire::OwnerReference>,
+    /// Kind of the owner behind the ReplicaSet, and the hash that the ReplicaSet's name ends with.
+    pub(super) template: Option<(&'static str, String)>,
+    pub(super) marks: BTreeMap<String, String>,
+}
+
+/// A Deployment, StatefulSet, DaemonSet, Job, CronJob or ReplicaSet.
+#[derive(Debug, PartialEq)]
+pub(super) struct ControllerEntry {
+    pub(super) id: WorkloadId,
+    pub(super) replicas: Option<Replicas>,
+    pub(super) created: Option<Timestamp>,
+    pub(super) owner: Option<wire::OwnerReference>,
+    pub(super) marks: BTreeMap<String, String>,
+}
+
+fn controller_of(meta: &mut wire::Meta) -> Option<wire::OwnerReference> {
+    let at = meta.owner_references.iter().position(|o| o.controller)?;
+    Some(meta.owner_references.swap_remove(at))
+}
+
+/// Annotations before labels, those named first before those named later.
+fn marks<'a>(metas: impl IntoIterator<Item = &'a mut wire::Meta>) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for meta in metas {
+        for (key, value) in meta.annotations.healthcheck.drain(..).chain(meta.labels.healthcheck.drain(..)) {
+            out.entry(key).or_insert(value);
+        }
+    }
+    out
+}
+
+fn time(at: Option<wire::Time>) -> Option<Timestamp> {
+    at.map(|t| t.0)
+}
+
+fn cut(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        let mut end = LONGEST_MESSAGE;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push('…');
+        message.shrink_to_fit();
+    }
+    message
+}
+
+pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
+    let wire::Pod { metadata: mut meta, spec, status } = raw;
+    let owner = controller_of(&mut meta);
+    let template = meta.labels.template.take();
+    let marks = marks([&mut meta]);
+    let at = format!("{}/{}", meta.namespace, meta.name);
+
+    let mut containers = Vec::with_capacity(spec.init_containers.len() + spec.containers.len());
+    let mut add = |raw: wire::Container, role, statuses: &mut Vec<wire::ContainerStatus>| {
+        let status = statuses.iter().position(|s| s.name == raw.name).map(|i| statuses.swap_remove(i));
+        containers.push(container(raw, role, status, &at, troubles));
+    };
+    let mut statuses = status.init_container_statuses;
+    for raw in spec.init_containers {
+        let role = match raw.restart_policy.as_deref() {
+            Some("Always") => ContainerRole::Sidecar,
+            _ => ContainerRole::Init,
+        };
+        add(raw, role, &mut statuses);
+    }
+    let mut statuses = status.container_statuses;
+    for raw in spec.containers {
+        add(raw, ContainerRole::Main, &mut statuses);
+    }
+
+    let condition = |kind: &str| status.conditions.iter().find(|c| c.kind == kind);
+    let unschedulable = condition("PodScheduled")
+        // Gated pods wait on purpose.
+        .filter(|c| c.status == "False" && c.reason != "SchedulingGated")
+        .map(|c| Unschedulable { since: time(c.last_transition_time), message: cut(c.message.clone()) });
+    let ready = condition("Ready").and_then(|c| truth(&c.status));
+    let phase = match status.phase.as_str() {
+        "Pending" => PodPhase::Pending,
+        "Running" => PodPhase::Running,
+        "Succeeded" => PodPhase::Succeeded,
+        "Failed" => PodPhase::Failed,
+        _ => PodPhase::Unknown,
+    };
+    Some(PodEntry {
+        pod: Pod {
+            // Its own name until the owners are known.
+            workload: WorkloadId { namespace: meta.namespace, kind: "Pod".into(), name: String::new() },
+            name: meta.name,
+            phase,
+            reason: status.reason.filter(|r| !r.is_empty()),
+            node: spec.node_name.filter(|n| !n.is_empty()),
+            created: time(meta.creation_timestamp),
+            ready,
+            deleting: meta.deletion_timestamp.is_some(),
+            unschedulable,
+            containers,
+        },
+        owner,
+        template,
+        marks,
+    })
+}
+
+fn container(
+    raw: wire::Container,
+    role: ContainerRole,
+    status: Option<wire::ContainerStatus>,
+    at: &str,
+    troubles: &mut Troubles,
+) -> Container {
+    let mut amount = |quantity: Option<wire::Quantity>, what: &str| match quantity_of(quantity) {
+        // As in Kubernetes, 0 asks for nothing and limits nothing.
+        Ok(amount) => amount.filter(|n| *n > 0.0),
+        Err(e) => {
+            troubles.push(format!("{at}: container {}: {what}: {e}", raw.name));
+            None
+        }
+    };
+    let resources = Resources {
+        memory_request: amount(raw.resources.requests.memory, "memory request").map(Bytes),
+        memory_limit: amount(raw.resources.limits.memory, "memory limit").map(Bytes),
+        cpu_request: amount(raw.resources.requests.cpu, "cpu request").map(Cores),
+        cpu_limit: amount(raw.resources.limits.cpu, "cpu limit").map(Cores),
+    };
+    let mut container = Container {
+        name: raw.name,
+        role,
+        image: raw.image,
+        resources,
+        state: None,
+        last_termination: None,
+        restarts: None,
+        ready: None,
+    };
+    if let Some(status) = status {
+        container.state = state(status.state);
+        container.last_termination = status.last_state.terminated.map(termination);
+        container.restarts = status.restart_count;
+        container.ready = status.ready;
+    }
+    container
+}
+
+fn quantity_of(quantity: Option<wire::Quantity>) -> Result<Option<f64>, healthcore::unit::UnitError> {
+    quantity.map(|q| parse_quantity(&q.0)).transpose()
+}
+
+fn state(state: wire::State) -> Option<ContainerState> {
+    match state {
+        wire::State { terminated: Some(t), .. } => Some(ContainerState::Terminated(termination(t))),
+        wire::State { running: Some(r), .. } => Some(ContainerState::Running { started: time(r.started_at) }),
+        wire::State { waiting: Some(w), .. } => {
+            Some(ContainerState::Waiting { reason: w.reason, message: cut(w.message) })
+        }
+        _ => None,
+    }
+}
+
+fn termination(raw: wire::Terminated) -> Termination {
+    // A container that the kubelet lost has the zero time, 1970 or before.
+    let real = |at: Option<wire::Time>| time(at).filter(|t| t.0 > 0);
+    Termination {
+        reason: raw.reason,
+        exit_code: raw.exit_code,
+        message: cut(raw.message),
+        started: real(raw.started_at),
+        finished: real(raw.finished_at),
+    }
+}
+
+fn truth(status: &str) -> Option<bool> {
+    match status {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// A Deployment or StatefulSet.
+pub(super) fn scaled(kind: &str, raw: wire::Controller) -> ControllerEntry {
+    let replicas = Replicas {
+        desired: raw.spec.replicas.unwrap_or(1),
+        ready: raw.status.ready_replicas.unwrap_or_default(),
+    };
+    controller(kind, raw, replicas)
+}
+
+/// A DaemonSet, which has as many replicas as there are nodes for it.
+pub(super) fn daemon_set(raw: wire::Controller) -> ControllerEntry {
+    let replicas = Replicas {
+        desired: raw.status.desired_number_scheduled.unwrap_or_default(),
+        ready: raw.status.number_ready.unwrap_or_default(),
+    };
+    controller("DaemonSet", raw, replicas)
+}
+
+fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> ControllerEntry {
+    let wire::Controller { metadata: mut meta, mut spec, .. } = raw;
+    ControllerEntry {
+        replicas: Some(replicas),
+        created: time(meta.creation_timestamp),
+        marks: marks([&mut meta, &mut spec.template.metadata]),
+        owner: controller_of(&mut meta),
+        id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
+    }
+}
+
+/// A Job, CronJob or ReplicaSet, of which only the metadata are read.
+pub(super) fn unscaled(kind: &str, raw: wire::MetaOnly) -> ControllerEntry {
+    let mut meta = raw.metadata;
+    ControllerEntry {
+        replicas: None,
+        created: time(meta.creation_timestamp),
+        marks: marks([&mut meta]),
+        owner: controller_of(&mut meta),
+        id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
+    }
+}
+
+/// An autoscaler of `autoscaling/v2` or `v2beta2`.
+pub(super) fn hpa(raw: wire::Hpa, troubles: &mut Troubles) -> Option<Hpa> {
+    let at = format!("{}/{}", raw.metadata.namespace, raw.metadata.name);
+    let mut seen: Vec<(String, MetricAmount)> = Vec::new();
+    for metric in &raw.status.current_metrics {
+        // A metric that could not be read is sent as an empty one.
+        if let Some((id, amount)) = metric_amount(metric, &at, troubles) {
+            seen.push((id, amount));
+        }
+    }
+    let mut metrics = Vec::with_capacity(raw.spec.metrics.len());
+    for metric in &raw.spec.metrics {
+        let Some((id, target)) = metric_amount(metric, &at, troubles) else { continue };
+        let current = seen.iter().position(|(other, _)| *other == id).map(|i| seen.remove(i).1);
+        let current = current.unwrap_or_default();
+        metrics.push(HpaMetric {
+            name: target.name,
+            target: if target.ratio.is_some() { target.ratio } else { target.amount },
+            current: if target.ratio.is_some() { current.ratio } else { current.amount },
+            utilization: target.ratio.is_some(),
+        });
+    }
+    if let Some(percent) = raw.spec.target_cpu_percent {
+        metrics.push(HpaMetric {
+            name: "cpu".into(),
+            target: Some(percent / 100.0),
+            current: raw.status.current_cpu_percent.map(|p| p / 100.0),
+            utilization: true,
+        });
+    }
+    let conditions = raw
+        .status
+        .conditions
+        .into_iter()
+        .map(|c| Condition {
+            status: truth(&c.status),
+            kind: c.kind,
+            reason: c.reason,
+            message: cut(c.message),
+            since: time(c.last_transition_time),
+        })
+        .collect();
+    Some(Hpa {
+        namespace: raw.metadata.namespace,
+        name: raw.metadata.name,
+        target: ScaleTarget { kind: raw.spec.scale_target_ref.kind, name: raw.spec.scale_target_ref.name },
+        min_replicas: raw.spec.min_replicas.unwrap_or(1),
+        max_replicas: raw.spec.max_replicas,
+        current_replicas: raw.status.current_replicas,
+        desired_replicas: raw.status.desired_replicas,
+        metrics,
+        conditions,
+        reports_current: true,
+    })
+}
+
+#[derive(Default)]
+struct MetricAmount {
+    name: String,
+    ratio: Option<f64>,
+    amount: Option<f64>,
+}
+
+/// What tells the metric from the others of its autoscaler, and its amount as a ratio or in its own unit.
+fn metric_amount(
+    metric: &wire::HpaMetric,
+    at: &str,
+    troubles: &mut Troubles,
+) -> Option<(String, MetricAmount)> {
+    let source = match metric.kind.as_str() {
+        "Resource" => metric.resource.as_ref(),
+        "ContainerResource" => metric.container_resource.as_ref(),
+        "Pods" => metric.pods.as_ref(),
+        "Object" => metric.object.as_ref(),
+        "External" => metric.external.as_ref(),
+        _ => None,
+    }?;
+    let custom = source.metric.as_ref().map(|m| m.name.as_str());
+    let object = source.described_object.as_ref().map(|o| format!("{}/{}", o.kind, o.name));
+    let name = match (custom, &source.container) {
+        (Some(custom), _) => custom.to_owned(),
+        (None, Some(container)) => format!("{} of container {container}", source.name),
+        (None, None) => source.name.clone(),
+    };
+    let value = &source.target;
+    let quantity = value.average_value.clone().or_else(|| value.value.clone());
+    let amount = quantity_of(quantity).unwrap_or_else(|e| {
+        troubles.push(format!("{at}: metric {name}: {e}"));
+        None
+    });
+    let id = format!("{} {name} {}", metric.kind, object.unwrap_or_default());
+    Some((id, MetricAmount { name, ratio: value.average_utilization.map(|p| p / 100.0), amount }))
+}
+
+/// An event, unless it is of type Normal.
+pub(super) fn event(raw: wire::Event, _: &mut Troubles) -> Option<Event> {
+    if raw.kind == "Normal" {
+        return None;
+    }
+    let series = raw.series.unwrap_or(wire::EventSeries { count: None, last_observed_time: None });
+    let first = time(raw.first_timestamp.or(raw.event_time).or(raw.metadata.creation_timestamp));
+    let last = time(series.last_observed_time.or(raw.last_timestamp).or(raw.event_time)).or(first);
+    Some(Event {
+        namespace: raw.involved_object.namespace,
+        kind: raw.involved_object.kind,
+        name: raw.involved_object.name,
+        reason: raw.reason,
+        message: cut(raw.message),
+        count: series.count.or(raw.count).unwrap_or(1).max(1),
+        first,
+        last,
+    })
+}
+
+/// Counts events with equal object, reason and message together; in order.
+pub(super) fn fold_events(events: Vec<Event>) -> Vec<Event> {
+    let mut folded: BTreeMap<[String; 5], Event> = BTreeMap::new();
+    for event in events {
+        let key = [
+            event.namespace.clone(),
+            event.kind.clone(),
+            event.name.clone(),
+            event.reason.clone(),
+            event.message.clone(),
+        ];
+        match folded.entry(key) {
+            std::collections::btree_map::Entry::Vacant(new) => {
+                new.insert(event);
+            }
+            std::collections::btree_map::Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.count = known.count.saturating_add(event.count);
+                known.first = [known.first, event.first].into_iter().flatten().min();
+                known.last = known.last.max(event.last);
+            }
+        }
+    }
+    folded.into_values().collect()
+}
+
+pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<Node> {
+    let name = raw.metadata.name;
+    let mut amount = |quantity, what| {
+        quantity_of(quantity).unwrap_or_else(|e| {
+            troubles.push(format!("node {name}: allocatable {what}: {e}"));
+            None
+        })
+    };
+    let allocatable_cpu = amount(raw.status.allocatable.cpu, "cpu").map(Cores);
+    let allocatable_memory = amount(raw.status.allocatable.memory, "memory").map(Bytes);
+    Some(Node { name, architecture: raw.status.node_info.architecture, allocatable_cpu, allocatable_memory })
+}

@@ -1,0 +1,131 @@
+//! One list, page by page, each page cut down while the next is fetched.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::convert::Troubles;
+use super::request::Resource;
+use super::send::{ApiServer, Refusal};
+use super::wire;
+
+/// Times that a list whose continuation expired is begun anew or taken up again.
+const MOST_EXPIRATIONS: u32 = 3;
+
+/// How an object of the API becomes one of ours; none for objects that nothing reads.
+pub(super) type Convert<T, U> = fn(T, &mut Troubles) -> Option<U>;
+
+/// What came of a list.
+#[derive(Debug)]
+pub(super) struct Listed<U> {
+    pub(super) items: Vec<U>,
+    /// Objects that could not be read, or fields of them.
+    pub(super) invalid: Troubles,
+    /// Why it is not whole.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// Lists a resource in one namespace, or in all.
+pub(super) async fn list<T, U>(
+    server: &ApiServer,
+    resource: &Resource,
+    namespace: Option<&str>,
+    page_size: u32,
+    convert: Convert<T, U>,
+) -> Listed<U>
+where
+    T: DeserializeOwned + 'static,
+    U: Send + 'static,
+{
+    let mut listed = Listed { items: Vec::new(), invalid: Vec::new(), refusal: None };
+    let mut versions = resource.versions.iter().copied();
+    let mut version = versions.next().unwrap_or("v1");
+    let mut expirations = 0;
+    let mut next = String::new();
+    let get = |version: &str, next: &str| {
+        let path = resource.path(version, namespace, page_size, next);
+        async move { server.get(&path, resource.accept()).await }
+    };
+    let mut answer = get(version, &next).await;
+    loop {
+        answer = match answer {
+            Ok(body) => {
+                let head = match head(&body) {
+                    Ok(head) => head,
+                    Err(refusal) => {
+                        listed.refusal = Some(refusal);
+                        return listed;
+                    }
+                };
+                if !head.is_empty() && head == next {
+                    listed.refusal =
+                        Some(Refusal::Broken("the server continues the list with the page just sent".into()));
+                    return listed;
+                }
+                next = head;
+                let read = tokio::task::spawn_blocking(move || read(&body, convert));
+                let fetch = async { if next.is_empty() { None } else { Some(get(version, &next).await) } };
+                let (page, following) = tokio::join!(read, fetch);
+                match page.expect("reading a page does not panic and is not cancelled") {
+                    Ok((items, invalid)) => {
+                        listed.items.extend(items);
+                        listed.invalid.extend(invalid);
+                    }
+                    Err(refusal) => {
+                        listed.refusal = Some(refusal);
+                        return listed;
+                    }
+                }
+                match following {
+                    Some(following) => following,
+                    None => return listed,
+                }
+            }
+            Err(Refusal::Gone { next: again }) if expirations < MOST_EXPIRATIONS => {
+                expirations += 1;
+                match again {
+                    // Names go on where they stopped; only the instant of the list is no longer one.
+                    Some(again) => next = again,
+                    None => {
+                        listed.items.clear();
+                        listed.invalid.clear();
+                        next.clear();
+                    }
+                }
+                get(version, &next).await
+            }
+            Err(Refusal::NotFound) if next.is_empty() => match versions.next() {
+                Some(older) => {
+                    version = older;
+                    get(version, &next).await
+                }
+                None => {
+                    listed.refusal = Some(Refusal::NotFound);
+                    return listed;
+                }
+            },
+            Err(refusal) => {
+                listed.refusal = Some(refusal);
+                return listed;
+            }
+        };
+    }
+}
+
+/// The continuation of a page; empty on the last.
+fn head(body: &Bytes) -> Result<String, Refusal> {
+    let head: wire::Head = serde_json::from_slice(body).map_err(|e| Refusal::Broken(e.to_string()))?;
+    if head.items.is_none() && !head.kind.ends_with("List") {
+        return Err(Refusal::Broken("expected a list of Kubernetes objects".into()));
+    }
+    Ok(head.metadata.next)
+}
+
+fn read<T: DeserializeOwned, U>(body: &Bytes, convert: Convert<T, U>) -> Result<(Vec<U>, Troubles), Refusal> {
+    let page = wire::page::<T>(body).map_err(|e| Refusal::Broken(e.to_string()))?;
+    let mut invalid = page.invalid;
+    let mut items = Vec::with_capacity(page.items.len());
+    for item in page.items {
+        items.extend(convert(item, &mut invalid));
+    }
+    Ok((items, invalid))
+}

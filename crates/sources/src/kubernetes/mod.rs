@@ -1,0 +1,20 @@
+//! The Kubernetes API as a source of objects, and as a way to a Prometheus that only the cluster can reach.
+//!
+//! Lists are paged and each page is cut down to the structs of [`healthcore::model`] at once, so that only one
+//! page a list is ever held whole. What a server refuses is a gap, never a failed run.
+
+mod connect;
+mod convert;
+mod list;
+mod owners;
+mod request;
+mod scope;
+mod send;
+mod source;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use connect::KubernetesSettings;
+pub use send::Retry;
+pub use source::KubernetesSource;

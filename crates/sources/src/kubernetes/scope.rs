@@ -1,0 +1,151 @@
+//! Which namespaces are listed, and how.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use healthcore::snapshot::GapCause;
+use wildmatch::WildMatch;
+
+use super::list::{Listed, list};
+use super::request::{NAMESPACES, Resource, encode};
+use super::send::{ApiServer, Refusal};
+use super::wire;
+
+/// Names up to which namespaces are asked for one by one.
+const FEW: usize = 8;
+
+/// Where namespaced resources are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everywhere.
+    Cluster,
+    /// In these namespaces.
+    Namespaces {
+        names: BTreeSet<String>,
+        /// Whether one list of the whole cluster costs less than one for each of them.
+        most: bool,
+    },
+}
+
+/// A trouble with the selection: what it is about, cause, text.
+pub(super) type Trouble = (String, GapCause, String);
+
+pub(super) fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?'])
+}
+
+/// Names of all namespaces.
+pub(super) async fn namespaces(server: &ApiServer, page_size: u32) -> Listed<String> {
+    list(server, &NAMESPACES, None, page_size, |raw: wire::MetaOnly, _| Some(raw.metadata.name)).await
+}
+
+/// Finds the namespaces that the patterns stand for.
+pub(super) async fn resolve(
+    server: &ApiServer,
+    patterns: &[String],
+    page_size: u32,
+    troubles: &mut Vec<Trouble>,
+) -> Scope {
+    if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
+        return Scope::Cluster;
+    }
+    let literal: BTreeSet<&str> = patterns.iter().filter(|p| !is_glob(p)).map(String::as_str).collect();
+    let globs: BTreeSet<&str> = patterns.iter().filter(|p| is_glob(p)).map(String::as_str).collect();
+
+    if globs.is_empty() && literal.len() <= FEW {
+        // Needs no right beyond the namespaces themselves.
+        let ask = literal.iter().map(|name| {
+            let path = format!("{}/{}", NAMESPACES.path("v1", None, 0, ""), encode(name));
+            async move { (*name, server.get(&path, "application/json").await) }
+        });
+        let mut names = BTreeSet::new();
+        for (name, answer) in join_all(ask).await {
+            match answer {
+                Err(Refusal::NotFound) => troubles.push(nothing(name)),
+                // Not being allowed to look at a namespace says nothing about what is in it.
+                _ => {
+                    names.insert(name.to_owned());
+                }
+            }
+        }
+        return Scope::Namespaces { names, most: false };
+    }
+
+    let all = namespaces(server, page_size).await;
+    match all.refusal {
+        None => matching(&literal, &globs, &all.items.into_iter().collect(), troubles),
+        Some(refusal) => {
+            // Names are still good; globs can be tried on the namespace of the context only.
+            let own = BTreeSet::from([server.client().default_namespace().to_owned()]);
+            let mut names: BTreeSet<String> = literal.iter().map(|n| (*n).to_owned()).collect();
+            for glob in globs {
+                let (cause, why) = explain(&refusal, &NAMESPACES, None);
+                let matched: BTreeSet<String> =
+                    own.iter().filter(|n| WildMatch::new(glob).matches(n)).cloned().collect();
+                let rest = match matched.first() {
+                    Some(own) => format!("only namespace {own} of the context is looked into"),
+                    None => "give the namespaces by name".to_owned(),
+                };
+                troubles.push((glob.to_owned(), cause, format!("cannot resolve `{glob}`: {why}; {rest}")));
+                names.extend(matched);
+            }
+            Scope::Namespaces { names, most: false }
+        }
+    }
+}
+
+fn matching(
+    literal: &BTreeSet<&str>,
+    globs: &BTreeSet<&str>,
+    all: &BTreeSet<String>,
+    troubles: &mut Vec<Trouble>,
+) -> Scope {
+    let mut names = BTreeSet::new();
+    for name in literal {
+        if all.contains(*name) {
+            names.insert((*name).to_owned());
+        } else {
+            troubles.push(nothing(name));
+        }
+    }
+    for glob in globs {
+        let matcher = WildMatch::new(glob);
+        let before = names.len();
+        let matched: Vec<&String> = all.iter().filter(|n| matcher.matches(n)).collect();
+        if matched.is_empty() && before == names.len() {
+            troubles.push(nothing(glob));
+        }
+        names.extend(matched.into_iter().cloned());
+    }
+    let most = names.len() > FEW && names.len() * 2 >= all.len();
+    Scope::Namespaces { names, most }
+}
+
+fn nothing(pattern: &str) -> Trouble {
+    let text = if is_glob(pattern) {
+        format!("no namespace matches `{pattern}`")
+    } else {
+        format!("there is no namespace `{pattern}`")
+    };
+    (pattern.to_owned(), GapCause::NothingMatches, text)
+}
+
+/// A refusal in words that name verb, resource and namespace.
+pub(super) fn explain(refusal: &Refusal, resource: &Resource, namespace: Option<&str>) -> (GapCause, String) {
+    let name = resource.name();
+    let place = match namespace {
+        Some(namespace) => format!("in namespace {namespace}"),
+        None if resource.namespaced => "in all namespaces".to_owned(),
+        None => "in the cluster".to_owned(),
+    };
+    match refusal {
+        Refusal::Denied(said) => {
+            (GapCause::AccessDenied, format!("not allowed to list {name} {place}: {said}"))
+        }
+        Refusal::Unauthorized(_) => (GapCause::Unauthorized, format!("listing {name} {place}: {refusal}")),
+        Refusal::Timeout(_) => (GapCause::Timeout, format!("listing {name} {place}: {refusal}")),
+        Refusal::Unreachable(_) => (GapCause::Unreachable, format!("listing {name} {place}: {refusal}")),
+        Refusal::NotFound => (GapCause::Failed, format!("the server does not serve {name}")),
+        _ => (GapCause::Failed, format!("listing {name} {place}: {refusal}")),
+    }
+}

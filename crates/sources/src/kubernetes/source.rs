@@ -1,0 +1,458 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use healthcore::model::{ObjectKind, Replicas};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
+use kube::Client;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+use super::connect::{self, KubernetesSettings};
+use super::convert;
+use super::list::{Convert, Listed, list};
+use super::owners::{Controllers, Joined, Unlisted, join};
+use super::request::{self, Resource, encode};
+use super::scope::{self, Scope, explain};
+use super::send::{ApiServer, Refusal};
+use super::wire;
+use crate::{Fetched, ObjectSource, Selection, SourceError, Usage};
+
+/// Workloads of other kinds whose scale is asked for; the replicas of those beyond are counted from pods.
+const MOST_SCALES: usize = 100;
+
+/// Objects or namespaces that are named one by one in gaps; more are counted.
+const MOST_NAMED: usize = 10;
+
+/// The API server of one cluster.
+pub struct KubernetesSource {
+    server: ApiServer,
+    settings: KubernetesSettings,
+    /// How messages call the server: its URL.
+    url: String,
+}
+
+impl KubernetesSource {
+    /// Reads the kubeconfig (or what a pod in the cluster is given) and prepares a client; sends nothing but
+    /// what an exec credential plugin sends.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be used, with what to do.
+    pub async fn connect(settings: KubernetesSettings) -> Result<Self, SourceError> {
+        let (client, url) = connect::client(&settings).await?;
+        Ok(Self::with_client(client, &url, settings))
+    }
+
+    /// Over a client that is there already; `url` is how messages call the server.
+    #[must_use]
+    pub fn with_client(client: Client, url: &str, settings: KubernetesSettings) -> Self {
+        let server = ApiServer::new(client, settings.timeout, settings.retry, settings.concurrency);
+        Self { server, settings, url: url.to_owned() }
+    }
+
+    /// The client, to reach other servers through the cluster.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.server.client()
+    }
+
+    fn gap(&self, namespace: Option<&str>, what: &str, cause: GapCause, detail: String) -> Gap {
+        let parts = [Some(self.settings.cluster.as_str()), namespace, Some(what)];
+        let parts: Vec<&str> = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect();
+        Gap { scope: parts.join("/"), cause, detail }
+    }
+
+    /// Lists a resource wherever the scope says.
+    async fn collect<T, U>(&self, run: &Run<'_>, resource: &Resource, convert: Convert<T, U>) -> Part<U>
+    where
+        T: DeserializeOwned + 'static,
+        U: Namespaced + Send + 'static,
+    {
+        let mut part = Part::default();
+        if !run.wants(resource) {
+            return part;
+        }
+        let size = self.settings.page_size;
+        let (names, denied) = match &run.scope {
+            Scope::Namespaces { names, most: false } if resource.namespaced => (names.clone(), None),
+            scope => {
+                let mut listed = list(&self.server, resource, None, size, convert).await;
+                if let Scope::Namespaces { names, .. } = scope
+                    && resource.namespaced
+                {
+                    listed.items.retain(|item| names.contains(item.namespace()));
+                }
+                match (listed.refusal.clone(), scope) {
+                    (Some(refusal @ Refusal::Denied(_)), Scope::Namespaces { names, .. })
+                        if resource.namespaced =>
+                    {
+                        drop(refusal);
+                        (names.clone(), None)
+                    }
+                    (Some(refusal @ Refusal::Denied(_)), Scope::Cluster) if resource.namespaced => {
+                        let fallback = run.fallback.get_or_init(|| self.fallback()).await;
+                        (fallback.names.clone(), Some((refusal, fallback.whole)))
+                    }
+                    _ => {
+                        self.take(&mut part, resource, None, listed);
+                        return part;
+                    }
+                }
+            }
+        };
+
+        let lists = names.iter().map(|name| async move {
+            (name.as_str(), list(&self.server, resource, Some(name), size, convert).await)
+        });
+        let mut refused = Vec::new();
+        for (name, listed) in join_all(lists).await {
+            match listed.refusal {
+                Some(refusal @ Refusal::Denied(_)) => refused.push((name, refusal)),
+                _ => self.take(&mut part, resource, Some(name), listed),
+            }
+        }
+        match denied {
+            // The namespaces themselves are not known, or none can be read: say it once for the cluster.
+            Some((refusal, whole)) if !whole || refused.len() == names.len() => {
+                let (cause, mut detail) = explain(&refusal, resource, None);
+                let own: Vec<&str> = names.iter().map(String::as_str).collect();
+                if refused.len() < names.len() {
+                    detail =
+                        format!("{detail}; only namespace {} of the context is looked into", own.join(", "));
+                }
+                part.gaps.push(self.gap(None, &resource.name(), cause, detail));
+                part.unavailable.push(unavailable(resource, None, &refusal));
+            }
+            _ => self.refuse(&mut part, resource, refused),
+        }
+        part
+    }
+
+    /// Notes the namespaces in which a list is not allowed.
+    fn refuse<U>(&self, part: &mut Part<U>, resource: &Resource, refused: Vec<(&str, Refusal)>) {
+        if refused.len() > MOST_NAMED {
+            let names: Vec<&str> = refused.iter().take(MOST_NAMED).map(|(name, _)| *name).collect();
+            let detail = format!(
+                "not allowed to list {} in {} namespaces: {} and {} more",
+                resource.name(),
+                refused.len(),
+                names.join(", "),
+                refused.len() - names.len(),
+            );
+            part.gaps.push(self.gap(None, &resource.name(), GapCause::AccessDenied, detail));
+        }
+        let each = refused.len() <= MOST_NAMED;
+        for (name, refusal) in refused {
+            if each {
+                let (cause, detail) = explain(&refusal, resource, Some(name));
+                part.gaps.push(self.gap(Some(name), &resource.name(), cause, detail));
+            }
+            part.unavailable.push(unavailable(resource, Some(name), &refusal));
+        }
+    }
+
+    /// Takes what arrived of a list, and notes what did not.
+    fn take<U>(&self, part: &mut Part<U>, resource: &Resource, namespace: Option<&str>, listed: Listed<U>) {
+        let Listed { items, invalid, refusal } = listed;
+        if let Some(refusal) = refusal {
+            let (mut cause, mut detail) = explain(&refusal, resource, namespace);
+            if !items.is_empty() {
+                cause = GapCause::Partial;
+                detail = format!("{detail}; the first {} objects arrived", items.len());
+            }
+            part.gaps.push(self.gap(namespace, &resource.name(), cause, detail));
+            part.unavailable.push(unavailable(resource, namespace, &refusal));
+        }
+        self.note_invalid(part, resource, namespace, invalid);
+        part.items.extend(items);
+    }
+
+    fn note_invalid<U>(
+        &self,
+        part: &mut Part<U>,
+        resource: &Resource,
+        namespace: Option<&str>,
+        invalid: Vec<String>,
+    ) {
+        let more = invalid.len().saturating_sub(MOST_NAMED);
+        for trouble in invalid.into_iter().take(MOST_NAMED) {
+            let detail = format!("cannot read {} {trouble}", resource.plural);
+            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, detail));
+        }
+        if more > 0 {
+            let detail = format!("cannot read {more} more {}", resource.plural);
+            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, detail));
+        }
+    }
+
+    /// The namespaces to look into when a list of the whole cluster is not allowed.
+    async fn fallback(&self) -> Fallback {
+        let all = scope::namespaces(&self.server, self.settings.page_size).await;
+        match all.refusal {
+            None => Fallback { names: all.items.into_iter().collect(), whole: true },
+            Some(_) => {
+                let own = self.client().default_namespace().to_owned();
+                Fallback { names: BTreeSet::from([own]), whole: false }
+            }
+        }
+    }
+
+    /// Asks for the scale of workloads of other kinds. Where it cannot be read, their pods have been counted.
+    async fn scales(&self, unlisted: Vec<Unlisted>) -> Vec<(Unlisted, Scaled)> {
+        let mut by_version: BTreeMap<String, Vec<Unlisted>> = BTreeMap::new();
+        for one in unlisted {
+            by_version.entry(one.api_version.clone()).or_default().push(one);
+        }
+        let mut asked = MOST_SCALES;
+        let mut out = Vec::new();
+        for (version, all) in by_version {
+            let base = match version.contains('/') {
+                true => format!("/apis/{version}"),
+                false => format!("/api/{version}"),
+            };
+            let Ok(body) = self.server.get(&base, "application/json").await else { continue };
+            let Ok(served) = serde_json::from_slice::<wire::ApiResources>(&body) else { continue };
+            let mut questions = Vec::new();
+            for one in all {
+                let plural = served.resources.iter().find(|r| r.kind == one.id.kind && !r.name.contains('/'));
+                let Some(plural) = plural.map(|r| r.name.as_str()) else { continue };
+                if !served.resources.iter().any(|r| r.name == format!("{plural}/scale")) {
+                    out.push((one, Scaled::Never));
+                    continue;
+                }
+                if asked == 0 {
+                    continue;
+                }
+                asked -= 1;
+                let path = format!(
+                    "{base}/namespaces/{}/{plural}/{}/scale",
+                    encode(&one.id.namespace),
+                    encode(&one.id.name)
+                );
+                questions.push(async move { (one, self.server.get(&path, "application/json").await) });
+            }
+            for (one, answer) in join_all(questions).await {
+                let scale = answer.ok().and_then(|body| serde_json::from_slice::<wire::Scale>(&body).ok());
+                // Zero is written by leaving the field out.
+                let desired = scale.map(|s| s.spec.replicas.unwrap_or_default());
+                out.extend(desired.map(|desired| (one, Scaled::To(desired))));
+            }
+        }
+        out
+    }
+
+    fn note_scope(&self, troubles: Vec<scope::Trouble>, gaps: &mut Vec<Gap>) {
+        gaps.extend(troubles.into_iter().map(|(what, cause, detail)| self.gap(None, &what, cause, detail)));
+    }
+}
+
+/// What every list of one call shares.
+struct Run<'a> {
+    kinds: &'a BTreeSet<ObjectKind>,
+    scope: Scope,
+    fallback: OnceCell<Fallback>,
+}
+
+impl Run<'_> {
+    fn wants(&self, resource: &Resource) -> bool {
+        wants(self.kinds, resource)
+    }
+}
+
+fn wants(kinds: &BTreeSet<ObjectKind>, resource: &Resource) -> bool {
+    request::LISTS.iter().any(|(by, r)| r == resource && by.iter().any(|kind| kinds.contains(kind)))
+}
+
+struct Fallback {
+    names: BTreeSet<String>,
+    /// Whether these are all namespaces of the cluster.
+    whole: bool,
+}
+
+enum Scaled {
+    To(u32),
+    /// The kind has no scale.
+    Never,
+}
+
+/// What arrived of a resource, and what did not.
+struct Part<U> {
+    items: Vec<U>,
+    gaps: Vec<Gap>,
+    unavailable: Vec<Unavailable>,
+}
+
+impl<U> Default for Part<U> {
+    fn default() -> Self {
+        Self { items: Vec::new(), gaps: Vec::new(), unavailable: Vec::new() }
+    }
+}
+
+impl<U> Part<U> {
+    /// The items; the rest is noted.
+    fn settle(self, unavailable: &mut Vec<Unavailable>, gaps: &mut Vec<Gap>) -> Vec<U> {
+        unavailable.extend(self.unavailable);
+        gaps.extend(self.gaps);
+        self.items
+    }
+}
+
+fn unavailable(resource: &Resource, namespace: Option<&str>, refusal: &Refusal) -> Unavailable {
+    let why = match refusal {
+        Refusal::Denied(_) => Missing::AccessDenied {
+            verb: "list".to_owned(),
+            resource: resource.name(),
+            namespace: namespace.map(str::to_owned),
+        },
+        _ => Missing::ListFailed { resource: resource.name() },
+    };
+    Unavailable { kind: resource.kind, namespace: namespace.map(str::to_owned), why }
+}
+
+/// Where an object lives.
+trait Namespaced {
+    fn namespace(&self) -> &str;
+}
+
+impl Namespaced for convert::PodEntry {
+    fn namespace(&self) -> &str {
+        &self.pod.workload.namespace
+    }
+}
+impl Namespaced for convert::ControllerEntry {
+    fn namespace(&self) -> &str {
+        &self.id.namespace
+    }
+}
+impl Namespaced for healthcore::model::Hpa {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+impl Namespaced for healthcore::model::Event {
+    fn namespace(&self) -> &str {
+        // Events about nodes and the like are kept there.
+        if self.namespace.is_empty() { "default" } else { &self.namespace }
+    }
+}
+impl Namespaced for healthcore::model::Node {
+    fn namespace(&self) -> &str {
+        ""
+    }
+}
+
+#[async_trait]
+impl ObjectSource for KubernetesSource {
+    async fn probe(&self) -> Result<(), SourceError> {
+        let what = || format!("the Kubernetes API at {}", self.url);
+        match self.server.get("/version", "application/json").await {
+            Ok(body) => {
+                let version: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                if version["gitVersion"].is_string() {
+                    return Ok(());
+                }
+                Err(SourceError::Unusable {
+                    what: what(),
+                    why: "something answers, but it is not a Kubernetes API server; check `server` of the cluster in the kubeconfig".into(),
+                })
+            }
+            // Some servers keep their version to themselves; what counts is that they know who asks.
+            Err(Refusal::Denied(_)) => Ok(()),
+            Err(Refusal::Unauthorized(said)) => Err(SourceError::Unauthorized {
+                what: what(),
+                why: format!(
+                    "{said}; the token or certificate may have expired: log in again, or renew the credentials of the kubeconfig's user"
+                ),
+            }),
+            Err(refusal @ (Refusal::Unreachable(_) | Refusal::Timeout(_))) => Err(SourceError::Unreachable {
+                what: what(),
+                why: connect::explain_unreachable(&refusal.to_string()),
+            }),
+            Err(refusal) => Err(SourceError::Unusable { what: what(), why: refusal.to_string() }),
+        }
+    }
+
+    async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
+        let mut gaps = Vec::new();
+        let mut troubles = Vec::new();
+        let size = self.settings.page_size;
+        let scope = scope::resolve(&self.server, &selection.namespaces, size, &mut troubles).await;
+        self.note_scope(troubles, &mut gaps);
+        let run = Run { kinds, scope, fallback: OnceCell::new() };
+        let run = &run;
+
+        let (
+            pods,
+            deployments,
+            stateful_sets,
+            daemon_sets,
+            replica_sets,
+            jobs,
+            cron_jobs,
+            hpas,
+            events,
+            nodes,
+        ) = tokio::join!(
+            self.collect(run, &request::PODS, convert::pod),
+            self.collect(run, &request::DEPLOYMENTS, |raw, _| Some(convert::scaled("Deployment", raw))),
+            self.collect(run, &request::STATEFUL_SETS, |raw, _| Some(convert::scaled("StatefulSet", raw))),
+            self.collect(run, &request::DAEMON_SETS, |raw, _| Some(convert::daemon_set(raw))),
+            self.collect(run, &request::REPLICA_SETS, |raw, _| Some(convert::unscaled("ReplicaSet", raw))),
+            self.collect(run, &request::JOBS, |raw, _| Some(convert::unscaled("Job", raw))),
+            self.collect(run, &request::CRON_JOBS, |raw, _| Some(convert::unscaled("CronJob", raw))),
+            self.collect(run, &request::AUTOSCALERS, convert::hpa),
+            self.collect(run, &request::EVENTS, convert::event),
+            self.collect(run, &request::NODES, convert::node),
+        );
+
+        let mut unavailable = Vec::new();
+        let (u, g) = (&mut unavailable, &mut gaps);
+        let pods = pods.settle(u, g);
+        let controllers = Controllers {
+            deployments: deployments.settle(u, g),
+            stateful_sets: stateful_sets.settle(u, g),
+            daemon_sets: daemon_sets.settle(u, g),
+            replica_sets: replica_sets.settle(u, g),
+            jobs: jobs.settle(u, g),
+            cron_jobs: cron_jobs.settle(u, g),
+        };
+        let mut hpas = hpas.settle(u, g);
+        let events = convert::fold_events(events.settle(u, g));
+        let mut nodes = nodes.settle(u, g);
+        hpas.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+
+        let Joined { mut workloads, pods, unlisted } = join(controllers, pods);
+        for (one, scaled) in self.scales(unlisted).await {
+            let Ok(at) = workloads.binary_search_by(|w| w.id.cmp(&one.id)) else { continue };
+            let counted = workloads[at].replicas;
+            workloads[at].replicas = match scaled {
+                Scaled::To(desired) => {
+                    Some(Replicas { desired, ready: counted.map_or(0, |counted| counted.ready) })
+                }
+                Scaled::Never => None,
+            };
+        }
+        if !kinds.contains(&ObjectKind::Workloads) {
+            unavailable.retain(|u| u.kind != ObjectKind::Workloads);
+        }
+        let objects =
+            Objects { origin: Origin::KubernetesApi, workloads, pods, hpas, events, nodes, unavailable };
+        Fetched { value: objects, gaps }
+    }
+
+    fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
+        let mut plan = vec![("list".to_owned(), request::NAMESPACES.name())];
+        let wanted = request::LISTS.iter().filter(|(_, resource)| wants(kinds, resource));
+        plan.extend(wanted.map(|(_, resource)| ("list".to_owned(), resource.name())));
+        if kinds.contains(&ObjectKind::Pods) {
+            // Of owners that are no built-in kind.
+            plan.push(("get".to_owned(), "*/scale".to_owned()));
+        }
+        plan
+    }
+
+    fn usage(&self) -> Usage {
+        self.server.usage()
+    }
+}

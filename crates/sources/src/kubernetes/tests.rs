@@ -1,0 +1,842 @@
+//! The whole source over an API server made of a function, and the stories of single objects.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use healthcore::model::{
+    ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Replicas, Termination,
+};
+use healthcore::snapshot::{GapCause, Missing, Objects};
+use healthcore::time::Timestamp;
+use healthcore::unit::{Bytes, Cores};
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::{KubernetesSettings, KubernetesSource, Retry};
+use crate::{Fetched, ObjectSource as _, Selection, SourceError};
+
+/// Status, headers, body.
+type Reply = (u16, Vec<(&'static str, String)>, String);
+
+fn ok(body: &Value) -> Reply {
+    (200, vec![], body.to_string())
+}
+
+fn list(items: &[Value]) -> Reply {
+    ok(&json!({"kind": "List", "metadata": {}, "items": items}))
+}
+
+fn status(code: u16, message: &str) -> Reply {
+    (code, vec![], json!({"kind": "Status", "code": code, "message": message}).to_string())
+}
+
+fn empty() -> Reply {
+    list(&[])
+}
+
+fn path_of(uri: &str) -> &str {
+    uri.split('?').next().unwrap_or_default()
+}
+
+/// A source whose server answers with `reply`, which is given path and query; and what was asked of it.
+fn source(
+    settings: KubernetesSettings,
+    reply: impl FnMut(&str) -> Reply + Send + 'static,
+) -> (KubernetesSource, Arc<Mutex<Vec<String>>>) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&log);
+    let reply = Arc::new(Mutex::new(reply));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let uri = request.uri().to_string();
+        seen.lock().unwrap().push(uri.clone());
+        let (code, headers, body) = (reply.lock().unwrap())(&uri);
+        let mut response = Response::builder().status(code);
+        for (name, value) in headers {
+            response = response.header(name, value);
+        }
+        let response = response.body(Body::from(body.into_bytes())).unwrap();
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let client = kube::Client::new(service, "home");
+    (KubernetesSource::with_client(client, "https://api.example", settings), log)
+}
+
+fn settings() -> KubernetesSettings {
+    let retry = Retry { attempts: 3, first_wait: Duration::ZERO, longest_wait: Duration::from_millis(1) };
+    KubernetesSettings { cluster: "prod".into(), retry, ..KubernetesSettings::default() }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Objects of all kinds in the namespaces.
+fn objects(
+    namespaces: &[&str],
+    reply: impl FnMut(&str) -> Reply + Send + 'static,
+) -> (Fetched<Objects>, Vec<String>) {
+    run(async {
+        let (source, log) = source(settings(), reply);
+        let selection = Selection { namespaces: namespaces.iter().map(|n| (*n).to_owned()).collect() };
+        let kinds = ObjectKind::ALL.iter().copied().collect();
+        let fetched = source.objects(&selection, &kinds).await;
+        let log = log.lock().unwrap().clone();
+        (fetched, log)
+    })
+}
+
+fn gaps(fetched: &Fetched<Objects>) -> Vec<(&str, GapCause, &str)> {
+    fetched.gaps.iter().map(|g| (g.scope.as_str(), g.cause, g.detail.as_str())).collect()
+}
+
+/// What a server with these objects makes of them; a kind is named by the end of its path.
+type Made = (&'static str, fn() -> Value);
+
+fn converted(of: &'static [Made]) -> Objects {
+    let (fetched, _) = objects(&[], move |uri| {
+        let items: Vec<Value> =
+            of.iter().filter(|(kind, _)| path_of(uri).ends_with(kind)).map(|(_, make)| make()).collect();
+        list(&items)
+    });
+    assert_eq!(fetched.gaps, [], "no gaps");
+    fetched.value
+}
+
+fn meta(name: &str) -> Value {
+    json!({"name": name, "namespace": "shop", "creationTimestamp": "2026-01-02T03:04:05Z", "labels": null,
+           "managedFields": [{"manager": "kubectl"}]})
+}
+
+fn owned(name: &str, version: &str, kind: &str, owner: &str) -> Value {
+    let mut meta = meta(name);
+    meta["ownerReferences"] =
+        json!([{"apiVersion": version, "kind": kind, "name": owner, "uid": "u", "controller": true}]);
+    meta
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond()))
+}
+
+#[test]
+fn a_pod_with_every_kind_of_container() {
+    let objects = converted(&[("/pods", || {
+        json!({
+            "metadata": meta("web"),
+            "spec": {
+                "nodeName": "node-1",
+                "initContainers": [
+                    {"name": "migrate", "image": "shop/migrate:1"},
+                    {"name": "proxy", "image": "mesh/proxy:2", "restartPolicy": "Always",
+                     "resources": {"requests": {"cpu": "10m"}}},
+                ],
+                "containers": [
+                    {"name": "app", "image": "shop/web:3", "env": [{"name": "PASSWORD", "value": "hunter2"}],
+                     "resources": {"requests": {"cpu": "250m", "memory": "1e9"},
+                                   "limits": {"cpu": 0, "memory": "512Mi", "nvidia.com/gpu": "1"}}},
+                    {"name": "istio-proxy", "image": "istio/proxyv2"},
+                ],
+                "ephemeralContainers": [{"name": "debugger", "image": "busybox"}],
+            },
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}],
+                "initContainerStatuses": [
+                    {"name": "proxy", "ready": true, "restartCount": 0,
+                     "state": {"running": {"startedAt": "2026-01-02T03:04:06Z"}}},
+                    {"name": "migrate", "ready": true, "restartCount": 0,
+                     "state": {"terminated": {"exitCode": 0, "reason": "Completed",
+                               "startedAt": "2026-01-02T03:04:06Z", "finishedAt": "2026-01-02T03:04:07Z"}}},
+                ],
+                "containerStatuses": [
+                    {"name": "app", "ready": false, "restartCount": 7,
+                     "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+                     "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": null,
+                                   "startedAt": "2026-01-02T04:00:00Z", "finishedAt": "2026-01-02T05:00:00Z"}}},
+                ],
+            },
+        })
+    })]);
+    let [pod] = objects.pods.as_slice() else { panic!("one pod, got {:?}", objects.pods) };
+    assert_eq!(pod.workload.to_string(), "shop/pod/web");
+    assert_eq!((pod.phase, pod.ready, pod.node.as_deref()), (PodPhase::Running, Some(false), Some("node-1")));
+    let roles: Vec<_> = pod.containers.iter().map(|c| (c.name.as_str(), c.role)).collect();
+    assert_eq!(
+        roles,
+        [
+            ("migrate", ContainerRole::Init),
+            ("proxy", ContainerRole::Sidecar),
+            ("app", ContainerRole::Main),
+            ("istio-proxy", ContainerRole::Main)
+        ]
+    );
+    let app = &pod.containers[2];
+    assert_eq!(app.resources.memory_limit, Some(Bytes::from_mib(512.0)));
+    assert_eq!(app.resources.memory_request, Some(Bytes(1e9)));
+    assert_eq!(app.resources.cpu_request, Some(Cores(0.25)));
+    assert_eq!(app.resources.cpu_limit, None, "a limit of 0 is none");
+    assert_eq!((app.restarts, app.ready), (Some(7), Some(false)));
+    assert_eq!(
+        app.state,
+        Some(ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: "back-off 5m0s".into() })
+    );
+    assert_eq!(
+        app.last_termination,
+        Some(Termination {
+            reason: "OOMKilled".into(),
+            exit_code: Some(137),
+            message: String::new(),
+            started: at("2026-01-02T04:00:00Z"),
+            finished: at("2026-01-02T05:00:00Z"),
+        })
+    );
+    assert_eq!(
+        pod.containers[1].state,
+        Some(ContainerState::Running { started: at("2026-01-02T03:04:06Z") })
+    );
+    assert_eq!(pod.containers[3].state, None, "not reported yet");
+    assert!(!format!("{objects:?}").contains("hunter2"), "values of variables are not read");
+}
+
+#[test]
+fn pods_that_wait_and_pods_that_ended() {
+    let objects = converted(&[
+        ("/pods", || {
+            json!({"metadata": meta("a-gated"), "status": {"phase": "Pending", "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}})
+        }),
+        ("/pods", || {
+            json!({"metadata": meta("b-stuck"), "status": {"phase": "Pending", "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                 "message": "0/3 nodes are available", "lastTransitionTime": "2026-01-02T03:05:00Z"}]}})
+        }),
+        ("/pods", || {
+            let mut evicted =
+                json!({"metadata": meta("c-evicted"), "status": {"phase": "Failed", "reason": "Evicted"}});
+            evicted["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:06:00Z");
+            evicted
+        }),
+    ]);
+    let stuck = objects.pods[1].unschedulable.as_ref().unwrap();
+    assert_eq!(
+        (stuck.since, stuck.message.as_str()),
+        (at("2026-01-02T03:05:00Z"), "0/3 nodes are available")
+    );
+    assert_eq!(objects.pods[0].unschedulable, None);
+    let evicted = &objects.pods[2];
+    assert_eq!(
+        (evicted.phase, evicted.reason.as_deref(), evicted.deleting),
+        (PodPhase::Failed, Some("Evicted"), true)
+    );
+}
+
+#[test]
+fn owners_are_followed_to_the_workload() {
+    let objects = converted(&[
+        ("/deployments", || {
+            json!({"metadata": {"name": "web", "namespace": "shop", "annotations": {"healthcheck/class": "jvm", "other": "x"}},
+                   "spec": {"template": {"metadata": {"labels": {"healthcheck/class": "service", "healthcheck/team": "a"}}}},
+                   "status": {"readyReplicas": 2}})
+        }),
+        ("/replicasets", || json!({"metadata": owned("web-1", "apps/v1", "Deployment", "web")})),
+        ("/replicasets", || json!({"metadata": owned("web-2", "apps/v1", "Deployment", "web")})),
+        (
+            "/replicasets",
+            || json!({"metadata": owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary")}),
+        ),
+        ("/cronjobs", || json!({"metadata": meta("nightly")})),
+        ("/jobs", || json!({"metadata": owned("nightly-29", "batch/v1", "CronJob", "nightly")})),
+        ("/jobs", || json!({"metadata": meta("migrate")})),
+        (
+            "/daemonsets",
+            || json!({"metadata": meta("agent"), "status": {"desiredNumberScheduled": 3, "numberReady": 2}}),
+        ),
+        ("/statefulsets", || json!({"metadata": meta("db"), "spec": {"replicas": 0}})),
+        ("/pods", || json!({"metadata": owned("web-2-abcde", "apps/v1", "ReplicaSet", "web-2")})),
+        ("/pods", || {
+            json!({"metadata": owned("canary-1-abcde", "apps/v1", "ReplicaSet", "canary-1"),
+                   "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})
+        }),
+        (
+            "/pods",
+            || json!({"metadata": owned("nightly-29-abcde", "batch/v1", "Job", "nightly-29"), "status": {"phase": "Succeeded"}}),
+        ),
+        ("/pods", || json!({"metadata": owned("migrate-abcde", "batch/v1", "Job", "migrate")})),
+        ("/pods", || json!({"metadata": owned("etcd-node-1", "v1", "Node", "node-1")})),
+        ("/pods", || {
+            let mut late = json!({"metadata": owned("web-9f-abcde", "apps/v1", "ReplicaSet", "web-9f")});
+            late["metadata"]["labels"] = json!({"pod-template-hash": "9f"});
+            late
+        }),
+    ]);
+    let of: Vec<_> = objects.pods.iter().map(|p| format!("{} {}", p.name, p.workload)).collect();
+    assert_eq!(
+        of,
+        [
+            "canary-1-abcde shop/rollout/canary",
+            "etcd-node-1 shop/pod/etcd-node-1",
+            "migrate-abcde shop/job/migrate",
+            "nightly-29-abcde shop/cronjob/nightly",
+            "web-2-abcde shop/deployment/web",
+            "web-9f-abcde shop/deployment/web",
+        ]
+    );
+    let workloads: Vec<_> = objects
+        .workloads
+        .iter()
+        .map(|w| {
+            let replicas = w.replicas.map_or("-".to_owned(), |r| format!("{}/{}", r.ready, r.desired));
+            let revisions: Vec<_> = w.revisions.iter().map(|r| r.name.as_str()).collect();
+            format!("{} {replicas} {}", w.id, revisions.join(","))
+        })
+        .collect();
+    assert_eq!(
+        workloads,
+        [
+            "shop/cronjob/nightly - nightly-29",
+            "shop/daemonset/agent 2/3 ",
+            "shop/deployment/web 2/1 web-1,web-2",
+            "shop/job/migrate - ",
+            "shop/pod/etcd-node-1 - ",
+            "shop/rollout/canary 1/1 canary-1",
+            "shop/statefulset/db 0/0 ",
+        ]
+    );
+    let web = &objects.workloads[2];
+    let marks: Vec<_> = web.annotations.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(marks, ["healthcheck/class=jvm", "healthcheck/team=a"]);
+}
+
+#[test]
+fn a_rollout_is_asked_for_its_scale_where_its_kind_has_one() {
+    let (fetched, log) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => list(&[
+            json!({"metadata": owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary")}),
+            json!({"metadata": owned("task-1", "argoproj.io/v1alpha1", "Workflow", "task")}),
+        ]),
+        "/apis/argoproj.io/v1alpha1" => ok(&json!({"resources": [
+            {"name": "rollouts", "kind": "Rollout"}, {"name": "rollouts/scale", "kind": "Scale"},
+            {"name": "workflows", "kind": "Workflow"}]})),
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/canary/scale" => {
+            ok(&json!({"spec": {"replicas": 5}}))
+        }
+        _ => empty(),
+    });
+    let replicas: Vec<_> = fetched.value.workloads.iter().map(|w| (w.id.name.as_str(), w.replicas)).collect();
+    assert_eq!(replicas, [("canary", Some(Replicas { desired: 5, ready: 0 })), ("task", None)]);
+    assert!(!log.iter().any(|uri| uri.contains("task/scale")));
+}
+
+#[test]
+fn an_autoscaler_with_every_kind_of_metric() {
+    let objects = converted(&[("/horizontalpodautoscalers", || {
+        json!({
+            "metadata": meta("web"),
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 10, "metrics": [
+                {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}},
+                {"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "512Mi"}}},
+                {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "app",
+                    "target": {"type": "Utilization", "averageUtilization": 60}}},
+                {"type": "Pods", "pods": {"metric": {"name": "rps"}, "target": {"type": "AverageValue", "averageValue": "100"}}},
+                {"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "30"}}},
+                {"type": "Object", "object": {"metric": {"name": "hits"}, "describedObject": {"kind": "Ingress", "name": "main"},
+                    "target": {"type": "Value", "value": "2k"}}},
+            ]},
+            "status": {"currentReplicas": 3, "desiredReplicas": 4, "currentMetrics": [
+                {"type": "External", "external": {"metric": {"name": "queue"}, "current": {"value": "45500m"}}},
+                {"type": ""},
+                {"type": "Resource", "resource": {"name": "memory", "current": {"averageValue": "268435456", "averageUtilization": 50}}},
+                {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "app", "current": {"averageUtilization": 61}}},
+            ], "conditions": [
+                {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric",
+                 "message": "missing request for cpu in container app", "lastTransitionTime": "2026-01-02T03:04:05Z"},
+                {"type": "AbleToScale", "status": "Unknown"},
+            ]},
+        })
+    })]);
+    let [hpa] = objects.hpas.as_slice() else { panic!("{:?}", objects.hpas) };
+    let metric = |name: &str, target, current, utilization| HpaMetric {
+        name: name.into(),
+        target: Some(target),
+        current,
+        utilization,
+    };
+    assert_eq!(
+        hpa.metrics,
+        [
+            metric("cpu", 0.7, None, true),
+            metric("memory", 536_870_912.0, Some(268_435_456.0), false),
+            metric("cpu of container app", 0.6, Some(0.61), true),
+            metric("rps", 100.0, None, false),
+            metric("queue", 30.0, Some(45.5), false),
+            metric("hits", 2000.0, None, false),
+        ]
+    );
+    assert_eq!(
+        (hpa.min_replicas, hpa.max_replicas, hpa.current_replicas, hpa.desired_replicas),
+        (1, 10, 3, 4)
+    );
+    let active = hpa.condition("ScalingActive").unwrap();
+    assert_eq!((active.status, active.since), (Some(false), at("2026-01-02T03:04:05Z")));
+    assert_eq!(hpa.condition("AbleToScale").unwrap().status, None);
+}
+
+#[test]
+fn an_old_server_has_autoscalers_of_version_1() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/apis/autoscaling/v2/horizontalpodautoscalers"
+        | "/apis/autoscaling/v2beta2/horizontalpodautoscalers" => (404, vec![], "404 page not found".into()),
+        "/apis/autoscaling/v1/horizontalpodautoscalers" => list(&[json!({
+            "metadata": meta("web"),
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "minReplicas": 2, "maxReplicas": 4,
+                     "targetCPUUtilizationPercentage": 80},
+            "status": {"currentReplicas": 2, "desiredReplicas": 2, "currentCPUUtilizationPercentage": 95},
+        })]),
+        _ => empty(),
+    });
+    assert_eq!(fetched.gaps, []);
+    let Hpa { metrics, min_replicas, .. } = &fetched.value.hpas[0];
+    let cpu = HpaMetric { name: "cpu".into(), target: Some(0.8), current: Some(0.95), utilization: true };
+    assert_eq!((min_replicas, metrics.as_slice()), (&2, [cpu].as_slice()));
+}
+
+#[test]
+fn equal_events_are_counted_together() {
+    let (fetched, log) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/events" => list(&[
+            json!({"metadata": meta("e1"), "type": "Warning", "reason": "BackOff", "message": "back-off", "count": 3,
+                   "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "web-1"},
+                   "firstTimestamp": "2026-01-02T03:00:00Z", "lastTimestamp": "2026-01-02T04:00:00Z"}),
+            json!({"metadata": meta("e2"), "type": "Warning", "reason": "BackOff", "message": "back-off", "count": null,
+                   "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "web-1"},
+                   "firstTimestamp": null, "lastTimestamp": null, "eventTime": "2026-01-02T02:00:00.123456Z",
+                   "series": {"count": 4, "lastObservedTime": "2026-01-02T05:00:00.000000Z"}}),
+            json!({"metadata": meta("e3"), "type": "Normal", "reason": "Pulled",
+                   "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "web-1"}}),
+        ]),
+        _ => empty(),
+    });
+    assert_eq!(
+        fetched.value.events,
+        [Event {
+            namespace: "shop".into(),
+            kind: "Pod".into(),
+            name: "web-1".into(),
+            reason: "BackOff".into(),
+            message: "back-off".into(),
+            count: 7,
+            first: at("2026-01-02T02:00:00.123Z"),
+            last: at("2026-01-02T05:00:00Z"),
+        }]
+    );
+    assert!(log.contains(&"/api/v1/events?limit=500&fieldSelector=type%21%3DNormal".to_owned()), "{log:?}");
+}
+
+#[test]
+fn nodes_and_what_pods_can_use_of_them() {
+    let objects = converted(&[("/nodes", || {
+        json!({"metadata": {"name": "n1"}, "status": {"nodeInfo": {"architecture": "arm64"},
+               "allocatable": {"cpu": "3920m", "memory": "15Gi", "pods": "110"}}})
+    })]);
+    let node = &objects.nodes[0];
+    assert_eq!((node.name.as_str(), node.architecture.as_str()), ("n1", "arm64"));
+    assert_eq!(
+        (node.allocatable_cpu, node.allocatable_memory),
+        (Some(Cores(3.92)), Some(Bytes::from_mib(15.0 * 1024.0)))
+    );
+}
+
+#[test]
+fn one_broken_object_does_not_fail_the_list() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => list(&[
+            json!({"metadata": meta("good")}),
+            json!({"metadata": meta("bad"), "spec": {"containers": "none"}}),
+            json!({"metadata": meta("odd"), "spec": {"containers": [
+                {"name": "app", "resources": {"limits": {"memory": "512MB"}}}]}}),
+        ]),
+        _ => empty(),
+    });
+    let names: Vec<_> = fetched.value.pods.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["good", "odd"]);
+    let gaps = gaps(&fetched);
+    assert_eq!(gaps.len(), 2, "{gaps:?}");
+    assert!(gaps.iter().all(|(scope, cause, _)| *scope == "prod/pods" && *cause == GapCause::InvalidObject));
+    assert!(gaps[0].2.starts_with("cannot read pods shop/bad: invalid type"), "{gaps:?}");
+    assert!(
+        gaps[1].2.starts_with("cannot read pods shop/odd: container app: memory limit: expected"),
+        "{gaps:?}"
+    );
+    assert_eq!(fetched.value.unavailable, []);
+}
+
+/// Pages of one pod each, `p0` to `p9`; `fault` may answer in place of the server.
+fn paged(uri: &str, fault: &mut dyn FnMut(usize) -> Option<Reply>) -> Reply {
+    if path_of(uri) != "/api/v1/pods" {
+        return empty();
+    }
+    let page = uri.split("continue=").nth(1).map_or(0, |token| token.parse::<usize>().unwrap());
+    if let Some(reply) = fault(page) {
+        return reply;
+    }
+    let next = if page < 9 { (page + 1).to_string() } else { String::new() };
+    ok(
+        &json!({"kind": "PodList", "metadata": {"continue": next}, "items": [{"metadata": meta(&format!("p{page}"))}]}),
+    )
+}
+
+#[test]
+fn pages_are_put_together() {
+    let (fetched, log) = objects(&[], |uri| paged(uri, &mut |_| None));
+    assert_eq!((fetched.value.pods.len(), fetched.gaps.len()), (10, 0));
+    assert!(log.contains(&"/api/v1/pods?limit=500&continue=9".to_owned()));
+}
+
+#[test]
+fn an_expired_continuation_begins_again_or_goes_on() {
+    let mut left = 1;
+    let (fetched, _) = objects(&[], move |uri| {
+        paged(uri, &mut |page| {
+            (page == 4 && left > 0).then(|| {
+                left -= 1;
+                status(410, "The provided continue parameter is too old")
+            })
+        })
+    });
+    assert_eq!((fetched.value.pods.len(), fetched.gaps.len()), (10, 0), "begun again");
+
+    let mut left = 1;
+    let (fetched, log) = objects(&[], move |uri| {
+        paged(uri, &mut |page| {
+            (page == 4 && left > 0).then(|| {
+                left -= 1;
+                (410, vec![], json!({"message": "too old", "metadata": {"continue": "4"}}).to_string())
+            })
+        })
+    });
+    assert_eq!((fetched.value.pods.len(), fetched.gaps.len()), (10, 0), "taken up again");
+    assert_eq!(log.iter().filter(|uri| *uri == "/api/v1/pods?limit=500").count(), 1);
+}
+
+#[test]
+fn a_continuation_that_always_expires_ends() {
+    let (fetched, log) =
+        objects(&[], |uri| paged(uri, &mut |page| (page == 4).then(|| status(410, "too old"))));
+    let tries = log.iter().filter(|uri| uri.ends_with("continue=4")).count();
+    assert_eq!(tries, 4);
+    let gaps = gaps(&fetched);
+    assert_eq!((gaps.len(), gaps[0].1), (1, GapCause::Partial));
+    assert_eq!(fetched.value.pods.len(), 4, "what arrived is kept");
+}
+
+#[test]
+fn a_fault_that_passes_costs_nothing_but_time() {
+    for fault in [(429, "slow down"), (500, "etcd"), (503, "starting"), (504, "gateway")] {
+        let mut seen = BTreeSet::new();
+        let (fetched, _) = objects(&[], move |uri| {
+            if seen.insert(uri.to_owned()) {
+                let mut reply = status(fault.0, fault.1);
+                reply.1.push(("retry-after", "0".into()));
+                return reply;
+            }
+            paged(uri, &mut |_| None)
+        });
+        assert_eq!((fetched.value.pods.len(), fetched.gaps.as_slice()), (10, [].as_slice()), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_fault_that_stays_keeps_what_arrived() {
+    let (fetched, log) =
+        objects(&[], |uri| paged(uri, &mut |page| (page == 3).then(|| status(503, "overloaded"))));
+    assert_eq!(fetched.value.pods.len(), 3);
+    assert_eq!(
+        gaps(&fetched),
+        [(
+            "prod/pods",
+            GapCause::Partial,
+            "listing pods in all namespaces: the server answered 503: overloaded; the first 3 objects arrived"
+        )]
+    );
+    assert_eq!(fetched.value.unavailable[0].why, Missing::ListFailed { resource: "pods".into() });
+    assert_eq!(log.iter().filter(|uri| uri.ends_with("continue=3")).count(), 3, "bounded");
+}
+
+#[test]
+fn half_an_answer_is_no_answer() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => (200, vec![], r#"{"kind":"PodList","items":[{"metadata":{"na"#.into()),
+        "/apis/apps/v1/deployments" => (200, vec![], "<html>Sign in</html>".into()),
+        "/apis/apps/v1/daemonsets" => ok(&json!({"status": "fine"})),
+        _ => empty(),
+    });
+    let gaps = gaps(&fetched);
+    assert_eq!(gaps.len(), 3, "{gaps:?}");
+    assert!(gaps.iter().all(|(_, cause, _)| *cause == GapCause::Failed), "{gaps:?}");
+    assert!(gaps[2].2.ends_with("expected a list of Kubernetes objects"), "{gaps:?}");
+}
+
+#[test]
+fn a_forbidden_list_is_tried_namespace_by_namespace() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/namespaces" => {
+            list(&[json!({"metadata": {"name": "a"}}), json!({"metadata": {"name": "b"}})])
+        }
+        "/apis/autoscaling/v2/horizontalpodautoscalers" | "/api/v1/nodes" => status(403, "cannot list"),
+        "/apis/autoscaling/v2/namespaces/a/horizontalpodautoscalers" => list(&[json!({
+            "metadata": meta("web"), "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3}})]),
+        "/apis/autoscaling/v2/namespaces/b/horizontalpodautoscalers" => status(403, "hpa is forbidden"),
+        _ => empty(),
+    });
+    assert_eq!(fetched.value.hpas.len(), 1);
+    assert_eq!(
+        gaps(&fetched),
+        [
+            (
+                "prod/b/horizontalpodautoscalers.autoscaling",
+                GapCause::AccessDenied,
+                "not allowed to list horizontalpodautoscalers.autoscaling in namespace b: hpa is forbidden"
+            ),
+            ("prod/nodes", GapCause::AccessDenied, "not allowed to list nodes in the cluster: cannot list"),
+        ]
+    );
+    let denied = Missing::AccessDenied {
+        verb: "list".into(),
+        resource: "horizontalpodautoscalers.autoscaling".into(),
+        namespace: Some("b".into()),
+    };
+    assert_eq!(
+        (&fetched.value.unavailable[0].why, fetched.value.unavailable[0].kind),
+        (&denied, ObjectKind::Autoscalers)
+    );
+}
+
+#[test]
+fn without_the_right_to_list_namespaces_the_own_one_is_left() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/namespaces/home/pods" => list(&[json!({"metadata": {"name": "web", "namespace": "home"}})]),
+        path if path.ends_with("/pods") => status(403, "pods is forbidden"),
+        "/api/v1/namespaces" => status(403, "namespaces is forbidden"),
+        _ => empty(),
+    });
+    assert_eq!(fetched.value.pods.len(), 1);
+    assert_eq!(
+        gaps(&fetched),
+        [(
+            "prod/pods",
+            GapCause::AccessDenied,
+            "not allowed to list pods in all namespaces: pods is forbidden; only namespace home of the context is looked into"
+        )]
+    );
+    assert_eq!(fetched.value.unavailable.len(), 1, "the other namespaces are not known");
+    assert_eq!(fetched.value.unavailable[0].namespace, None);
+}
+
+#[test]
+fn no_right_at_all_is_said_once_a_resource() {
+    let (fetched, _) = objects(&[], |_| status(403, "forbidden"));
+    let scopes: Vec<_> = fetched.gaps.iter().map(|g| g.scope.as_str()).collect();
+    assert_eq!(scopes.len(), 10, "{scopes:?}");
+    assert!(scopes.contains(&"prod/pods") && scopes.contains(&"prod/jobs.batch"), "{scopes:?}");
+    assert!(fetched.value.unavailable.iter().any(|u| u.kind == ObjectKind::Pods && u.namespace.is_none()));
+}
+
+#[test]
+fn named_namespaces_need_no_right_beyond_them() {
+    let (fetched, log) = objects(&["a", "gone", "b"], |uri| match path_of(uri) {
+        "/api/v1/namespaces/gone" => status(404, "not found"),
+        "/api/v1/namespaces/a" => status(403, "cannot get"),
+        "/api/v1/namespaces/a/pods" => list(&[json!({"metadata": meta("web")})]),
+        "/api/v1/namespaces/b/pods" => status(403, "pods is forbidden"),
+        _ => empty(),
+    });
+    assert_eq!(
+        gaps(&fetched),
+        [
+            ("prod/gone", GapCause::NothingMatches, "there is no namespace `gone`"),
+            (
+                "prod/b/pods",
+                GapCause::AccessDenied,
+                "not allowed to list pods in namespace b: pods is forbidden"
+            ),
+        ]
+    );
+    assert_eq!(fetched.value.pods.len(), 1);
+    assert!(!log.iter().any(|uri| uri.starts_with("/api/v1/pods")), "{log:?}");
+}
+
+#[test]
+fn globs_are_matched_against_all_namespaces() {
+    let namespaces = || list(&["shop-1", "shop-2", "edge"].map(|name| json!({"metadata": {"name": name}})));
+    let (fetched, log) = objects(&["shop-?", "data*"], move |uri| match path_of(uri) {
+        "/api/v1/namespaces" => namespaces(),
+        _ => empty(),
+    });
+    assert_eq!(gaps(&fetched), [("prod/data*", GapCause::NothingMatches, "no namespace matches `data*`")]);
+    let asked: Vec<_> = log.iter().map(|u| path_of(u)).filter(|u| u.ends_with("/pods")).collect();
+    assert_eq!(asked, ["/api/v1/namespaces/shop-1/pods", "/api/v1/namespaces/shop-2/pods"]);
+
+    let (fetched, _) = objects(&["h*", "x*"], |uri| match path_of(uri) {
+        "/api/v1/namespaces" => status(403, "namespaces is forbidden"),
+        "/api/v1/namespaces/home/pods" => list(&[json!({"metadata": meta("web")})]),
+        _ => empty(),
+    });
+    assert_eq!(fetched.value.pods.len(), 1, "the namespace of the context matches");
+    assert_eq!(fetched.gaps.len(), 2);
+    assert!(fetched.gaps[1].detail.ends_with("give the namespaces by name"), "{:?}", fetched.gaps);
+}
+
+#[test]
+fn a_glob_that_matches_most_namespaces_takes_one_list() {
+    let (fetched, log) = objects(&["shop-*"], |uri| match path_of(uri) {
+        "/api/v1/namespaces" => {
+            let names: Vec<_> = (0..20).map(|i| json!({"metadata": {"name": format!("shop-{i}")}})).collect();
+            list(&names)
+        }
+        "/api/v1/pods" => list(&[
+            json!({"metadata": {"name": "in", "namespace": "shop-3"}}),
+            json!({"metadata": {"name": "out", "namespace": "edge"}}),
+        ]),
+        _ => empty(),
+    });
+    let names: Vec<_> = fetched.value.pods.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!((names, log.len()), (vec!["in"], 11));
+}
+
+#[test]
+fn the_probe_tells_what_is_wrong() {
+    let probe = |reply: Reply| {
+        run(async {
+            let (source, _) = source(settings(), move |_| reply.clone());
+            source.probe().await.map_err(|e| e.to_string())
+        })
+    };
+    assert_eq!(probe(ok(&json!({"gitVersion": "v1.35.0"}))), Ok(()));
+    assert_eq!(probe(status(403, "no")), Ok(()));
+    let why = probe(status(401, "Unauthorized")).unwrap_err();
+    assert!(
+        why.starts_with(
+            "the Kubernetes API at https://api.example refuses the credentials: Unauthorized; the token"
+        ),
+        "{why}"
+    );
+    let why = probe((200, vec![], "<html>".into())).unwrap_err();
+    assert!(why.contains("not a Kubernetes API server"), "{why}");
+    let why = probe(status(503, "starting")).unwrap_err();
+    assert!(why.contains("answered 503: starting"), "{why}");
+}
+
+#[test]
+fn the_plan_names_what_is_asked_and_nothing_else() {
+    let (source, _) = run(async { source(settings(), |_| empty()) });
+    let all = source.plan(&ObjectKind::ALL.iter().copied().collect());
+    let all: Vec<_> = all.iter().map(|(verb, resource)| format!("{verb} {resource}")).collect();
+    assert_eq!(
+        all,
+        [
+            "list namespaces",
+            "list pods",
+            "list deployments.apps",
+            "list statefulsets.apps",
+            "list daemonsets.apps",
+            "list replicasets.apps",
+            "list jobs.batch",
+            "list cronjobs.batch",
+            "list horizontalpodautoscalers.autoscaling",
+            "list events",
+            "list nodes",
+            "get */scale",
+        ]
+    );
+    let nodes = source.plan(&BTreeSet::from([ObjectKind::Nodes]));
+    assert_eq!(nodes.len(), 2);
+}
+
+fn connect(kubeconfig: &str, context: Option<&str>) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), kubeconfig).unwrap();
+    let settings = KubernetesSettings {
+        kubeconfig: Some(file.path().to_owned()),
+        context: context.map(str::to_owned),
+        ..settings()
+    };
+    let answer = run(KubernetesSource::connect(settings));
+    let said = match answer {
+        Ok(_) => "connected".to_owned(),
+        Err(e) => e.to_string(),
+    };
+    said.replace(&file.path().display().to_string(), "FILE")
+}
+
+const KUBECONFIG: &str = "
+apiVersion: v1
+kind: Config
+current-context: one
+clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]
+contexts:
+- {name: one, context: {cluster: c, user: token}}
+- {name: two, context: {cluster: c, user: plugin}}
+- {name: three, context: {cluster: other, user: token}}
+- {name: four, context: {cluster: c, user: failing}}
+users:
+- {name: token, user: {token: hunter2}}
+- {name: plugin, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin-here, interactiveMode: Never}}}
+- {name: failing, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, 'echo hunter2; echo log in first >&2; exit 3'], interactiveMode: Never}}}
+";
+
+#[test]
+fn kubeconfigs_that_cannot_be_used_say_why() {
+    let check = |kubeconfig: &str, context: Option<&str>, expected: &str| {
+        let said = connect(kubeconfig, context);
+        assert_eq!(said, expected);
+        assert!(!said.contains("hunter2"));
+    };
+    check(KUBECONFIG, None, "connected");
+    check(
+        KUBECONFIG,
+        Some("five"),
+        "--context: there is no context `five` in FILE; known contexts: one, two, three, four",
+    );
+    check(KUBECONFIG, Some("three"), "FILE: the context names the cluster `other`, which does not exist");
+    check(
+        KUBECONFIG,
+        Some("two"),
+        "kubeconfig: cannot run the credential plugin `no-such-plugin-here`: it does not exist; install it, or put it into PATH",
+    );
+    check(
+        &KUBECONFIG.replace("current-context: one", ""),
+        None,
+        "--context: FILE names no current context, so one must be given; known contexts: one, two, three, four",
+    );
+    let broken = connect("users: [{token: hunter2", None);
+    assert!(broken.starts_with("FILE: expected a kubeconfig in YAML, cannot read it"), "{broken}");
+    assert!(!broken.contains("hunter2"));
+
+    let failing = connect(KUBECONFIG, Some("four"));
+    assert!(failing.contains("log in first") && !failing.contains("hunter2"), "{failing}");
+
+    let missing = KubernetesSettings { kubeconfig: Some("/does/not/exist".into()), ..settings() };
+    let missing = run(KubernetesSource::connect(missing)).err().unwrap();
+    assert!(matches!(missing, SourceError::File { .. }));
+    assert_eq!(
+        missing.to_string(),
+        "/does/not/exist: cannot read the kubeconfig: it does not exist; give another with --kubeconfig"
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), KUBECONFIG).unwrap();
+    let settings = KubernetesSettings { kubeconfig: Some(file.path().to_owned()), ..settings() };
+    let error = run(async { KubernetesSource::connect(settings).await.unwrap().probe().await }).unwrap_err();
+    assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.starts_with("cannot reach the Kubernetes API at https://127.0.0.1:1: "), "{said}");
+    assert!(
+        said.ends_with("nothing listens there; check `server` of the cluster, or whether the cluster runs"),
+        "{said}"
+    );
+}
