@@ -4,6 +4,7 @@
 //! the [`healthcore::report::Report`] as values. Rendering is the `healthcore-report` crate's, printing the
 //! caller's. There is no global state: a process may run as often as it likes, also at the same time.
 
+pub mod config;
 mod decide;
 mod feed;
 mod progress;

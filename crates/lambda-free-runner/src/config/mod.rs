@@ -1,0 +1,434 @@
+//! The configuration file: one YAML file for everything that a run can be told.
+//!
+//! Unknown keys are refused with the nearest known one. Secrets are never in the file: it names environment variables or
+//! files that hold them.
+
+mod legacy;
+mod template;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use healthcore::checks::CHECKS;
+use healthcore::settings::{CheckSettings, Settings};
+use healthcore::unit::Seconds;
+use healthcore_sources::prometheus::{Auth, Compression, Dialect, PrometheusSettings, Secret};
+
+pub use template::{schema, template};
+use tree::Node;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {why}")]
+pub struct ConfigError {
+    /// The file.
+    pub file: String,
+    /// Path of the key, what was expected, what was given, what to do.
+    pub why: String,
+}
+
+/// A configuration file, read and checked.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Clusters, in order.
+    pub clusters: Vec<ClusterConfig>,
+    /// How far to look back.
+    pub lookback: Option<Seconds>,
+    /// Time between two samples.
+    pub step: Option<Seconds>,
+    /// Choices for checks.
+    pub settings: Settings,
+}
+
+/// A cluster of the configuration file.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Name in the report.
+    pub name: String,
+    /// Its metrics server.
+    pub prometheus: Option<PrometheusSettings>,
+    /// The way to the metrics server through the Kubernetes API, when not direct.
+    pub prometheus_via: Option<String>,
+    /// Its Kubernetes API.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// Namespaces to look into; empty for all.
+    pub namespaces: Vec<String>,
+}
+
+/// How the Kubernetes API of a cluster is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubernetesConfig {
+    /// Kubeconfig file; discovered as kubectl does when none.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context; the current one when none.
+    pub context: Option<String>,
+}
+
+/// Keys of the file, by the path of their map.
+pub(crate) const TOP: &[&str] =
+    &["clusters", "lookback", "step", "only", "skip", "checks", "thresholds", "queries"];
+pub(crate) const CLUSTER: &[&str] = &["name", "namespaces", "kubernetes", "prometheus"];
+pub(crate) const KUBERNETES: &[&str] = &["kubeconfig", "context"];
+pub(crate) const PROMETHEUS: &[&str] = &[
+    "url",
+    "via",
+    "dialect",
+    "username-env",
+    "username-file",
+    "password-env",
+    "password-file",
+    "token-env",
+    "token-file",
+    "headers",
+    "ca-file",
+    "insecure-skip-verify",
+    "matchers",
+    "timeout",
+    "retries",
+    "concurrency",
+    "compression",
+];
+pub(crate) const HEADER: &[&str] = &["name", "value-env", "value-file"];
+
+impl Config {
+    /// Reads a file. `environment` gives the value of an environment variable.
+    ///
+    /// # Errors
+    /// It cannot be read, is no YAML, or says something that cannot be used.
+    pub fn read(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let error = |why: String| ConfigError { file: file.clone(), why };
+        let text = std::fs::read_to_string(path).map_err(|e| error(format!("cannot be read: {e}")))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder, environment).map_err(error)
+    }
+
+    fn parse(
+        text: &str,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let root = tree::parse(text)?;
+        let root = Node::root(&root);
+        let mut config = Self::default();
+        let secrets = Secrets { folder, environment };
+        let mut queries = BTreeMap::new();
+        for (key, node) in root.map(TOP)? {
+            match key {
+                "lookback" => config.lookback = Some(node.read()?),
+                "step" => config.step = Some(node.read()?),
+                "only" => config.settings.only.extend(node.texts()?),
+                "skip" => config.settings.skip.extend(node.texts()?),
+                "checks" => {
+                    for (id, settings) in checks(&node)? {
+                        merge(config.settings.checks.entry(id).or_default(), settings);
+                    }
+                }
+                "thresholds" => {
+                    let path = folder.join(node.text()?);
+                    for (id, settings) in legacy::thresholds(&path)? {
+                        // What the file itself says wins over the file that it takes over.
+                        let own = config.settings.checks.entry(id).or_default();
+                        for (name, value) in settings.params {
+                            own.params.entry(name).or_insert(value);
+                        }
+                    }
+                }
+                "queries" => queries = legacy::queries(&folder.join(node.text()?))?,
+                _ => {}
+            }
+        }
+        for (key, node) in root.map(TOP)? {
+            if key == "clusters" {
+                for item in node.list()? {
+                    config.clusters.push(cluster(&item, &secrets, &queries)?);
+                }
+            }
+        }
+        let mut names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|w| w[0] == w[1]) {
+            return Err(format!("clusters: the name `{}` is given twice", twice[0]));
+        }
+        config.settings.resolve(CHECKS).map_err(|e| e.to_string())?;
+        Ok(config)
+    }
+}
+
+fn merge(into: &mut CheckSettings, from: CheckSettings) {
+    into.enabled = from.enabled.or(into.enabled);
+    into.params.extend(from.params);
+    into.classes.extend(from.classes);
+}
+
+fn checks(node: &Node<'_>) -> Result<BTreeMap<String, CheckSettings>, String> {
+    let ids: Vec<&str> = CHECKS.iter().map(|c| c.info().id).collect();
+    let mut out = BTreeMap::new();
+    for (id, check) in node.map(&ids)? {
+        let infos = CHECKS.iter().find(|c| c.info().id == id).map(|c| c.param_infos()).unwrap_or_default();
+        let mut known: Vec<&str> = infos.iter().map(|i| i.name.as_str()).collect();
+        let params = known.clone();
+        known.extend(["enabled", "classes"]);
+        let mut settings = CheckSettings::default();
+        for (key, value) in check.map(&known)? {
+            match key {
+                "enabled" => settings.enabled = Some(value.read()?),
+                "classes" => {
+                    let classes: Vec<&str> = healthcore::class::Class::ALL.iter().map(|c| c.name()).collect();
+                    for (class, values) in value.map(&classes)? {
+                        let values: Result<BTreeMap<String, String>, String> = values
+                            .map(&params)?
+                            .into_iter()
+                            .map(|(k, v)| Ok((k.to_owned(), v.text()?)))
+                            .collect();
+                        settings.classes.insert(class.to_owned(), values?);
+                    }
+                }
+                name => {
+                    settings.params.insert(name.to_owned(), value.text()?);
+                }
+            }
+        }
+        out.insert(id.to_owned(), settings);
+    }
+    Ok(out)
+}
+
+/// Where secrets come from.
+struct Secrets<'a> {
+    folder: &'a Path,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Secrets<'_> {
+    fn in_env(&self, node: &Node<'_>) -> Result<String, String> {
+        let name = node.text()?;
+        (self.environment)(&name)
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| format!("{}: the environment variable `{name}` is not set", node.path()))
+    }
+    fn in_file(&self, node: &Node<'_>) -> Result<String, String> {
+        let path = self.folder.join(node.text()?);
+        std::fs::read_to_string(&path)
+            .map(|text| text.trim().to_owned())
+            .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))
+    }
+}
+
+fn cluster(
+    node: &Node<'_>,
+    secrets: &Secrets<'_>,
+    queries: &BTreeMap<String, String>,
+) -> Result<ClusterConfig, String> {
+    let mut out = ClusterConfig {
+        name: String::new(),
+        prometheus: None,
+        prometheus_via: None,
+        kubernetes: None,
+        namespaces: Vec::new(),
+    };
+    for (key, value) in node.map(CLUSTER)? {
+        match key {
+            "name" => out.name = value.text()?,
+            "namespaces" => out.namespaces = value.texts()?,
+            "kubernetes" => {
+                let mut kubernetes = KubernetesConfig::default();
+                for (key, value) in value.map(KUBERNETES)? {
+                    match key {
+                        "kubeconfig" => kubernetes.kubeconfig = Some(secrets.folder.join(value.text()?)),
+                        _ => kubernetes.context = Some(value.text()?),
+                    }
+                }
+                out.kubernetes = Some(kubernetes);
+            }
+            _ => {
+                let (settings, via) = prometheus(&value, secrets, queries)?;
+                out.prometheus = Some(settings);
+                out.prometheus_via = via;
+            }
+        }
+    }
+    if out.name.is_empty() {
+        return Err(format!("{}.name: expected the name of the cluster in the report", node.path()));
+    }
+    if out.prometheus.is_none() && out.kubernetes.is_none() {
+        return Err(format!(
+            "{}: names no source; give `prometheus`, `kubernetes` (`{{}}` for the usual discovery), or both",
+            node.path()
+        ));
+    }
+    if out.prometheus_via.is_some() && out.kubernetes.is_none() {
+        return Err(format!("{}.prometheus.via: needs `kubernetes` beside it", node.path()));
+    }
+    Ok(out)
+}
+
+fn prometheus(
+    node: &Node<'_>,
+    secrets: &Secrets<'_>,
+    queries: &BTreeMap<String, String>,
+) -> Result<(PrometheusSettings, Option<String>), String> {
+    let mut out = PrometheusSettings::new("");
+    out.queries.clone_from(queries);
+    let (mut via, mut username, mut password, mut token) = (None, None, None, None);
+    for (key, value) in node.map(PROMETHEUS)? {
+        match key {
+            "url" => out.url = value.text()?,
+            "via" => via = Some(value.text()?),
+            "dialect" => {
+                out.dialect = value.word(&[("prometheus", Dialect::Prometheus), ("arms", Dialect::Arms)])?;
+            }
+            "username-env" => username = Some(secrets.in_env(&value)?),
+            "username-file" => username = Some(secrets.in_file(&value)?),
+            "password-env" => password = Some(secrets.in_env(&value)?),
+            "password-file" => password = Some(secrets.in_file(&value)?),
+            "token-env" => token = Some(secrets.in_env(&value)?),
+            "token-file" => token = Some(secrets.in_file(&value)?),
+            "headers" => {
+                for item in value.list()? {
+                    let (mut name, mut secret) = (String::new(), None);
+                    for (key, value) in item.map(HEADER)? {
+                        match key {
+                            "name" => name = value.text()?,
+                            "value-env" => secret = Some(secrets.in_env(&value)?),
+                            _ => secret = Some(secrets.in_file(&value)?),
+                        }
+                    }
+                    let secret = secret
+                        .ok_or_else(|| format!("{}: expected `value-env` or `value-file`", item.path()))?;
+                    out.headers.push((name, Secret::new(secret)));
+                }
+            }
+            "ca-file" => out.ca_file = Some(secrets.folder.join(value.text()?)),
+            "insecure-skip-verify" => out.insecure_skip_verify = value.read()?,
+            "matchers" => out.matchers = value.texts()?,
+            "timeout" => out.timeout = Duration::from_secs_f64(value.read::<Seconds>()?.get()),
+            "retries" => out.retries = value.read()?,
+            "concurrency" => out.concurrency = value.read::<u32>()?.max(1) as usize,
+            _ => {
+                out.compression = value.word(&[
+                    ("auto", Compression::Auto),
+                    ("on", Compression::On),
+                    ("off", Compression::Off),
+                ])?;
+            }
+        }
+    }
+    out.auth = match (token, username, password) {
+        (None, None, None) => Auth::None,
+        (Some(token), None, None) => Auth::Bearer(Secret::new(token)),
+        (None, Some(username), Some(password)) => Auth::Basic { username, password: Secret::new(password) },
+        _ => {
+            return Err(format!(
+                "{}: expected a user name with a password, or a token, not both",
+                node.path()
+            ));
+        }
+    };
+    if out.url.is_empty() && via.is_none() {
+        return Err(format!(
+            "{}.url: expected the address of the server, such as `http://prometheus.monitoring:9090`",
+            node.path()
+        ));
+    }
+    Ok((out, via))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let environment = |name: &str| match name {
+            "PW" => Some("hunter2".to_owned()),
+            "PU" => Some("reader".to_owned()),
+            _ => None,
+        };
+        Config::parse(text, Path::new("/nowhere"), &environment)
+    }
+
+    #[test]
+    fn a_whole_file() {
+        let config = parse(
+            "lookback: 3d\nstep: 10m\nskip: [warning-events]\nclusters:\n- name: prod\n  namespaces: [shop, 'pay-*']\n  kubernetes: {context: prod}\n  prometheus:\n    url: https://p.example\n    dialect: arms\n    username-env: PU\n    password-env: PW\n    timeout: 10s\nchecks:\n  memory-usage:\n    warning: 60%\n    classes:\n      batch: {critical: 0.99}\n  memory-leak: {enabled: false}\n",
+        )
+        .unwrap();
+        assert_eq!((config.lookback, config.step), (Some(Seconds(259_200.0)), Some(Seconds(600.0))));
+        let cluster = &config.clusters[0];
+        assert_eq!((cluster.name.as_str(), cluster.namespaces.len()), ("prod", 2));
+        assert_eq!(cluster.prometheus.as_ref().unwrap().timeout, Duration::from_secs(10));
+        assert_eq!(config.settings.checks["memory-usage"].classes["batch"]["critical"], "0.99");
+        assert_eq!(config.settings.checks["memory-leak"].enabled, Some(false));
+        assert!(!format!("{config:?}").contains("hunter2"), "a secret is never shown");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_path() {
+        for (text, expected) in [
+            (
+                "clusterz: []",
+                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, lookback, step",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {urll: x}}]",
+                "clusters[0].prometheus.urll: unknown key, did you mean `url`?",
+            ),
+            ("clusters: [{name: a}]", "clusters[0]: names no source"),
+            (
+                "clusters: [{name: a, kubernetes: {}}, {name: a, kubernetes: {}}]",
+                "clusters: the name `a` is given twice",
+            ),
+            ("checks: {memory-leek: {}}", "checks.memory-leek: unknown key, did you mean `memory-leak`?"),
+            (
+                "checks: {memory-leak: {min-slope: 512MB/h/}}",
+                "checks.memory-leak.min-slope: expected a rate such as `10MB/h`, got `512MB/h/`",
+            ),
+            (
+                "checks: {memory-usage: {warning: 90%}}",
+                "checks.memory-usage: warning must not be above critical: warning `90%`, critical `85%`",
+            ),
+            (
+                "checks: {memory-usage: {enabled: maybe}}",
+                "checks.memory-usage.enabled: expected `true` or `false`, got `maybe`",
+            ),
+            ("lookback: 7", "lookback: expected a duration such as `30m`, got `7`"),
+            ("lookback: [1]", "lookback: expected a single value, got a list"),
+            ("clusters: {}", "clusters: expected a list"),
+            (
+                "clusters: [{name: a, prometheus: {url: x, password-env: NONE}}]",
+                "clusters[0].prometheus.password-env: the environment variable `NONE` is not set",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {url: x, dialect: mimir}}]",
+                "clusters[0].prometheus.dialect: expected `prometheus` or `arms`, got `mimir`",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {url: x, token-file: t}}]",
+                "clusters[0].prometheus.token-file: /nowhere/t cannot be read",
+            ),
+            ("a: b: c", "is no YAML: "),
+            ("- a", "expected a map of keys, got a list"),
+        ] {
+            let why = parse(text).unwrap_err();
+            assert!(why.starts_with(expected), "{text}\n  {why}");
+        }
+        assert!(parse("").is_ok(), "an empty file says nothing, which is fine");
+    }
+
+    #[test]
+    fn the_template_is_a_valid_configuration_and_all_of_it() {
+        let text = template();
+        assert!(parse(&text).is_ok(), "{:?}", parse(&text).err());
+        // Every value that is commented out is the default and valid too.
+        let all: String = text
+            .lines()
+            .map(|l| l.strip_prefix("#~ ").map_or_else(|| l.to_owned(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let config = parse(&all).unwrap_or_else(|e| panic!("{e}\n{all}"));
+        let params: usize = CHECKS.iter().map(|c| c.param_infos().len()).sum();
+        assert_eq!(config.settings.checks.values().map(|c| c.params.len()).sum::<usize>(), params);
+    }
+}

@@ -1,0 +1,76 @@
+//! What is told of the configuration file: a commented default, and a JSON schema, both from the tables that the reader
+//! itself uses.
+
+use healthcore::checks::CHECKS;
+use healthcore::class::Class;
+use serde_json::{Map, Value, json};
+
+/// The beginning of the commented default.
+const HEAD: &str = include_str!("default.yaml");
+
+/// The default configuration with comments. Lines that begin with `#~ ` are defaults, to be changed by taking the mark away.
+#[must_use]
+pub fn template() -> String {
+    let mut text = HEAD.to_owned();
+    for check in CHECKS {
+        let info = check.info();
+        text.push_str(&format!("\n  # {}: {}\n", info.id, info.title));
+        let Ok(defaults) = check.configure(&[]) else { continue };
+        let params = check.param_infos();
+        if params.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("#~   {}:\n", info.id));
+        for p in params {
+            let value = check.show(&defaults, &p.name).unwrap_or_default();
+            text.push_str(&format!("  #   {}\n#~     {}: {value}\n", p.doc, p.name));
+        }
+    }
+    text
+}
+
+/// A JSON schema of the file (draft 2020-12), for editors.
+#[must_use]
+pub fn schema() -> Value {
+    let text = || json!({ "type": ["string", "number", "boolean"] });
+    let object = |properties: Map<String, Value>| json!({ "type": ["object", "null"], "additionalProperties": false, "properties": properties });
+    let texts =
+        || json!({ "oneOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "string" }] });
+    let keyed = |keys: &[&str]| keys.iter().map(|k| ((*k).to_owned(), text())).collect::<Map<_, _>>();
+
+    let mut checks = Map::new();
+    for check in CHECKS {
+        let mut params = Map::new();
+        for p in check.param_infos() {
+            params.insert(p.name.clone(), json!({ "type": ["string", "number", "boolean"], "description": format!("{} Expected: {}.", p.doc, p.expected) }));
+        }
+        let classes = Class::ALL.iter().map(|c| (c.name().to_owned(), object(params.clone()))).collect();
+        params.insert("enabled".into(), json!({ "type": "boolean" }));
+        params.insert("classes".into(), object(classes));
+        let mut entry = object(params);
+        entry["description"] = check.info().title.into();
+        checks.insert(check.info().id.to_owned(), entry);
+    }
+
+    let mut prometheus = keyed(super::PROMETHEUS);
+    prometheus.insert("dialect".into(), json!({ "enum": ["prometheus", "arms"] }));
+    prometheus.insert("compression".into(), json!({ "enum": ["auto", "on", "off"] }));
+    prometheus.insert("matchers".into(), texts());
+    prometheus.insert("headers".into(), json!({ "type": "array", "items": object(keyed(super::HEADER)) }));
+    let mut cluster = keyed(super::CLUSTER);
+    cluster.insert("namespaces".into(), texts());
+    cluster.insert("kubernetes".into(), object(keyed(super::KUBERNETES)));
+    cluster.insert("prometheus".into(), object(prometheus));
+    let mut cluster = object(cluster);
+    cluster["required"] = json!(["name"]);
+
+    let mut top = keyed(super::TOP);
+    top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
+    top.insert("only".into(), texts());
+    top.insert("skip".into(), texts());
+    top.insert("checks".into(), object(checks));
+    let mut schema = object(top);
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["title"] = "configuration of healthcheck".into();
+    schema
+}

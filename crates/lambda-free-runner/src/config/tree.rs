@@ -1,0 +1,148 @@
+//! A YAML document as a tree whose nodes know their path, so that every message can name it.
+
+use std::collections::BTreeMap;
+
+use healthcore::params::Param;
+use healthcore::settings::nearest;
+use serde_json::Value;
+
+/// Longest text that is read as configuration.
+const LONGEST: usize = 4 << 20;
+
+/// Reads a document.
+pub(super) fn parse(text: &str) -> Result<Value, String> {
+    if text.len() > LONGEST {
+        return Err("is larger than 4 MiB, which no configuration is".into());
+    }
+    if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    // The parser bounds how many comments it keeps; a well-commented file has more. Lines keep their numbers.
+    let bare: Vec<&str> =
+        text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect();
+    serde_saphyr::from_str(bare.join("\n").trim_end())
+        .map_err(|e| format!("is no YAML: {}", e.to_string().lines().next().unwrap_or_default()))
+}
+
+/// A value and where it stands.
+pub(super) struct Node<'a> {
+    path: String,
+    value: &'a Value,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(value: &'a Value) -> Self {
+        Self { path: String::new(), value }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn wrong(&self, what: &str) -> String {
+        if self.path.is_empty() { what.to_owned() } else { format!("{}: {what}", self.path) }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a map",
+            _ => "a single value",
+        }
+    }
+
+    fn child(&self, key: &str, value: &'a Value) -> Self {
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Self { path, value }
+    }
+
+    /// The entries of a map, none of whose keys is unknown. Nothing is an empty map.
+    pub(super) fn map<'k>(&self, known: &[&'k str]) -> Result<Vec<(&'k str, Node<'a>)>, String> {
+        let map = match self.value {
+            Value::Object(map) => map,
+            Value::Null => return Ok(Vec::new()),
+            _ => return Err(self.wrong(&format!("expected a map of keys, got {}", self.kind()))),
+        };
+        let mut out = Vec::new();
+        for (key, value) in map {
+            let child = self.child(key, value);
+            let Some(known) = known.iter().find(|k| *k == key) else {
+                let hint = nearest(key, known.iter().copied())
+                    .map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
+                return Err(format!("{}: unknown key{hint}; known keys: {}", child.path, known.join(", ")));
+            };
+            out.push((*known, child));
+        }
+        Ok(out)
+    }
+
+    /// Every entry of a map, whatever its key.
+    pub(super) fn entries(&self) -> Result<Vec<(&'a str, Node<'a>)>, String> {
+        match self.value {
+            Value::Object(map) => Ok(map.iter().map(|(k, v)| (k.as_str(), self.child(k, v))).collect()),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.wrong(&format!("expected a map of keys, got {}", self.kind()))),
+        }
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        self.value.is_object()
+    }
+
+    /// The items of a list.
+    pub(super) fn list(&self) -> Result<Vec<Node<'a>>, String> {
+        match self.value {
+            Value::Array(items) => {
+                let node = |(i, value)| Node { path: format!("{}[{i}]", self.path), value };
+                Ok(items.iter().enumerate().map(node).collect())
+            }
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.wrong(&format!("expected a list, got {}", self.kind()))),
+        }
+    }
+
+    /// A single value as text.
+    pub(super) fn text(&self) -> Result<String, String> {
+        match self.value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(value) => Ok(value.to_string()),
+            _ => Err(self.wrong(&format!("expected a single value, got {}", self.kind()))),
+        }
+    }
+
+    /// A list of texts; a single one stands for a list of it.
+    pub(super) fn texts(&self) -> Result<Vec<String>, String> {
+        match self.value {
+            Value::Array(_) => self.list()?.iter().map(Node::text).collect(),
+            _ => Ok(vec![self.text()?]),
+        }
+    }
+
+    /// A value in the notation of parameters.
+    pub(super) fn read<P: Param>(&self) -> Result<P, String> {
+        P::read(&self.text()?).map_err(|why| self.wrong(&why))
+    }
+
+    /// One of some words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, String> {
+        let given = self.text()?;
+        words.iter().find(|(word, _)| *word == given).map(|(_, value)| *value).ok_or_else(|| {
+            let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            self.wrong(&format!("expected {}, got `{given}`", known.join(" or ")))
+        })
+    }
+}
+
+/// Every single value of a tree by its path, keys joined by dots.
+pub(super) fn leaves(node: &Node<'_>, out: &mut BTreeMap<String, String>) -> Result<(), String> {
+    for (_, child) in node.entries()? {
+        if child.is_map() {
+            leaves(&child, out)?;
+        } else {
+            out.insert(child.path().to_owned(), child.text()?);
+        }
+    }
+    Ok(())
+}
