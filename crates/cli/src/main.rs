@@ -1,1 +1,16 @@
-fn main() {}
+//! `healthcheck`: the daily doctor of Kubernetes fleets. Arguments, colour, progress and exit code; all else is the
+//! runner's.
+
+mod args;
+mod commands;
+mod docs;
+mod exit;
+mod output;
+mod progress;
+mod sources;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::code(commands::run(std::env::args_os()))
+}

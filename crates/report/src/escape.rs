@@ -45,6 +45,20 @@ pub(crate) fn markdown(text: &str) -> String {
     out
 }
 
+/// JSON in which marks that change the direction of text, and control characters that JSON lets through, are written as
+/// escapes: the same value, and harmless on a terminal. They stand in strings only, so this is safe.
+pub(crate) fn json(text: String) -> String {
+    let odd = |c: char| is_direction_mark(c) || (c.is_control() && c != '\n');
+    if !text.contains(odd) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if odd(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
+    }
+    out
+}
+
 /// A command for a code block: a line of its own that cannot end the block.
 pub(crate) fn code(text: &str) -> String {
     visible(text).replace("```", "'''")

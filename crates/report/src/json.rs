@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::quantity::rfc3339;
 use crate::words::{Lang, sentence};
-use crate::{RenderError, RenderOptions};
+use crate::{RenderError, RenderOptions, escape};
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
     let mut text = serde_json::to_string_pretty(&JsonReport::new(report, options.lang))
         .map_err(|e| RenderError::Json(e.to_string()))?;
     text.push('\n');
-    Ok(text)
+    Ok(escape::json(text))
 }
 
 /// A report as the JSON contract has it. Numbers are in base units: bytes, cores, seconds, ratio.

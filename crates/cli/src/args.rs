@@ -1,0 +1,279 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use healthcore::time::Timestamp;
+use healthcore::unit::Seconds;
+use healthcore_report::{Format, Lang};
+use lambda_free_runner::FailOn;
+
+/// The daily doctor of Kubernetes fleets.
+///
+/// Reads a Prometheus-compatible server and the Kubernetes API, finds what will hurt (leaks, OOM kills, wrong requests
+/// and limits, broken autoscaling, pods that do not run), and writes a report.
+#[derive(Debug, Parser)]
+#[command(name = "healthcheck", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say less: no progress
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more on standard error; twice: every request to the metrics server
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check clusters, or a recorded snapshot, and report
+    Check(Check),
+    /// Check a sample that is part of this program
+    Demo(Demo),
+    /// Fetch and write a snapshot, without judging
+    Record(Record),
+    /// Say what a check does, with its parameters and their defaults
+    Explain {
+        /// Id of a check; all of them without one
+        check: Option<String>,
+    },
+    /// List all checks
+    List,
+    /// The configuration file: write a commented one, show what is in effect, print its schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write a commented default configuration
+    Init {
+        /// File to write; `-` is standard output
+        #[arg(default_value = "healthcheck.yaml")]
+        path: PathBuf,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print every value that is in effect, and where it comes from
+    Show {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// Print the JSON schema of the configuration file
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Read a recorded snapshot (a file or folder) instead of servers
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "record"], help_heading = "Sources")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Write what was fetched to a file; compressed when its name ends in .zst
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub(crate) record: Option<PathBuf>,
+    /// Print queries, rights and an estimate of the cost, and fetch no series
+    #[arg(long, conflicts_with = "record")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) judging: Judging,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+    /// File to write; compressed when its name ends in .zst
+    #[arg(short, long, value_name = "PATH", default_value = "snapshot.ndjson.zst")]
+    pub(crate) output: PathBuf,
+}
+
+/// Where the data come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sources")]
+pub(crate) struct Sources {
+    /// Configuration file with clusters and settings; arguments win over it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context", "no_kubernetes"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of a server with the Prometheus query API
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
+    pub(crate) prometheus: Option<String>,
+    /// Rules of that server
+    #[arg(long, value_enum, default_value_t = DialectArg::Prometheus)]
+    pub(crate) dialect: DialectArg,
+    /// Header to send to it, `Name: value` (repeatable); credentials come from PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD, or PROMETHEUS_TOKEN
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) prometheus_header: Vec<String>,
+    /// File with certificates (PEM) of authorities to trust
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prometheus_ca: Option<PathBuf>,
+    /// Accept any certificate of the metrics server
+    #[arg(long)]
+    pub(crate) prometheus_insecure: bool,
+    /// Label matcher for every query, for instance `cluster="prod"` (repeatable)
+    #[arg(long, value_name = "MATCHER")]
+    pub(crate) prometheus_matcher: Vec<String>,
+    /// Time for one request
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) timeout: Seconds,
+    /// Requests under way at once, to each server
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) concurrency: u16,
+    /// Kubeconfig file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Do not use the Kubernetes API; workloads come from kube-state-metrics
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
+    pub(crate) no_kubernetes: bool,
+    /// Name of the cluster in the report
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// Namespace to look into; globs `*` and `?` (repeatable)
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Vec<String>,
+    /// Look into all namespaces (the default)
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// How far to look back [default: 7d]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) lookback: Option<Seconds>,
+    /// Time between two samples; chosen by the look-back without it
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) step: Option<Seconds>,
+    /// End of the window (RFC 3339) instead of now
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// Which checks run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Checks")]
+pub(crate) struct Choice {
+    /// Set a parameter, `CHECK.PARAMETER=VALUE` (repeatable); see `healthcheck explain`
+    #[arg(long, value_name = "SETTING")]
+    pub(crate) set: Vec<String>,
+    /// Run only these checks (repeatable, or separated by commas)
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Leave these checks out (repeatable, or separated by commas)
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub(crate) skip: Vec<String>,
+}
+
+/// What is judged, and what the exit code says of it.
+#[derive(Debug, Args)]
+pub(crate) struct Judging {
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+    /// Severity from which on findings make the exit code 1
+    #[arg(long, value_enum, default_value_t = FailOnArg::Critical, help_heading = "Output")]
+    pub(crate) fail_on: FailOnArg,
+}
+
+/// Where the report goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// Format of the report: text, markdown or json (repeatable; the n-th goes to the n-th --output)
+    #[arg(short, long, value_name = "FORMAT", value_parser = format)]
+    pub(crate) format: Vec<Format>,
+    /// File for the report; `-` is standard output (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Vec<PathBuf>,
+    /// Language of the report
+    #[arg(long, default_value = "en", value_parser = lang)]
+    pub(crate) lang: Lang,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DialectArg {
+    Prometheus,
+    Arms,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOnArg {
+    Never,
+    Warning,
+    Critical,
+}
+
+impl From<FailOnArg> for FailOn {
+    fn from(arg: FailOnArg) -> Self {
+        match arg {
+            FailOnArg::Never => Self::Never,
+            FailOnArg::Warning => Self::Warning,
+            FailOnArg::Critical => Self::Critical,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Seconds, String> {
+    let value: Seconds = text.parse().map_err(|e: healthcore::unit::UnitError| e.to_string())?;
+    if value.get() > 0.0 {
+        Ok(value)
+    } else {
+        Err(format!("expected a duration above zero such as `5m`, got `{text}`"))
+    }
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse::<jiff::Timestamp>()
+        .map(|t| Timestamp(t.as_millisecond()))
+        .map_err(|_| format!("expected a time such as `2026-11-20T01:00:00Z`, got `{text}`"))
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let later = ["yaml", "html", "slack", "csv", "junit", "sarif", "openmetrics"];
+    let known = || Format::ALL.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
+    Format::from_name(text).ok_or_else(|| {
+        if later.contains(&text) {
+            format!("this version does not write it yet; it writes {}", known())
+        } else {
+            format!("expected one of {}", known())
+        }
+    })
+}
+
+fn lang(text: &str) -> Result<Lang, String> {
+    let known = Lang::ALL.iter().map(|l| l.tag()).collect::<Vec<_>>().join(", ");
+    Lang::from_tag(text).ok_or_else(|| format!("this version speaks {known}"))
+}

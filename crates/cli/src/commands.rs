@@ -1,0 +1,220 @@
+//! What each command does.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use healthcore::checks::CHECKS;
+use healthcore::settings::Settings;
+use lambda_free_runner::config::{Config, schema, template};
+use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
+
+use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, Record, Sources};
+use crate::exit::Exit;
+use crate::progress::Bar;
+use crate::{docs, output, sources};
+
+/// The sample of `demo`, recorded as any snapshot.
+const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
+
+/// Runs the command that the arguments name.
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut command = Cli::command();
+    let name =
+        args.first().map(Path::new).and_then(Path::file_stem).and_then(|n| n.to_str()).unwrap_or_default();
+    if name == "kubectl-healthcheck" {
+        // As a plugin of kubectl.
+        command = command.bin_name("kubectl healthcheck");
+    }
+    let cli = match command.clone().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version go to standard output and are a success; mistakes go to standard error.
+            let wrong = e.use_stderr();
+            match e.print() {
+                Err(io) if io.kind() != std::io::ErrorKind::BrokenPipe => return Err(io.into()),
+                _ => return Ok(if wrong { Exit::CouldNotRun } else { Exit::Success }),
+            }
+        }
+    };
+    let io = Io { quiet: cli.quiet, verbose: cli.verbose, color: cli.color };
+    match cli.command {
+        Command::Check(args) => check(&args, io),
+        Command::Demo(args) => demo(&args, io),
+        Command::Record(args) => record(&args, io),
+        Command::Explain { check: Some(id) } => done(&docs::page(docs::find(&id)?)),
+        Command::Explain { check: None } => {
+            let pages: Vec<String> = CHECKS.iter().map(|c| docs::page(*c)).collect();
+            done(&pages.join("\n"))
+        }
+        Command::List => done(&docs::list()),
+        Command::Config(command) => config(&command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "healthcheck", &mut script);
+            done(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page)?;
+            done(&String::from_utf8_lossy(&page))
+        }
+    }
+}
+
+/// How to talk to the one who started the command.
+#[derive(Clone, Copy)]
+struct Io {
+    quiet: bool,
+    verbose: u8,
+    color: Color,
+}
+
+fn done(text: &str) -> anyhow::Result<Exit> {
+    output::print(text).map(|()| Exit::Success)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the async runtime cannot start")
+}
+
+fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
+    let targets = output::targets(&args.output)?;
+    let config = read_config(args.sources.config.as_deref())?;
+    let settings = settings(&args.judging.choice, &config)?;
+    let runtime = runtime()?;
+    let bar = Bar::new(io.quiet);
+    let spec = match &args.snapshot {
+        Some(path) => RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) },
+        None => {
+            let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
+            RunSpec {
+                record: args.record.clone(),
+                ..live(&args.sources, &config, settings, Input::Live(clusters))
+            }
+        }
+    };
+    if args.dry_run {
+        let lines = runtime.block_on(dry_run(&spec, &bar))?;
+        return done(&(lines.join("\n") + "\n"));
+    }
+    let report = runtime.block_on(run_once(&spec, &bar))?;
+    output::write(&report, &args.output, &targets, io.color)?;
+    Ok(decide(&report, args.judging.fail_on.into()).into())
+}
+
+fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
+    let targets = output::targets(&args.output)?;
+    let settings = settings(&args.judging.choice, &Config::default())?;
+    let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
+    let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
+    output::write(&report, &args.output, &targets, io.color)?;
+    Ok(decide(&report, args.judging.fail_on.into()).into())
+}
+
+fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
+    let config = read_config(args.sources.config.as_deref())?;
+    let settings = settings(&args.choice, &config)?;
+    let runtime = runtime()?;
+    let bar = Bar::new(io.quiet);
+    let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
+    let spec = RunSpec {
+        record: Some(args.output.clone()),
+        ..live(&args.sources, &config, settings, Input::Live(clusters))
+    };
+    let report = runtime.block_on(run_once(&spec, &bar))?;
+    if !io.quiet {
+        let pods: u64 = report.clusters.iter().map(|c| c.pods).sum();
+        output::note(&format!(
+            "{}: {} clusters, {pods} pods, {} samples",
+            args.output.display(),
+            report.clusters.len(),
+            report.cost.samples
+        ));
+        for gap in &report.gaps {
+            output::note(&format!("gap: {} ({}): {}", gap.scope, gap.cause.name(), gap.detail));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> RunSpec {
+    let defaults = RunSpec::new(input);
+    RunSpec {
+        settings,
+        lookback: args.lookback.or(config.lookback).unwrap_or(defaults.lookback),
+        step: args.step.or(config.step),
+        at: args.at,
+        ..defaults
+    }
+}
+
+fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
+    match path {
+        Some(path) => Ok(Config::read(path, &|name| std::env::var(name).ok())?),
+        None => Ok(Config::default()),
+    }
+}
+
+fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
+    match command {
+        ConfigCommand::Init { path, .. } if path.as_os_str() == "-" => done(&template()),
+        ConfigCommand::Init { path, force } => {
+            if path.exists() && !force {
+                anyhow::bail!(
+                    "{}: is there already; give another name, or --force to write over it",
+                    path.display()
+                );
+            }
+            output::replace(path, template().as_bytes())?;
+            output::note(&format!(
+                "{}: written; run with `healthcheck check --config {}`",
+                path.display(),
+                path.display()
+            ));
+            Ok(Exit::Success)
+        }
+        ConfigCommand::Show { config: path, choice } => {
+            let config = read_config(path.as_deref())?;
+            let settings = settings(choice, &config)?;
+            let file = path.as_ref().map_or_else(String::new, |p| p.display().to_string());
+            done(&docs::effective(&config, &settings, choice, &file)?)
+        }
+        ConfigCommand::Schema => done(&format!(
+            "{:#}
+",
+            schema()
+        )),
+    }
+}
+
+/// The choices of the command line, refused here when they cannot be used, before any server is asked.
+fn settings(args: &Choice, config: &Config) -> anyhow::Result<Settings> {
+    let mut settings = config.settings.clone();
+    for text in &args.set {
+        let (path, value) = text
+            .split_once('=')
+            .with_context(|| format!("--set: expected `CHECK.PARAMETER=VALUE`, got `{text}`"))?;
+        let (check, param) = path
+            .split_once('.')
+            .with_context(|| format!("--set: expected `CHECK.PARAMETER=VALUE`, got `{text}`"))?;
+        settings
+            .checks
+            .entry(check.trim().to_owned())
+            .or_default()
+            .params
+            .insert(param.trim().to_owned(), value.trim().to_owned());
+    }
+    if !args.only.is_empty() {
+        settings.only = args.only.iter().cloned().collect();
+    }
+    settings.skip.extend(args.skip.iter().cloned());
+    settings.resolve(CHECKS)?;
+    Ok(settings)
+}

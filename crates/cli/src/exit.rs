@@ -1,0 +1,55 @@
+//! What the process says by its exit code.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use lambda_free_runner::Decision;
+
+/// Exit codes, as documented in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Nothing at or above `--fail-on`, or the command did what was asked.
+    Success = 0,
+    /// Findings at or above `--fail-on`.
+    Findings = 1,
+    /// The command could not run: arguments, configuration, no source to read.
+    CouldNotRun = 2,
+    /// The command ran, and there were too little data to say anything.
+    TooLittleData = 3,
+}
+
+impl From<Decision> for Exit {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Clean => Self::Success,
+            Decision::Findings => Self::Findings,
+            Decision::TooLittleData => Self::TooLittleData,
+        }
+    }
+}
+
+/// The exit code of a command; an error is printed once, with its causes. A reader that has gone away is no error.
+pub(crate) fn code(result: anyhow::Result<Exit>) -> ExitCode {
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut stderr = std::io::stderr();
+            let label = if stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+                "\u{1b}[1;31merror\u{1b}[0m"
+            } else {
+                "error"
+            };
+            // Where even this cannot be written, the exit code has to do.
+            let _ = writeln!(stderr, "{label}: {error:#}");
+            ExitCode::from(Exit::CouldNotRun as u8)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

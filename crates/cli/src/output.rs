@@ -1,0 +1,110 @@
+//! Where reports go: standard output or files, never half-written.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use healthcore::report::Report;
+use healthcore_report::{Format, RenderOptions, render};
+
+use crate::args::{Color, Output};
+
+/// A format and where it goes; no path is standard output.
+type Target = (Format, Option<PathBuf>);
+
+/// Pairs formats with files: the n-th with the n-th; a file alone tells its format by its ending; at most one format
+/// goes to standard output.
+pub(crate) fn targets(args: &Output) -> anyhow::Result<Vec<Target>> {
+    let stdout = |path: &Path| path.as_os_str() == "-";
+    let default = || if std::io::stdout().is_terminal() { Format::Text } else { Format::Markdown };
+    let targets: Vec<Target> = match (args.format.len(), args.output.len()) {
+        (0, 0) => vec![(default(), None)],
+        (_, 0) => args.format.iter().map(|f| (*f, None)).collect(),
+        (0, _) => {
+            let by_ending = |path: &PathBuf| -> anyhow::Result<Target> {
+                if stdout(path) {
+                    return Ok((default(), None));
+                }
+                let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+                let format = Format::from_ending(ending).with_context(|| {
+                    format!("--output {}: no format has this ending; name one with --format", path.display())
+                })?;
+                Ok((format, Some(path.clone())))
+            };
+            args.output.iter().map(by_ending).collect::<anyhow::Result<_>>()?
+        }
+        (formats, outputs) if formats == outputs => {
+            let path = |p: &PathBuf| (!stdout(p)).then(|| p.clone());
+            args.format.iter().copied().zip(args.output.iter().map(path)).collect()
+        }
+        (formats, outputs) => bail!(
+            "{formats} times --format and {outputs} times --output: give one --output for each --format, or only --output with endings that name the format"
+        ),
+    };
+    if targets.iter().filter(|(_, path)| path.is_none()).count() > 1 {
+        bail!("more than one report for standard output; give an --output FILE for each --format but one");
+    }
+    let mut paths: Vec<&PathBuf> = targets.iter().filter_map(|(_, p)| p.as_ref()).collect();
+    paths.sort();
+    if let Some(twice) = paths.windows(2).find(|p| p[0] == p[1]) {
+        bail!("--output {} is given twice", twice[0].display());
+    }
+    Ok(targets)
+}
+
+/// Writes the report everywhere it goes.
+pub(crate) fn write(report: &Report, args: &Output, targets: &[Target], color: Color) -> anyhow::Result<()> {
+    for (format, path) in targets {
+        let options = RenderOptions {
+            lang: args.lang,
+            color: path.is_none() && *format == Format::Text && colored(color),
+            width: terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0)),
+        };
+        let text = render(report, *format, &options)?;
+        match path {
+            None => print(&text)?,
+            Some(path) => replace(path, text.as_bytes())?,
+        }
+    }
+    Ok(())
+}
+
+/// Puts a whole file in place of what is there; readers see the old one or the new one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed =
+        || format!("--output {}: cannot be written; the folder must exist and be writable", path.display());
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // As any program's files; a temporary file would be for its owner alone.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder).with_context(failed)?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
+    file.persist(path).map_err(|e| e.error).with_context(failed)?;
+    Ok(())
+}
+
+/// Writes to standard output.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("standard output")
+}
+
+/// A line on standard error.
+pub(crate) fn note(line: &str) {
+    // A log that cannot be written must not end the run.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn colored(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
+    }
+}

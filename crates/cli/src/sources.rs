@@ -1,0 +1,162 @@
+//! From arguments and environment to servers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource};
+use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
+use healthcore_sources::{MetricsSource, ObjectSource, Selection};
+use lambda_free_runner::ClusterSources;
+use lambda_free_runner::config::{ClusterConfig, Config};
+
+use crate::args::{DialectArg, Sources};
+
+/// Connects to the servers that the arguments name, or else those of the configuration file.
+pub(crate) async fn connect(
+    args: &Sources,
+    config: &Config,
+    verbose: u8,
+) -> anyhow::Result<Vec<ClusterSources>> {
+    if args.config.is_some() && args.prometheus.is_none() {
+        let mut clusters = Vec::new();
+        for cluster in &config.clusters {
+            clusters.push(configured(cluster, args, verbose).await?);
+        }
+        return Ok(clusters);
+    }
+    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let named = args.kubeconfig.is_some() || args.context.is_some();
+    let found = named || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
+    // A kubeconfig that merely lies in the home folder may be of another cluster than the Prometheus that was named, so
+    // it counts only without one.
+    let use_api =
+        !args.no_kubernetes && (found || (args.prometheus.is_none() && home_kubeconfig().is_some()));
+    let timeout = Duration::from_secs_f64(args.timeout.get());
+    let mut cluster = args.cluster.clone();
+    let api = if use_api {
+        let mut settings = KubernetesSettings::default();
+        settings.kubeconfig.clone_from(&args.kubeconfig);
+        settings.context.clone_from(&args.context);
+        settings.timeout = timeout;
+        settings.concurrency = usize::from(args.concurrency);
+        let name =
+            cluster.get_or_insert_with(|| args.context.clone().unwrap_or_else(|| "cluster".to_owned()));
+        settings.cluster.clone_from(name);
+        let source = KubernetesSource::connect(settings).await?;
+        Some(Arc::new(source))
+    } else {
+        None
+    };
+    let metrics = metrics(args, timeout, verbose)?;
+    if metrics.is_none() && api.is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ClusterSources {
+        name: cluster.unwrap_or_else(|| "cluster".to_owned()),
+        metrics,
+        objects: api.map(|a| a as Arc<dyn ObjectSource>),
+        selection: Selection { namespaces: args.namespace.clone() },
+    }])
+}
+
+/// A cluster of the configuration file. Namespaces on the command line win over those of the file.
+async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> anyhow::Result<ClusterSources> {
+    let timeout = Duration::from_secs_f64(args.timeout.get());
+    let objects = match &cluster.kubernetes {
+        Some(api) => {
+            let settings = KubernetesSettings {
+                cluster: cluster.name.clone(),
+                kubeconfig: api.kubeconfig.clone(),
+                context: api.context.clone(),
+                timeout,
+                concurrency: usize::from(args.concurrency),
+                ..KubernetesSettings::default()
+            };
+            Some(Arc::new(KubernetesSource::connect(settings).await?))
+        }
+        None => None,
+    };
+    let metrics = match &cluster.prometheus {
+        Some(settings) => Some(logged(Prometheus::new(settings)?, verbose)),
+        None => None,
+    };
+    let namespaces =
+        if args.namespace.is_empty() { cluster.namespaces.clone() } else { args.namespace.clone() };
+    Ok(ClusterSources {
+        name: cluster.name.clone(),
+        metrics,
+        objects: objects.map(|a| a as Arc<dyn ObjectSource>),
+        selection: Selection { namespaces },
+    })
+}
+
+/// At the second `-v` every request is told.
+fn logged(prometheus: Prometheus, verbose: u8) -> Arc<dyn MetricsSource> {
+    if verbose > 1 {
+        Arc::new(prometheus.log_to(Arc::new(crate::output::note)))
+    } else {
+        Arc::new(prometheus)
+    }
+}
+
+fn metrics(args: &Sources, timeout: Duration, verbose: u8) -> anyhow::Result<Option<Arc<dyn MetricsSource>>> {
+    let mut settings = PrometheusSettings::new(args.prometheus.clone().unwrap_or_default());
+    settings.dialect = match args.dialect {
+        DialectArg::Prometheus => Dialect::Prometheus,
+        DialectArg::Arms => Dialect::Arms,
+    };
+    settings.auth = credentials()?;
+    for header in &args.prometheus_header {
+        let (name, value) = header.split_once(':').with_context(|| {
+            "--prometheus-header: expected `Name: value`, got a text without colon".to_owned()
+        })?;
+        settings.headers.push((name.trim().to_owned(), Secret::new(value.trim())));
+    }
+    settings.ca_file.clone_from(&args.prometheus_ca);
+    settings.insecure_skip_verify = args.prometheus_insecure;
+    settings.matchers.clone_from(&args.prometheus_matcher);
+    settings.timeout = timeout;
+    settings.concurrency = usize::from(args.concurrency);
+    if args.prometheus.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(logged(Prometheus::new(&settings)?, verbose)))
+}
+
+/// Credentials from the environment, or from files that it names; never from the command line, where every user of the
+/// machine could read them.
+fn credentials() -> anyhow::Result<Auth> {
+    let token = secret("PROMETHEUS_TOKEN")?;
+    let (username, password) = (secret("PROMETHEUS_USERNAME")?, secret("PROMETHEUS_PASSWORD")?);
+    match (token, username, password) {
+        (Some(token), None, None) => Ok(Auth::Bearer(Secret::new(token))),
+        (None, Some(username), Some(password)) => {
+            Ok(Auth::Basic { username, password: Secret::new(password) })
+        }
+        (None, None, None) => Ok(Auth::None),
+        (Some(_), _, _) => bail!("PROMETHEUS_TOKEN and PROMETHEUS_USERNAME are both set; unset one of them"),
+        (None, Some(_), None) => bail!("PROMETHEUS_USERNAME is set, and PROMETHEUS_PASSWORD is not"),
+        (None, None, Some(_)) => bail!("PROMETHEUS_PASSWORD is set, and PROMETHEUS_USERNAME is not"),
+    }
+}
+
+fn secret(name: &str) -> anyhow::Result<Option<String>> {
+    if let Some(value) = std::env::var_os(name).filter(|v| !v.is_empty()) {
+        let value = value.into_string().map_err(|_| anyhow::anyhow!("{name}: its value is not UTF-8"))?;
+        return Ok(Some(value));
+    }
+    let file = format!("{name}_FILE");
+    let Some(path) = std::env::var_os(&file).filter(|v| !v.is_empty()).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{file}: {} cannot be read", path.display()))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn home_kubeconfig() -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("HOME")?).join(".kube/config");
+    path.is_file().then_some(path)
+}
