@@ -188,6 +188,11 @@ def without_kubernetes(world, case):
     case.expect(not wrong, f"Prometheus alone, flagged wrongly: {listed(wrong)}")
     whole = {r for r in world.whole().report.rows(MOVING) if r[0] in ("memory-leak", "memory-usage") and r[2] in world.namespaces}
     case.same_set({r for r in report.rows(MOVING) if r[0] in ("memory-leak", "memory-usage")}, whole, "leaks and usage with and without the API")
+    # what only the API tells is unknown, not healthy
+    case.equal(report.judged("warning-events"), 0, "workloads that warning-events judged without events")
+    pending = world.profiles("pending")[0]
+    case.expect(report.about(pending["namespace"], pending["deployment"], "pod-unschedulable") or report.unknown("pod-unschedulable") > 0,
+                "pod-unschedulable calls a pending pod healthy, whose scheduling no metric tells")
     for name in ("markdown", "text"):
         run = world.product.run("check", "--prometheus", world.prometheus, "-A", "--at", world.at, "--format", name)
         case.contains(run.out, "kube-state-metrics", f"{name} says where the workloads come from")
