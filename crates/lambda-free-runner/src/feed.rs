@@ -1,6 +1,6 @@
 //! Turns the servers of one cluster into parts, one after the other; the next is fetched while one is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use healthcore::metric::SeriesOf;
@@ -16,6 +16,10 @@ use tokio::task::JoinHandle;
 use crate::progress::Progress;
 use crate::redact;
 use crate::spec::ClusterSources;
+
+/// Parts that are fetched beside the one that is waited for: enough to keep the server busy while the slowest query of a
+/// part is still under way.
+const AHEAD: usize = 1;
 
 /// What the run is about, shared by all parts.
 #[derive(Clone, Copy)]
@@ -35,7 +39,7 @@ pub(crate) struct Feed {
     owners: Arc<Owners>,
     parts: std::vec::IntoIter<(Partition, Objects)>,
     pub(crate) all_parts: usize,
-    next: Option<JoinHandle<(Snapshot, Vec<Gap>)>>,
+    ahead: VecDeque<JoinHandle<(Snapshot, Vec<Gap>)>>,
 }
 
 impl Feed {
@@ -52,28 +56,28 @@ impl Feed {
         progress.connecting(&sources.name);
         let mut gaps = Vec::new();
         let mut errors = Vec::new();
-        let metrics = match &sources.metrics {
-            Some(metrics) => match metrics.probe().await {
-                Ok(()) => Some(Arc::clone(metrics)),
-                Err(e) => {
-                    gaps.push(gap(&sources.name, "prometheus", &e));
-                    errors.push(e);
-                    None
-                }
-            },
-            None => None,
+        let open_metrics = async {
+            let metrics = sources.metrics.as_ref()?;
+            let probed = metrics.probe().await;
+            if probed.is_ok() {
+                metrics.prepare(&frame.window).await;
+            }
+            Some(probed.map(|()| Arc::clone(metrics)))
         };
-        let api = match &sources.objects {
-            Some(api) => match api.probe().await {
-                Ok(()) => Some(api),
-                Err(e) => {
-                    gaps.push(gap(&sources.name, "kubernetes", &e));
-                    errors.push(e);
-                    None
-                }
-            },
-            None => None,
+        let open_api = async {
+            let api = sources.objects.as_ref()?;
+            match api.probe().await {
+                Ok(()) => Some(Ok(api.objects(&sources.selection, &needs.objects).await)),
+                Err(e) => Some(Err(e)),
+            }
         };
+        let (metrics, api) = tokio::join!(open_metrics, open_api);
+        let mut usable = |what: &str, e: SourceError| {
+            gaps.push(gap(&sources.name, what, &e));
+            errors.push(e);
+        };
+        let metrics = metrics.and_then(|m| m.map_err(|e| usable("prometheus", e)).ok());
+        let api = api.and_then(|a| a.map_err(|e| usable("kubernetes", e)).ok());
         if metrics.is_none() && api.is_none() {
             return Err(errors);
         }
@@ -105,7 +109,7 @@ impl Feed {
             owners,
             all_parts: parts.len(),
             parts: parts.into_iter(),
-            next: None,
+            ahead: VecDeque::new(),
         })
     }
 
@@ -114,15 +118,15 @@ impl Feed {
         self.parts.as_slice().iter().map(|(p, _)| p)
     }
 
-    /// The next part; none after the last. The one after it is asked for at once.
+    /// The next part; none after the last. Those after it are being fetched meanwhile.
     pub(crate) async fn next(&mut self) -> Option<(Snapshot, Vec<Gap>)> {
-        let current = match self.next.take() {
-            Some(task) => task,
-            None => self.fetch()?,
-        };
-        let part = current.await.expect("fetching a part does not panic and is not cancelled");
-        self.next = self.fetch();
-        Some(part)
+        while self.ahead.len() <= AHEAD
+            && let Some(task) = self.fetch()
+        {
+            self.ahead.push_back(task);
+        }
+        let part = self.ahead.pop_front()?;
+        Some(part.await.expect("fetching a part does not panic and is not cancelled"))
     }
 
     /// What the servers of the cluster have cost so far: metrics, API.
@@ -143,6 +147,7 @@ impl Feed {
                 Some(metrics) => metrics.series(&needs, &partition, &frame.window).await,
                 None => Fetched::whole(without_server(&needs)),
             };
+            gaps = scoped(&cluster, gaps);
             keep_own(&mut series, &partition, &objects, &owners);
             if let Some((id, kept, all)) = &partition.thinned {
                 gaps.push(Gap {
@@ -159,9 +164,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        if let Some(task) = self.next.take() {
-            task.abort();
-        }
+        self.ahead.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -169,21 +172,20 @@ impl Drop for Feed {
 async fn list_objects(
     sources: &ClusterSources,
     metrics: Option<&dyn MetricsSource>,
-    api: Option<&Arc<dyn healthcore_sources::ObjectSource>>,
+    listed: Option<Fetched<Objects>>,
     needs: &Needs,
     frame: &Frame,
     gaps: &mut Vec<Gap>,
 ) -> (Objects, Option<Origin>) {
     let kinds = &needs.objects;
-    if let Some(api) = api {
-        let listed = api.objects(&sources.selection, kinds).await;
+    if let Some(listed) = listed {
         gaps.extend(listed.gaps);
         let blind = listed.value.pods.is_empty()
             && listed.value.unavailable.iter().any(|u| u.kind == ObjectKind::Pods);
         match metrics {
             Some(metrics) if blind => {
                 let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
-                gaps.extend(told.gaps);
+                gaps.extend(scoped(&sources.name, told.gaps));
                 return (told.value, Some(Origin::KubeStateMetrics));
             }
             _ => return (listed.value, Some(Origin::KubernetesApi)),
@@ -192,7 +194,7 @@ async fn list_objects(
     match metrics {
         Some(metrics) => {
             let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
-            gaps.extend(told.gaps);
+            gaps.extend(scoped(&sources.name, told.gaps));
             (told.value, Some(Origin::KubeStateMetrics))
         }
         None => {
@@ -204,6 +206,12 @@ async fn list_objects(
             (Objects { unavailable: unavailable.collect(), ..Objects::default() }, None)
         }
     }
+}
+
+/// A metrics server does not know the cluster's name.
+fn scoped(cluster: &str, mut gaps: Vec<Gap>) -> Vec<Gap> {
+    gaps.iter_mut().for_each(|g| g.scope = format!("{cluster}/{}", g.scope));
+    gaps
 }
 
 fn without_server(needs: &Needs) -> SeriesStore {

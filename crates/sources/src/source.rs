@@ -39,6 +39,10 @@ pub trait MetricsSource: Send + Sync {
     /// It does not, with what to do.
     async fn probe(&self) -> Result<(), SourceError>;
 
+    /// Asks what is asked once a run, so that it need not be waited for later. Optional: what was not prepared is asked
+    /// when it is needed.
+    async fn prepare(&self, _window: &Window) {}
+
     /// Workloads, pods and autoscalers as kube-state-metrics tells them at the end of `window`, for runs
     /// without the Kubernetes API. `kinds` that metrics cannot tell (events) end up in
     /// [`Objects::unavailable`].

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
@@ -26,7 +27,9 @@ const MOST_POINTS: usize = 11_000;
 pub struct Prometheus {
     client: Client,
     catalogue: Catalogue,
-    facts: OnceCell<Facts>,
+    facts: OnceCell<(Facts, Vec<Gap>)>,
+    /// Whether the gaps met while asking for the facts have been told.
+    told: AtomicBool,
     name: String,
 }
 
@@ -57,7 +60,7 @@ impl Prometheus {
             settings.retries,
             settings.concurrency,
         );
-        Ok(Self { client, catalogue, facts: OnceCell::new(), name })
+        Ok(Self { client, catalogue, facts: OnceCell::new(), told: AtomicBool::new(false), name })
     }
 
     /// Tells every request to `log`, without credentials.
@@ -96,8 +99,14 @@ impl Prometheus {
 
     /// What the server has, asked once: labels in use, scrape interval, metrics that exist.
     pub(super) async fn facts(&self, time_s: i64) -> (&Facts, Vec<Gap>) {
+        let (facts, gaps) = self.facts.get_or_init(|| self.ask_facts(time_s)).await;
+        let gaps = if self.told.swap(true, Ordering::Relaxed) { Vec::new() } else { gaps.clone() };
+        (facts, gaps)
+    }
+
+    async fn ask_facts(&self, time_s: i64) -> (Facts, Vec<Gap>) {
         let mut gaps = Vec::new();
-        let facts = self.facts.get_or_init(|| async { self.find_facts(time_s, &mut gaps).await }).await;
+        let facts = self.find_facts(time_s, &mut gaps).await;
         (facts, gaps)
     }
 
@@ -321,6 +330,10 @@ impl MetricsSource for Prometheus {
         })
     }
 
+    async fn prepare(&self, window: &Window) {
+        self.facts.get_or_init(|| self.ask_facts(window.end().unix_seconds())).await;
+    }
+
     async fn objects(
         &self,
         selection: &Selection,
@@ -352,7 +365,7 @@ impl MetricsSource for Prometheus {
     }
 
     fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String> {
-        let facts = self.facts.get().cloned().unwrap_or_default();
+        let facts = self.facts.get().map(|(facts, _)| facts.clone()).unwrap_or_default();
         let step = u64::from(window.step_s());
         let lookback = window.seconds() as u64;
         let queries = needs.metrics.keys().map(|m| {
