@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from .case import listed, scenario, shorten
+from .case import Skip, listed, scenario, shorten
 from .expected import false_alarms, missing, wanted
 from .gateway import DROP, HANG, Answer, Arms, Gateway, ServiceProxy, api_error, basic
 from .lab import CANARIES, PROMETHEUS_POD, PROMETHEUS_SERVICE
@@ -459,7 +459,22 @@ def exec_in_pod(world, case):
     through_pod(world, case, f"exec:{PROMETHEUS_POD}:{port}", "exec")
 
 
+def need_ways(world):
+    """Skips where the program has no other way to Prometheus than its address."""
+    if "--prometheus-via" not in world.product.run("check", "--help").out:
+        raise Skip("this version of the program has no --prometheus-via")
+
+
+@scenario
+def unknown_way(world, case):
+    """A way to Prometheus that is none is refused, with those that are."""
+    need_ways(world)
+    run = world.product.check("--prometheus-via", "carrier-pigeon:monitoring/prometheus-0", "--kubeconfig", world.kubeconfig)
+    refused(case, run, "an unknown way", "port-forward", "service-proxy", "exec")
+
+
 def through_pod(world, case, via, way):
+    need_ways(world)
     run = world.product.check("--prometheus-via", via, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, timeout=300)
     if not ran(case, run, via):
         return
@@ -479,6 +494,7 @@ def through_pod(world, case, via, way):
 @scenario
 def service_proxy(world, case):
     """Prometheus through the proxy path of the API server."""
+    need_ways(world)
     via = f"service-proxy:{PROMETHEUS_SERVICE}"
     with ServiceProxy(world.api_url, world.ca, world.server_tls, world.prometheus, "monitoring", "prometheus") as front:
         kubeconfig = world.kubeconfig_for("through-front", world.token("health-reader"), server=front.url)
@@ -520,7 +536,7 @@ def record_and_replay(world, case):
     case.note(f"snapshot of {size / 2**20:.1f} MiB")
 
     only = world.path("only.ndjson")  # not compressed
-    run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--record", only)
+    run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "-o", only)
     if case.equal(run.code, 0, f"record: exit code (standard error: {shorten(run.err)})"):
         run = world.product.check("--snapshot", only)
         same_findings(case, run.report, world.whole().report, "record, then check --snapshot")
@@ -545,7 +561,7 @@ def broken_snapshots(world, case):
 
 def broken_snapshot(world, case, name):
     snapshot, path = world.path(name), world.path("broken-" + name)
-    run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-n", world.namespaces[0], "--at", world.at, "--record", snapshot)
+    run = world.product.run("record", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-n", world.namespaces[0], "--at", world.at, "-o", snapshot)
     if not case.equal(run.code, 0, f"record: exit code (standard error: {shorten(run.err)})"):
         return
     if not case.expect(os.path.exists(snapshot), "record wrote nothing"):
@@ -647,7 +663,6 @@ def bad_input(world, case):
     refused(case, check(*good, "--prometheus-ca", world.path("no-ca.pem")), "a CA file that is not there", "no-ca.pem")
     refused(case, check(*good, "--no-such-flag"), "an unknown flag", "--no-such-flag")
     refused(case, check(*good, "-o", "/proc/no/such/place/report.json"), "an output that cannot be written", "/proc/no/such/place")
-    refused(case, check("--prometheus-via", "carrier-pigeon:monitoring/prometheus-0", "--kubeconfig", world.kubeconfig), "an unknown way", "port-forward")
 
 
 @scenario
@@ -662,9 +677,9 @@ def bad_kubeconfigs(world, case):
     refused(case, check("--kubeconfig", world.kubeconfig, "--context", "no-such-context", "-A"), "a context that is not there", "no-such-context")
 
     garbage = world.kubeconfig_for("garbage", "eyJhbGciOiJub25lIn0.e30.")
-    refused(case, check("--kubeconfig", garbage, "-A"), "a token that is none", "401")
+    refused(case, check("--kubeconfig", garbage, "-A"), "a token that is none", "credentials")
     expired = world.kubeconfig_for("expired", world.expired_token("health-reader"))
-    refused(case, check("--kubeconfig", expired, "-A"), "a token that ran out an hour ago", "401")
+    refused(case, check("--kubeconfig", expired, "-A"), "a token that ran out an hour ago", "credentials", "expired")
     foreign_ca = world.path("foreign-ca.crt")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", world.path("foreign.key"), "-out", foreign_ca, "-days", "2", "-subj", "/CN=foreign"],
                    check=True, capture_output=True)
@@ -718,7 +733,7 @@ def without_servers(world, case):
         (("--help",), ("check", "demo", "record", "explain")),
         (("list",), tuple(report.checks)),
         *((("explain", check), (check,)) for check in report.checks),
-        (("config", "init"), ("clusters",)),
+        (("config", "init", "-"), ("clusters",)),
         (("config", "schema"), ("$schema",)),
         (("completions", "bash"), ("healthcheck",)),
         (("man",), (".TH",)),
@@ -745,7 +760,7 @@ def without_servers(world, case):
 def many_clusters(world, case):
     """A configuration with a cluster that is well and one that is out of reach: both are in the report."""
     config = world.path("clusters.yaml")
-    clusters = [{"name": "lab", "kubeconfig": world.kubeconfig, "prometheus": {"url": world.prometheus}},
+    clusters = [{"name": "lab", "kubernetes": {"kubeconfig": world.kubeconfig}, "prometheus": {"url": world.prometheus}},
                 {"name": "lost", "prometheus": {"url": "http://127.0.0.1:1"}}]
     with open(config, "w") as f:
         json.dump({"clusters": clusters}, f)  # JSON is YAML
