@@ -203,9 +203,9 @@ pub(crate) struct Choice {
 pub(crate) struct Judging {
     #[command(flatten)]
     pub(crate) choice: Choice,
-    /// Severity from which on findings make the exit code 1
-    #[arg(long, value_enum, default_value_t = FailOnArg::Critical, help_heading = "Output")]
-    pub(crate) fail_on: FailOnArg,
+    /// Severity from which on findings make the exit code 1 [default: critical; never for demo]
+    #[arg(long, value_enum, help_heading = "Output")]
+    pub(crate) fail_on: Option<FailOnArg>,
 }
 
 /// Where the report goes.

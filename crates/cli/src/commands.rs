@@ -10,7 +10,7 @@ use healthcore::settings::Settings;
 use lambda_free_runner::config::{Config, schema, template};
 use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
 
-use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, Record, Sources};
+use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
 use crate::progress::Bar;
 use crate::{docs, output, sources};
@@ -106,7 +106,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
     output::write(&report, &args.output, &targets, io.color)?;
-    Ok(decide(&report, args.judging.fail_on.into()).into())
+    Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
 }
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
@@ -115,7 +115,8 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
     output::write(&report, &args.output, &targets, io.color)?;
-    Ok(decide(&report, args.judging.fail_on.into()).into())
+    // The sample is full of problems on purpose; showing them is a success.
+    Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into()).into())
 }
 
 fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {

@@ -66,6 +66,16 @@ impl<'a> View<'a> {
         self.containers.iter().filter(move |c| c.workload.id == *id)
     }
 
+    /// Why the objects of a kind could not be listed in a namespace, if they could not.
+    #[must_use]
+    pub fn unavailable(&self, kind: ObjectKind, namespace: &str) -> Option<&'a Missing> {
+        let lists = &self.snapshot.objects.unavailable;
+        lists
+            .iter()
+            .find(|u| u.kind == kind && u.namespace.as_deref().is_none_or(|n| n == namespace))
+            .map(|u| &u.why)
+    }
+
     /// The series of a metric for a key, over the whole window. No samples of a sparse metric is `Ok(None)`.
     ///
     /// # Errors
@@ -344,7 +354,8 @@ impl<'a> Subject<'a> for EventsOf<'a> {
     fn workload(&self) -> Option<&'a Workload> {
         self.workload
     }
+    /// Workloads without a list of events are judged one by one, as unknown.
     fn lists() -> &'static [ObjectKind] {
-        &[ObjectKind::Events]
+        &[ObjectKind::Workloads, ObjectKind::Pods]
     }
 }

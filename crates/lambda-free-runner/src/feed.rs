@@ -92,7 +92,7 @@ impl Feed {
             name: sources.name.clone(),
             objects_from: from,
             metrics_via: metrics.as_ref().map(|m| m.via()),
-            unavailable: std::mem::take(&mut objects.unavailable),
+            unavailable: objects.unavailable.clone(),
             gaps,
         };
         let owners = Arc::new(Owners::new(&objects.workloads, &objects.pods));
@@ -270,8 +270,14 @@ fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(
         let target = WorkloadId::new(&h.namespace, &h.target.kind, &h.target.name);
         of_workload.get(&target).copied().unwrap_or_else(|| of_namespace(&h.namespace))
     };
-    let mut out: Vec<Objects> =
-        parts.iter().map(|_| Objects { origin: objects.origin, ..Objects::default() }).collect();
+    let mut out: Vec<Objects> = parts
+        .iter()
+        .map(|_| Objects {
+            origin: objects.origin,
+            unavailable: objects.unavailable.clone(),
+            ..Objects::default()
+        })
+        .collect();
     for event in &objects.events {
         out[of_event(event)].events.push(event.clone());
     }

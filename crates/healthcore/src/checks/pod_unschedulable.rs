@@ -3,8 +3,9 @@
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{completed, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text};
-use crate::model::{ObjectKind, Pod};
+use crate::model::{ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
+use crate::snapshot::Missing;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
 
@@ -65,7 +66,17 @@ impl Check for PodUnschedulable {
             .collect();
         let longest =
             waiting.iter().max_by(|a, b| lasted(a).unwrap_or(0.0).total_cmp(&lasted(b).unwrap_or(0.0)));
-        let Some(pod) = longest else { return Ok(Outcome::Ok) };
+        let Some(pod) = longest else {
+            // Old kube-state-metrics does not tell conditions: a pod that waits without a node may be any kind of waiting.
+            let silent = |p: &&Pod| {
+                let old = p.created.is_none_or(|t| now.seconds_since(t) > params.warning.get());
+                p.phase == PodPhase::Pending && p.node.is_none() && p.unschedulable.is_none() && old
+            };
+            return match subject.pods.iter().any(silent) {
+                true => Err(Missing::NotReported { field: "condition PodScheduled".into() }),
+                false => Ok(Outcome::Ok),
+            };
+        };
         let critical = lasted(pod).is_some_and(|s| s > params.critical.get());
         let (severity, bound) = if critical {
             (Severity::Critical, params.critical)

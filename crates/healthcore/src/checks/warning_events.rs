@@ -65,6 +65,9 @@ impl Check for WarningEvents {
     }
 
     fn judge(params: &Self::Params, subject: &EventsOf<'_>, view: &View<'_>) -> Judgement {
+        if let Some(why) = view.unavailable(ObjectKind::Events, &subject.reference.namespace) {
+            return Err(why.clone());
+        }
         let now = view.snapshot.taken_at;
         let new = |e: &Event, within: Seconds| e.last.is_none_or(|t| now.seconds_since(t) <= within.get());
         let mut reasons: BTreeMap<&str, (u64, &Event)> = BTreeMap::new();

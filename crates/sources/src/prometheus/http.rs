@@ -73,7 +73,12 @@ impl HttpTransport {
 fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
     let refuse = |why: String| SourceError::Setting { what: "prometheus url".into(), why };
     let shown = without_userinfo(&settings.url);
-    let mut url = Url::parse(&settings.url).map_err(|_| {
+    let mut url = Url::parse(&settings.url).map_err(|e| {
+        if shown.contains("://") {
+            return refuse(format!(
+                "expected an address such as `http://prometheus.example:9090`, got `{shown}` ({e})"
+            ));
+        }
         refuse(format!(
             "expected an address with scheme such as `http://{}`, got `{shown}`",
             shown.trim_start_matches("//")
