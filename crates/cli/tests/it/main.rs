@@ -1,0 +1,169 @@
+//! The command line as its users meet it: wrong input above all.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+fn fixture(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name).display().to_string()
+}
+
+/// Runs the program without any of the caller's environment that could lead it to a server.
+fn run(args: &[&str]) -> Output {
+    let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+    command.env_clear().env("HOME", "/nonexistent").args(args);
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn refused(args: &[&str], expected: &[&str]) {
+    let out = run(args);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+    assert!(out.stdout.is_empty(), "{args:?}: nothing goes to standard output");
+    for words in expected {
+        assert!(said.contains(words), "{args:?}\n  said: {said}\n  expected: {words}");
+    }
+}
+
+#[test]
+fn bad_input_is_named_with_what_to_do() {
+    let healthy = fixture("healthy");
+    let snapshot = |rest: &[&'static str]| -> Vec<String> {
+        ["check", "--snapshot", &healthy].iter().chain(rest).map(ToString::to_string).collect()
+    };
+    let cases: Vec<(Vec<String>, &[&str])> = vec![
+        (
+            snapshot(&["--set", "memory-leak.min-slope=512MB/h/"]),
+            &["checks.memory-leak.min-slope: expected a rate such as `10MB/h`, got `512MB/h/`"],
+        ),
+        (
+            snapshot(&["--set", "memory-usage.warning=90%"]),
+            &["warning must not be above critical: warning `90%`, critical `85%`"],
+        ),
+        (
+            snapshot(&["--set", "memory-usage.warnin=90%"]),
+            &["unknown parameter `warnin`, did you mean `warning`?", "known parameters: warning, critical"],
+        ),
+        (
+            snapshot(&["--set", "memory-leek.method=linear"]),
+            &["unknown check `memory-leek`, did you mean `memory-leak`?"],
+        ),
+        (snapshot(&["--set", "oops"]), &["--set: expected `CHECK.PARAMETER=VALUE`, got `oops`"]),
+        (snapshot(&["--only", "memory-leek"]), &["unknown check `memory-leek`"]),
+        (snapshot(&["--format", "html"]), &["this version does not write it yet"]),
+        (
+            snapshot(&["--format", "json", "--format", "markdown"]),
+            &["more than one report for standard output"],
+        ),
+        (snapshot(&["--output", "report.xyz"]), &["--output report.xyz: no format has this ending"]),
+        (
+            snapshot(&["--format", "json", "-o", "a.json", "-o", "b.json"]),
+            &["1 times --format and 2 times --output"],
+        ),
+        (
+            snapshot(&["--format", "json", "-o", "/no/such/folder/r.json"]),
+            &["/no/such/folder/r.json: cannot be written"],
+        ),
+    ];
+    for (args, expected) in cases {
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+    refused(&["check"], &["no source to read: give `--prometheus URL`"]);
+    refused(&["check", "--snapshot", "/nowhere"], &["/nowhere: cannot be read"]);
+    refused(
+        &["check", "--snapshot", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
+        &["is not a healthcheck snapshot"],
+    );
+    refused(
+        &["check", "--prometheus", "prometheus:9090"],
+        &["prometheus url: expected an address", "got `prometheus:9090`"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1"],
+        &["no source can be used: cannot reach http://127.0.0.1:1"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--step", "0s"],
+        &["expected a duration above zero such as `5m`, got `0s`"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--lookback", "10m", "--step", "5m"],
+        &["lookback: expected at least 3 steps of 5m"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--lookback", "7"],
+        &["expected a duration such as `7d`, `1h30m` or `90s`, got `7`"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--at", "yesterday"],
+        &["expected a time such as `2026-11-20T01:00:00Z`, got `yesterday`"],
+    );
+    refused(&["check", "--kubeconfig", "/no/kubeconfig"], &["/no/kubeconfig: cannot read the kubeconfig"]);
+    refused(&["check", "--config", "/no/config.yaml"], &["/no/config.yaml: cannot be read"]);
+    refused(&["explain", "memory-leek"], &["unknown check `memory-leek`, did you mean `memory-leak`?"]);
+    refused(
+        &["check", "--prometheus", "http://bob:hunter2@127.0.0.1:1"],
+        &["cannot reach http://127.0.0.1:1"],
+    );
+    let out = run(&["check", "--prometheus", "http://bob:hunter2@127.0.0.1:1"]);
+    assert!(!String::from_utf8(out.stderr).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn exit_codes_follow_the_findings() {
+    let code = |args: &[&str]| run(args).status.code();
+    let (healthy, sick) = (fixture("healthy"), fixture("exchange-oom"));
+    assert_eq!(code(&["check", "--snapshot", &healthy, "--fail-on", "warning"]), Some(0));
+    assert_eq!(code(&["check", "--snapshot", &sick]), Some(1));
+    assert_eq!(code(&["check", "--snapshot", &sick, "--fail-on", "never"]), Some(0));
+    assert_eq!(
+        code(&["check", "--snapshot", &sick, "--only", "hpa-at-max"]),
+        Some(3),
+        "nothing of that kind is there"
+    );
+    assert_eq!(code(&["demo"]), Some(0));
+    assert_eq!(code(&["demo", "--fail-on", "critical"]), Some(1));
+}
+
+#[test]
+fn reports_go_where_they_are_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (json, md) = (path("r.json"), path("r.md"));
+    let out = run(&["demo", "-o", &json, "-f", "json", "-f", "markdown", "-o", &md]);
+    assert_eq!((out.status.code(), out.stdout.len(), out.stderr.len()), (Some(0), 0, 0));
+    assert!(std::fs::read_to_string(&md).unwrap().starts_with("# Health report: critical"));
+    assert!(std::fs::read_to_string(&json).unwrap().starts_with("{\n  \"format\""));
+    let out = run(&["demo", "-o", &json]);
+    assert_eq!(out.status.code(), Some(0), "a file that is there is replaced");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    let a = run(&["demo", "-f", "json"]).stdout;
+    assert!(a == run(&["demo", "-f", "json"]).stdout, "the same input gives the same report, byte for byte");
+    let text = String::from_utf8(run(&["demo", "-f", "text"]).stdout).unwrap();
+    assert!(!text.contains('\u{1b}'), "no colours without a terminal");
+    assert!(
+        String::from_utf8(run(&["demo", "-f", "text", "--color", "always"]).stdout)
+            .unwrap()
+            .contains('\u{1b}')
+    );
+}
+
+#[test]
+fn what_is_generated_is_whole() {
+    let said = |args: &[&str]| String::from_utf8(run(args).stdout).unwrap();
+    assert_eq!(said(&["list"]).lines().count(), healthcore::checks::CHECKS.len());
+    assert!(said(&["explain", "memory-leak"]).contains("## How it decides"));
+    assert!(said(&["completions", "bash"]).contains("_healthcheck"));
+    assert!(said(&["man"]).contains(".TH healthcheck"));
+    assert!(said(&["config", "schema"]).contains("\"memory-leak\""));
+    let shown = said(&["config", "show", "--set", "memory-leak.min-slope=5MB/h"]);
+    assert!(
+        shown.contains("min-slope: 5MB/h  # --set") && shown.contains("max-p: 0.05  # default"),
+        "{shown}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h.yaml").display().to_string();
+    assert_eq!(run(&["config", "init", &path]).status.code(), Some(0));
+    refused(&["config", "init", &path], &["is there already"]);
+    refused(&["check", "--config", &path], &["no source to read"]);
+}
