@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_report::{Format, Lang};
+use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
 
 /// The daily doctor of Kubernetes fleets.
@@ -133,6 +134,9 @@ pub(crate) struct Sources {
     /// Address of a server with the Prometheus query API
     #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
     pub(crate) prometheus: Option<String>,
+    /// Way to it through the Kubernetes API: `service-proxy:NAMESPACE/SERVICE:PORT`, `port-forward:NAMESPACE/POD:PORT`, `port-forward:NAMESPACE/svc/SERVICE:PORT` or `exec:NAMESPACE/POD[/CONTAINER][:PORT]`
+    #[arg(long, value_name = "WAY", conflicts_with = "prometheus")]
+    pub(crate) prometheus_via: Option<Reach>,
     /// Rules of that server
     #[arg(long, value_enum, default_value_t = DialectArg::Prometheus)]
     pub(crate) dialect: DialectArg,

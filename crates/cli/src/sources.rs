@@ -19,7 +19,7 @@ pub(crate) async fn connect(
     config: &Config,
     verbose: u8,
 ) -> anyhow::Result<Vec<ClusterSources>> {
-    if args.config.is_some() && args.prometheus.is_none() {
+    if args.config.is_some() && args.prometheus.is_none() && args.prometheus_via.is_none() {
         let mut clusters = Vec::new();
         for cluster in &config.clusters {
             clusters.push(configured(cluster, args, verbose).await?);
@@ -31,8 +31,8 @@ pub(crate) async fn connect(
     let found = named || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
     // A kubeconfig that merely lies in the home folder may be of another cluster than the Prometheus that was named, so
     // it counts only without one.
-    let use_api =
-        !args.no_kubernetes && (found || (args.prometheus.is_none() && home_kubeconfig().is_some()));
+    let use_api = args.prometheus_via.is_some()
+        || !args.no_kubernetes && (found || (args.prometheus.is_none() && home_kubeconfig().is_some()));
     let timeout = Duration::from_secs_f64(args.timeout.get());
     let mut cluster = args.cluster.clone();
     let api = if use_api {
@@ -49,14 +49,14 @@ pub(crate) async fn connect(
     } else {
         None
     };
-    let metrics = metrics(args, timeout, verbose)?;
+    let metrics = metrics(args, api.as_deref(), timeout, verbose)?;
     if metrics.is_none() && api.is_none() {
         return Ok(Vec::new());
     }
     Ok(vec![ClusterSources {
         name: cluster.unwrap_or_else(|| "cluster".to_owned()),
         metrics,
-        objects: api.map(|a| a as Arc<dyn ObjectSource>),
+        objects: api.filter(|_| !args.no_kubernetes).map(|a| a as Arc<dyn ObjectSource>),
         selection: Selection { namespaces: args.namespace.clone() },
     }])
 }
@@ -78,9 +78,15 @@ async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> any
         }
         None => None,
     };
-    let metrics = match &cluster.prometheus {
-        Some(settings) => Some(logged(Prometheus::new(settings)?, verbose)),
-        None => None,
+    let metrics = match (&cluster.prometheus, &cluster.prometheus_via) {
+        (Some(settings), Some(via)) => {
+            let at = format!("{}: prometheus.via", cluster.name);
+            let reach = via.parse().with_context(|| at.clone())?;
+            let api = objects.as_ref().with_context(|| format!("{at}: needs `kubernetes` beside it"))?;
+            Some(logged(api.prometheus(reach, settings)?, verbose))
+        }
+        (Some(settings), None) => Some(logged(Prometheus::new(settings)?, verbose)),
+        (None, _) => None,
     };
     let namespaces =
         if args.namespace.is_empty() { cluster.namespaces.clone() } else { args.namespace.clone() };
@@ -101,7 +107,12 @@ fn logged(prometheus: Prometheus, verbose: u8) -> Arc<dyn MetricsSource> {
     }
 }
 
-fn metrics(args: &Sources, timeout: Duration, verbose: u8) -> anyhow::Result<Option<Arc<dyn MetricsSource>>> {
+fn metrics(
+    args: &Sources,
+    api: Option<&KubernetesSource>,
+    timeout: Duration,
+    verbose: u8,
+) -> anyhow::Result<Option<Arc<dyn MetricsSource>>> {
     let mut settings = PrometheusSettings::new(args.prometheus.clone().unwrap_or_default());
     settings.dialect = match args.dialect {
         DialectArg::Prometheus => Dialect::Prometheus,
@@ -119,6 +130,9 @@ fn metrics(args: &Sources, timeout: Duration, verbose: u8) -> anyhow::Result<Opt
     settings.matchers.clone_from(&args.prometheus_matcher);
     settings.timeout = timeout;
     settings.concurrency = usize::from(args.concurrency);
+    if let (Some(reach), Some(api)) = (&args.prometheus_via, api) {
+        return Ok(Some(logged(api.prometheus(reach.clone(), &settings)?, verbose)));
+    }
     if args.prometheus.is_none() {
         return Ok(None);
     }

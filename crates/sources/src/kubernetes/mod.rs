@@ -5,8 +5,10 @@
 
 mod connect;
 mod convert;
+mod exec;
 mod list;
 mod owners;
+mod reach;
 mod request;
 mod scope;
 mod send;
@@ -16,5 +18,6 @@ mod tests;
 mod wire;
 
 pub use connect::KubernetesSettings;
+pub use reach::{Reach, ReachError};
 pub use send::Retry;
 pub use source::KubernetesSource;

@@ -12,10 +12,12 @@ use super::connect::{self, KubernetesSettings};
 use super::convert;
 use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
+use super::reach::{Reach, Tunnel};
 use super::request::{self, Resource, encode};
 use super::scope::{self, Scope, explain};
 use super::send::{ApiServer, Refusal};
 use super::wire;
+use crate::prometheus::{self, Prometheus, PrometheusSettings};
 use crate::{Fetched, ObjectSource, Selection, SourceError, Usage};
 
 /// Workloads of other kinds whose scale is asked for; the replicas of those beyond are counted from pods.
@@ -54,6 +56,16 @@ impl KubernetesSource {
     #[must_use]
     pub fn client(&self) -> &Client {
         self.server.client()
+    }
+
+    /// A metrics server that is reached through this API server. Nothing is sent yet. Of the settings, address,
+    /// TLS and compression do not count.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or the way cannot carry it.
+    pub fn prometheus(&self, reach: Reach, settings: &PrometheusSettings) -> Result<Prometheus, SourceError> {
+        let tunnel = Tunnel::new(self.client().clone(), reach, prometheus::headers(settings)?)?;
+        Prometheus::through(Box::new(tunnel), settings)
     }
 
     fn gap(&self, namespace: Option<&str>, what: &str, cause: GapCause, detail: String) -> Gap {

@@ -74,6 +74,8 @@ pub(super) struct ListMeta {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Status {
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) kind: String,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) message: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) metadata: ListMeta,

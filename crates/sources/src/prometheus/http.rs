@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Url};
 
 use super::settings::{Auth, Compression, PrometheusSettings};
@@ -113,6 +114,26 @@ fn without_userinfo(url: &str) -> String {
         (None, Some(at)) => url[at + 1..].to_owned(),
         _ => url.to_owned(),
     }
+}
+
+/// The headers that the settings ask for, credentials among them.
+pub(crate) fn all_headers(settings: &PrometheusSettings) -> Result<HeaderMap, SourceError> {
+    let mut all = headers(settings)?;
+    let credentials = match &settings.auth {
+        Auth::None => return Ok(all),
+        Auth::Basic { username, password } => {
+            let pair = format!("{username}:{}", password.reveal());
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+        }
+        Auth::Bearer(token) => format!("Bearer {}", token.reveal()),
+    };
+    let mut value = HeaderValue::try_from(credentials).map_err(|_| SourceError::Setting {
+        what: "prometheus credentials".into(),
+        why: "they hold characters that a header cannot".into(),
+    })?;
+    value.set_sensitive(true);
+    all.insert(AUTHORIZATION, value);
+    Ok(all)
 }
 
 fn headers(settings: &PrometheusSettings) -> Result<HeaderMap, SourceError> {

@@ -10,6 +10,7 @@ mod source;
 mod transport;
 
 pub use client::Log;
+pub(crate) use http::all_headers as headers;
 pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};
 pub use source::Prometheus;
 pub use transport::{Answer, QueryRequest, Style, Transport, TransportError};
