@@ -1,0 +1,146 @@
+//! Measures the analysis and the renderers without servers: `cargo run --release --example offline -p lambda-free-runner`.
+//!
+//! Analysis: 10,000 containers with a week of samples every five minutes (20 million samples of memory), leak method
+//! `quarters`, one thread, made in memory a part at a time so that nothing is read. Rendering: 1,000 findings.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Instant;
+
+use healthcore::analyse::{Assessment, analyse};
+use healthcore::checks::CHECKS;
+use healthcore::metric::Metric;
+use healthcore::model::{
+    Container, ContainerRole, ContainerState, Pod, PodPhase, Replicas, Resources, Workload, WorkloadId,
+};
+use healthcore::report::{ClusterSummary, Report};
+use healthcore::series::{Samples, SeriesKey, SeriesStore};
+use healthcore::settings::Settings;
+use healthcore::snapshot::{Objects, Snapshot};
+use healthcore::time::{Timestamp, Window};
+use healthcore::unit::{Bytes, Cores, Seconds};
+use healthcore_report::{Format, RenderOptions, render};
+
+const CONTAINERS: usize = 10_000;
+const PART: usize = 250;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let window =
+        Window::ending(Timestamp::from_unix_seconds(1_795_136_400), Seconds::from_days(7.0), Seconds(300.0))?;
+    for (name, metrics, all_checks) in [
+        ("memory alone", &[Metric::MemoryWorkingSet][..], false),
+        (
+            "all checks, working set, RSS and CPU",
+            &[Metric::MemoryWorkingSet, Metric::MemoryRss, Metric::CpuUsage],
+            true,
+        ),
+    ] {
+        let mut settings = Settings::default();
+        settings
+            .checks
+            .entry("memory-leak".into())
+            .or_default()
+            .params
+            .insert("method".into(), "quarters".into());
+        if !all_checks {
+            settings.only =
+                ["memory-leak", "memory-usage", "memory-overprovisioned", "memory-underprovisioned"]
+                    .map(Into::into)
+                    .into();
+        }
+        let checks = settings.resolve(CHECKS)?;
+        let mut whole = Assessment::new("bench", &[], &checks);
+        let (mut seconds, mut samples) = (0.0, 0);
+        for first in (0..CONTAINERS).step_by(PART) {
+            let part = part(&window, first, metrics);
+            samples += part.series.samples();
+            let began = Instant::now();
+            whole.fold(analyse(&part, &checks));
+            seconds += began.elapsed().as_secs_f64();
+        }
+        say(&format!(
+            "analysis, {name}: {:.1} million samples in {seconds:.2} s on one thread",
+            samples as f64 / 1e6
+        ));
+        if all_checks {
+            whole.findings.truncate(1000);
+            let summary = ClusterSummary { name: "bench".into(), ..ClusterSummary::default() };
+            let report = Report::new("0.0.0", window.end(), window, vec![(summary, whole)], vec![], CHECKS);
+            for format in Format::ALL {
+                let began = Instant::now();
+                let text = render(&report, *format, &RenderOptions::default())?;
+                let ms = began.elapsed().as_secs_f64() * 1000.0;
+                say(&format!(
+                    "rendering {} findings as {}: {ms:.0} ms, {} kB",
+                    report.findings.len(),
+                    format.name(),
+                    text.len() / 1000
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// A part with noise around a level that differs from container to container.
+fn part(window: &Window, first: usize, metrics: &[Metric]) -> Snapshot {
+    let mut objects = Objects::default();
+    let mut series = SeriesStore::default();
+    let mut seed = first as u64 + 1;
+    let mut noise = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 11) as f64 / (1u64 << 53) as f64
+    };
+    for metric in Metric::ALL {
+        series.fetched(*metric);
+    }
+    for i in first..first + PART {
+        let id = WorkloadId::new(&format!("ns-{}", i / 1000), "Deployment", &format!("app-{i}"));
+        let pod = format!("app-{i}-6d4cf56db6-2kq7v");
+        for metric in metrics {
+            let level = if *metric == Metric::CpuUsage { 0.2 } else { 3e8 + 1e5 * i as f64 };
+            let values = (0..window.points()).map(|_| Some(level * (1.0 + 0.05 * noise())));
+            series.insert(*metric, SeriesKey::container(&id.namespace, &pod, "app"), Samples::new(0, values));
+        }
+        let resources = Resources {
+            memory_request: Some(Bytes(8e8)),
+            memory_limit: Some(Bytes(1.2e9)),
+            cpu_request: Some(Cores(0.5)),
+            cpu_limit: Some(Cores(1.0)),
+        };
+        objects.pods.push(Pod {
+            name: pod,
+            workload: id.clone(),
+            phase: PodPhase::Running,
+            reason: None,
+            node: None,
+            created: None,
+            ready: Some(true),
+            deleting: false,
+            unschedulable: None,
+            containers: vec![Container {
+                name: "app".into(),
+                role: ContainerRole::Main,
+                image: String::new(),
+                resources,
+                state: Some(ContainerState::Running { started: None }),
+                last_termination: None,
+                restarts: Some(0),
+                ready: Some(true),
+            }],
+        });
+        objects.workloads.push(Workload {
+            id,
+            replicas: Some(Replicas { desired: 1, ready: 1 }),
+            created: None,
+            revisions: vec![],
+            annotations: BTreeMap::new(),
+        });
+    }
+    Snapshot { cluster: "bench".into(), taken_at: window.end(), window: *window, objects, series }
+}
