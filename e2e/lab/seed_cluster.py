@@ -218,6 +218,20 @@ def main():
         if d.profile == "spiky":
             ev("Pod", p0, "FailedMount", "MountVolume.SetUp failed for volume \"config\": configmap \"app-config\" not found", count=2, first=now - 4000, last=now - 3900)
     every(deploy, c.deployments)
+
+    # a pending pod has waited for hours, as everything else here is old; the scheduler keeps the time of a condition that stays
+    def waiting_since(p, ns, since):
+        path = f"/api/v1/namespaces/{ns}/pods/{p.name}"
+        for _ in range(100):
+            conditions = api.get(path)["status"].get("conditions", [])
+            refused = [x for x in conditions if x["type"] == "PodScheduled" and x["status"] == "False"]
+            if refused and refused[0]["lastTransitionTime"] == since:
+                return
+            if refused:
+                api.status(path, {"status": {"conditions": [dict(x, lastTransitionTime=since) for x in conditions]}})
+            time.sleep(.2)
+        raise TimeoutError(f"pod {ns}/{p.name}: the scheduler has not refused it within 20 s")
+    every(lambda x: waiting_since(x[1], x[0].ns, iso(now - 6 * 3600)), [x for x in pods if x[0].profile == "pending"])
     t_dep = time.time()
 
     # batch work, certificates, RBAC in the first namespace(s)

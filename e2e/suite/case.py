@@ -11,10 +11,6 @@ def scenario(function):
     return function
 
 
-class Skip(Exception):
-    """What a scenario raises when this machine cannot run it; the text says why."""
-
-
 class Case:
     """The expectations of one scenario."""
 
@@ -53,8 +49,6 @@ class Case:
         """Runs the scenario; any exception is a failure with its place."""
         try:
             function(world, self)
-        except Skip:
-            raise
         except Exception as error:  # a broken scenario must not end the suite
             place = traceback.extract_tb(error.__traceback__)[-1]
             self.fail(f"{type(error).__name__} at {place.filename.rsplit('/', 1)[-1]}:{place.lineno}: {error}")

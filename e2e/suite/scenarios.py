@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from .case import Skip, listed, scenario, shorten
+from .case import listed, scenario, shorten
 from .expected import false_alarms, missing, wanted
 from .gateway import DROP, HANG, Answer, Arms, Gateway, ServiceProxy, api_error, basic
 from .lab import CANARIES, PROMETHEUS_POD, PROMETHEUS_SERVICE
@@ -459,22 +459,14 @@ def exec_in_pod(world, case):
     through_pod(world, case, f"exec:{PROMETHEUS_POD}:{port}", "exec")
 
 
-def need_ways(world):
-    """Skips where the program has no other way to Prometheus than its address."""
-    if "--prometheus-via" not in world.product.run("check", "--help").out:
-        raise Skip("this version of the program has no --prometheus-via")
-
-
 @scenario
 def unknown_way(world, case):
     """A way to Prometheus that is none is refused, with those that are."""
-    need_ways(world)
     run = world.product.check("--prometheus-via", "carrier-pigeon:monitoring/prometheus-0", "--kubeconfig", world.kubeconfig)
     refused(case, run, "an unknown way", "port-forward", "service-proxy", "exec")
 
 
 def through_pod(world, case, via, way):
-    need_ways(world)
     run = world.product.check("--prometheus-via", via, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, timeout=300)
     if not ran(case, run, via):
         return
@@ -494,7 +486,6 @@ def through_pod(world, case, via, way):
 @scenario
 def service_proxy(world, case):
     """Prometheus through the proxy path of the API server."""
-    need_ways(world)
     via = f"service-proxy:{PROMETHEUS_SERVICE}"
     with ServiceProxy(world.api_url, world.ca, world.server_tls, world.prometheus, "monitoring", "prometheus") as front:
         kubeconfig = world.kubeconfig_for("through-front", world.token("health-reader"), server=front.url)
