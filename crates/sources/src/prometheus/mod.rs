@@ -7,6 +7,8 @@ mod http;
 mod ksm;
 mod settings;
 mod source;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use client::Log;
