@@ -94,10 +94,9 @@ impl Tool {
             if absent.iter().any(|words| lower.contains(words)) {
                 return Outcome::Missing;
             }
-            return Outcome::Failed {
-                why: format!("cannot run {}: {}", self.name(), last(&said)),
-                may_pass: true,
-            };
+            // What the command itself said, if it got that far, is worth more.
+            let words = if stderr.trim().is_empty() { last(&said) } else { last(&stderr) };
+            return Outcome::Failed { why: format!("cannot run {}: {words}", self.name()), may_pass: true };
         };
         if matches!(code, 126 | 127) {
             return Outcome::Missing;
@@ -305,6 +304,12 @@ mod tests {
             "missing"
         );
         assert_eq!(read(Tool::Curl, ran(127, "", "sh: curl: not found")), "missing");
+        let half = Ran {
+            stderr: "wget: bad address\n".to_owned(),
+            said: "exit status 4".to_owned(),
+            ..Ran::default()
+        };
+        assert_eq!(read(Tool::Wget, half), "true cannot run wget: wget: bad address");
         assert!(started("container not running").starts_with("true cannot run curl: container not running"));
     }
 }

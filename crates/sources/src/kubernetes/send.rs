@@ -69,7 +69,9 @@ impl Refusal {
     fn passes(&self) -> bool {
         match self {
             Self::Status { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
-            Self::Timeout(_) | Self::Unreachable(_) | Self::Broken(_) => true,
+            // A certificate that is not trusted now will not be in a moment.
+            Self::Unreachable(why) => !why.contains("certificate"),
+            Self::Timeout(_) | Self::Broken(_) => true,
             _ => false,
         }
     }
