@@ -19,6 +19,8 @@ pub mod oom_killed;
 pub mod pod_not_running;
 mod pod_state;
 pub mod pod_unschedulable;
+#[cfg(test)]
+mod registry;
 pub mod requests_missing;
 pub mod restarts;
 pub mod warning_events;

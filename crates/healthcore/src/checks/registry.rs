@@ -1,0 +1,317 @@
+//! What must hold of every check, whatever it checks.
+
+use std::collections::BTreeSet;
+
+use super::CHECKS;
+use crate::analyse::{Assessment, analyse};
+use crate::check::AnyCheck;
+use crate::fixture::Fixture;
+use crate::metric::Metric;
+use crate::model::WorkloadId;
+use crate::need::{Importance, Needs};
+use crate::report::{ClusterSummary, Report};
+use crate::series::{SeriesKey, SeriesStore};
+use crate::settings::{Resolved, Settings};
+use crate::snapshot::{Owners, Snapshot};
+
+/// A little of everything: each check finds something in it.
+const BUSY: &str = r#"
+    workload web/Deployment/api replicas=1/2 created=90d
+    container web/api-7d9c5bd4f7-x2x9z/app limit=1Gi request=128Mi cpu-limit=1 restarts=9 last=OOMKilled:137@1h  memory: 300+14x47 rss: 250+14x47 cpu: 0.95x47 restarts: _x40 6 _x5 2 oom: _x46 1
+    container web/api-7d9c5bd4f7-x2x9z/proxy role=sidecar limit=128Mi request=128Mi cpu-request=100m  memory: 60x47 cpu: 0.01x47
+    container web/api-7d9c5bd4f7-x2x9z/setup role=init limit=1Gi
+    container web/api-7d9c5bd4f7-jq4wv/app limit=1Gi state=waiting:CrashLoopBackOff restarts=40 last=Error:1@3m created=20h message="back-off 5m0s"
+    past web/api-6c6c6c6c6c-zzzzz/app  memory: 500+9x30
+    container pigo/nacos-0/app limit=2000Mi request=2000Mi cpu-request=1 cpu-limit=2  memory: 2017x47 cpu: 1.9x47
+    container pigo/vault-0/app limit=8Gi request=8Gi cpu-request=4 pods=3  memory: 500x47 cpu: 0.1x47
+    container pigo/quiet-0/app limit=1Gi request=512Mi cpu-request=250m  memory: 400x47 cpu: 0.2x47
+    container pigo/solo/app state=waiting:ImagePullBackOff created=3h message="pull access denied"
+    pod pigo/solo phase=Pending
+    container data/big-0/app request=64Gi cpu-request=1
+    pod data/big-0 unschedulable="0/3 nodes are available: 3 Insufficient memory." since=2h created=2h
+    workload data/Job/load
+    container data/load-x2x9z/app owner=Job/load state=completed@1h limit=1Gi request=1Gi cpu-request=1
+    pod data/load-x2x9z phase=Succeeded
+    container trade/match-0/app cpu-request=1 limit=1Gi request=1Gi pods=6  memory: 700x47 cpu: 0.05x47
+    hpa trade/match target=StatefulSet/match min=5 max=6 now=6 cpu=5%/70% ScalingActive=yes:ValidMetricFound@9h ScalingLimited=yes:TooManyReplicas@2h  replicas: 4x40 6x6
+    container trade/ledger-0/app cpu-request=1 limit=1Gi request=1Gi  memory: 700x47 cpu: 0.95x47
+    hpa trade/ledger target=StatefulSet/ledger min=1 max=6 now=1 cpu=95%/70% ScalingActive=yes:ValidMetricFound@9h
+    hpa trade/blind target=StatefulSet/gone min=1 max=6 now=1 cpu=?/70% ScalingActive=no:FailedGetResourceMetric@9h
+    event web/Pod/api-7d9c5bd4f7-x2x9z reason=Unhealthy count=400 first=20h last=2m message="Readiness probe failed"
+    event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
+    node node-1 cpu=8 memory=32Gi
+"#;
+
+fn all() -> Resolved {
+    Settings::default().resolve(CHECKS).expect("defaults are valid")
+}
+
+fn alone(check: &dyn AnyCheck) -> Resolved {
+    let settings = Settings { only: [check.info().id.to_owned()].into(), ..Settings::default() };
+    settings.resolve(CHECKS).expect("defaults are valid")
+}
+
+fn report(parts: impl IntoIterator<Item = Snapshot>, checks: &Resolved) -> Report {
+    let mut whole: Option<(Snapshot, Assessment)> = None;
+    for part in parts {
+        let assessment = analyse(&part, checks);
+        match &mut whole {
+            Some((_, whole)) => whole.fold(assessment),
+            None => whole = Some((part, assessment)),
+        }
+    }
+    let (first, assessment) = whole.expect("at least one part");
+    Report::new(
+        "0.0.0",
+        first.taken_at,
+        first.window,
+        vec![(ClusterSummary::default(), assessment)],
+        vec![],
+        CHECKS,
+    )
+}
+
+fn is_kebab(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .split('-')
+            .all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+#[test]
+fn ids_are_kebab_unique_and_have_a_file() {
+    let mut seen = BTreeSet::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
+    for check in CHECKS {
+        let id = check.info().id;
+        assert!(is_kebab(id), "{id}");
+        assert!(seen.insert(id), "{id} is there twice");
+        let file = folder.join(format!("{}.rs", id.replace('-', "_")));
+        assert!(file.exists(), "{id} has no file {}", file.display());
+    }
+    assert!(CHECKS.len() >= 18, "checks are missing from the list");
+}
+
+#[test]
+fn documentation_is_whole() {
+    for check in CHECKS {
+        let info = check.info();
+        for part in [info.checks, info.why, info.decides, info.remedy, info.false_alarms] {
+            assert!(part.ends_with('.') && part.len() > 20, "{}: `{part}` is no sentence", info.id);
+            assert!(!part.contains("  "), "{}: `{part}` has two spaces", info.id);
+        }
+        assert!(!info.title.is_empty() && !info.title.ends_with('.'), "{}: {}", info.id, info.title);
+        for param in check.param_infos() {
+            assert!(is_kebab(&param.name), "{}: {}", info.id, param.name);
+            assert!(param.doc.ends_with('.'), "{}.{}: {}", info.id, param.name, param.doc);
+        }
+    }
+}
+
+#[test]
+fn parameters_that_the_documentation_names_exist() {
+    for check in CHECKS {
+        let info = check.info();
+        let mut known: BTreeSet<String> = check.param_infos().into_iter().map(|p| p.name).collect();
+        known.extend(CHECKS.iter().map(|c| c.info().id.to_owned()));
+        known.extend(Metric::ALL.iter().map(|m| m.name().to_owned()));
+        for text in [info.decides, info.false_alarms] {
+            // Every second part stands between backticks.
+            for name in text.split('`').skip(1).step_by(2).filter(|n| is_kebab(n) && n.contains('-')) {
+                assert!(known.contains(name), "{}: `{name}` is no parameter, check or metric", info.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_are_sentences_with_closed_braces() {
+    for check in CHECKS {
+        let info = check.info();
+        let mut seen = BTreeSet::new();
+        for (key, text) in info.texts {
+            assert!(is_kebab(key) && seen.insert(*key), "{}: {key}", info.id);
+            assert_eq!(text.matches('{').count(), text.matches('}').count(), "{}: {text}", info.id);
+            assert!(!text.ends_with('.') && !text.contains("  "), "{}: {text}", info.id);
+        }
+    }
+}
+
+#[test]
+fn defaults_round_trip_as_text() {
+    for check in CHECKS {
+        let id = check.info().id;
+        let defaults = check.configure(&[]).unwrap_or_else(|why| panic!("{id}: {why:?}"));
+        let texts: Vec<(String, String)> = check
+            .param_infos()
+            .into_iter()
+            .map(|p| {
+                let text = check.show(&defaults, &p.name).expect("a parameter that is listed");
+                (p.name, text)
+            })
+            .collect();
+        let values: Vec<(&str, &str)> = texts.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        let again = check.configure(&values).unwrap_or_else(|why| panic!("{id}: {why:?}"));
+        for (name, text) in values {
+            assert_eq!(check.show(&again, name).as_deref(), Some(text), "{id}.{name}");
+        }
+    }
+}
+
+#[test]
+fn every_check_finds_something_in_a_busy_cluster() {
+    let report = report([Fixture::new(BUSY).snapshot], &all());
+    let found: BTreeSet<&str> = report.findings.iter().map(|f| f.check.as_ref()).collect();
+    let silent: Vec<&str> = CHECKS.iter().map(|c| c.info().id).filter(|id| !found.contains(id)).collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+/// No sentence is left with a brace: every value that a text names is given.
+#[test]
+fn every_value_of_a_text_is_given() {
+    let report = report([Fixture::new(BUSY).snapshot], &all());
+    for finding in &report.findings {
+        let info = CHECKS.iter().find(|c| c.info().id == finding.check).expect("known").info();
+        for text in std::iter::once(&finding.summary).chain(finding.advice.iter().map(|a| &a.text)) {
+            let english = info.text(&text.key).expect("every message has a text");
+            let filled = text.fill(english, &|_| "X".to_owned());
+            assert!(!filled.contains('{'), "{}: {filled}", info.id);
+        }
+    }
+}
+
+#[test]
+fn alone_equals_among_all() {
+    let Fixture { snapshot, .. } = Fixture::new(BUSY);
+    let together = analyse(&snapshot, &all());
+    for check in CHECKS {
+        let id = check.info().id;
+        let single = analyse(&snapshot, &alone(*check));
+        assert_eq!(single.tallies[id], together.tallies[id], "{id}");
+        let among: Vec<_> = together.findings.iter().filter(|f| f.check == id).collect();
+        assert_eq!(single.findings.iter().collect::<Vec<_>>(), among, "{id}");
+    }
+}
+
+/// What a check reads is what it asks for: with the rest of the series gone it says the same.
+#[test]
+fn needs_are_complete() {
+    for check in CHECKS {
+        let id = check.info().id;
+        let Fixture { snapshot, .. } = Fixture::new(BUSY);
+        let resolved = alone(*check);
+        let needs: Needs = resolved.needs();
+        let mut poor = snapshot.clone();
+        poor.series = SeriesStore::default();
+        for metric in needs.metrics.keys() {
+            poor.series.fetched(*metric);
+            for (key, samples) in snapshot.series.of(*metric) {
+                poor.series.insert(*metric, key.clone(), samples.clone());
+            }
+        }
+        let (rich, poor) = (analyse(&snapshot, &resolved), analyse(&poor, &resolved));
+        assert_eq!(rich.tallies, poor.tallies, "{id}");
+        assert_eq!(rich.findings, poor.findings, "{id}");
+    }
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    let report = report([Fixture::new("").snapshot], &all());
+    assert_eq!(report.findings, []);
+    for check in &report.checks {
+        assert_eq!((check.tally.ok, check.tally.problem, check.tally.unknown), (0, 0, 0), "{}", check.id);
+    }
+    assert_eq!(report.checks.len(), CHECKS.len());
+}
+
+/// Without a metrics server no check that needs one finds a problem.
+#[test]
+fn no_problem_without_metrics() {
+    let Fixture { snapshot, .. } = Fixture::new(&format!("{BUSY}\noffline"));
+    let mut bare = snapshot;
+    bare.series = SeriesStore::default();
+    for metric in Metric::ALL {
+        bare.series.missing(*metric, crate::snapshot::Missing::NoMetricsSource);
+    }
+    for check in CHECKS {
+        let resolved = alone(*check);
+        let required = resolved.needs().metrics.values().any(|i| *i == Importance::Required);
+        let assessment = analyse(&bare, &resolved);
+        let tally = &assessment.tallies[check.info().id];
+        if required {
+            assert_eq!(tally.problem, 0, "{}", check.info().id);
+            assert!(tally.unknown > 0, "{}", check.info().id);
+        }
+    }
+}
+
+/// With every list denied there is no subject, no problem, and nothing in order: only unknown.
+#[test]
+fn only_unknown_when_everything_is_denied() {
+    let fixture = Fixture::new("offline\ndenied workloads pods autoscalers events nodes namespace=web");
+    let assessment = fixture.assess(&all());
+    assert_eq!(assessment.findings, []);
+    for check in CHECKS {
+        let tally = &assessment.tallies[check.info().id];
+        assert_eq!((tally.ok, tally.problem), (0, 0), "{}", check.info().id);
+        assert!(tally.unknown > 0, "{}: denied lists are not counted as unknown", check.info().id);
+    }
+}
+
+/// How a cluster is cut does not change the report.
+#[test]
+fn parts_fold_to_the_whole() {
+    let Fixture { snapshot, .. } = Fixture::new(BUSY);
+    let whole = report([snapshot.clone()], &all());
+    for parts in [2, 3, 5, 50] {
+        assert_eq!(report(cut(&snapshot, parts), &all()), whole, "{parts} parts");
+        let mut backwards = cut(&snapshot, parts);
+        backwards.reverse();
+        assert_eq!(report(backwards, &all()), whole, "{parts} parts, last first");
+    }
+}
+
+/// The snapshot in parts by workload: a workload with its pods, series, autoscalers and events.
+fn cut(snapshot: &Snapshot, parts: usize) -> Vec<Snapshot> {
+    let objects = &snapshot.objects;
+    let owners = Owners::new(&objects.workloads, &objects.pods);
+    let ids: Vec<&WorkloadId> = objects.workloads.iter().map(|w| &w.id).collect();
+    // What belongs to no workload goes to the first part.
+    let part_of = |id: Option<&WorkloadId>| {
+        id.and_then(|id| ids.iter().position(|known| *known == id)).map_or(0, |at| at % parts)
+    };
+    let mut out: Vec<Snapshot> = (0..parts)
+        .map(|_| {
+            let mut part =
+                Snapshot { objects: Default::default(), series: SeriesStore::default(), ..snapshot.clone() };
+            Metric::ALL.iter().for_each(|m| part.series.fetched(*m));
+            part
+        })
+        .collect();
+    for workload in &objects.workloads {
+        out[part_of(Some(&workload.id))].objects.workloads.push(workload.clone());
+    }
+    for pod in &objects.pods {
+        out[part_of(Some(&pod.workload))].objects.pods.push(pod.clone());
+    }
+    for hpa in &objects.hpas {
+        let target = WorkloadId::new(&hpa.namespace, &hpa.target.kind, &hpa.target.name);
+        let part = &mut out[part_of(Some(&target))];
+        part.objects.hpas.push(hpa.clone());
+        let key = SeriesKey::autoscaler(&hpa.namespace, &hpa.name);
+        if let Ok(Some(samples)) = snapshot.series.get(Metric::HpaReplicas, &key) {
+            part.series.insert(Metric::HpaReplicas, key, samples.clone());
+        }
+    }
+    for event in &objects.events {
+        out[part_of(owners.of(&event.namespace, &event.name))].objects.events.push(event.clone());
+    }
+    for metric in Metric::ALL.iter().filter(|m| **m != Metric::HpaReplicas) {
+        for (key, samples) in snapshot.series.of(*metric) {
+            let part = &mut out[part_of(owners.of(&key.namespace, &key.name))];
+            part.series.insert(*metric, key.clone(), samples.clone());
+        }
+    }
+    out
+}
