@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use healthcore::time::Timestamp;
@@ -8,6 +9,7 @@ use healthcore::unit::Seconds;
 use healthcore_report::{Format, Lang};
 use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
+use lambda_free_runner::config::request_timeout;
 
 /// The daily doctor of Kubernetes fleets.
 ///
@@ -59,8 +61,11 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of the program, or of one command
+    Man {
+        /// Name of a command
+        command: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,6 +91,22 @@ pub(crate) enum ConfigCommand {
     Schema,
 }
 
+/// What is asked of servers, and means nothing to a recording, which has its own objects and window.
+const OF_SERVERS: [&str; 12] = [
+    "prometheus",
+    "prometheus_via",
+    "prometheus_matcher",
+    "kubeconfig",
+    "context",
+    "no_kubernetes",
+    "cluster",
+    "namespace",
+    "lookback",
+    "step",
+    "at",
+    "record",
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -95,7 +116,7 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) output: Output,
     /// Read a recorded snapshot (a file or folder) instead of servers
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context", "record"], help_heading = "Sources")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = OF_SERVERS, help_heading = "Sources")]
     pub(crate) snapshot: Option<PathBuf>,
     /// Write what was fetched to a file; compressed when its name ends in .zst
     #[arg(long, value_name = "PATH", help_heading = "Output")]
@@ -128,11 +149,11 @@ pub(crate) struct Record {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sources")]
 pub(crate) struct Sources {
-    /// Configuration file with clusters and settings; arguments win over it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context", "no_kubernetes"])]
+    /// Configuration file with clusters and settings; a server that is named by an argument takes the place of its clusters
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Address of a server with the Prometheus query API
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
+    /// Address of a server with the Prometheus query API; PROMETHEUS_URL when neither an argument nor the configuration names a server
+    #[arg(long, value_name = "URL")]
     pub(crate) prometheus: Option<String>,
     /// Way to it through the Kubernetes API: `service-proxy:NAMESPACE/SERVICE:PORT`, `port-forward:NAMESPACE/POD:PORT`, `port-forward:NAMESPACE/svc/SERVICE:PORT` or `exec:NAMESPACE/POD[/CONTAINER][:PORT]`
     #[arg(long, value_name = "WAY", conflicts_with = "prometheus")]
@@ -153,8 +174,8 @@ pub(crate) struct Sources {
     #[arg(long, value_name = "MATCHER")]
     pub(crate) prometheus_matcher: Vec<String>,
     /// Time for one request
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    pub(crate) timeout: Seconds,
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
     /// Requests under way at once, to each server
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
@@ -167,7 +188,7 @@ pub(crate) struct Sources {
     /// Do not use the Kubernetes API; workloads come from kube-state-metrics
     #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
     pub(crate) no_kubernetes: bool,
-    /// Name of the cluster in the report
+    /// Name of the cluster in the report; with a configuration file, the one of its clusters to look at
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<String>,
     /// Namespace to look into; globs `*` and `?` (repeatable)
@@ -257,6 +278,10 @@ fn duration(text: &str) -> Result<Seconds, String> {
     } else {
         Err(format!("expected a duration above zero such as `5m`, got `{text}`"))
     }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    request_timeout(duration(text)?)
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {

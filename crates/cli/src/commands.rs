@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use healthcore::checks::CHECKS;
-use healthcore::settings::Settings;
+use healthcore::settings::{Settings, nearest};
 use lambda_free_runner::config::{Config, schema, template};
 use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
 
@@ -56,12 +56,24 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Ex
             clap_complete::generate(shell, &mut command, "healthcheck", &mut script);
             done(&String::from_utf8_lossy(&script))
         }
-        Command::Man => {
+        Command::Man { command: of } => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
+            clap_mangen::Man::new(manual_of(command, of.as_deref())?).render(&mut page)?;
             done(&String::from_utf8_lossy(&page))
         }
     }
+}
+
+/// The command whose manual page is asked for; the whole program without a name.
+fn manual_of(mut program: clap::Command, name: Option<&str>) -> anyhow::Result<clap::Command> {
+    program.build();
+    let Some(name) = name else { return Ok(program) };
+    let found = program.find_subcommand(name).cloned();
+    found.with_context(|| {
+        let hint = nearest(name, program.get_subcommands().map(clap::Command::get_name))
+            .map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
+        format!("unknown command `{name}`{hint}")
+    })
 }
 
 /// How to talk to the one who started the command.
@@ -86,6 +98,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let targets = output::targets(&args.output)?;
+    if let Some(path) = &args.record {
+        output::recordable(path)?;
+    }
     let config = read_config(args.sources.config.as_deref())?;
     let settings = settings(&args.judging.choice, &config)?;
     let runtime = runtime()?;
@@ -120,6 +135,7 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
 }
 
 fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
+    output::recordable(&args.output)?;
     let config = read_config(args.sources.config.as_deref())?;
     let settings = settings(&args.choice, &config)?;
     let runtime = runtime()?;

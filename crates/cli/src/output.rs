@@ -44,12 +44,36 @@ pub(crate) fn targets(args: &Output) -> anyhow::Result<Vec<Target>> {
     if targets.iter().filter(|(_, path)| path.is_none()).count() > 1 {
         bail!("more than one report for standard output; give an --output FILE for each --format but one");
     }
+    for path in targets.iter().filter_map(|(_, p)| p.as_ref()) {
+        // Now, and not after a run of minutes whose report would be lost.
+        if path.is_dir() {
+            bail!("--output {}: is a folder; name a file in it", path.display());
+        }
+        if !folder_of(path).is_dir() {
+            bail!("--output {}: cannot be written; the folder must exist and be writable", path.display());
+        }
+    }
     let mut paths: Vec<&PathBuf> = targets.iter().filter_map(|(_, p)| p.as_ref()).collect();
     paths.sort();
     if let Some(twice) = paths.windows(2).find(|p| p[0] == p[1]) {
         bail!("--output {} is given twice", twice[0].display());
     }
     Ok(targets)
+}
+
+/// Refuses a path that no recording can be written to, before servers are asked for it: a recording takes its name when
+/// it is whole, so what is there must be a file.
+pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
+    if path.as_os_str() == "-" {
+        bail!("a recording cannot go to standard output; name a file, such as `snapshot.ndjson.zst`");
+    }
+    if path.exists() && !path.is_file() {
+        bail!("{}: is no regular file, and a recording would take its place; name a file", path.display());
+    }
+    if !folder_of(path).is_dir() {
+        bail!("{}: cannot be written; the folder must exist and be writable", path.display());
+    }
+    Ok(())
 }
 
 /// Writes the report everywhere it goes.
@@ -69,11 +93,26 @@ pub(crate) fn write(report: &Report, args: &Output, targets: &[Target], color: C
     Ok(())
 }
 
-/// Puts a whole file in place of what is there; readers see the old one or the new one.
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Puts a whole file in place of what is there; readers see the old one or the new one. Through a link the file that it
+/// leads to is replaced; a pipe or device is written to, and stays what it is.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed =
-        || format!("--output {}: cannot be written; the folder must exist and be writable", path.display());
+    let failed = || format!("{}: cannot be written; the folder must exist and be writable", path.display());
+    let mut target = path.to_owned();
+    if let Ok(there) = std::fs::metadata(path) {
+        if !there.is_file() {
+            return std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|mut out| out.write_all(content))
+                .with_context(failed);
+        }
+        target = std::fs::canonicalize(path).with_context(failed)?;
+    }
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
@@ -81,9 +120,9 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(std::fs::Permissions::from_mode(0o644));
     }
-    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder).with_context(failed)?;
+    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder_of(&target)).with_context(failed)?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
-    file.persist(path).map_err(|e| e.error).with_context(failed)?;
+    file.persist(&target).map_err(|e| e.error).with_context(failed)?;
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! From arguments and environment to servers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource};
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
 use healthcore_sources::{MetricsSource, ObjectSource, Selection};
 use lambda_free_runner::ClusterSources;
-use lambda_free_runner::config::{ClusterConfig, Config};
+use lambda_free_runner::config::{ClusterConfig, Config, credential};
 
 use crate::args::{DialectArg, Sources};
 
@@ -19,27 +19,28 @@ pub(crate) async fn connect(
     config: &Config,
     verbose: u8,
 ) -> anyhow::Result<Vec<ClusterSources>> {
-    if args.config.is_some() && args.prometheus.is_none() && args.prometheus_via.is_none() {
+    let server = args.prometheus.is_some() || args.prometheus_via.is_some();
+    let api = args.kubeconfig.is_some() || args.context.is_some();
+    if !server && !api && !config.clusters.is_empty() {
         let mut clusters = Vec::new();
-        for cluster in &config.clusters {
+        for cluster in chosen(args, config)? {
             clusters.push(configured(cluster, args, verbose).await?);
         }
         return Ok(clusters);
     }
+    let url = args.prometheus.clone().or_else(|| default_url().filter(|_| !server));
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let named = args.kubeconfig.is_some() || args.context.is_some();
-    let found = named || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
+    let found = api || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
     // A kubeconfig that merely lies in the home folder may be of another cluster than the Prometheus that was named, so
     // it counts only without one.
     let use_api = args.prometheus_via.is_some()
-        || !args.no_kubernetes && (found || (args.prometheus.is_none() && home_kubeconfig().is_some()));
-    let timeout = Duration::from_secs_f64(args.timeout.get());
+        || !args.no_kubernetes && (found || (url.is_none() && home_kubeconfig().is_some()));
     let mut cluster = args.cluster.clone();
     let api = if use_api {
         let mut settings = KubernetesSettings::default();
         settings.kubeconfig.clone_from(&args.kubeconfig);
         settings.context.clone_from(&args.context);
-        settings.timeout = timeout;
+        settings.timeout = args.timeout;
         settings.concurrency = usize::from(args.concurrency);
         let name =
             cluster.get_or_insert_with(|| args.context.clone().unwrap_or_else(|| "cluster".to_owned()));
@@ -49,7 +50,7 @@ pub(crate) async fn connect(
     } else {
         None
     };
-    let metrics = metrics(args, api.as_deref(), timeout, verbose)?;
+    let metrics = metrics(args, url, &config.queries, api.as_deref(), verbose)?;
     if metrics.is_none() && api.is_none() {
         return Ok(Vec::new());
     }
@@ -61,16 +62,28 @@ pub(crate) async fn connect(
     }])
 }
 
+/// The clusters of the configuration file that are looked at: the one that `--cluster` names, or all.
+fn chosen<'c>(args: &Sources, config: &'c Config) -> anyhow::Result<Vec<&'c ClusterConfig>> {
+    let Some(name) = &args.cluster else { return Ok(config.clusters.iter().collect()) };
+    let found = config.clusters.iter().find(|c| c.name == *name);
+    found.map(|c| vec![c]).with_context(|| {
+        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
+        format!(
+            "--cluster {name}: the configuration has no cluster of this name; it has {}",
+            names.join(", ")
+        )
+    })
+}
+
 /// A cluster of the configuration file. Namespaces on the command line win over those of the file.
 async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> anyhow::Result<ClusterSources> {
-    let timeout = Duration::from_secs_f64(args.timeout.get());
     let objects = match &cluster.kubernetes {
         Some(api) => {
             let settings = KubernetesSettings {
                 cluster: cluster.name.clone(),
                 kubeconfig: api.kubeconfig.clone(),
                 context: api.context.clone(),
-                timeout,
+                timeout: args.timeout,
                 concurrency: usize::from(args.concurrency),
                 ..KubernetesSettings::default()
             };
@@ -93,7 +106,7 @@ async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> any
     Ok(ClusterSources {
         name: cluster.name.clone(),
         metrics,
-        objects: objects.map(|a| a as Arc<dyn ObjectSource>),
+        objects: objects.filter(|_| !args.no_kubernetes).map(|a| a as Arc<dyn ObjectSource>),
         selection: Selection { namespaces },
     })
 }
@@ -109,11 +122,14 @@ fn logged(prometheus: Prometheus, verbose: u8) -> Arc<dyn MetricsSource> {
 
 fn metrics(
     args: &Sources,
+    url: Option<String>,
+    queries: &BTreeMap<String, String>,
     api: Option<&KubernetesSource>,
-    timeout: Duration,
     verbose: u8,
 ) -> anyhow::Result<Option<Arc<dyn MetricsSource>>> {
-    let mut settings = PrometheusSettings::new(args.prometheus.clone().unwrap_or_default());
+    let named = url.is_some();
+    let mut settings = PrometheusSettings::new(url.unwrap_or_default());
+    settings.queries.clone_from(queries);
     settings.dialect = match args.dialect {
         DialectArg::Prometheus => Dialect::Prometheus,
         DialectArg::Arms => Dialect::Arms,
@@ -128,12 +144,12 @@ fn metrics(
     settings.ca_file.clone_from(&args.prometheus_ca);
     settings.insecure_skip_verify = args.prometheus_insecure;
     settings.matchers.clone_from(&args.prometheus_matcher);
-    settings.timeout = timeout;
+    settings.timeout = args.timeout;
     settings.concurrency = usize::from(args.concurrency);
     if let (Some(reach), Some(api)) = (&args.prometheus_via, api) {
         return Ok(Some(logged(api.prometheus(reach.clone(), &settings)?, verbose)));
     }
-    if args.prometheus.is_none() {
+    if !named {
         return Ok(None);
     }
     Ok(Some(logged(Prometheus::new(&settings)?, verbose)))
@@ -159,7 +175,7 @@ fn credentials() -> anyhow::Result<Auth> {
 fn secret(name: &str) -> anyhow::Result<Option<String>> {
     if let Some(value) = std::env::var_os(name).filter(|v| !v.is_empty()) {
         let value = value.into_string().map_err(|_| anyhow::anyhow!("{name}: its value is not UTF-8"))?;
-        return Ok(Some(value));
+        return Ok(Some(credential(&value).with_context(|| name.to_owned())?));
     }
     let file = format!("{name}_FILE");
     let Some(path) = std::env::var_os(&file).filter(|v| !v.is_empty()).map(PathBuf::from) else {
@@ -167,7 +183,12 @@ fn secret(name: &str) -> anyhow::Result<Option<String>> {
     };
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{file}: {} cannot be read", path.display()))?;
-    Ok(Some(text.trim().to_owned()))
+    Ok(Some(credential(&text).with_context(|| format!("{file}: {}", path.display()))?))
+}
+
+/// The server that the environment names; an empty text names none.
+fn default_url() -> Option<String> {
+    std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.trim().is_empty())
 }
 
 fn home_kubeconfig() -> Option<PathBuf> {

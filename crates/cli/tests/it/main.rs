@@ -98,6 +98,24 @@ fn bad_input_is_named_with_what_to_do() {
         &["check", "--prometheus", "http://127.0.0.1:1", "--at", "yesterday"],
         &["expected a time such as `2026-11-20T01:00:00Z`, got `yesterday`"],
     );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--timeout", "300000000000000d"],
+        &["expected a time-out above zero and at most `1d`"],
+    );
+    refused(&["demo", "-f", "json", "-o", "/"], &["--output /: is a folder"]);
+    for (path, expected) in [
+        ("/dev/null", "/dev/null: is no regular file"),
+        ("-", "a recording cannot go to standard output"),
+        ("/no/such/folder/s.zst", "/no/such/folder/s.zst: cannot be written"),
+    ] {
+        refused(&["record", "--prometheus", "http://127.0.0.1:1", "-o", path], &[expected]);
+        refused(&["check", "--prometheus", "http://127.0.0.1:1", "--record", path], &[expected]);
+    }
+    refused(&["man", "chekc"], &["unknown command `chekc`, did you mean `check`?"]);
+    for server in [["--prometheus", "http://127.0.0.1:1"], ["--namespace", "shop"], ["--lookback", "1d"]] {
+        let args = [&["check", "--snapshot", &healthy][..], &server].concat();
+        refused(&args, &["the argument '--snapshot <PATH>' cannot be used with", server[0]]);
+    }
     refused(&["check", "--kubeconfig", "/no/kubeconfig"], &["/no/kubeconfig: cannot read the kubeconfig"]);
     refused(&["check", "--config", "/no/config.yaml"], &["/no/config.yaml: cannot be read"]);
     refused(&["explain", "memory-leek"], &["unknown check `memory-leek`, did you mean `memory-leak`?"]);
@@ -148,6 +166,63 @@ fn reports_go_where_they_are_sent() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn links_and_devices_stay_what_they_are() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("today.json"), folder.path().join("latest.json"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert_eq!(run(&["demo", "-o", link.to_str().unwrap()]).status.code(), Some(0));
+    assert!(link.is_symlink() && std::fs::read_to_string(&file).unwrap().starts_with('{'));
+    // A link to the device: were it replaced, it would be the link that is lost.
+    let null = folder.path().join("null");
+    std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+    assert_eq!(run(&["demo", "-f", "json", "-o", null.to_str().unwrap()]).status.code(), Some(0));
+    assert!(null.is_symlink() && std::fs::metadata(&null).unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn the_environment_names_a_server_only_where_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    std::fs::write(
+        &config,
+        "clusters: [{name: a, prometheus: {url: 'http://127.0.0.1:2', retries: 0}}, {name: b, prometheus: {url: 'http://127.0.0.1:3', retries: 0}}]",
+    )
+    .unwrap();
+    let config = config.to_str().unwrap();
+    let said = |args: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        command.env_clear().env("HOME", "/nonexistent").env("PROMETHEUS_URL", "http://127.0.0.1:1");
+        let out = command.arg("check").args(args).output().unwrap();
+        assert_eq!(out.status.code(), Some(2));
+        String::from_utf8(out.stderr).unwrap()
+    };
+    assert!(said(&[]).contains("cannot reach http://127.0.0.1:1"));
+    assert!(said(&["--prometheus", "http://127.0.0.1:4"]).contains("cannot reach http://127.0.0.1:4"));
+    let both = said(&["--config", config]);
+    assert!(both.contains("127.0.0.1:2") && both.contains("127.0.0.1:3"), "{both}");
+    let one = said(&["--config", config, "--cluster", "b"]);
+    assert!(!one.contains("127.0.0.1:2") && one.contains("127.0.0.1:3"), "{one}");
+    let none = said(&["--config", config, "--cluster", "c"]);
+    assert!(none.contains("the configuration has no cluster of this name; it has a, b"), "{none}");
+}
+
+#[test]
+fn a_token_of_two_lines_is_refused_and_not_shown() {
+    let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+    command.env_clear().env("HOME", "/nonexistent").env("PROMETHEUS_TOKEN", "hunter2\nhunter3");
+    let out = command.args(["check", "--prometheus", "http://127.0.0.1:1"]).output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(
+        said.contains("PROMETHEUS_TOKEN: the secret holds a line break") && !said.contains("hunter"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_is_generated_is_whole() {
     let said = |args: &[&str]| String::from_utf8(run(args).stdout).unwrap();
@@ -155,6 +230,7 @@ fn what_is_generated_is_whole() {
     assert!(said(&["explain", "memory-leak"]).contains("## How it decides"));
     assert!(said(&["completions", "bash"]).contains("_healthcheck"));
     assert!(said(&["man"]).contains(".TH healthcheck"));
+    assert!(said(&["man", "check"]).contains("fail\\-on"));
     assert!(said(&["config", "schema"]).contains("\"memory-leak\""));
     let shown = said(&["config", "show", "--set", "memory-leak.min-slope=5MB/h"]);
     assert!(

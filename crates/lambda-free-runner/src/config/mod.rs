@@ -40,6 +40,9 @@ pub struct Config {
     pub step: Option<Seconds>,
     /// Choices for checks.
     pub settings: Settings,
+    /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
+    /// have them already.
+    pub queries: BTreeMap<String, String>,
 }
 
 /// A cluster of the configuration file.
@@ -114,7 +117,6 @@ impl Config {
         let root = Node::root(&root);
         let mut config = Self::default();
         let secrets = Secrets { folder, environment };
-        let mut queries = BTreeMap::new();
         for (key, node) in root.map(TOP)? {
             match key {
                 "lookback" => config.lookback = Some(node.read()?),
@@ -136,14 +138,14 @@ impl Config {
                         }
                     }
                 }
-                "queries" => queries = legacy::queries(&folder.join(node.text()?))?,
+                "queries" => config.queries = legacy::queries(&folder.join(node.text()?))?,
                 _ => {}
             }
         }
         for (key, node) in root.map(TOP)? {
             if key == "clusters" {
                 for item in node.list()? {
-                    config.clusters.push(cluster(&item, &secrets, &queries)?);
+                    config.clusters.push(cluster(&item, &secrets, &config.queries)?);
                 }
             }
         }
@@ -196,6 +198,32 @@ fn checks(node: &Node<'_>) -> Result<BTreeMap<String, CheckSettings>, String> {
     Ok(out)
 }
 
+/// The time for one request.
+///
+/// # Errors
+/// It is not above zero, or longer than a day, which no server keeps a request open for.
+pub fn request_timeout(value: Seconds) -> Result<Duration, String> {
+    if value.get() > 0.0 && value <= Seconds::from_days(1.0) {
+        Ok(Duration::from_secs_f64(value.get()))
+    } else {
+        Err(format!("expected a time-out above zero and at most `1d`, got `{value}`"))
+    }
+}
+
+/// A text that cannot be a user name, a password, a token or the value of a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secret holds a line break or another control character; expected a single line")]
+pub struct NotACredential;
+
+/// A credential without the blanks around it, such as the line break that most editors leave at the end of a file.
+///
+/// # Errors
+/// It holds control characters. The error does not repeat the text.
+pub fn credential(text: &str) -> Result<String, NotACredential> {
+    let text = text.trim();
+    if text.chars().any(char::is_control) { Err(NotACredential) } else { Ok(text.to_owned()) }
+}
+
 /// Where secrets come from.
 struct Secrets<'a> {
     folder: &'a Path,
@@ -205,15 +233,16 @@ struct Secrets<'a> {
 impl Secrets<'_> {
     fn in_env(&self, node: &Node<'_>) -> Result<String, String> {
         let name = node.text()?;
-        (self.environment)(&name)
+        let value = (self.environment)(&name)
             .filter(|v| !v.is_empty())
-            .ok_or_else(|| format!("{}: the environment variable `{name}` is not set", node.path()))
+            .ok_or_else(|| format!("{}: the environment variable `{name}` is not set", node.path()))?;
+        credential(&value).map_err(|e| format!("{}: the environment variable `{name}`: {e}", node.path()))
     }
     fn in_file(&self, node: &Node<'_>) -> Result<String, String> {
         let path = self.folder.join(node.text()?);
-        std::fs::read_to_string(&path)
-            .map(|text| text.trim().to_owned())
-            .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))?;
+        credential(&text).map_err(|e| format!("{}: {}: {e}", node.path(), path.display()))
     }
 }
 
@@ -304,7 +333,10 @@ fn prometheus(
             "ca-file" => out.ca_file = Some(secrets.folder.join(value.text()?)),
             "insecure-skip-verify" => out.insecure_skip_verify = value.read()?,
             "matchers" => out.matchers = value.texts()?,
-            "timeout" => out.timeout = Duration::from_secs_f64(value.read::<Seconds>()?.get()),
+            "timeout" => {
+                out.timeout =
+                    request_timeout(value.read()?).map_err(|why| format!("{}: {why}", value.path()))?;
+            }
             "retries" => out.retries = value.read()?,
             "concurrency" => out.concurrency = value.read::<u32>()?.max(1) as usize,
             _ => {
@@ -343,6 +375,7 @@ mod tests {
     fn parse(text: &str) -> Result<Config, String> {
         let environment = |name: &str| match name {
             "PW" => Some("hunter2".to_owned()),
+            "TWO_LINES" => Some("hunter2\nhunter3".to_owned()),
             "PU" => Some("reader".to_owned()),
             _ => None,
         };
@@ -394,6 +427,18 @@ mod tests {
                 "checks.memory-usage.enabled: expected `true` or `false`, got `maybe`",
             ),
             ("lookback: 7", "lookback: expected a duration such as `30m`, got `7`"),
+            (
+                "clusters: [{name: a, prometheus: {url: x, token-env: TWO_LINES}}]",
+                "clusters[0].prometheus.token-env: the environment variable `TWO_LINES`: the secret holds a line break",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {url: x, timeout: 0s}}]",
+                "clusters[0].prometheus.timeout: expected a time-out above zero and at most `1d`, got `0s`",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {url: x, timeout: 300000000000000d}}]",
+                "clusters[0].prometheus.timeout: expected a time-out above zero and at most `1d`",
+            ),
             ("lookback: [1]", "lookback: expected a single value, got a list"),
             ("clusters: {}", "clusters: expected a list"),
             (
