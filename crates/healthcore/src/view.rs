@@ -322,17 +322,19 @@ impl<'a> Subject<'a> for EventsOf<'a> {
                 )
             })
             .collect();
+        let mut revisions: BTreeMap<(&str, &str), &WorkloadId> = BTreeMap::new();
+        for workload in &objects.workloads {
+            let id = &workload.id;
+            revisions
+                .extend(workload.revisions.iter().map(|r| ((id.namespace.as_str(), r.name.as_str()), id)));
+        }
         for event in &objects.events {
             let own = WorkloadId::new(&event.namespace, &event.kind, &event.name);
             let id = match event.kind.as_str() {
                 "Pod" => owners.of(&event.namespace, &event.name).cloned(),
-                "ReplicaSet" => objects
-                    .workloads
-                    .iter()
-                    .find(|w| {
-                        w.id.namespace == event.namespace && w.revisions.iter().any(|r| r.name == event.name)
-                    })
-                    .map(|w| w.id.clone()),
+                "ReplicaSet" | "Job" => {
+                    revisions.get(&(event.namespace.as_str(), event.name.as_str())).map(|id| (*id).clone())
+                }
                 _ => None,
             };
             let workload = view.workload(id.as_ref().unwrap_or(&own));

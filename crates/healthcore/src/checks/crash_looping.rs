@@ -31,7 +31,8 @@ impl Check for CrashLooping {
         checks: "Whether a container, init containers too, ends again and again.",
         why: "The pod does no work, and the pause between two tries grows to five minutes.",
         decides: "A container that waits with the reason CrashLoopBackOff. Or one that is between two back-offs: at least \
-                  `restarts` restarts, and its last run failed within `recent`. Always critical.",
+                  `restarts` restarts, and its last run failed within `recent` and had lasted no longer than that (where its \
+                  length is not known: the pod's runs on average). Always critical.",
         remedy: "Read the end of the log of the run before. `exec format error` means that the image is built for another \
                  architecture than the node's.",
         false_alarms: "A pod that waits by ending for something that is about to come up.",
@@ -61,7 +62,7 @@ impl Check for CrashLooping {
         let looping: Vec<(&Pod, &Container)> = pods
             .iter()
             .flat_map(|p| p.containers.iter().map(move |c| (*p, c)))
-            .filter(|(_, c)| crash_loops(c) || fails_often(params, c, now))
+            .filter(|(p, c)| crash_loops(c) || fails_often(params, p, c, now))
             .collect();
         let Some((pod, container)) =
             looping.iter().max_by_key(|(p, c)| (c.restarts, std::cmp::Reverse(&p.name)))
@@ -114,13 +115,82 @@ impl Check for CrashLooping {
     }
 }
 
-/// Between two back-offs: it runs or has just ended, and has failed often and lately.
-fn fails_often(params: &CrashLoopingParams, container: &Container, now: Timestamp) -> bool {
+/// Between two back-offs: it runs or has just ended, and has failed often, lately and soon after its start. Five
+/// crashes spread over months are no loop.
+pub(super) fn fails_often(
+    params: &CrashLoopingParams,
+    pod: &Pod,
+    container: &Container,
+    now: Timestamp,
+) -> bool {
     let end = match &container.state {
         Some(ContainerState::Terminated(t)) => Some(t),
         _ => container.last_termination.as_ref(),
     };
     let failed = end.is_some_and(|t| t.exit_code.is_some_and(|c| c != 0));
     let lately = end.and_then(|t| t.finished).is_some_and(|t| now.seconds_since(t) <= params.recent.get());
-    failed && lately && container.restarts.unwrap_or(0) >= params.restarts
+    let restarts = container.restarts.unwrap_or(0);
+    let length = end.and_then(|t| Some(t.finished?.seconds_since(t.started?)));
+    let length = length.or_else(|| Some(now.seconds_since(pod.created?) / f64::from(restarts.max(1))));
+    let short = length.is_some_and(|s| s <= params.recent.get());
+    failed && lately && short && restarts >= params.restarts
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("crash-looping", text, expected);
+    }
+
+    #[test]
+    fn back_off_is_critical() {
+        check(
+            "container web/api-0/app restarts=12 state=waiting:CrashLoopBackOff last=Error:1@2m",
+            "critical web/api (api-0): container app ends again and again (restarts: 12): Error, exit code 1",
+        );
+        check(
+            "container web/api-0/wait role=init restarts=3 state=waiting:CrashLoopBackOff",
+            "critical web/api (api-0): container wait ends again and again (restarts: 3): no reason reported",
+        );
+        let text = "container web/api-0/app restarts=12 state=waiting:CrashLoopBackOff last=OOMKilled:137@2m";
+        assert_eq!(
+            advice("crash-looping", text),
+            [
+                "the last run was killed for its memory: see `oom-killed`",
+                "read the end of the log of the run before [kubectl -n web logs api-0 -c app --previous --tail=50]",
+            ]
+        );
+    }
+
+    #[test]
+    fn between_two_back_offs() {
+        check(
+            "container web/api-0/app created=1h restarts=6 last=Error:1@9m",
+            "critical web/api (api-0): container app ends again and again (restarts: 6): Error, exit code 1",
+        );
+        check("container web/api-0/app created=40m restarts=4 last=Error:1@9m", "1 ok");
+        check("container web/api-0/app created=1h restarts=6 last=Error:1@11m", "1 ok");
+        check("container web/api-0/app created=1h restarts=6 last=Completed:0@9m", "1 ok");
+        // Crashes spread over 20 days are no loop, even right after one.
+        check("container web/api-0/app restarts=6 last=Error:1@1m", "1 ok");
+    }
+
+    #[test]
+    fn what_is_no_crash_loop() {
+        check("container web/api-0/app state=waiting:ImagePullBackOff", "1 ok");
+        check(
+            "container web/api-0/app restarts=9 state=waiting:CrashLoopBackOff\npod web/api-0 deleting",
+            "nothing",
+        );
+        check("workload web/Deployment/api replicas=0/0", "nothing");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check("container web/api-0/app state=unknown", "1 unknown: state of the containers is not reported");
+        check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+    }
 }

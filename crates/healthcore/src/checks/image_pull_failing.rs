@@ -24,7 +24,7 @@ impl Check for ImagePullFailing {
         checks: "Whether a container, init containers too, waits for an image that cannot be pulled.",
         why: "The pod will not start until someone acts; in a rollout the old pods stay, and nobody notices.",
         decides: "A container waits with ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, \
-                  RegistryUnavailable or ImageInspectError. Always critical.",
+                  RegistryUnavailable, ImageInspectError or SignatureValidationFailed. Always critical.",
         remedy: "Look for a typing mistake in the tag, a tag that was deleted, or a missing imagePullSecret.",
         false_alarms: "A registry that was away for a moment.",
         texts: &[
@@ -69,5 +69,44 @@ impl Check for ImagePullFailing {
             .since(pod.created)
             .advise(Advice::new(Text::new("check-image")).command(command, &[namespace, &pod.name]))
             .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("image-pull-failing", text, expected);
+    }
+
+    #[test]
+    fn every_reason_is_critical() {
+        for reason in super::super::pod_state::IMAGE_REASONS {
+            let text =
+                format!("container web/api-0/app image=registry.example/app:1.1 state=waiting:{reason}");
+            let expected = format!(
+                "critical web/api (api-0): container app waits for image registry.example/app:1.1: {reason}"
+            );
+            check(&text, &expected);
+        }
+        check(
+            "container web/api-0/migrate role=init image=app:2 state=waiting:ErrImagePull message=\"not found\"",
+            "critical web/api (api-0): container migrate waits for image app:2: ErrImagePull, not found",
+        );
+    }
+
+    #[test]
+    fn other_waits_are_not_for_the_image() {
+        check("container web/api-0/app state=waiting:ContainerCreating", "1 ok");
+        check("container web/api-0/app state=waiting:CrashLoopBackOff", "1 ok");
+        check("container web/api-0/app state=waiting:ImagePullBackOff\npod web/api-0 deleting", "nothing");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check("container web/api-0/app state=unknown", "1 unknown: state of the containers is not reported");
+        check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
     }
 }

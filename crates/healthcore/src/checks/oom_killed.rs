@@ -4,7 +4,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::{ContainerState, ObjectKind, Termination};
+use crate::model::{ContainerRole, ContainerState, Event, ObjectKind, Termination};
 use crate::need::Needs;
 use crate::snapshot::Missing;
 use crate::time::Timestamp;
@@ -57,7 +57,8 @@ impl Check for OomKilled {
             .optional(Metric::Restarts)
             .optional(Metric::MemoryWorkingSet)
             .objects(ObjectKind::Workloads)
-            .objects(ObjectKind::Pods);
+            .objects(ObjectKind::Pods)
+            .objects(ObjectKind::Events);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -198,7 +199,8 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         if finished.is_none() && restarts.as_ref().is_ok_and(Option::is_none) {
             continue;
         }
-        kills.sources.push("status");
+        let by_reason = end.reason == "OOMKilled";
+        kills.sources.push(if by_reason { "status" } else { "exit code 137 with memory near the limit" });
         kills.before = larger(kills.before, before);
         let close = |t: &Timestamp| {
             finished.is_none_or(|f| f.seconds_since(*t).abs() <= 2.0 * f64::from(window.step_s()))
@@ -233,6 +235,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         if about
             && matches!(event.reason.as_str(), "OOMKilling" | "SystemOOM")
             && event.last.is_none_or(inside)
+            && means(member, event, !kills.sources.is_empty())
         {
             kills.known = true;
             kills.sources.push("event");
@@ -243,6 +246,13 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     kills.first = times.iter().min().copied();
     kills.last = times.iter().max().copied();
     kills
+}
+
+/// Whether an event about a pod means this container: it is the only one, is named, or was killed as others tell too.
+fn means(member: &Member<'_>, event: &Event, killed: bool) -> bool {
+    let containers =
+        member.pod.map_or(2, |p| p.containers.iter().filter(|c| c.role != ContainerRole::Init).count());
+    containers <= 1 || killed || event.message.contains(&*member.key.container)
 }
 
 fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
@@ -256,4 +266,98 @@ fn is_oom(params: &OomKilledParams, member: &Member<'_>, end: &Termination, befo
     }
     let limit = member.container.and_then(|c| c.resources.memory_limit).map_or(0.0, Bytes::get);
     end.exit_code == Some(137) && limit > 0.0 && before.is_some_and(|b| b >= params.near_limit.get() * limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, findings, show};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("oom-killed", text, expected);
+    }
+
+    fn evidence(text: &str, name: &str) -> String {
+        let found = findings("oom-killed", text);
+        found[0].evidence.iter().find(|e| e.name == name).map_or("none".into(), |e| show(&e.value))
+    }
+
+    /// The status, the metric and an event tell of one kill.
+    const TOLD_THREE_TIMES: &str = "window step=5m\n\
+        container web/api-0/app limit=512Mi restarts=1 last=OOMKilled:137@1h  memory: 500x11 508 100x12  oom: _x11 1 _x11  restarts: _x11 1 _x11\n\
+        event web/Pod/api-0 reason=OOMKilling last=1h";
+
+    #[test]
+    fn one_kill_told_by_many_counts_once() {
+        check(
+            TOLD_THREE_TIMES,
+            "critical web/api/app (api-0): OOM kills: 1, the last at 1h ago (limit 512Mi)",
+        );
+        assert_eq!(evidence(TOLD_THREE_TIMES, "told-by"), "event, oom-events, status");
+        assert_eq!(evidence(TOLD_THREE_TIMES, "memory-before"), "508Mi");
+    }
+
+    #[test]
+    fn an_older_kill_is_a_warning_and_one_before_the_window_is_none() {
+        let killed = |ago: &str| {
+            let text = format!(
+                "window lookback=7d step=1h\ncontainer web/api-0/app limit=512Mi restarts=1 last=OOMKilled:137@{ago}"
+            );
+            fixture::told("oom-killed", &text).join("; ")
+        };
+        assert!(killed("24h").starts_with("critical web/api/app"), "{}", killed("24h"));
+        assert!(killed("25h").starts_with("warning web/api/app"), "{}", killed("25h"));
+        assert_eq!(killed("8d"), "1 ok");
+    }
+
+    #[test]
+    fn a_plain_sigkill_is_no_oom() {
+        let killed = |memory: &str| {
+            let text = format!(
+                "window step=5m\ncontainer web/api-0/app limit=1000Mi restarts=1 last=Error:137@30m  memory: {memory}x20  restarts: _x18 1 _x5"
+            );
+            fixture::told("oom-killed", &text).join("; ")
+        };
+        assert_eq!(killed("899"), "1 ok");
+        assert!(killed("900").starts_with("critical web/api/app (api-0): OOM kills: 1"), "{}", killed("900"));
+        let text = "window step=5m\ncontainer web/api-0/app limit=1000Mi restarts=1 last=Error:137@30m  memory: 950x20";
+        assert_eq!(evidence(text, "told-by"), "exit code 137 with memory near the limit");
+        // Without a limit nothing is near it.
+        check(
+            "window step=5m\ncontainer web/api-0/app restarts=1 last=Error:137@30m  memory: 950x20",
+            "1 ok",
+        );
+    }
+
+    #[test]
+    fn an_event_names_the_container_it_means() {
+        check(
+            "window step=5m\n\
+             container web/api-0/app limit=512Mi\n\
+             container web/api-0/proxy limit=64Mi\n\
+             event web/Pod/api-0 reason=OOMKilling last=1h message=\"killed proxy\"",
+            "critical web/api/proxy (api-0): OOM kills: 1, the last at 1h ago (limit 64Mi)
+             1 ok",
+        );
+    }
+
+    #[test]
+    fn pods_that_are_gone_count() {
+        check(
+            "window step=1h\n\
+             past web/api-6c6c6c6c6c-zzzzz/app  oom: _x20 1\n\
+             container web/api-7d9c5bd4f7-x2x9z/app limit=512Mi  memory: 100x24",
+            "critical web/api/app (api-6c6c6c6c6c-zzzzz): OOM kills: 1, the last at 4h ago (limit 512Mi)",
+        );
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "absent oom restarts\ncontainer web/api-0/app limit=1Gi state=unknown restarts=unknown",
+            "1 unknown: state of the container is not reported",
+        );
+        check("absent oom restarts\ncontainer web/api-0/app limit=1Gi", "1 ok");
+        check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+    }
 }

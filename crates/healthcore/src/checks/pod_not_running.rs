@@ -1,10 +1,11 @@
 //! `pod-not-running`: a pod that should run does not.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, named_elsewhere, runs, waiting, workload_in_words};
+use crate::checks::pod_state::{completed, named_elsewhere, pods_in_words, runs, waiting, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text};
-use crate::model::{ObjectKind, Pod, PodPhase};
+use crate::model::{ContainerState, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
+use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
 
@@ -28,14 +29,21 @@ impl Check for PodNotRunning {
         why: "Capacity is missing, or the workload is down.",
         decides: "Pods that have ended with success (Succeeded, Completed) are never \"not running\"; they are shown apart: \
                   `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. A pod that is being deleted or is \
-                  younger than `grace` is no problem. Critical when no pod of the workload runs, else a warning. Info when \
-                  another check names the cause (crash loop, image pull, no node) or when only evicted pods are left over. Of \
-                  a Job only the newest pod counts: a failed try that was repeated with success is none.",
+                  younger than `grace` is no problem, nor one whose container has just been started again. Critical when no \
+                  pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning. Info \
+                  when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
+                  are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
+                  was repeated with success is none.",
         remedy: "Read the events of the pod that is named.",
         false_alarms: "A readiness probe that fails on purpose, for instance on standbys.",
         texts: &[
             ("not-running", "{pods}: {reason}"),
             ("job-failed", "the last pod of the job failed: {reason}"),
+            ("no-pods", "{pods}: no pod has been made"),
+            (
+                "describe-workload",
+                "read the events of the workload: a quota, an admission webhook or a missing service account may refuse its pods",
+            ),
             ("describe", "read the state and the events of pod {pod}"),
         ],
     };
@@ -47,26 +55,44 @@ impl Check for PodNotRunning {
     }
 
     fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
-        if subject.pods.is_empty() {
-            return Ok(Outcome::NotApplicable);
-        }
-        if subject.workload.id.runs_to_completion() {
-            return Ok(job(subject));
-        }
         let now = view.snapshot.taken_at;
-        let young = |p: &Pod| p.created.is_some_and(|t| now.seconds_since(t) < params.grace.get());
+        let within_grace = |t: Timestamp| now.seconds_since(t) < params.grace.get();
+        let young = |p: &Pod| p.created.is_some_and(within_grace);
+        if subject.workload.id.runs_to_completion() {
+            return Ok(if subject.pods.is_empty() { Outcome::NotApplicable } else { job(subject, &young) });
+        }
+        let desired = subject.workload.replicas.map(|r| r.desired as usize);
+        if subject.pods.is_empty() {
+            return Ok(match desired {
+                Some(desired) if desired > 0 && !subject.workload.created.is_some_and(within_grace) => {
+                    without_pods(subject, desired)
+                }
+                _ => Outcome::NotApplicable,
+            });
+        }
+        // A container that was just started again has its grace too; `restarts` tells of it.
+        let starting = |p: &Pod| {
+            p.phase == PodPhase::Running
+                && p.containers.iter().any(|c| {
+                    let running = matches!(&c.state, Some(ContainerState::Running { started: Some(t) }) if within_grace(*t));
+                    running && c.ready == Some(false)
+                })
+        };
+        let running = subject.pods.iter().filter(|p| runs(p)).count();
+        let replaced = subject.workload.id.kind != "Pod" && desired.is_some_and(|d| running >= d);
+        let quiet = |p: &Pod| quiet(p, &subject.workload.id.kind, replaced);
         let not_running: Vec<&Pod> = subject
             .pods
             .iter()
             .copied()
-            .filter(|p| !completed(p) && !runs(p) && !p.deleting && !young(p))
+            .filter(|p| !completed(p) && !runs(p) && !p.deleting && !young(p) && !starting(p))
             .collect();
         let Some(pod) = not_running.iter().find(|p| !quiet(p)).or(not_running.first()) else {
             return Ok(Outcome::Ok);
         };
         let severity = if not_running.iter().all(|p| quiet(p)) {
             Severity::Info
-        } else if subject.pods.iter().any(|p| runs(p)) {
+        } else if running > 0 {
             Severity::Warning
         } else {
             Severity::Critical
@@ -81,14 +107,40 @@ impl Check for PodNotRunning {
     }
 }
 
-/// Not running, and either named by another check or only a leftover.
-fn quiet(pod: &Pod) -> bool {
-    named_elsewhere(pod) || pod.reason.as_deref() == Some("Evicted")
+/// Not running, and either named by another check or only a leftover: an evicted pod, or a failed one for which its
+/// controller has long made another. A bare pod has no controller.
+fn quiet(pod: &Pod, kind: &str, replaced: bool) -> bool {
+    let evicted = pod.reason.as_deref() == Some("Evicted") && kind != "Pod";
+    named_elsewhere(pod) || evicted || (pod.phase == PodPhase::Failed && replaced)
 }
 
-fn job(subject: &WorkloadPods<'_>) -> Outcome {
+/// Pods are asked for, and there is none: a quota, an admission webhook or a missing service account.
+fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
+    let id = &subject.workload.id;
+    let words = pods_in_words(0, desired, 0);
+    let text = Text::new("no-pods").with("pods", words.as_str());
+    let kind = id.kind.to_ascii_lowercase();
+    let command = format!("kubectl -n {} describe {kind} {}", id.namespace, id.name);
+    let advice =
+        Advice::new(Text::new("describe-workload")).command(command, &[&id.namespace, &id.kind, &id.name]);
+    let problem = Problem::new(Severity::Critical, text).evidence("pods", words);
+    problem.evidence("not-running", desired).advise(advice).into()
+}
+
+fn job(subject: &WorkloadPods<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
     let newest = subject.pods.iter().copied().max_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
-    match newest.filter(|p| p.phase == PodPhase::Failed) {
+    let Some(newest) = newest else { return Outcome::NotApplicable };
+    let stuck = matches!(newest.phase, PodPhase::Pending | PodPhase::Unknown)
+        && !newest.deleting
+        && !young(newest)
+        && !named_elsewhere(newest);
+    if stuck {
+        let words = workload_in_words(subject);
+        let text = Text::new("not-running").with("pods", words.as_str()).with("reason", reason(newest));
+        let problem = describe(Problem::new(Severity::Warning, text), subject, newest);
+        return problem.evidence("pods", words).since(newest.created).into();
+    }
+    match Some(newest).filter(|p| p.phase == PodPhase::Failed && !p.deleting) {
         None => Outcome::Ok,
         Some(pod) => {
             let text = Text::new("job-failed").with("reason", reason(pod));
@@ -119,16 +171,117 @@ fn reason(pod: &Pod) -> String {
         .iter()
         .find_map(|c| waiting(c).map(|(reason, _)| format!("{} in container {}", reason, c.name)));
     let ended = pod.containers.iter().find_map(|c| match &c.state {
-        Some(crate::model::ContainerState::Terminated(t)) if t.exit_code != Some(0) => {
-            Some(match t.exit_code {
-                Some(code) => format!("{} (exit code {code}) in container {}", t.reason, c.name),
-                None => format!("{} in container {}", t.reason, c.name),
-            })
-        }
+        Some(ContainerState::Terminated(t)) if t.exit_code != Some(0) => Some(match t.exit_code {
+            Some(code) => format!("{} (exit code {code}) in container {}", t.reason, c.name),
+            None => format!("{} in container {}", t.reason, c.name),
+        }),
         _ => None,
     });
     waits.or(ended).unwrap_or_else(|| match pod.phase {
         PodPhase::Running => "not ready".to_owned(),
         phase => format!("{phase:?}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("pod-not-running", text, expected);
+    }
+
+    #[test]
+    fn completed_pods_are_shown_apart() {
+        let pods =
+            "container web/api-0/app pods=6\npod web/api-4 phase=Succeeded\npod web/api-5 phase=Succeeded";
+        check(pods, "1 ok");
+        check(
+            &format!("{pods}\npod web/api-3 ready=no"),
+            "warning web/api (api-3): 3/4 Running (1 not running) +2 Completed: not ready",
+        );
+    }
+
+    #[test]
+    fn none_that_runs_is_critical() {
+        check(
+            "container web/api-0/app state=waiting:CreateContainerConfigError",
+            "critical web/api (api-0): 0/1 Running (1 not running): CreateContainerConfigError in container app",
+        );
+        check(
+            "container web/api-0/app\npod web/api-0 phase=Unknown reason=NodeLost",
+            "critical web/api (api-0): 0/1 Running (1 not running): NodeLost",
+        );
+    }
+
+    #[test]
+    fn replicas_without_any_pod() {
+        check(
+            "workload web/Deployment/api replicas=0/3",
+            "critical web/api: 0/3 Running (3 not running): no pod has been made",
+        );
+        check("workload web/Deployment/api replicas=0/3 created=5m", "nothing");
+        check("workload web/Deployment/api replicas=0/0", "nothing");
+    }
+
+    #[test]
+    fn what_is_starting_or_ending_is_no_problem() {
+        check("container web/api-0/app ready=no\npod web/api-0 ready=no created=9m", "1 ok");
+        check(
+            "container web/api-0/app\npod web/api-0 ready=no created=10m",
+            "critical web/api (api-0): 0/1 Running (1 not running): not ready",
+        );
+        check("container web/api-0/app\npod web/api-0 ready=no deleting", "1 ok");
+        // Just started again.
+        check("container web/api-0/app ready=no state=running@2m\npod web/api-0 ready=no", "1 ok");
+    }
+
+    #[test]
+    fn a_cause_that_another_check_names_is_info() {
+        check(
+            "container web/api-0/app state=waiting:CrashLoopBackOff",
+            "info web/api (api-0): 0/1 Running (1 not running): CrashLoopBackOff in container app",
+        );
+        check(
+            "pod web/api-0 unschedulable=\"0/3 nodes\" since=1h",
+            "info web/api (api-0): 0/1 Running (1 not running): Unschedulable",
+        );
+    }
+
+    #[test]
+    fn leftovers_are_info() {
+        check(
+            "container web/api-0/app pods=2\npod web/api-1 phase=Failed reason=Evicted",
+            "info web/api (api-1): 1/2 Running (1 not running): Evicted",
+        );
+        let failed = "container web/api-0/app pods=2\npod web/api-1 phase=Failed reason=NodeShutdown";
+        check(failed, "warning web/api (api-1): 1/2 Running (1 not running): NodeShutdown");
+        check(
+            &format!("workload web/StatefulSet/api replicas=1/1\n{failed}"),
+            "info web/api (api-1): 1/2 Running (1 not running): NodeShutdown",
+        );
+        // Nobody replaces a pod without owner.
+        check(
+            "pod web/alone phase=Failed reason=Evicted",
+            "critical web/alone (alone): 0/1 Running (1 not running): Evicted",
+        );
+    }
+
+    #[test]
+    fn jobs() {
+        let job = "workload web/Job/import\n\
+                   pod web/import-bbbbb owner=Job/import phase=Failed created=2h\n";
+        check(job, "warning web/import (import-bbbbb): the last pod of the job failed: Failed");
+        check(&format!("{job}pod web/import-ccccc owner=Job/import phase=Succeeded created=1h"), "1 ok");
+        check(
+            &format!("{job}pod web/import-ccccc owner=Job/import phase=Pending created=1h"),
+            "warning web/import (import-ccccc): 0/2 Running (2 not running): Pending",
+        );
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+    }
 }

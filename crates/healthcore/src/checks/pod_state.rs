@@ -5,13 +5,14 @@ use crate::snapshot::{Origin, Snapshot};
 use crate::view::WorkloadPods;
 
 /// Reasons with which the kubelet waits for an image.
-const IMAGE_REASONS: [&str; 6] = [
+pub(super) const IMAGE_REASONS: [&str; 7] = [
     "ImagePullBackOff",
     "ErrImagePull",
     "InvalidImageName",
     "ErrImageNeverPull",
     "RegistryUnavailable",
     "ImageInspectError",
+    "SignatureValidationFailed",
 ];
 
 /// Reason and message of a container that waits.

@@ -97,15 +97,77 @@ impl Check for PodUnschedulable {
         if let Some(s) = lasted(pod) {
             problem = problem.measured("waiting", Seconds(s), bound);
         }
-        let scarce = ["memory", "cpu", "ephemeral-storage"]
-            .into_iter()
-            .find(|r| said.contains(&format!("Insufficient {r}")));
-        let advice = match scarce {
-            Some(resource) => Advice::new(Text::new("resources").with("resource", resource)),
-            None => Advice::new(Text::new("constraints")),
+        let scarce = scarce(said);
+        let advice = match scarce.is_empty() {
+            false => Advice::new(Text::new("resources").with("resource", scarce.join(", "))),
+            true => Advice::new(Text::new("constraints")),
         };
         let namespace = &subject.workload.id.namespace;
         let command = format!("kubectl -n {namespace} describe pod {}", pod.name);
         Ok(problem.advise(advice.command(command, &[namespace, &pod.name])).into())
+    }
+}
+
+/// Resources of which the scheduler says that no node has enough, in its order: `cpu`, `memory`, `nvidia.com/gpu`.
+fn scarce(message: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for rest in message.split("Insufficient ").skip(1) {
+        let end = rest.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(rest.len());
+        let name = rest[..end].trim_end_matches('.');
+        if !name.is_empty() && !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scarce;
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("pod-unschedulable", text, expected);
+    }
+
+    #[test]
+    fn the_bounds() {
+        let told = |since: &str| {
+            let text = format!("pod web/api-0 unschedulable=\"0/3 nodes\" since={since}");
+            fixture::told("pod-unschedulable", &text).join("; ")
+        };
+        assert_eq!(told("5m"), "1 ok");
+        assert_eq!(told("301s"), "warning web/api (api-0): no node takes the pod for 301s: 0/3 nodes");
+        assert_eq!(told("15m"), "warning web/api (api-0): no node takes the pod for 15m: 0/3 nodes");
+        assert_eq!(told("16m"), "critical web/api (api-0): no node takes the pod for 16m: 0/3 nodes");
+    }
+
+    #[test]
+    fn what_is_scarce() {
+        let message = "0/4 nodes are available: 1 Insufficient memory, 2 Insufficient nvidia.com/gpu. preemption: none.";
+        assert_eq!(scarce(message), ["memory", "nvidia.com/gpu"]);
+        assert!(scarce("0/4 nodes: 4 node(s) had untolerated taint").is_empty());
+        assert_eq!(
+            advice("pod-unschedulable", &format!("pod web/api-0 unschedulable=\"{message}\" since=1h")),
+            ["lower the requests of the pod, or add a node with enough memory, nvidia.com/gpu \
+              [kubectl -n web describe pod api-0]"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_problem() {
+        check("pod web/api-0 unschedulable=\"0/3 nodes\" since=1h deleting", "1 ok");
+        check("container web/api-0/app", "1 ok");
+        check("workload web/Deployment/api replicas=0/0", "nothing");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "origin\npod web/api-0 phase=Pending node=\"\" created=1h",
+            "1 unknown: condition PodScheduled is not reported",
+        );
+        check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
     }
 }

@@ -1,6 +1,7 @@
 //! `restarts`: a container was started anew.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::checks::pod_state::crash_loops;
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::metric::Metric;
@@ -76,7 +77,11 @@ impl Check for Restarts {
                 _ => Ok(Outcome::Ok),
             };
         };
-        let looping = container.live().any(|m| m.container.is_some_and(crash_loops));
+        let (loops, now) = (CrashLoopingParams::default(), view.snapshot.taken_at);
+        let looping = container
+            .live()
+            .filter_map(|m| Some((m.pod?, m.container?)))
+            .any(|(pod, c)| crash_loops(c) || fails_often(&loops, pod, c, now));
         let often = found.hour > u64::from(params.per_hour);
         let severity = if often && !looping { Severity::Warning } else { Severity::Info };
         let (hour, count, span) = (found.hour as usize, found.count as usize, params.lookback);
@@ -123,7 +128,8 @@ struct Seen {
 fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result<Seen, Missing> {
     let nothing = Seen { hour: 0, count: 0, first: None, timed: true };
     match view.series(Metric::Restarts, &member.key) {
-        Ok(None) => return Ok(nothing),
+        // The counter may have been seen first after the restart: then the status knows of it.
+        Ok(None) => return Ok(by_status(params, member, view).unwrap_or(nothing)),
         Ok(Some(series)) => {
             let window = series.window();
             let times: Vec<(Timestamp, u64)> =
@@ -144,16 +150,108 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
         }
         Err(_) => {}
     }
+    by_status(params, member, view)
+}
+
+/// By the number of restarts and the end of the last run. All restarts of a pod that is younger than an hour fell
+/// within an hour.
+fn by_status(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result<Seen, Missing> {
+    let nothing = Seen { hour: 0, count: 0, first: None, timed: true };
+    let now = view.snapshot.taken_at;
     let container =
         member.container.ok_or_else(|| Missing::NotReported { field: "container status".into() })?;
     let count = container.restarts.ok_or_else(|| Missing::NotReported { field: "restart count".into() })?;
     let last = container.last_termination.as_ref().and_then(|t| t.finished);
     match last {
-        Some(last) if view.snapshot.taken_at.seconds_since(last) <= params.lookback.get() => {
-            Ok(Seen { hour: 0, count: u64::from(count.max(1)), first: None, timed: false })
+        Some(last) if now.seconds_since(last) <= params.lookback.get() => {
+            let created = member.pod.and_then(|p| p.created);
+            let young = created.is_some_and(|t| now.seconds_since(t) < 3600.0);
+            let count = u64::from(count.max(1));
+            Ok(Seen { hour: if young { count } else { 0 }, count, first: None, timed: false })
         }
         Some(_) => Ok(nothing),
         None if count == 0 => Ok(nothing),
         None => Err(Missing::NotReported { field: "time of the last restart".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("restarts", text, expected);
+    }
+
+    #[test]
+    fn more_than_five_in_an_hour() {
+        check(
+            "window step=5m\ncontainer web/api-0/app  restarts: _x20 1x4",
+            "info web/api/app (api-0): restarts in 1d: 5",
+        );
+        check(
+            "window step=5m\ncontainer web/api-0/app  restarts: _x20 1x5",
+            "warning web/api/app (api-0): restarts within an hour: 6 (in 1d: 6)",
+        );
+        // As many, but spread over a day.
+        check(
+            "window step=1h\ncontainer web/api-0/app  restarts: 1x9 _x10",
+            "info web/api/app (api-0): restarts in 1d: 10",
+        );
+        check(
+            "set per-hour=2\nwindow step=5m\ncontainer web/api-0/app  restarts: 3 _x5",
+            "warning web/api/app (api-0): restarts within an hour: 3 (in 1d: 3)",
+        );
+    }
+
+    #[test]
+    fn old_restarts_are_no_news() {
+        check("window lookback=7d step=1h\ncontainer web/api-0/app restarts=9  restarts: _x20 9", "1 ok");
+        check("offline\ncontainer web/api-0/app restarts=400 last=Error:1@20d", "1 ok");
+    }
+
+    #[test]
+    fn a_crash_loop_is_told_once() {
+        check(
+            "window step=5m\ncontainer web/api-0/app restarts=9 state=waiting:CrashLoopBackOff  restarts: _x20 1x8",
+            "info web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+        );
+        // Between two back-offs too.
+        check(
+            "window step=5m\ncontainer web/api-0/app created=40m restarts=9 last=Error:1@1m  restarts: _x20 1x8",
+            "info web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+        );
+    }
+
+    #[test]
+    fn the_status_tells_without_a_counter() {
+        check(
+            "offline\ncontainer web/api-0/app restarts=9 last=Error:1@2h",
+            "info web/api/app (api-0): restarted within 1d (since the pod was made: 9)",
+        );
+        // All restarts of a young pod are of the last hour.
+        check(
+            "offline\ncontainer web/api-0/app created=50m restarts=9 last=Error:1@20m",
+            "warning web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+        );
+        // The counter was first seen after the restart.
+        check(
+            "window step=5m\ncontainer web/api-0/app created=50m restarts=1 last=Error:1@20m",
+            "info web/api/app (api-0): restarted within 1d (since the pod was made: 1)",
+        );
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "offline\ncontainer web/api-0/app restarts=unknown",
+            "1 unknown: restart count is not reported",
+        );
+        check(
+            "offline\ncontainer web/api-0/app restarts=3",
+            "1 unknown: time of the last restart is not reported",
+        );
+        check("container web/api-0/app\npod web/api-0 phase=Succeeded", "nothing");
     }
 }

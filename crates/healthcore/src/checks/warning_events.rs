@@ -39,6 +39,16 @@ const REPORTED_ELSEWHERE: [&str; 11] = [
     "FailedComputeMetricsReplicas",
 ];
 
+/// Whether another check tells of it. On a node only the kills of single containers are: one for the memory of the node
+/// itself has no other place.
+fn reported_elsewhere(event: &Event) -> bool {
+    match (event.kind.as_str(), event.reason.as_str()) {
+        ("Node", "SystemOOM") => false,
+        ("Node", "OOMKilling") => event.message.starts_with("Memory cgroup"),
+        (_, reason) => REPORTED_ELSEWHERE.contains(&reason),
+    }
+}
+
 impl Check for WarningEvents {
     const INFO: CheckInfo = CheckInfo {
         id: "warning-events",
@@ -48,7 +58,8 @@ impl Check for WarningEvents {
         why: "Many failures show here first: volumes that do not mount, probes that fail, webhooks that time out.",
         decides: "Events of type Warning within `lookback`, by reason. A warning when one reason has at least `warning-count` \
                   events and the last is newer than `recent`; else info. Reasons that a check of its own reports (BackOff, \
-                  Failed, FailedScheduling, OOMKilling, FailedGet...Metric) are left to that check.",
+                  Failed, FailedScheduling, OOMKilling, FailedGet...Metric) are left to that check; \
+                  a node that ran out of memory itself (SystemOOM) is told here.",
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",
         texts: &[
@@ -72,7 +83,7 @@ impl Check for WarningEvents {
         let new = |e: &Event, within: Seconds| e.last.is_none_or(|t| now.seconds_since(t) <= within.get());
         let mut reasons: BTreeMap<&str, (u64, &Event)> = BTreeMap::new();
         for event in &subject.events {
-            if !new(event, params.lookback) || REPORTED_ELSEWHERE.contains(&event.reason.as_str()) {
+            if !new(event, params.lookback) || reported_elsewhere(event) {
                 continue;
             }
             // Oldest first, so the last of a reason stays.
@@ -104,10 +115,89 @@ impl Check for WarningEvents {
         if last.kind == "Pod" {
             problem = problem.pod(&last.name);
         }
-        let command =
-            format!("kubectl -n {} events --for {}/{}", last.namespace, last.kind.to_lowercase(), last.name);
-        let advice =
-            Advice::new(Text::new("read")).command(command, &[&last.namespace, &last.kind, &last.name]);
+        // Events about nodes and other objects without a namespace lie in any namespace.
+        let object = format!("{}/{}", last.kind.to_lowercase(), last.name);
+        let read = Advice::new(Text::new("read"));
+        let advice = if last.namespace.is_empty() || last.kind == "Node" {
+            read.command(format!("kubectl events -A --for {object}"), &[&last.kind, &last.name])
+        } else {
+            let command = format!("kubectl -n {} events --for {object}", last.namespace);
+            read.command(command, &[&last.namespace, &last.kind, &last.name])
+        };
         Ok(problem.advise(advice).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("warning-events", text, expected);
+    }
+
+    #[test]
+    fn many_and_recent_is_a_warning() {
+        let told = |count: u32, last: &str| {
+            let text = format!(
+                "container web/api-0/app\nevent web/Pod/api-0 reason=FailedMount count={count} first=2d last={last} message=\"no such volume\""
+            );
+            fixture::told("warning-events", &text).join("; ")
+        };
+        assert_eq!(told(19, "1m"), "info web/api (api-0): `FailedMount` (events: 19): no such volume");
+        assert_eq!(told(20, "1h"), "warning web/api (api-0): `FailedMount` (events: 20): no such volume");
+        assert_eq!(told(20, "2h"), "info web/api (api-0): `FailedMount` (events: 20): no such volume");
+        assert_eq!(told(20, "25h"), "1 ok");
+    }
+
+    #[test]
+    fn reasons_are_counted_over_pods() {
+        check(
+            "container web/api-0/app pods=2\n\
+             event web/Pod/api-0 reason=Unhealthy count=3 last=20m message=old\n\
+             event web/Pod/api-1 reason=Unhealthy count=4 last=10m message=new\n\
+             event web/StatefulSet/api reason=FailedCreate last=30m",
+            "info web/api (api-1): `Unhealthy` (events: 7): new; other reasons: FailedCreate (1)",
+        );
+    }
+
+    #[test]
+    fn what_another_check_tells_is_left_to_it() {
+        check(
+            "container web/api-0/app\n\
+             event web/Pod/api-0 reason=BackOff count=900\n\
+             event web/Pod/api-0 reason=Failed count=900\n\
+             event web/Pod/api-0 reason=FailedScheduling count=900\n\
+             event web/Pod/api-0 reason=OOMKilling",
+            "1 ok",
+        );
+        let node = "event default/Node/node-1 reason=SystemOOM message=\"victim process: java\"\n\
+                    event default/Node/node-1 reason=OOMKilling message=\"Memory cgroup out of memory: java\"";
+        check(node, "info default/node-1: `SystemOOM` (events: 1): victim process: java");
+        assert_eq!(
+            advice("warning-events", node),
+            ["read all events of the object [kubectl events -A --for node/node-1]"]
+        );
+    }
+
+    #[test]
+    fn events_of_what_a_workload_made_are_its_own() {
+        check(
+            "workload web/Deployment/api revisions=api-7d9c5bd4f7\n\
+             workload web/CronJob/dump revisions=dump-29000000\n\
+             event web/ReplicaSet/api-7d9c5bd4f7 reason=FailedCreate message=quota\n\
+             event web/Job/dump-29000000 reason=BackoffLimitExceeded message=failed",
+            "info web/dump: `BackoffLimitExceeded` (events: 1): failed
+             info web/api: `FailedCreate` (events: 1): quota",
+        );
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check(
+            "denied events namespace=web\ncontainer web/api-0/app",
+            "1 unknown: not allowed to list events in namespace web",
+        );
     }
 }
