@@ -6,7 +6,7 @@ use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Hpa, HpaMetric, ObjectKind, Pod, PodPhase, Replicas,
     Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
 };
-use healthcore::snapshot::{GapCause, Missing, Objects, Origin, Unavailable};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores};
 
@@ -64,25 +64,18 @@ pub(super) async fn objects(
             kinds.iter().map(|k| Unavailable { kind: *k, namespace: None, why: why.clone() }).collect();
         return out;
     }
-    let namespace = selection_matcher(selection, facts.scheme(Family::Ksm).labels()[0]);
-    let mut found = Vec::new();
-    let mut failed = BTreeSet::new();
-    let time = window.end().unix_seconds();
-    for (what, names, suffix) in
-        [("pod states", STATES, " == 1"), ("pods", PODS, ""), ("workloads", WORKLOADS, "")]
-    {
-        let matchers = prometheus.matchers(vec![format!("__name__=~\"{names}\""), namespace.clone()]);
-        match prometheus.instant(&format!("{{{matchers}}}{suffix}"), time).await {
-            Ok((series, warnings)) => {
-                found.extend(series);
-                out.gaps.extend(warnings.into_iter().map(|w| prometheus.gap(what, GapCause::Warning, w)));
-            }
-            Err(e) => {
-                out.gaps.push(prometheus.gap(what, e.cause, e.detail));
-                failed.insert(what);
-            }
-        }
-    }
+    let mut asked = Asked {
+        prometheus,
+        namespace: selection_matcher(selection, facts.scheme(Family::Ksm).labels()[0]),
+        time: window.end().unix_seconds(),
+        gaps: Vec::new(),
+        failed: BTreeSet::new(),
+    };
+    let states: States = asked.told("pod states", STATES, " == 1").await;
+    let pods: Pods = asked.told("pods", PODS, "").await;
+    let workloads: Workloads = asked.told("workloads", WORKLOADS, "").await;
+    let Asked { gaps, failed, .. } = asked;
+    out.gaps.extend(gaps);
     for (kind, needs) in [
         (ObjectKind::Pods, &["pods", "pod states"][..]),
         (ObjectKind::Workloads, &["pods", "workloads"]),
@@ -102,8 +95,48 @@ pub(super) async fn objects(
             });
         }
     }
-    assemble(&found, kinds, &mut out.value);
+    assemble(states, pods, workloads, kinds, &mut out.value);
     out
+}
+
+/// What one query tells: every row is taken in as it is decoded, so that what is held is the fields that count and not
+/// the rows, which have a dozen labels each.
+trait Fold: Default + Send {
+    /// Takes in a row. The same row may come again, when the query is sent again.
+    fn row(&mut self, row: &Row<'_>);
+}
+
+/// The queries of one listing, and what came of them.
+struct Asked<'p> {
+    prometheus: &'p Prometheus,
+    /// The matcher of the namespaces.
+    namespace: String,
+    time: i64,
+    gaps: Vec<Gap>,
+    failed: BTreeSet<&'static str>,
+}
+
+impl Asked<'_> {
+    /// Asks for the metrics of some names. A query without a whole answer tells nothing.
+    async fn told<F: Fold>(&mut self, what: &'static str, names: &str, suffix: &str) -> F {
+        let own = vec![format!("__name__=~\"{names}\""), self.namespace.clone()];
+        let query = format!("{{{}}}{suffix}", self.prometheus.matchers(own));
+        let mut told = F::default();
+        let mut take = |series| told.row(&Row { series: &series });
+        let answer = self.prometheus.instant_each(&query, self.time, &mut take).await;
+        match answer {
+            Ok(warnings) => {
+                let gap = |w| self.prometheus.gap(what, GapCause::Warning, w);
+                self.gaps.extend(warnings.into_iter().map(gap));
+                told
+            }
+            Err(e) => {
+                self.gaps.push(self.prometheus.gap(what, e.cause, e.detail));
+                self.failed.insert(what);
+                F::default()
+            }
+        }
+    }
 }
 
 /// One sample, read by the names of its labels.
@@ -131,46 +164,81 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Namespace and name.
+type Name = (String, String);
+
+/// Kind and name of an owner.
+type Owner = (String, String);
+
+/// States of pods and autoscalers.
 #[derive(Default)]
-struct PodRow {
-    owner: Option<(String, String)>,
-    node: Option<String>,
-    created: Option<Timestamp>,
+struct States {
+    pods: BTreeMap<Name, PodState>,
+    conditions: BTreeMap<Name, Vec<Condition>>,
+}
+
+#[derive(Default)]
+struct PodState {
     phase: Option<PodPhase>,
     reason: Option<String>,
-    deleting: bool,
     unschedulable: bool,
+    containers: BTreeMap<String, StateOfContainer>,
+}
+
+#[derive(Default)]
+struct StateOfContainer {
+    state: Option<ContainerState>,
+    last_reason: Option<String>,
+}
+
+/// What pods are, apart from their states.
+#[derive(Default)]
+struct Pods {
+    pods: BTreeMap<Name, PodRow>,
+}
+
+#[derive(Default)]
+struct PodRow {
+    owner: Option<Owner>,
+    node: Option<String>,
+    created: Option<Timestamp>,
+    deleting: bool,
     known: bool,
     containers: BTreeMap<String, Container>,
 }
 
-fn container<'m>(pods: &'m mut BTreeMap<(String, String), PodRow>, row: &Row<'_>) -> &'m mut Container {
-    let name = row.label("container");
-    pods.entry(row.pod()).or_default().containers.entry(name.to_owned()).or_insert_with(|| Container {
-        name: name.to_owned(),
-        role: ContainerRole::Main,
-        image: String::new(),
-        resources: Resources::default(),
-        state: None,
-        last_termination: None,
-        restarts: None,
-        ready: None,
-    })
+impl PodRow {
+    fn container(&mut self, name: &str) -> &mut Container {
+        self.containers.entry(name.to_owned()).or_insert_with(|| Container {
+            name: name.to_owned(),
+            role: ContainerRole::Main,
+            image: String::new(),
+            resources: Resources::default(),
+            state: None,
+            last_termination: None,
+            restarts: None,
+            ready: None,
+        })
+    }
 }
 
-fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Objects) {
-    let mut pods: BTreeMap<(String, String), PodRow> = BTreeMap::new();
-    let mut replica_sets: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
-    let mut jobs: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
-    let mut workloads: BTreeMap<WorkloadId, Counts> = BTreeMap::new();
-    let mut hpas: BTreeMap<(String, String), Hpa> = BTreeMap::new();
-    for series in found {
-        let row = Row { series };
-        pod_row(&row, &mut pods);
-        workload_row(&row, &mut replica_sets, &mut jobs, &mut workloads);
-        hpa_row(&row, &mut hpas);
-    }
+/// Workloads, who owns what is between them and their pods, and autoscalers without their conditions.
+#[derive(Default)]
+struct Workloads {
+    replica_sets: BTreeMap<Name, Owner>,
+    jobs: BTreeMap<Name, Owner>,
+    workloads: BTreeMap<WorkloadId, Counts>,
+    hpas: BTreeMap<Name, Hpa>,
+}
 
+fn assemble(
+    mut states: States,
+    pods: Pods,
+    told: Workloads,
+    kinds: &BTreeSet<ObjectKind>,
+    out: &mut Objects,
+) {
+    let Workloads { replica_sets, jobs, mut workloads, hpas } = told;
     let owner_of = |namespace: &str, pod: &str, row: &PodRow| -> WorkloadId {
         let none = || WorkloadId::new(namespace, "Pod", pod);
         let Some((kind, name)) = &row.owner else { return none() };
@@ -188,10 +256,19 @@ fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Obj
         let id = WorkloadId { namespace: namespace.clone(), kind: kind.clone(), name: owner.clone() };
         revisions.entry(id).or_default().push(Revision { name: name.clone(), created: None });
     }
-    for ((namespace, name), mut row) in pods {
+    for (key, mut row) in pods.pods {
         if !row.known {
             continue;
         }
+        let state = states.pods.remove(&key).unwrap_or_default();
+        for (name, told) in state.containers {
+            let container = row.container(&name);
+            container.state = told.state.or(container.state.take());
+            if let Some(reason) = told.last_reason {
+                container.last_termination.get_or_insert_default().reason = reason;
+            }
+        }
+        let (namespace, name) = key;
         let id = owner_of(&namespace, &name, &row);
         workloads.entry(id.clone()).or_default();
         let containers = std::mem::take(&mut row.containers);
@@ -201,13 +278,13 @@ fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Obj
         out.pods.push(Pod {
             name,
             workload: id,
-            phase: row.phase.unwrap_or_default(),
-            reason: row.reason,
+            phase: state.phase.unwrap_or_default(),
+            reason: state.reason,
             node: row.node,
             created: row.created,
             ready: ready.map(|all| all.iter().all(|r| *r)),
             deleting: row.deleting,
-            unschedulable: row
+            unschedulable: state
                 .unschedulable
                 .then(|| Unschedulable { since: row.created, message: String::new() }),
             containers: containers.into_values().collect(),
@@ -220,6 +297,10 @@ fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Obj
     }
     if kinds.contains(&ObjectKind::Autoscalers) {
         out.hpas = hpas.into_values().filter(|h| h.max_replicas > 0).collect();
+        for hpa in &mut out.hpas {
+            let key = (hpa.namespace.clone(), hpa.name.clone());
+            hpa.conditions = states.conditions.remove(&key).unwrap_or_default();
+        }
         let guessed: Vec<_> =
             out.hpas.iter().filter(|h| h.target.name.is_empty()).map(|h| h.name.clone()).collect();
         for hpa in out.hpas.iter_mut().filter(|h| guessed.contains(&h.name) && h.target.name.is_empty()) {
@@ -229,105 +310,152 @@ fn assemble(found: &[InstantSeries], kinds: &BTreeSet<ObjectKind>, out: &mut Obj
     }
 }
 
-fn pod_row(row: &Row<'_>, pods: &mut BTreeMap<(String, String), PodRow>) {
-    let resource = row.label("resource");
-    let (bytes, cores) = (Some(Bytes(row.value())), Some(Cores(row.value())));
-    match row.metric() {
-        "kube_pod_info" => {
-            let pod = pods.entry(row.pod()).or_default();
-            pod.known = true;
-            pod.node = Some(row.label("node").to_owned()).filter(|n| !n.is_empty());
-            let created_by =
-                (row.label("created_by_kind").to_owned(), row.label("created_by_name").to_owned());
-            if !created_by.1.is_empty() && !created_by.0.starts_with('<') {
-                pod.owner.get_or_insert(created_by);
-            }
-        }
-        "kube_pod_owner" => {
-            let owner = (row.label("owner_kind").to_owned(), row.label("owner_name").to_owned());
-            if !owner.1.is_empty() && !owner.0.starts_with('<') {
-                pods.entry(row.pod()).or_default().owner = Some(owner);
-            }
-        }
-        "kube_pod_created" => pods.entry(row.pod()).or_default().created = Some(row.time()),
-        "kube_pod_deletion_timestamp" => pods.entry(row.pod()).or_default().deleting = true,
-        "kube_pod_status_phase" => {
-            pods.entry(row.pod()).or_default().phase = Some(match row.label("phase") {
-                "Pending" => PodPhase::Pending,
-                "Running" => PodPhase::Running,
-                "Succeeded" => PodPhase::Succeeded,
-                "Failed" => PodPhase::Failed,
-                _ => PodPhase::Unknown,
-            });
-        }
-        "kube_pod_status_reason" => {
-            pods.entry(row.pod()).or_default().reason = Some(row.label("reason").to_owned())
-        }
-        "kube_pod_status_unschedulable" => pods.entry(row.pod()).or_default().unschedulable = true,
-        "kube_pod_container_info" => container(pods, row).image = row.label("image").to_owned(),
-        "kube_pod_init_container_info" => {
-            let found = container(pods, row);
-            found.image = row.label("image").to_owned();
-            found.role = if row.label("restart_policy") == "Always" {
-                ContainerRole::Sidecar
-            } else {
-                ContainerRole::Init
-            };
-        }
-        "kube_pod_container_resource_requests" if resource == "memory" => {
-            container(pods, row).resources.memory_request = bytes
-        }
-        "kube_pod_container_resource_requests" if resource == "cpu" => {
-            container(pods, row).resources.cpu_request = cores
-        }
-        "kube_pod_container_resource_limits" if resource == "memory" => {
-            container(pods, row).resources.memory_limit = bytes
-        }
-        "kube_pod_container_resource_limits" if resource == "cpu" => {
-            container(pods, row).resources.cpu_limit = cores
-        }
-        "kube_pod_container_resource_requests_memory_bytes" => {
-            container(pods, row).resources.memory_request = bytes
-        }
-        "kube_pod_container_resource_limits_memory_bytes" => {
-            container(pods, row).resources.memory_limit = bytes
-        }
-        "kube_pod_container_resource_requests_cpu_cores" => {
-            container(pods, row).resources.cpu_request = cores
-        }
-        "kube_pod_container_resource_limits_cpu_cores" => container(pods, row).resources.cpu_limit = cores,
-        "kube_pod_container_status_restarts_total" => {
-            container(pods, row).restarts = Some(row.value().max(0.0) as u32)
-        }
-        "kube_pod_container_status_ready" => container(pods, row).ready = Some(row.value() > 0.0),
-        "kube_pod_container_status_waiting_reason" | "kube_pod_init_container_status_waiting_reason" => {
-            let state =
-                ContainerState::Waiting { reason: row.label("reason").to_owned(), message: String::new() };
-            container(pods, row).state = Some(state);
-        }
-        "kube_pod_container_status_terminated_reason" => {
-            let ended = Termination { reason: row.label("reason").to_owned(), ..Termination::default() };
-            container(pods, row).state = Some(ContainerState::Terminated(ended));
-        }
-        "kube_pod_container_state_started" => {
-            let found = container(pods, row);
-            if found.state.is_none() {
-                found.state = Some(ContainerState::Running { started: Some(row.time()) });
-            }
-        }
-        "kube_pod_container_status_last_terminated_reason" => {
-            container(pods, row).last_termination.get_or_insert_default().reason =
-                row.label("reason").to_owned();
-        }
-        "kube_pod_container_status_last_terminated_exitcode" => {
-            container(pods, row).last_termination.get_or_insert_default().exit_code =
-                Some(row.value() as i32);
-        }
-        "kube_pod_container_status_last_terminated_timestamp" => {
-            container(pods, row).last_termination.get_or_insert_default().finished = Some(row.time());
-        }
-        _ => {}
+impl Pods {
+    fn pod(&mut self, row: &Row<'_>) -> &mut PodRow {
+        self.pods.entry(row.pod()).or_default()
     }
+    fn container(&mut self, row: &Row<'_>) -> &mut Container {
+        self.pod(row).container(row.label("container"))
+    }
+}
+
+impl Fold for Pods {
+    fn row(&mut self, row: &Row<'_>) {
+        let resource = row.label("resource");
+        let (bytes, cores) = (Some(Bytes(row.value())), Some(Cores(row.value())));
+        match row.metric() {
+            "kube_pod_info" => {
+                let pod = self.pod(row);
+                pod.known = true;
+                pod.node = Some(row.label("node").to_owned()).filter(|n| !n.is_empty());
+                let created_by =
+                    (row.label("created_by_kind").to_owned(), row.label("created_by_name").to_owned());
+                if !created_by.1.is_empty() && !created_by.0.starts_with('<') {
+                    pod.owner.get_or_insert(created_by);
+                }
+            }
+            "kube_pod_owner" => {
+                let owner = (row.label("owner_kind").to_owned(), row.label("owner_name").to_owned());
+                if !owner.1.is_empty() && !owner.0.starts_with('<') {
+                    self.pod(row).owner = Some(owner);
+                }
+            }
+            "kube_pod_created" => self.pod(row).created = Some(row.time()),
+            "kube_pod_deletion_timestamp" => self.pod(row).deleting = true,
+            "kube_pod_container_info" => self.container(row).image = row.label("image").to_owned(),
+            "kube_pod_init_container_info" => {
+                let found = self.container(row);
+                found.image = row.label("image").to_owned();
+                found.role = if row.label("restart_policy") == "Always" {
+                    ContainerRole::Sidecar
+                } else {
+                    ContainerRole::Init
+                };
+            }
+            "kube_pod_container_resource_requests" if resource == "memory" => {
+                self.container(row).resources.memory_request = bytes
+            }
+            "kube_pod_container_resource_requests" if resource == "cpu" => {
+                self.container(row).resources.cpu_request = cores
+            }
+            "kube_pod_container_resource_limits" if resource == "memory" => {
+                self.container(row).resources.memory_limit = bytes
+            }
+            "kube_pod_container_resource_limits" if resource == "cpu" => {
+                self.container(row).resources.cpu_limit = cores
+            }
+            "kube_pod_container_resource_requests_memory_bytes" => {
+                self.container(row).resources.memory_request = bytes
+            }
+            "kube_pod_container_resource_limits_memory_bytes" => {
+                self.container(row).resources.memory_limit = bytes
+            }
+            "kube_pod_container_resource_requests_cpu_cores" => {
+                self.container(row).resources.cpu_request = cores
+            }
+            "kube_pod_container_resource_limits_cpu_cores" => self.container(row).resources.cpu_limit = cores,
+            "kube_pod_container_status_restarts_total" => {
+                self.container(row).restarts = Some(row.value().max(0.0) as u32)
+            }
+            "kube_pod_container_status_ready" => self.container(row).ready = Some(row.value() > 0.0),
+            "kube_pod_container_state_started" => {
+                self.container(row).state = Some(ContainerState::Running { started: Some(row.time()) });
+            }
+            "kube_pod_container_status_last_terminated_exitcode" => {
+                self.container(row).last_termination.get_or_insert_default().exit_code =
+                    Some(row.value() as i32);
+            }
+            "kube_pod_container_status_last_terminated_timestamp" => {
+                self.container(row).last_termination.get_or_insert_default().finished = Some(row.time());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl States {
+    fn pod(&mut self, row: &Row<'_>) -> &mut PodState {
+        self.pods.entry(row.pod()).or_default()
+    }
+    fn container(&mut self, row: &Row<'_>) -> &mut StateOfContainer {
+        self.pod(row).containers.entry(row.label("container").to_owned()).or_default()
+    }
+}
+
+impl Fold for States {
+    fn row(&mut self, row: &Row<'_>) {
+        let reason = || row.label("reason").to_owned();
+        match row.metric() {
+            "kube_pod_status_phase" => {
+                self.pod(row).phase = Some(match row.label("phase") {
+                    "Pending" => PodPhase::Pending,
+                    "Running" => PodPhase::Running,
+                    "Succeeded" => PodPhase::Succeeded,
+                    "Failed" => PodPhase::Failed,
+                    _ => PodPhase::Unknown,
+                });
+            }
+            "kube_pod_status_reason" => self.pod(row).reason = Some(reason()),
+            "kube_pod_status_unschedulable" => self.pod(row).unschedulable = true,
+            "kube_pod_container_status_waiting_reason" | "kube_pod_init_container_status_waiting_reason" => {
+                let state = ContainerState::Waiting { reason: reason(), message: String::new() };
+                self.container(row).state = Some(state);
+            }
+            "kube_pod_container_status_terminated_reason" => {
+                let ended = Termination { reason: reason(), ..Termination::default() };
+                self.container(row).state = Some(ContainerState::Terminated(ended));
+            }
+            "kube_pod_container_status_last_terminated_reason" => {
+                self.container(row).last_reason = Some(reason());
+            }
+            "kube_horizontalpodautoscaler_status_condition" | "kube_hpa_status_condition" => {
+                let Some(name) = autoscaler(row) else { return };
+                let condition = Condition {
+                    kind: row.label("condition").to_owned(),
+                    status: match row.label("status") {
+                        "true" => Some(true),
+                        "false" => Some(false),
+                        _ => None,
+                    },
+                    reason: String::new(),
+                    message: String::new(),
+                    since: None,
+                };
+                let all = self.conditions.entry(name).or_default();
+                if !all.contains(&condition) {
+                    all.push(condition);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Namespace and name of the autoscaler of a row.
+fn autoscaler(row: &Row<'_>) -> Option<Name> {
+    let name =
+        [row.label("horizontalpodautoscaler"), row.label("hpa")].into_iter().find(|n| !n.is_empty())?;
+    Some((row.label("namespace").to_owned(), name.to_owned()))
 }
 
 /// Which field of a workload a sample sets.
@@ -341,10 +469,17 @@ enum Count {
 /// Replicas asked for, replicas ready, creation.
 type Counts = (Option<u32>, Option<u32>, Option<Timestamp>);
 
+impl Fold for Workloads {
+    fn row(&mut self, row: &Row<'_>) {
+        workload_row(row, &mut self.replica_sets, &mut self.jobs, &mut self.workloads);
+        hpa_row(row, &mut self.hpas);
+    }
+}
+
 fn workload_row(
     row: &Row<'_>,
-    replica_sets: &mut BTreeMap<(String, String), (String, String)>,
-    jobs: &mut BTreeMap<(String, String), (String, String)>,
+    replica_sets: &mut BTreeMap<Name, Owner>,
+    jobs: &mut BTreeMap<Name, Owner>,
     workloads: &mut BTreeMap<WorkloadId, Counts>,
 ) {
     let namespace = row.label("namespace");
@@ -386,7 +521,7 @@ fn workload_row(
     }
 }
 
-fn hpa_row(row: &Row<'_>, hpas: &mut BTreeMap<(String, String), Hpa>) {
+fn hpa_row(row: &Row<'_>, hpas: &mut BTreeMap<Name, Hpa>) {
     let Some(what) = row
         .metric()
         .strip_prefix("kube_horizontalpodautoscaler_")
@@ -394,16 +529,10 @@ fn hpa_row(row: &Row<'_>, hpas: &mut BTreeMap<(String, String), Hpa>) {
     else {
         return;
     };
-    let name = [row.label("horizontalpodautoscaler"), row.label("hpa")]
-        .into_iter()
-        .find(|n| !n.is_empty())
-        .unwrap_or("");
-    if name.is_empty() {
-        return;
-    }
-    let hpa = hpas.entry((row.label("namespace").to_owned(), name.to_owned())).or_insert_with(|| Hpa {
-        namespace: row.label("namespace").to_owned(),
-        name: name.to_owned(),
+    let Some(name) = autoscaler(row) else { return };
+    let hpa = hpas.entry(name).or_insert_with_key(|(namespace, name)| Hpa {
+        namespace: namespace.clone(),
+        name: name.clone(),
         target: ScaleTarget { kind: String::new(), name: String::new() },
         min_replicas: 1,
         max_replicas: 0,
@@ -442,21 +571,6 @@ fn hpa_row(row: &Row<'_>, hpas: &mut BTreeMap<(String, String), Hpa>) {
             let at = metric(hpa);
             hpa.metrics[at].current = Some(scaled);
             hpa.reports_current = true;
-        }
-        "status_condition" => {
-            let status = match row.label("status") {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            };
-            let kind = row.label("condition").to_owned();
-            hpa.conditions.push(Condition {
-                kind,
-                status,
-                reason: String::new(),
-                message: String::new(),
-                since: None,
-            });
         }
         _ => {}
     }

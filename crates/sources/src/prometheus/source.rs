@@ -70,23 +70,37 @@ impl Prometheus {
         self
     }
 
-    /// An instant query at the end of the window: the elements of its vector, and gaps.
-    pub(super) async fn instant(
+    /// The elements of the vector of an instant query, and warnings.
+    async fn instant(
         &self,
         query: &str,
         time_s: i64,
     ) -> Result<(Vec<InstantSeries>, Vec<String>), QueryError> {
-        let params = vec![("query", query.to_owned()), ("time", time_s.to_string())];
         let mut found = Vec::new();
+        let warnings = self.instant_each(query, time_s, &mut |series| found.push(series)).await?;
+        Ok((found, warnings))
+    }
+
+    /// Hands each element of the vector of an instant query to `each` as it is decoded; gives the warnings. When the
+    /// query is sent again, elements come again.
+    pub(super) async fn instant_each(
+        &self,
+        query: &str,
+        time_s: i64,
+        each: &mut (dyn FnMut(InstantSeries) + Send),
+    ) -> Result<Vec<String>, QueryError> {
+        let params = vec![("query", query.to_owned()), ("time", time_s.to_string())];
+        let mut count = 0;
         let envelope = self
             .client
             .query("/api/v1/query", params, &mut |element| {
-                found.push(instant_series(element)?);
+                each(instant_series(element)?);
+                count += 1;
                 Ok(())
             })
             .await?;
-        self.client.count_samples(found.len() as u64);
-        Ok((found, envelope.warnings))
+        self.client.count_samples(count);
+        Ok(envelope.warnings)
     }
 
     pub(super) fn gap(&self, what: &str, cause: GapCause, detail: impl Into<String>) -> Gap {

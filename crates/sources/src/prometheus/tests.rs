@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use healthcore::metric::Metric;
+use healthcore::model::{ContainerState, ObjectKind, PodPhase};
 use healthcore::need::{Needs, Partition, Selector};
 use healthcore::series::{SeriesKey, SeriesStore};
-use healthcore::snapshot::{GapCause, Missing};
+use healthcore::snapshot::{GapCause, Missing, Objects};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use wiremock::matchers::{body_string_contains, header, method, path, query_param};
@@ -14,7 +15,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::Prometheus;
 use super::settings::{Auth, Dialect, PrometheusSettings, Secret};
-use crate::{Fetched, MetricsSource as _, SourceError};
+use crate::{Fetched, MetricsSource as _, Selection, SourceError};
 
 const MATRIX: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[
     {"metric":{"namespace":"web","pod":"api-0","container":"app"},"values":[[1060,"5"],[1120,"7"],[1180,"6"]]},
@@ -32,10 +33,15 @@ fn settings(server: &MockServer) -> PrometheusSettings {
 
 /// Which metrics exist, and everything else that is asked once a run.
 async fn facts(server: &MockServer) {
-    let present = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"container_memory_working_set_bytes"},"value":[1200,"1"]}]}}"#;
+    exists(server, "container_memory_working_set_bytes").await;
+}
+
+/// The one metric that exists, and nothing else that is asked once a run.
+async fn exists(server: &MockServer, metric: &str) {
+    let present = vector(&[(metric, "", "1")]);
     Mock::given(path("/prefix/api/v1/query"))
         .and(body_string_contains("count+by+%28__name__%29"))
-        .respond_with(ResponseTemplate::new(200).set_body_string(present))
+        .respond_with(text(&present))
         .with_priority(1)
         .mount(server)
         .await;
@@ -242,4 +248,139 @@ async fn a_server_that_has_gone_silent_is_not_waited_for_again_and_again() {
         let _ = prometheus.probe().await;
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 4);
+}
+
+/// The answer to an instant query: rows of a name, labels and a value.
+fn vector(rows: &[(&str, &str, &str)]) -> String {
+    let row = |(name, labels, value): &(&str, &str, &str)| {
+        let mut metric = serde_json::Map::from_iter([("__name__".to_owned(), (*name).into())]);
+        for label in labels.split_whitespace() {
+            let (label, value) = label.split_once('=').unwrap();
+            metric.insert(label.to_owned(), value.into());
+        }
+        serde_json::json!({"metric": metric, "value": [1200, value]})
+    };
+    let rows: Vec<serde_json::Value> = rows.iter().map(row).collect();
+    serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": rows}}).to_string()
+}
+
+const STATES: &[(&str, &str, &str)] = &[
+    ("kube_pod_status_phase", "namespace=web pod=api-7d-x phase=Running", "1"),
+    ("kube_pod_status_phase", "namespace=web pod=gone phase=Failed", "1"),
+    (
+        "kube_pod_container_status_waiting_reason",
+        "namespace=web pod=api-7d-x container=app reason=CrashLoopBackOff",
+        "1",
+    ),
+    (
+        "kube_pod_container_status_last_terminated_reason",
+        "namespace=web pod=api-7d-x container=app reason=OOMKilled",
+        "1",
+    ),
+    (
+        "kube_horizontalpodautoscaler_status_condition",
+        "namespace=web horizontalpodautoscaler=api condition=ScalingActive status=false",
+        "1",
+    ),
+];
+
+const PODS: &[(&str, &str, &str)] = &[
+    ("kube_pod_container_state_started", "namespace=web pod=api-7d-x container=app", "900"),
+    ("kube_pod_container_state_started", "namespace=web pod=api-7d-x container=proxy", "901"),
+    ("kube_pod_container_status_last_terminated_exitcode", "namespace=web pod=api-7d-x container=app", "137"),
+    (
+        "kube_pod_owner",
+        "namespace=ksm exported_namespace=web pod=ksm-0 exported_pod=api-7d-x owner_kind=ReplicaSet owner_name=api-7d",
+        "1",
+    ),
+    ("kube_pod_info", "namespace=web pod=api-7d-x node=n1 created_by_kind=X created_by_name=y", "1"),
+    ("kube_pod_container_info", "namespace=web pod=api-7d-x container=app image=api:2", "1"),
+    (
+        "kube_pod_container_resource_limits",
+        "namespace=web pod=api-7d-x container=app resource=memory",
+        "1048576",
+    ),
+    ("kube_pod_container_status_restarts_total", "namespace=web pod=api-7d-x container=app", "4"),
+];
+
+const WORKLOADS: &[(&str, &str, &str)] = &[
+    ("kube_replicaset_owner", "namespace=web replicaset=api-7d owner_kind=Deployment owner_name=api", "1"),
+    ("kube_deployment_spec_replicas", "namespace=web deployment=api", "2"),
+    ("kube_deployment_status_replicas_ready", "namespace=web deployment=api", "0"),
+    ("kube_horizontalpodautoscaler_spec_max_replicas", "namespace=web horizontalpodautoscaler=api", "5"),
+    (
+        "kube_horizontalpodautoscaler_info",
+        "namespace=web horizontalpodautoscaler=api scaletargetref_kind=Deployment scaletargetref_name=api",
+        "1",
+    ),
+];
+
+/// What kube-state-metrics tells when the query that names `broken` is answered by `first` the first `times` times.
+async fn told(broken: &str, first: ResponseTemplate, times: u64) -> Fetched<Objects> {
+    let server = MockServer::start().await;
+    exists(&server, "kube_pod_info").await;
+    let answers =
+        [("kube_pod_status_phase", STATES), ("kube_pod_owner", PODS), ("kube_job_owner", WORKLOADS)];
+    Mock::given(body_string_contains(broken))
+        .respond_with(first)
+        .up_to_n_times(times)
+        .with_priority(2)
+        .mount(&server)
+        .await;
+    for (name, rows) in answers {
+        Mock::given(body_string_contains(name))
+            .respond_with(text(&vector(rows)))
+            .with_priority(3)
+            .mount(&server)
+            .await;
+    }
+    let kinds = BTreeSet::from([ObjectKind::Pods, ObjectKind::Workloads, ObjectKind::Autoscalers]);
+    Prometheus::new(&settings(&server)).unwrap().objects(&Selection::default(), &kinds, &window()).await
+}
+
+#[tokio::test]
+async fn objects_are_put_together_from_the_rows_of_kube_state_metrics() {
+    let whole = vector(STATES);
+    // Cut off behind its last row: all of them come twice.
+    let cut = text(&whole[..whole.len() - 3]);
+    let fetched = told("kube_pod_status_phase", cut, 1).await;
+    assert_eq!(fetched.gaps, [], "it was asked again");
+    let objects = fetched.value;
+    assert_eq!(objects.unavailable, []);
+    let [pod] = &objects.pods[..] else { panic!("{:?}", objects.pods) };
+    assert_eq!(
+        (pod.name.as_str(), pod.phase, pod.workload.to_string()),
+        ("api-7d-x", PodPhase::Running, "web/deployment/api".to_owned())
+    );
+    assert_eq!(pod.node.as_deref(), Some("n1"));
+    let [app, proxy] = &pod.containers[..] else { panic!("{:?}", pod.containers) };
+    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: String::new() };
+    assert_eq!((app.state.as_ref(), app.image.as_str(), app.restarts), (Some(&waiting), "api:2", Some(4)));
+    assert_eq!(app.resources.memory_limit, Some(healthcore::unit::Bytes(1_048_576.0)));
+    let ended = app.last_termination.as_ref().unwrap();
+    assert_eq!((ended.reason.as_str(), ended.exit_code), ("OOMKilled", Some(137)));
+    let started = Some(Timestamp::from_unix_seconds(901));
+    assert_eq!(proxy.state, Some(ContainerState::Running { started }));
+    let [workload] = &objects.workloads[..] else { panic!("{:?}", objects.workloads) };
+    let replicas = workload.replicas.unwrap();
+    assert_eq!((replicas.desired, replicas.ready, workload.revisions.len()), (2, 0, 1));
+    let [hpa] = &objects.hpas[..] else { panic!("{:?}", objects.hpas) };
+    assert_eq!((hpa.max_replicas, hpa.target.name.as_str()), (5, "api"));
+    let conditions: Vec<_> = hpa.conditions.iter().map(|c| (c.kind.as_str(), c.status)).collect();
+    assert_eq!(conditions, [("ScalingActive", Some(false))]);
+}
+
+#[tokio::test]
+async fn half_an_answer_of_kube_state_metrics_tells_nothing() {
+    let whole = vector(PODS);
+    let fetched = told("kube_pod_owner", text(&whole[..whole.len() - 3]), 99).await;
+    assert_eq!(fetched.gaps.len(), 1, "{:?}", fetched.gaps);
+    assert_eq!(
+        (fetched.gaps[0].scope.as_str(), fetched.gaps[0].cause),
+        ("prometheus/pods", GapCause::Partial)
+    );
+    assert_eq!(fetched.value.pods, []);
+    let without: Vec<ObjectKind> = fetched.value.unavailable.iter().map(|u| u.kind).collect();
+    assert_eq!(without, [ObjectKind::Pods, ObjectKind::Workloads]);
+    assert_eq!(fetched.value.workloads[0].id.to_string(), "web/deployment/api");
 }
