@@ -258,9 +258,12 @@ pub struct Owners {
 impl Owners {
     /// Learns the stems of all workloads, and the exact names of living pods.
     #[must_use]
-    pub fn new(workloads: &[Workload], pods: &[Pod]) -> Self {
+    pub fn new<'a>(
+        workloads: impl IntoIterator<Item = &'a Workload> + Clone,
+        pods: impl IntoIterator<Item = &'a Pod>,
+    ) -> Self {
         let mut owners = Self::default();
-        for workload in workloads {
+        for workload in workloads.clone() {
             let id = &workload.id;
             let mut stem = |name: &str| {
                 owners.stems.insert((id.namespace.clone(), name.to_owned()), id.clone());
@@ -285,7 +288,7 @@ impl Owners {
                     .or_insert_with(|| pod.workload.clone());
             }
         }
-        for workload in workloads.iter().filter(|w| w.id.kind == "Deployment") {
+        for workload in workloads.into_iter().filter(|w| w.id.kind == "Deployment") {
             let key = (workload.id.namespace.clone(), workload.id.name.clone());
             owners.deployments.insert(key, workload.id.clone());
         }

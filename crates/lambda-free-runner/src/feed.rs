@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use healthcore::metric::SeriesOf;
-use healthcore::model::{Event, Hpa, ObjectKind, WorkloadId};
+use healthcore::model::{Event, Hpa, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, partitions};
 use healthcore::series::SeriesStore;
-use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Owners, Snapshot};
 use healthcore::time::{Timestamp, Window};
 use healthcore_sources::recording::ClusterHead;
 use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
 
+use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
 use crate::redact;
 use crate::spec::ClusterSources;
@@ -82,24 +83,40 @@ impl Feed {
             return Err(errors);
         }
 
-        let (mut objects, from) =
-            list_objects(sources, metrics.as_deref(), api, &needs, &frame, &mut gaps).await;
-        redact::objects(&mut objects);
+        let Listing { objects, filled, from } =
+            list_objects(sources, metrics.as_deref(), api, &needs, &frame.window, &mut gaps).await;
+        let mut listed: Vec<Objects> = std::iter::once(objects).chain(filled).collect();
+        listed.iter_mut().for_each(redact::objects);
         redact::gaps(&mut gaps);
-        progress.objects(&sources.name, objects.workloads.len(), objects.pods.len());
+        let count = |of: fn(&Objects) -> usize| listed.iter().map(of).sum();
+        progress.objects(&sources.name, count(|o| o.workloads.len()), count(|o| o.pods.len()));
 
         let head = ClusterHead {
             name: sources.name.clone(),
             objects_from: from,
             metrics_via: metrics.as_ref().map(|m| m.via()),
-            unavailable: objects.unavailable.clone(),
+            unavailable: listed[0].unavailable.clone(),
             gaps,
         };
-        let owners = Arc::new(Owners::new(&objects.workloads, &objects.pods));
-        let named: Vec<String> =
-            sources.selection.namespaces.iter().filter(|n| !n.contains(['*', '?'])).cloned().collect();
-        let parts = partitions(&objects, &named, &frame.window, frame.budget);
-        let parts = distribute(parts, objects, &owners);
+        let owners = Arc::new(Owners::new(
+            listed.iter().flat_map(|o| &o.workloads),
+            listed.iter().flat_map(|o| &o.pods),
+        ));
+        let own = |name: &str| listed[1..].iter().flat_map(|o| &o.workloads).any(|w| w.id.namespace == name);
+        let named: Vec<String> = sources
+            .selection
+            .namespaces
+            .iter()
+            .filter(|n| !n.contains(['*', '?']) && !own(n))
+            .cloned()
+            .collect();
+        let mut parts = Vec::new();
+        for (at, objects) in listed.into_iter().enumerate() {
+            // Namespaces that are named are looked into even when nothing is in them.
+            let named = if at == 0 { &named[..] } else { &[] };
+            let cut = partitions(&objects, named, &frame.window, frame.budget);
+            parts.extend(distribute(cut, objects, &owners));
+        }
         Ok(Self {
             head,
             metrics,
@@ -166,52 +183,6 @@ impl Drop for Feed {
     fn drop(&mut self) {
         self.ahead.iter().for_each(JoinHandle::abort);
     }
-}
-
-/// Objects from the API; from kube-state-metrics without one, or when the API shows no pod list at all.
-async fn list_objects(
-    sources: &ClusterSources,
-    metrics: Option<&dyn MetricsSource>,
-    listed: Option<Fetched<Objects>>,
-    needs: &Needs,
-    frame: &Frame,
-    gaps: &mut Vec<Gap>,
-) -> (Objects, Option<Origin>) {
-    let kinds = &needs.objects;
-    if let Some(listed) = listed {
-        gaps.extend(listed.gaps);
-        let blind = listed.value.pods.is_empty()
-            && listed.value.unavailable.iter().any(|u| u.kind == ObjectKind::Pods);
-        match metrics {
-            Some(metrics) if blind => {
-                let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
-                gaps.extend(scoped(&sources.name, told.gaps));
-                return (told.value, Some(Origin::KubeStateMetrics));
-            }
-            _ => return (listed.value, Some(Origin::KubernetesApi)),
-        }
-    }
-    match metrics {
-        Some(metrics) => {
-            let told = metrics.objects(&sources.selection, kinds, &frame.window).await;
-            gaps.extend(scoped(&sources.name, told.gaps));
-            (told.value, Some(Origin::KubeStateMetrics))
-        }
-        None => {
-            let unavailable = kinds.iter().map(|kind| Unavailable {
-                kind: *kind,
-                namespace: None,
-                why: Missing::NoKubernetesSource,
-            });
-            (Objects { unavailable: unavailable.collect(), ..Objects::default() }, None)
-        }
-    }
-}
-
-/// A metrics server does not know the cluster's name.
-fn scoped(cluster: &str, mut gaps: Vec<Gap>) -> Vec<Gap> {
-    gaps.iter_mut().for_each(|g| g.scope = format!("{cluster}/{}", g.scope));
-    gaps
 }
 
 fn without_server(needs: &Needs) -> SeriesStore {

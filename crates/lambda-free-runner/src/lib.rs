@@ -7,6 +7,7 @@
 pub mod config;
 mod decide;
 mod feed;
+mod listing;
 mod progress;
 mod redact;
 mod run;

@@ -9,7 +9,7 @@ use healthcore::metric::SeriesOf;
 use healthcore::model::ObjectKind;
 use healthcore::need::{Needs, Partition, Selector};
 use healthcore::series::SeriesStore;
-use healthcore::snapshot::{Missing, Objects, Snapshot};
+use healthcore::snapshot::{Gap, Missing, Objects, Snapshot};
 use healthcore::time::Window;
 use healthcore_sources::{Fetched, MetricsSource, ObjectSource, Selection, SourceError, Usage};
 use lambda_free_runner::{ClusterSources, Input, RunSpec};
@@ -18,15 +18,21 @@ pub(crate) struct Fake {
     part: Snapshot,
     requests: AtomicU64,
     down: bool,
+    gaps: Vec<Gap>,
 }
 
 impl Fake {
     pub(crate) fn new(part: Snapshot) -> Arc<Self> {
-        Arc::new(Self { part, requests: AtomicU64::new(0), down: false })
+        Arc::new(Self { part, requests: AtomicU64::new(0), down: false, gaps: Vec::new() })
     }
 
     pub(crate) fn down(part: Snapshot) -> Arc<Self> {
-        Arc::new(Self { part, requests: AtomicU64::new(0), down: true })
+        Arc::new(Self { part, requests: AtomicU64::new(0), down: true, gaps: Vec::new() })
+    }
+
+    /// An API that lists the objects of the part, and tells of lists that it keeps to itself.
+    pub(crate) fn with_gaps(part: Snapshot, gaps: Vec<Gap>) -> Arc<Self> {
+        Arc::new(Self { part, requests: AtomicU64::new(0), down: false, gaps })
     }
 
     fn answer(&self) -> Result<(), SourceError> {
@@ -70,7 +76,7 @@ impl ObjectSource for Fake {
     }
     async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Fetched::whole(self.part.objects.clone())
+        Fetched { value: self.part.objects.clone(), gaps: self.gaps.clone() }
     }
     fn plan(&self, _: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
         vec![("list".into(), "pods".into())]
@@ -88,8 +94,14 @@ impl MetricsSource for Fake {
     async fn probe(&self) -> Result<(), SourceError> {
         self.answer()
     }
-    async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>, _: &Window) -> Fetched<Objects> {
-        Fetched::whole(self.part.objects.clone())
+    async fn objects(&self, selection: &Selection, _: &BTreeSet<ObjectKind>, _: &Window) -> Fetched<Objects> {
+        let mut objects = self.part.objects.clone();
+        let selected =
+            |namespace: &String| selection.namespaces.is_empty() || selection.namespaces.contains(namespace);
+        objects.workloads.retain(|w| selected(&w.id.namespace));
+        objects.pods.retain(|p| selected(&p.workload.namespace));
+        objects.hpas.retain(|h| selected(&h.namespace));
+        Fetched::whole(objects)
     }
     async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore> {
         self.requests.fetch_add(needs.metrics.len() as u64, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Runs of the whole pass on recorded snapshots.
 
 mod fake;
+mod hidden;
 mod pass;
 mod snapshots;
 mod stories;
