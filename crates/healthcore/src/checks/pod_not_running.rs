@@ -33,12 +33,15 @@ impl Check for PodNotRunning {
                   pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning. Info \
                   when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
                   are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
-                  was repeated with success is none.",
+                  was repeated with success is none. Pods of an owner without a scale (a Workflow, a PipelineRun, a Spark \
+                  application) are steps that end: once all have ended, a failure of the last is a warning, an earlier \
+                  one info.",
         remedy: "Read the events of the pod that is named.",
         false_alarms: "A readiness probe that fails on purpose, for instance on standbys.",
         texts: &[
             ("not-running", "{pods}: {reason}"),
             ("job-failed", "the last pod of the job failed: {reason}"),
+            ("step-failed", "{pods}: the last pod failed: {reason}"),
             ("no-pods", "{pods}: no pod has been made"),
             (
                 "describe-workload",
@@ -60,6 +63,11 @@ impl Check for PodNotRunning {
         let young = |p: &Pod| p.created.is_some_and(within_grace);
         if subject.workload.id.runs_to_completion() {
             return Ok(if subject.pods.is_empty() { Outcome::NotApplicable } else { job(subject, &young) });
+        }
+        let ended = |p: &Pod| matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed);
+        let unscaled = unscaled(subject);
+        if unscaled && !subject.pods.is_empty() && subject.pods.iter().all(|p| ended(p)) {
+            return Ok(steps(subject));
         }
         let desired = subject.workload.replicas.map(|r| r.desired as usize);
         if subject.pods.is_empty() {
@@ -92,7 +100,7 @@ impl Check for PodNotRunning {
         };
         let severity = if not_running.iter().all(|p| quiet(p)) {
             Severity::Info
-        } else if running > 0 {
+        } else if running > 0 || (unscaled && not_running.iter().all(|p| quiet(p) || ended(p))) {
             Severity::Warning
         } else {
             Severity::Critical
@@ -127,9 +135,37 @@ fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
     problem.evidence("not-running", desired).advise(advice).into()
 }
 
+/// Whether nobody asks for a number of pods: steps of a Workflow, a PipelineRun or a Spark application come and go. Not
+/// so the kinds of Kubernetes itself, whose number is only not known here, nor a bare pod.
+fn unscaled(subject: &WorkloadPods<'_>) -> bool {
+    let id = &subject.workload.id;
+    match id.kind.as_str() {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" => false,
+        // Executors belong to the pod of their driver.
+        "Pod" => subject.pods.iter().all(|p| p.name != id.name),
+        _ => subject.workload.replicas.is_none(),
+    }
+}
+
+/// Pods that nobody scales and that have all ended: a failed one is a warning when none was made after it, else a
+/// leftover of what went on without it.
+fn steps(subject: &WorkloadPods<'_>) -> Outcome {
+    let failed = subject.pods.iter().copied().filter(|p| p.phase == PodPhase::Failed && !p.deleting);
+    let Some(pod) = newest(failed) else { return Outcome::Ok };
+    let last = newest(subject.pods.iter().copied()).is_none_or(|p| p.name == pod.name);
+    let (severity, key) =
+        if last { (Severity::Warning, "step-failed") } else { (Severity::Info, "not-running") };
+    let words = workload_in_words(subject);
+    let text = Text::new(key).with("pods", words.as_str()).with("reason", reason(pod));
+    describe(Problem::new(severity, text), subject, pod).evidence("pods", words).since(pod.created).into()
+}
+
+fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
+    pods.max_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)))
+}
+
 fn job(subject: &WorkloadPods<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
-    let newest = subject.pods.iter().copied().max_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
-    let Some(newest) = newest else { return Outcome::NotApplicable };
+    let Some(newest) = newest(subject.pods.iter().copied()) else { return Outcome::NotApplicable };
     let stuck = matches!(newest.phase, PodPhase::Pending | PodPhase::Unknown)
         && !newest.deleting
         && !young(newest)
@@ -277,6 +313,43 @@ mod tests {
         check(
             &format!("{job}pod web/import-ccccc owner=Job/import phase=Pending created=1h"),
             "warning web/import (import-ccccc): 0/2 Running (2 not running): Pending",
+        );
+    }
+
+    #[test]
+    fn steps_of_a_workflow_end() {
+        let nine: String = (0..9)
+            .map(|i| format!("pod ci/build-{i} owner=Workflow/build phase=Succeeded created={}h\n", 20 - i))
+            .collect();
+        let failed = "pod ci/build-9 owner=Workflow/build phase=Failed created=9h\n";
+        check(
+            &format!("{nine}{failed}"),
+            "warning ci/build (build-9): 0/1 Running (1 not running) +9 Completed: the last pod failed: Failed",
+        );
+        let went_on = "pod ci/build-10 owner=Workflow/build phase=Succeeded created=8h";
+        check(
+            &format!("{nine}{failed}{went_on}"),
+            "info ci/build (build-9): 0/1 Running (1 not running) +10 Completed: Failed",
+        );
+        check(&nine, "1 ok");
+        // The next step is about to start.
+        check(
+            &format!("{nine}{failed}pod ci/build-10 owner=Workflow/build phase=Pending created=1m"),
+            "warning ci/build (build-9): 0/2 Running (2 not running) +9 Completed: Failed",
+        );
+        check(
+            &format!("{nine}pod ci/build-10 owner=Workflow/build phase=Pending created=8h"),
+            "critical ci/build (build-10): 0/1 Running (1 not running) +9 Completed: Pending",
+        );
+        // Executors of a driver.
+        check(
+            "pod ci/sum-exec-1 owner=Pod/sum-driver phase=Failed",
+            "warning ci/sum-driver (sum-exec-1): 0/1 Running (1 not running): the last pod failed: Failed",
+        );
+        // Replicas of a Deployment are asked for, whatever their number.
+        check(
+            "pod ci/api-0 owner=Deployment/api phase=Failed",
+            "critical ci/api (api-0): 0/1 Running (1 not running): Failed",
         );
     }
 
