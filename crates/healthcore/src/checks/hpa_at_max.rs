@@ -56,26 +56,7 @@ impl Check for HpaAtMax {
             return Ok(Outcome::Ok);
         }
         let now = view.snapshot.taken_at;
-        let by_condition = hpa
-            .condition("ScalingLimited")
-            .filter(|c| c.status == Some(true) && c.reason == "TooManyReplicas")
-            .and_then(|c| c.since)
-            .map(|since| now.seconds_since(since));
-        let key = SeriesKey::autoscaler(&hpa.namespace, &hpa.name);
-        let by_series = view.series(Metric::HpaReplicas, &key).ok().flatten().map(|series| {
-            let max = f64::from(hpa.max_replicas);
-            let last = series.iter().rev().take_while(|(_, n)| *n >= max).last();
-            last.map_or(0.0, |(index, _)| now.seconds_since(series.window().at(index)))
-        });
-        let lasted = match (by_condition, by_series) {
-            (Some(a), Some(b)) => a.max(b),
-            (Some(a), None) | (None, Some(a)) => a,
-            (None, None) => {
-                return Err(Missing::NotReported {
-                    field: "time since the autoscaler is at its maximum".into(),
-                });
-            }
-        };
+        let lasted = at_max_for(hpa, view)?;
         if lasted < params.lasting.get() {
             return Ok(Outcome::Ok);
         }
@@ -97,13 +78,43 @@ impl Check for HpaAtMax {
             Some(Value::from(hpa.max_replicas)),
             to.into(),
         );
-        Ok(problem.advise(patch(advice, hpa, "maxReplicas", to)).into())
+        Ok(problem.advise(patch(advice, hpa, &[("maxReplicas", to)])).into())
     }
+}
+
+/// Seconds for which an autoscaler that is at its maximum has been there.
+fn at_max_for(hpa: &Hpa, view: &View<'_>) -> Result<f64, Missing> {
+    let now = view.snapshot.taken_at;
+    let by_condition = hpa
+        .condition("ScalingLimited")
+        .filter(|c| c.status == Some(true) && c.reason == "TooManyReplicas")
+        .and_then(|c| c.since)
+        .map(|since| now.seconds_since(since));
+    let key = SeriesKey::autoscaler(&hpa.namespace, &hpa.name);
+    let by_series = view.series(Metric::HpaReplicas, &key).ok().flatten().map(|series| {
+        let max = f64::from(hpa.max_replicas);
+        let last = series.iter().rev().take_while(|(_, n)| *n >= max).last();
+        last.map_or(0.0, |(index, _)| now.seconds_since(series.window().at(index)))
+    });
+    match (by_condition, by_series) {
+        (Some(a), Some(b)) => Ok(a.max(b)),
+        (Some(a), None) | (None, Some(a)) => Ok(a),
+        (None, None) => {
+            Err(Missing::NotReported { field: "time since the autoscaler is at its maximum".into() })
+        }
+    }
+}
+
+/// Whether this check, as it is by default, tells of an autoscaler that is at its maximum.
+pub(super) fn tells(hpa: &Hpa, view: &View<'_>) -> bool {
+    hpa.current_replicas >= hpa.max_replicas
+        && hpa.max_replicas > hpa.min_replicas
+        && at_max_for(hpa, view).is_ok_and(|lasted| lasted >= HpaAtMaxParams::default().lasting.get())
 }
 
 /// The replicas that the metrics ask for by the autoscaler's own formula (`ceil(replicas x current / target)`), and
 /// at least half more than the maximum now.
-fn next_max(hpa: &Hpa) -> u32 {
+pub(super) fn next_max(hpa: &Hpa) -> u32 {
     let asked = hpa.metrics.iter().filter(|m| m.utilization).filter_map(|m| Some(m.current? / m.target?));
     let most = asked.filter(|share| share.is_finite()).fold(0.0, f64::max);
     let needed = (f64::from(hpa.current_replicas) * most).ceil() as u32;

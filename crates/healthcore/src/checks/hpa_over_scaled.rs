@@ -80,7 +80,7 @@ impl Check for HpaOverScaled {
         let advice = if hpa.min_replicas > enough {
             let from = Some(Value::from(hpa.min_replicas));
             let advice = Advice::new(Text::new("lower-min")).change("hpa.minReplicas", from, enough.into());
-            patch(advice, hpa, "minReplicas", enough)
+            patch(advice, hpa, &[("minReplicas", enough)])
         } else {
             let command = format!("kubectl -n {} describe hpa {}", hpa.namespace, hpa.name);
             Advice::new(Text::new("other-metric").with("min", hpa.min_replicas))

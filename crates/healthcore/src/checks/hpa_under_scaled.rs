@@ -1,6 +1,7 @@
 //! `hpa-under-scaled`: few replicas do too much.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::hpa_at_max::{next_max, tells};
 use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
@@ -34,14 +35,22 @@ impl Check for HpaUnderScaled {
         checks: "Whether an autoscaler keeps few replicas although they are busy.",
         why: "With one or two busy replicas a restart or a lost node takes half of the capacity or all of it.",
         decides: "At most `replicas` replicas now, and the mean CPU of all containers over `lookback` above `high-use` of what \
-                  they request. An autoscaler that stands at its maximum is left to `hpa-at-max`. Less history \
-                  than `min-history` is unknown.",
-        remedy: "Raise minReplicas, or lower the target so that it scales out earlier.",
+                  they request. An autoscaler that has room and stands at its maximum is left to `hpa-at-max`; one whose \
+                  maximum is its minimum is not. Less history than `min-history` is unknown.",
+        remedy: "Raise minReplicas, and maxReplicas where it stands in the way, or lower the target so that it scales out earlier.",
         false_alarms: "A request that is too small: see `cpu-underprovisioned`.",
         texts: &[
             (
                 "busy",
                 "{replicas} replicas use {share} of the CPU that they request, and the autoscaler does not add any",
+            ),
+            (
+                "busy-at-max",
+                "{replicas} replicas use {share} of the CPU that they request, and the maximum of {max} allows no more",
+            ),
+            (
+                "raise-both",
+                "raise minReplicas from {from} to {to} and maxReplicas from {max} to {next}, after a look at what the nodes and the database can bear",
             ),
             ("raise-min", "raise minReplicas from {from} to {to}, or lower the target of the metric"),
         ],
@@ -52,6 +61,7 @@ impl Check for HpaUnderScaled {
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
             .metric(Metric::CpuUsage)
+            .optional(Metric::HpaReplicas)
             .objects(ObjectKind::Autoscalers)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
@@ -59,29 +69,35 @@ impl Check for HpaUnderScaled {
 
     fn judge(params: &Self::Params, subject: &Autoscaler<'_>, view: &View<'_>) -> Judgement {
         let hpa = subject.hpa;
-        if hpa.current_replicas == 0
-            || hpa.current_replicas > params.replicas
-            || hpa.current_replicas >= hpa.max_replicas
-        {
+        if hpa.current_replicas == 0 || hpa.current_replicas > params.replicas || tells(hpa, view) {
             return Ok(Outcome::Ok);
         }
         let CpuUse { of_request: share, .. } = cpu_use(subject, view, params.lookback, params.min_history)?;
         if share <= params.high_use {
             return Ok(Outcome::Ok);
         }
-        let to = hpa.current_replicas + 1;
-        let advice = Advice::new(Text::new("raise-min")).change(
-            "hpa.minReplicas",
-            Some(Value::from(hpa.min_replicas)),
-            to.into(),
-        );
+        let to = hpa.current_replicas.max(hpa.min_replicas).saturating_add(1);
+        let from = Some(Value::from(hpa.min_replicas));
+        let (key, advice) = if to > hpa.max_replicas {
+            // With room above, so that it does not stand at its maximum at once.
+            let next = next_max(hpa).max(to.saturating_add(1));
+            let text = Text::new("raise-both").with("max", hpa.max_replicas).with("next", next);
+            let advice = Advice::new(text).change("hpa.minReplicas", from, to.into());
+            ("busy-at-max", patch(advice, hpa, &[("minReplicas", to), ("maxReplicas", next)]))
+        } else {
+            let advice = Advice::new(Text::new("raise-min")).change("hpa.minReplicas", from, to.into());
+            ("busy", patch(advice, hpa, &[("minReplicas", to)]))
+        };
         Ok(Problem::new(
             Severity::Warning,
-            Text::new("busy").with("replicas", hpa.current_replicas).with("share", share),
+            Text::new(key)
+                .with("replicas", hpa.current_replicas)
+                .with("share", share)
+                .with("max", hpa.max_replicas),
         )
         .measured("replicas", hpa.current_replicas, params.replicas)
         .measured("cpu-of-request", share, params.high_use)
-        .advise(patch(advice, hpa, "minReplicas", to))
+        .advise(advice)
         .into())
     }
 }
@@ -118,8 +134,37 @@ mod tests {
     }
 
     #[test]
-    fn at_its_maximum_it_is_not_its_fault() {
-        check(&text(2, 2, "0.95"), "1 ok");
+    fn a_fixed_number_that_is_too_small_is_told() {
+        let fixed = "hpa web/api target=StatefulSet/api min=2 max=2 now=2 cpu=95%/60%\n\
+                     container web/api-0/app cpu-request=1 pods=2  cpu: 0.95x23";
+        check(
+            fixed,
+            "warning web/api: 2 replicas use 95% of the CPU that they request, and the maximum of 2 allows no more",
+        );
+        assert_eq!(
+            advice("hpa-under-scaled", fixed),
+            [
+                "raise minReplicas from 2 to 3 and maxReplicas from 2 to 4, after a look at what the nodes and the database can bear \
+              [kubectl -n web patch hpa api --patch '{\"spec\":{\"minReplicas\":3,\"maxReplicas\":4}}']"
+            ]
+        );
+        // One replica, and no more allowed.
+        check(
+            &text(1, 1, "0.95"),
+            "warning web/api: 1 replicas use 95% of the CPU that they request, and the maximum of 1 allows no more",
+        );
+    }
+
+    #[test]
+    fn what_hpa_at_max_tells_is_left_to_it() {
+        let pinned = |limited: &str| text(2, 2, "0.95").replace("now=2", &format!("now=2 {limited}"));
+        let told = |limited: &str| fixture::told("hpa-under-scaled", &pinned(limited)).join("; ");
+        assert_eq!(told("ScalingLimited=yes:TooManyReplicas@15m"), "1 ok");
+        // Too new for it, or without a time.
+        assert!(
+            told("ScalingLimited=yes:TooManyReplicas@14m").starts_with("warning web/api: 2 replicas use 95%")
+        );
+        assert!(told("").starts_with("warning web/api: 2 replicas use 95%"));
         check("hpa web/api min=0 max=5 now=0", "1 ok");
     }
 

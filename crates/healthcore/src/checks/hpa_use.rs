@@ -69,11 +69,14 @@ fn recent(
     Err(why)
 }
 
-/// Adds the command that sets a field of an autoscaler.
-pub(super) fn patch(advice: Advice, hpa: &Hpa, field: &str, to: u32) -> Advice {
+/// Adds the command that sets fields of an autoscaler.
+pub(super) fn patch(advice: Advice, hpa: &Hpa, fields: &[(&str, u32)]) -> Advice {
+    let fields: Vec<String> = fields.iter().map(|(field, to)| format!("\"{field}\":{to}")).collect();
     let command = format!(
-        "kubectl -n {} patch hpa {} --patch '{{\"spec\":{{\"{field}\":{to}}}}}'",
-        hpa.namespace, hpa.name
+        "kubectl -n {} patch hpa {} --patch '{{\"spec\":{{{}}}}}'",
+        hpa.namespace,
+        hpa.name,
+        fields.join(",")
     );
     advice.command(command, &[&hpa.namespace, &hpa.name])
 }
