@@ -92,10 +92,16 @@ pub(crate) enum ConfigCommand {
 }
 
 /// What is asked of servers, and means nothing to a recording, which has its own objects and window.
-const OF_SERVERS: [&str; 12] = [
+const OF_SERVERS: [&str; 18] = [
     "prometheus",
     "prometheus_via",
+    "dialect",
+    "prometheus_header",
+    "prometheus_ca",
+    "prometheus_insecure",
     "prometheus_matcher",
+    "timeout",
+    "concurrency",
     "kubeconfig",
     "context",
     "no_kubernetes",
@@ -158,9 +164,9 @@ pub(crate) struct Sources {
     /// Way to it through the Kubernetes API: `service-proxy:NAMESPACE/SERVICE:PORT`, `port-forward:NAMESPACE/POD:PORT`, `port-forward:NAMESPACE/svc/SERVICE:PORT` or `exec:NAMESPACE/POD[/CONTAINER][:PORT]`
     #[arg(long, value_name = "WAY", conflicts_with = "prometheus")]
     pub(crate) prometheus_via: Option<Reach>,
-    /// Rules of that server
-    #[arg(long, value_enum, default_value_t = DialectArg::Prometheus)]
-    pub(crate) dialect: DialectArg,
+    /// Rules of that server [default: prometheus]
+    #[arg(long, value_enum)]
+    pub(crate) dialect: Option<DialectArg>,
     /// Header to send to it, `Name: value` (repeatable); credentials come from PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD, or PROMETHEUS_TOKEN
     #[arg(long, value_name = "HEADER")]
     pub(crate) prometheus_header: Vec<String>,
@@ -173,12 +179,12 @@ pub(crate) struct Sources {
     /// Label matcher for every query, for instance `cluster="prod"` (repeatable)
     #[arg(long, value_name = "MATCHER")]
     pub(crate) prometheus_matcher: Vec<String>,
-    /// Time for one request
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
-    pub(crate) timeout: Duration,
-    /// Requests under way at once, to each server
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) concurrency: u16,
+    /// Time for one request, to every server [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    pub(crate) timeout: Option<Duration>,
+    /// Requests under way at once, to each server [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) concurrency: Option<u16>,
     /// Kubeconfig file
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -206,6 +212,23 @@ pub(crate) struct Sources {
     /// End of the window (RFC 3339) instead of now
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub(crate) at: Option<Timestamp>,
+}
+
+impl Sources {
+    /// Arguments that were given and count only for a metrics server that an argument or PROMETHEUS_URL names, each with
+    /// the key that says the same in the configuration file.
+    pub(crate) fn of_named_server(&self) -> Vec<(&'static str, &'static str)> {
+        [
+            (self.dialect.is_some(), "--dialect", "dialect"),
+            (!self.prometheus_header.is_empty(), "--prometheus-header", "headers"),
+            (self.prometheus_ca.is_some(), "--prometheus-ca", "ca-file"),
+            (self.prometheus_insecure, "--prometheus-insecure", "insecure-skip-verify"),
+            (!self.prometheus_matcher.is_empty(), "--prometheus-matcher", "matchers"),
+        ]
+        .into_iter()
+        .filter_map(|(given, argument, key)| given.then_some((argument, key)))
+        .collect()
+    }
 }
 
 /// Which checks run.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource};
@@ -22,6 +23,11 @@ pub(crate) async fn connect(
     let server = args.prometheus.is_some() || args.prometheus_via.is_some();
     let api = args.kubeconfig.is_some() || args.context.is_some();
     if !server && !api && !config.clusters.is_empty() {
+        if let Some((argument, key)) = args.of_named_server().first() {
+            bail!(
+                "{argument}: counts for the server of --prometheus or --prometheus-via only, and the clusters come from the configuration file; give `prometheus.{key}` there, or name the server by an argument"
+            );
+        }
         let mut clusters = Vec::new();
         for cluster in chosen(args, config)? {
             clusters.push(configured(cluster, args, verbose).await?);
@@ -29,6 +35,11 @@ pub(crate) async fn connect(
         return Ok(clusters);
     }
     let url = args.prometheus.clone().or_else(|| default_url().filter(|_| !server));
+    if let (None, None, Some((argument, _))) = (&url, &args.prometheus_via, args.of_named_server().first()) {
+        bail!(
+            "{argument}: no metrics server is named; give --prometheus or --prometheus-via, or leave {argument} out"
+        );
+    }
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let found = api || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
     // A kubeconfig that merely lies in the home folder may be of another cluster than the Prometheus that was named, so
@@ -40,8 +51,7 @@ pub(crate) async fn connect(
         let mut settings = KubernetesSettings::default();
         settings.kubeconfig.clone_from(&args.kubeconfig);
         settings.context.clone_from(&args.context);
-        settings.timeout = args.timeout;
-        settings.concurrency = usize::from(args.concurrency);
+        bounds(args, &mut settings.timeout, &mut settings.concurrency);
         let name =
             cluster.get_or_insert_with(|| args.context.clone().unwrap_or_else(|| "cluster".to_owned()));
         settings.cluster.clone_from(name);
@@ -75,23 +85,32 @@ fn chosen<'c>(args: &Sources, config: &'c Config) -> anyhow::Result<Vec<&'c Clus
     })
 }
 
-/// A cluster of the configuration file. Namespaces on the command line win over those of the file.
+/// What the command line says of every request, whoever names the server.
+fn bounds(args: &Sources, timeout: &mut Duration, concurrency: &mut usize) {
+    *timeout = args.timeout.unwrap_or(*timeout);
+    *concurrency = args.concurrency.map_or(*concurrency, usize::from);
+}
+
+/// A cluster of the configuration file. Namespaces, time-out and concurrency on the command line win over those of the file.
 async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> anyhow::Result<ClusterSources> {
     let objects = match &cluster.kubernetes {
         Some(api) => {
-            let settings = KubernetesSettings {
+            let mut settings = KubernetesSettings {
                 cluster: cluster.name.clone(),
                 kubeconfig: api.kubeconfig.clone(),
                 context: api.context.clone(),
-                timeout: args.timeout,
-                concurrency: usize::from(args.concurrency),
                 ..KubernetesSettings::default()
             };
+            bounds(args, &mut settings.timeout, &mut settings.concurrency);
             Some(Arc::new(KubernetesSource::connect(settings).await?))
         }
         None => None,
     };
-    let metrics = match (&cluster.prometheus, &cluster.prometheus_via) {
+    let server = cluster.prometheus.clone().map(|mut settings| {
+        bounds(args, &mut settings.timeout, &mut settings.concurrency);
+        settings
+    });
+    let metrics = match (&server, &cluster.prometheus_via) {
         (Some(settings), Some(via)) => {
             let at = format!("{}: prometheus.via", cluster.name);
             let reach = via.parse().with_context(|| at.clone())?;
@@ -131,8 +150,8 @@ fn metrics(
     let mut settings = PrometheusSettings::new(url.unwrap_or_default());
     settings.queries.clone_from(queries);
     settings.dialect = match args.dialect {
-        DialectArg::Prometheus => Dialect::Prometheus,
-        DialectArg::Arms => Dialect::Arms,
+        None | Some(DialectArg::Prometheus) => Dialect::Prometheus,
+        Some(DialectArg::Arms) => Dialect::Arms,
     };
     settings.auth = credentials()?;
     for header in &args.prometheus_header {
@@ -144,8 +163,7 @@ fn metrics(
     settings.ca_file.clone_from(&args.prometheus_ca);
     settings.insecure_skip_verify = args.prometheus_insecure;
     settings.matchers.clone_from(&args.prometheus_matcher);
-    settings.timeout = args.timeout;
-    settings.concurrency = usize::from(args.concurrency);
+    bounds(args, &mut settings.timeout, &mut settings.concurrency);
     if let (Some(reach), Some(api)) = (&args.prometheus_via, api) {
         return Ok(Some(logged(api.prometheus(reach.clone(), &settings)?, verbose)));
     }

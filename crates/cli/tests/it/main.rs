@@ -211,6 +211,56 @@ fn the_environment_names_a_server_only_where_nothing_else_does() {
 }
 
 #[test]
+fn arguments_of_a_server_apply_to_the_clusters_of_the_file_or_are_refused() {
+    // Takes connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    std::fs::write(
+        &config,
+        format!("clusters: [{{name: a, prometheus: {{url: '{url}/a', retries: 0, timeout: 3s}}}}, {{name: b, prometheus: {{url: '{url}/b', retries: 0}}}}]"),
+    )
+    .unwrap();
+    let config = config.to_str().unwrap();
+    let late = "no whole answer in 50ms";
+    refused(
+        &["check", "--config", config, "--timeout", "50ms"],
+        &[&format!("{url}/a: {late}"), &format!("{url}/b: {late}")],
+    );
+    for (argument, value, key) in [
+        ("--dialect", "arms", "dialect"),
+        ("--prometheus-header", "X-Scope-OrgID: a", "headers"),
+        ("--prometheus-ca", "ca.pem", "ca-file"),
+        ("--prometheus-matcher", "cluster=\"prod\"", "matchers"),
+    ] {
+        let refusal = format!("{argument}: counts for the server of --prometheus or --prometheus-via only");
+        let key = format!("give `prometheus.{key}` there");
+        for command in ["check", "record"] {
+            refused(&[command, "--config", config, argument, value], &[&refusal, &key]);
+        }
+        let kubeconfig = folder.path().join("kubeconfig");
+        std::fs::write(
+            &kubeconfig,
+            "{clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}], contexts: [{name: k, context: {cluster: k, user: ''}}], current-context: k}",
+        )
+        .unwrap();
+        refused(
+            &["check", "--kubeconfig", kubeconfig.to_str().unwrap(), argument, value],
+            &[&format!("{argument}: no metrics server is named; give --prometheus or --prometheus-via")],
+        );
+        refused(
+            &["check", "--snapshot", &fixture("healthy"), argument, value],
+            &["the argument '--snapshot <PATH>' cannot be used with", argument],
+        );
+    }
+    refused(
+        &["check", "--config", config, "--prometheus-insecure"],
+        &["--prometheus-insecure: counts for the server of --prometheus or --prometheus-via only"],
+    );
+}
+
+#[test]
 fn a_token_of_two_lines_is_refused_and_not_shown() {
     let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
     command.env_clear().env("HOME", "/nonexistent").env("PROMETHEUS_TOKEN", "hunter2\nhunter3");
