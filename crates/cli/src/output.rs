@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use healthcore::report::Report;
 use healthcore_report::{Format, RenderOptions, render};
+use healthcore_sources::recording::Recorder;
 
 use crate::args::{Color, Output};
 
@@ -61,19 +62,12 @@ pub(crate) fn targets(args: &Output) -> anyhow::Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Refuses a path that no recording can be written to, before servers are asked for it: a recording takes its name when
-/// it is whole, so what is there must be a file.
+/// Refuses a path that no recording can be written to, before servers are asked for it.
 pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
     if path.as_os_str() == "-" {
         bail!("a recording cannot go to standard output; name a file, such as `snapshot.ndjson.zst`");
     }
-    if path.exists() && !path.is_file() {
-        bail!("{}: is no regular file, and a recording would take its place; name a file", path.display());
-    }
-    if !folder_of(path).is_dir() {
-        bail!("{}: cannot be written; the folder must exist and be writable", path.display());
-    }
-    Ok(())
+    Ok(Recorder::check(path)?)
 }
 
 /// Writes the report everywhere it goes.

@@ -42,6 +42,37 @@ fn read(path: &Path) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    use std::os::unix::net::UnixListener;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    symlink("/dev/null", at("null")).unwrap();
+    let header = Header::new(Timestamp::from_unix_seconds(1_700_000_000), window());
+    let refusal = |path: &Path| Recorder::create(path, &header).err().map(|e| e.to_string());
+    for path in [at("socket"), at("null"), folder.path().to_owned(), at("..")] {
+        let said = refusal(&path).expect("refused");
+        let expected = "is no regular file, and a recording would take its place; name a file";
+        assert_eq!(said, format!("{}: {expected}", path.display()));
+    }
+    let said = refusal(&at("none").join("s.ndjson")).expect("refused");
+    assert!(
+        said.ends_with("none/s.ndjson: cannot be written; the folder must exist and be writable"),
+        "{said}"
+    );
+
+    let late = Recorder::create(&at("late"), &header).unwrap();
+    let _late = UnixListener::bind(at("late")).unwrap();
+    assert!(late.finish(Closing::default()).is_err());
+    for socket in ["socket", "late"] {
+        assert!(std::fs::metadata(at(socket)).unwrap().file_type().is_socket(), "{socket}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing else is left");
+}
+
 #[test]
 fn what_is_written_is_read_again() {
     let folder = tempfile::tempdir().unwrap();

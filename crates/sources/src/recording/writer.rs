@@ -41,11 +41,31 @@ impl Write for Out {
 }
 
 impl Recorder {
+    /// Whether a recording can be written to `path`, without touching it. A recording takes its name when it is whole, so
+    /// what is there must be a file: a device, pipe or folder would be lost.
+    ///
+    /// # Errors
+    /// What is there is no regular file, or its folder does not exist.
+    pub fn check(path: &Path) -> Result<(), SourceError> {
+        if path.file_name().is_none() || path.exists() && !path.is_file() {
+            return Err(file_error(
+                path,
+                "is no regular file, and a recording would take its place; name a file",
+            ));
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(file_error(path, "cannot be written; the folder must exist and be writable"));
+        }
+        Ok(())
+    }
+
     /// Begins a recording at `path`; compressed when the name ends in `.zst`.
     ///
     /// # Errors
-    /// The file cannot be made there.
+    /// The file cannot be made there, as [`Recorder::check`] tells before.
     pub fn create(path: &Path, header: &Header) -> Result<Self, SourceError> {
+        Self::check(path)?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".partial-{}", std::process::id()));
         let partial = path.with_file_name(name);
@@ -100,9 +120,11 @@ impl Recorder {
     /// Ends the recording and gives the file its name.
     ///
     /// # Errors
-    /// The file cannot be written or renamed.
+    /// The file cannot be written or renamed, or something that is no file has come to be there.
     pub fn finish(mut self, closing: Closing) -> Result<(), SourceError> {
         self.line(&Line::End(Closing { parts: self.parts, ..closing }))?;
+        // A run takes minutes, in which something else may have come to be there.
+        Self::check(&self.path)?;
         let failed = |e: std::io::Error| file_error(&self.path, &format!("cannot be written: {e}"));
         let mut file = match self.out.take().expect("finish is called once, and only drop takes it before") {
             Out::Plain(w) => w,
