@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +38,39 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+impl Color {
+    /// The same choice for the parser of arguments, which honours NO_COLOR by itself.
+    pub(crate) fn of_parser(self) -> clap::ColorChoice {
+        match self {
+            Self::Auto => clap::ColorChoice::Auto,
+            Self::Always => clap::ColorChoice::Always,
+            Self::Never => clap::ColorChoice::Never,
+        }
+    }
+
+    /// Whether a stream has colours.
+    pub(crate) fn on(self, stream: &impl IsTerminal) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+}
+
+/// What `--color` says, before the arguments are parsed: a mistake in them is told in its colours too. Anything that is
+/// no choice counts as none, for the parser refuses it.
+pub(crate) fn color(args: &[OsString]) -> Color {
+    let args: Vec<&str> = args.iter().map_while(|a| (a != "--").then(|| a.to_str().unwrap_or(""))).collect();
+    let value = |at: usize| match args[at].strip_prefix("--color") {
+        Some("") => args.get(at + 1).copied(),
+        Some(rest) => rest.strip_prefix('='),
+        None => None,
+    };
+    let given = (0..args.len()).find_map(value);
+    given.and_then(|v| Color::from_str(v, false).ok()).unwrap_or(Color::Auto)
 }
 
 #[derive(Debug, Subcommand)]

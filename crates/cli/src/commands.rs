@@ -18,10 +18,9 @@ use crate::{docs, output, sources};
 /// The sample of `demo`, recorded as any snapshot.
 const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
 
-/// Runs the command that the arguments name.
-pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit> {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let mut command = Cli::command();
+/// Runs the command that the arguments name. What the parser itself says, help and mistakes, has `color` too.
+pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
+    let mut command = Cli::command().color(color.of_parser());
     let name =
         args.first().map(Path::new).and_then(Path::file_stem).and_then(|n| n.to_str()).unwrap_or_default();
     if name == "kubectl-healthcheck" {

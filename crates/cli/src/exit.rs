@@ -1,9 +1,11 @@
 //! What the process says by its exit code.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use lambda_free_runner::Decision;
+
+use crate::args::Color;
 
 /// Exit codes, as documented in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +31,13 @@ impl From<Decision> for Exit {
 }
 
 /// The exit code of a command; an error is printed once, with its causes. A reader that has gone away is no error.
-pub(crate) fn code(result: anyhow::Result<Exit>) -> ExitCode {
+pub(crate) fn code(result: anyhow::Result<Exit>, color: Color) -> ExitCode {
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let mut stderr = std::io::stderr();
-            let label = if stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-                "\u{1b}[1;31merror\u{1b}[0m"
-            } else {
-                "error"
-            };
+            let label = if color.on(&stderr) { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
             // Where even this cannot be written, the exit code has to do.
             let _ = writeln!(stderr, "{label}: {error:#}");
             ExitCode::from(Exit::CouldNotRun as u8)

@@ -12,5 +12,7 @@ mod sources;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exit::code(commands::run(std::env::args_os()))
+    let args: Vec<_> = std::env::args_os().collect();
+    let color = args::color(&args);
+    exit::code(commands::run(args, color), color)
 }

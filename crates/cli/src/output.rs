@@ -75,7 +75,7 @@ pub(crate) fn write(report: &Report, args: &Output, targets: &[Target], color: C
     for (format, path) in targets {
         let options = RenderOptions {
             lang: args.lang,
-            color: path.is_none() && *format == Format::Text && colored(color),
+            color: path.is_none() && *format == Format::Text && color.on(&std::io::stdout()),
             width: terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0)),
         };
         let text = render(report, *format, &options)?;
@@ -130,14 +130,4 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 pub(crate) fn note(line: &str) {
     // A log that cannot be written must not end the run.
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn colored(color: Color) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
-    }
 }

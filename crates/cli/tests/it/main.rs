@@ -274,6 +274,38 @@ fn a_token_of_two_lines_is_refused_and_not_shown() {
 }
 
 #[test]
+fn colours_are_those_that_are_asked_for() {
+    let colored = |args: &[&str], environment: &[(&str, &str)]| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        // Colours without a terminal, which tests do not have.
+        command.env_clear().env("CLICOLOR_FORCE", "1").envs(environment.iter().copied()).args(args);
+        let out = command.output().unwrap();
+        assert!(!out.stderr.is_empty() || out.status.success(), "{args:?}");
+        [out.stdout, out.stderr].concat().contains(&0x1b)
+    };
+    // A mistake that the parser finds, help, and a mistake that is found later.
+    for args in [&["check", "--nonsense"][..], &["check", "--help"], &["check", "--set", "oops"]] {
+        let with = |color: &'static str| [args, &[color]].concat();
+        assert!(colored(&with("--color=always"), &[("NO_COLOR", "1")]), "{args:?}");
+        assert!(!colored(&with("--color=never"), &[]), "{args:?}");
+        assert!(!colored(&[&["--color", "never"], args].concat(), &[]), "{args:?}");
+        assert!(!colored(args, &[("NO_COLOR", "1")]), "{args:?}");
+    }
+    assert!(colored(&["check", "--nonsense"], &[]), "else the cases above show nothing");
+    assert!(colored(&["check", "--color=nonsense"], &[]), "what is no choice counts as none");
+    refused(&["check", "--color=nonsense"], &["invalid value 'nonsense' for '--color <COLOR>'"]);
+}
+
+#[test]
+fn help_says_what_it_said() {
+    for (name, args) in [("help", &["--help"][..]), ("check-help", &["check", "--help"])] {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        let out = command.env_clear().env("COLUMNS", "100").args(args).output().unwrap();
+        insta::assert_snapshot!(name, String::from_utf8(out.stdout).unwrap());
+    }
+}
+
+#[test]
 fn what_is_generated_is_whole() {
     let said = |args: &[&str]| String::from_utf8(run(args).stdout).unwrap();
     assert_eq!(said(&["list"]).lines().count(), healthcore::checks::CHECKS.len());
