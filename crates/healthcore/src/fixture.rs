@@ -395,6 +395,8 @@ fn build(text: &str) -> Result<Fixture, String> {
     }
     let mut objects = b.objects;
     objects.workloads = b.workloads.into_values().collect();
+    // As sources do.
+    objects.give_node_kills_to_pods();
     let snapshot = Snapshot {
         cluster: "test".to_owned(),
         taken_at: END.plus_seconds(clock),

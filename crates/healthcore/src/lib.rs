@@ -18,6 +18,7 @@ pub mod measure;
 pub mod metric;
 pub mod model;
 pub mod need;
+mod node_kills;
 pub mod params;
 pub mod report;
 pub mod series;

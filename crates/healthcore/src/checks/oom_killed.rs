@@ -6,6 +6,7 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::{ContainerRole, ContainerState, Event, ObjectKind, Termination};
 use crate::need::Needs;
+use crate::node_kills::SAME_KILL_S;
 use crate::snapshot::Missing;
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Ratio, Seconds};
@@ -34,9 +35,9 @@ impl Check for OomKilled {
         checks: "Whether a container was killed by the kernel because it reached its memory limit.",
         why: "Every request in flight is lost, and the next kill comes when memory is full again.",
         decides: "Several sources are fused, and one kill that many of them tell counts once: status of the last run (reason \
-                  OOMKilled), the metric `oom-events`, node and pod events (OOMKilling), restarts with memory near the limit \
-                  just before. Exit code 137 alone is any SIGKILL; it counts only when memory had reached `near-limit` of \
-                  the limit before. Within `recent`: critical; older, but within the look-back: warning.",
+                  OOMKilled), the metric `oom-events`, events of the pod (OOMKilling) and those of its node at the time of its \
+                  end, restarts with memory near the limit just before. Exit code 137 alone is any SIGKILL; it counts only \
+                  when memory had reached `near-limit` of the limit before, or with such an event. Within `recent`: critical; older, but within the look-back: warning.",
         remedy: "Fix the leak when `memory-leak` names the container too; otherwise raise the limit. For a JVM compare heap and \
                  limit.",
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
@@ -189,7 +190,8 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     for end in ends {
         let finished = end.finished.or(latest_restart);
         let before = finished.and_then(|t| window.index_of(t)).and_then(before_index);
-        if !is_oom(params, member, end, before) || finished.is_some_and(|t| !inside(t)) {
+        let told = finished.is_some_and(|t| event_at(member, view, t));
+        if !is_oom(params, member, end, before, told) || finished.is_some_and(|t| !inside(t)) {
             continue;
         }
         // kube-state-metrics tells the reason of the last end for ever, without a time.
@@ -200,7 +202,11 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             continue;
         }
         let by_reason = end.reason == "OOMKilled";
-        kills.sources.push(if by_reason { "status" } else { "exit code 137 with memory near the limit" });
+        kills.sources.push(match (by_reason, told) {
+            (true, _) => "status",
+            (false, true) => "exit code 137 at the time of an event",
+            (false, false) => "exit code 137 with memory near the limit",
+        });
         kills.before = larger(kills.before, before);
         let close = |t: &Timestamp| {
             finished.is_none_or(|f| f.seconds_since(*t).abs() <= 2.0 * f64::from(window.step_s()))
@@ -230,10 +236,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     }
 
     for event in &view.snapshot.objects.events {
-        let about =
-            event.kind == "Pod" && event.namespace == *member.key.namespace && event.name == *member.key.name;
-        if about
-            && matches!(event.reason.as_str(), "OOMKilling" | "SystemOOM")
+        if tells_of(member, event)
             && event.last.is_none_or(inside)
             && means(member, event, !kills.sources.is_empty())
         {
@@ -248,6 +251,19 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     kills
 }
 
+/// Whether an event tells of a kill in the member's pod. Those of nodes have been given to their pods before.
+fn tells_of(member: &Member<'_>, event: &Event) -> bool {
+    event.kind == "Pod"
+        && event.namespace == *member.key.namespace
+        && event.name == *member.key.name
+        && matches!(event.reason.as_str(), "OOMKilling" | "SystemOOM")
+}
+
+fn event_at(member: &Member<'_>, view: &View<'_>, time: Timestamp) -> bool {
+    let near = |e: &Event| e.last.is_some_and(|t| t.seconds_since(time).abs() <= SAME_KILL_S);
+    view.snapshot.objects.events.iter().any(|e| tells_of(member, e) && near(e))
+}
+
 /// Whether an event about a pod means this container: it is the only one, is named, or was killed as others tell too.
 fn means(member: &Member<'_>, event: &Event, killed: bool) -> bool {
     let containers =
@@ -259,13 +275,20 @@ fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.into_iter().chain(b).max_by(f64::total_cmp)
 }
 
-/// Whether an end was an OOM kill: by its reason, or by SIGKILL with memory near the limit.
-fn is_oom(params: &OomKilledParams, member: &Member<'_>, end: &Termination, before: Option<f64>) -> bool {
+/// Whether an end was an OOM kill: by its reason, or by SIGKILL with memory near the limit or as an event tells.
+fn is_oom(
+    params: &OomKilledParams,
+    member: &Member<'_>,
+    end: &Termination,
+    before: Option<f64>,
+    told: bool,
+) -> bool {
     if end.reason == "OOMKilled" {
         return true;
     }
     let limit = member.container.and_then(|c| c.resources.memory_limit).map_or(0.0, Bytes::get);
-    end.exit_code == Some(137) && limit > 0.0 && before.is_some_and(|b| b >= params.near_limit.get() * limit)
+    let near = limit > 0.0 && before.is_some_and(|b| b >= params.near_limit.get() * limit);
+    end.exit_code == Some(137) && (near || told)
 }
 
 #[cfg(test)]
@@ -339,6 +362,23 @@ mod tests {
             "critical web/api/proxy (api-0): OOM kills: 1, the last at 1h ago (limit 64Mi)
              1 ok",
         );
+    }
+
+    /// node-problem-detector names the node and the process, and no pod.
+    #[test]
+    fn an_event_of_the_node_tells_a_sigkill_apart() {
+        let node = "event default/Node/node-1 reason=OOMKilling last=31m message=\"Memory cgroup out of memory: Killed process 2411 (java)\"";
+        let pod = "window step=5m\n\
+                   container web/api-0/app limit=1000Mi restarts=1 last=Error:137@30m  memory: 300x20\n\
+                   container web/api-0/proxy limit=64Mi";
+        check(pod, "2 ok");
+        let text = format!("{pod}\n{node}");
+        check(
+            &text,
+            "critical web/api/app (api-0): OOM kills: 1, the last at 30m ago (limit 1000Mi)
+             1 ok",
+        );
+        assert_eq!(evidence(&text, "told-by"), "event, exit code 137 at the time of an event");
     }
 
     #[test]

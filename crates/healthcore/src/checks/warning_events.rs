@@ -39,14 +39,9 @@ const REPORTED_ELSEWHERE: [&str; 11] = [
     "FailedComputeMetricsReplicas",
 ];
 
-/// Whether another check tells of it. On a node only the kills of single containers are: one for the memory of the node
-/// itself has no other place.
+/// Whether another check tells of it. Kills that a node tells of and that no pod is known of have no other place.
 fn reported_elsewhere(event: &Event) -> bool {
-    match (event.kind.as_str(), event.reason.as_str()) {
-        ("Node", "SystemOOM") => false,
-        ("Node", "OOMKilling") => event.message.starts_with("Memory cgroup"),
-        (_, reason) => REPORTED_ELSEWHERE.contains(&reason),
-    }
+    event.kind != "Node" && REPORTED_ELSEWHERE.contains(&event.reason.as_str())
 }
 
 impl Check for WarningEvents {
@@ -59,7 +54,7 @@ impl Check for WarningEvents {
         decides: "Events of type Warning within `lookback`, by reason. A warning when one reason has at least `warning-count` \
                   events and the last is newer than `recent`; else info. Reasons that a check of its own reports (BackOff, \
                   Failed, FailedScheduling, OOMKilling, FailedGet...Metric) are left to that check; \
-                  a node that ran out of memory itself (SystemOOM) is told here.",
+                  kills for memory that a node tells of are told here, unless a container there ended at that time.",
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",
         texts: &[
@@ -172,9 +167,17 @@ mod tests {
              event web/Pod/api-0 reason=OOMKilling",
             "1 ok",
         );
-        let node = "event default/Node/node-1 reason=SystemOOM message=\"victim process: java\"\n\
+        let node = "event default/Node/node-1 reason=SystemOOM last=2m message=\"victim process: java\"\n\
                     event default/Node/node-1 reason=OOMKilling message=\"Memory cgroup out of memory: java\"";
-        check(node, "info default/node-1: `SystemOOM` (events: 1): victim process: java");
+        check(
+            node,
+            "info default/node-1: `OOMKilling` (events: 1): Memory cgroup out of memory: java; other reasons: SystemOOM (1)",
+        );
+        check(
+            &format!("container web/api-0/app last=OOMKilled:137@10s\n{node}"),
+            "info default/node-1: `SystemOOM` (events: 1): victim process: java
+             1 ok",
+        );
         assert_eq!(
             advice("warning-events", node),
             ["read all events of the object [kubectl events -A --for node/node-1]"]

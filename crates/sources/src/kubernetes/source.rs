@@ -448,8 +448,9 @@ impl ObjectSource for KubernetesSource {
         if !kinds.contains(&ObjectKind::Workloads) {
             unavailable.retain(|u| u.kind != ObjectKind::Workloads);
         }
-        let objects =
+        let mut objects =
             Objects { origin: Origin::KubernetesApi, workloads, pods, hpas, events, nodes, unavailable };
+        objects.give_node_kills_to_pods();
         Fetched { value: objects, gaps }
     }
 

@@ -435,6 +435,26 @@ fn equal_events_are_counted_together() {
 }
 
 #[test]
+fn a_kill_that_a_node_tells_of_is_given_to_its_pod() {
+    let objects = converted(&[
+        ("/events", || {
+            json!({"metadata": {"name": "n1.1", "namespace": "default"}, "type": "Warning", "reason": "OOMKilling",
+                   "message": "Memory cgroup out of memory: Killed process 2411 (java)", "count": 1,
+                   "involvedObject": {"kind": "Node", "name": "n1"},
+                   "firstTimestamp": "2026-01-02T04:00:01Z", "lastTimestamp": "2026-01-02T04:00:01Z"})
+        }),
+        ("/pods", || {
+            json!({"metadata": meta("web-1"), "spec": {"nodeName": "n1", "containers": [{"name": "app"}]},
+                   "status": {"phase": "Running", "containerStatuses": [{"name": "app", "restartCount": 1, "ready": true,
+                   "state": {"running": {}}, "lastState": {"terminated": {"reason": "Error", "exitCode": 137,
+                   "finishedAt": "2026-01-02T04:00:00Z"}}}]}})
+        }),
+    ]);
+    let event = &objects.events[0];
+    assert_eq!((&*event.namespace, &*event.kind, &*event.name), ("shop", "Pod", "web-1"));
+}
+
+#[test]
 fn nodes_and_what_pods_can_use_of_them() {
     let objects = converted(&[("/nodes", || {
         json!({"metadata": {"name": "n1"}, "status": {"nodeInfo": {"architecture": "arm64"},
