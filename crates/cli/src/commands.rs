@@ -199,8 +199,8 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
         ConfigCommand::Show { config: path, choice } => {
             let config = read_config(path.as_deref())?;
             let settings = settings(choice, &config)?;
-            let file = path.as_ref().map_or_else(String::new, |p| p.display().to_string());
-            done(&docs::effective(&config, &settings, choice, &file)?)
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+            done(&docs::effective(&config, &settings, choice, &is_set)?)
         }
         ConfigCommand::Schema => done(&format!(
             "{:#}

@@ -2,7 +2,9 @@
 
 use healthcore::check::AnyCheck;
 use healthcore::checks::CHECKS;
+use healthcore::class::Class;
 use healthcore::settings::{Settings, nearest};
+use healthcore::unit::Seconds;
 use lambda_free_runner::config::Config;
 
 use crate::args::Choice;
@@ -52,44 +54,144 @@ pub(crate) fn page(check: &dyn AnyCheck) -> String {
     page
 }
 
-/// Every value that is in effect, with its origin as a comment: a valid configuration file without its clusters.
+/// Environment variables that name a server, or hold what it takes to be let in.
+const ENVIRONMENT: [&str; 9] = [
+    "PROMETHEUS_URL",
+    "PROMETHEUS_USERNAME",
+    "PROMETHEUS_USERNAME_FILE",
+    "PROMETHEUS_PASSWORD",
+    "PROMETHEUS_PASSWORD_FILE",
+    "PROMETHEUS_TOKEN",
+    "PROMETHEUS_TOKEN_FILE",
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+];
+
+/// Every value that is in effect, with its origin as a comment: default, `FILE:LINE`, an environment variable, or an
+/// argument. It is a valid configuration file; its clusters are comments. `environment` says whether a variable is set.
 pub(crate) fn effective(
     config: &Config,
     settings: &Settings,
     choice: &Choice,
-    file: &str,
+    environment: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<String> {
-    let origin = |given: bool| if given { file } else { "default" };
+    let given = |path: &str| config.given.get(path).map(|g| g.origin.as_str());
+    let origin = |path: &str| given(path).unwrap_or("default");
     let lookback = config.lookback.map_or_else(|| "7d".to_owned(), |l| l.to_string());
-    let mut text = format!("lookback: {lookback}  # {}\n", origin(config.lookback.is_some()));
+    let mut text = format!("lookback: {lookback}  # {}\n", origin("lookback"));
     if let Some(step) = config.step {
-        text.push_str(&format!("step: {step}  # {file}\n"));
+        text.push_str(&format!("step: {step}  # {}\n", origin("step")));
     }
-    for cluster in &config.clusters {
-        text.push_str(&format!("# cluster {}: {file}\n", cluster.name));
+    text.push_str(&servers(config, environment));
+
+    // A list of ids, or a single one.
+    let item = |list: &str, id: &str| {
+        let of_list = |path: &str| path == list || path.starts_with(&format!("{list}["));
+        let found = config.given.iter().find(|(path, g)| of_list(path) && g.text == id);
+        found.map_or("default", |(_, g)| g.origin.as_str())
+    };
+    let only = |id: &str| if choice.only.is_empty() { item("only", id) } else { "--only" };
+    let skip = |id: &str| if choice.skip.iter().any(|s| s == id) { "--skip" } else { item("skip", id) };
+    for (key, ids, origin) in
+        [("only", &settings.only, &only as &dyn Fn(&str) -> _), ("skip", &settings.skip, &skip)]
+    {
+        text.push_str(&format!("{key}:{}\n", if ids.is_empty() { " []  # default" } else { "" }));
+        for id in ids {
+            text.push_str(&format!("  - {id}  # {}\n", origin(id)));
+        }
     }
+
     text.push_str("checks:\n");
     let resolved = settings.resolve(CHECKS)?;
     for check in CHECKS {
         let id = check.info().id;
         let running = resolved.checks().iter().find(|c| c.check.info().id == id);
-        text.push_str(&format!("  {id}:\n"));
-        let Some(running) = running else {
-            text.push_str("    enabled: false\n");
-            continue;
+        let enabled = format!("checks.{id}.enabled");
+        let switched = match running {
+            // What the file says of it does not count when it is not among those that run alone.
+            None if settings.checks.get(id).is_none_or(|c| c.enabled != Some(false)) => {
+                if settings.skip.contains(id) {
+                    skip(id)
+                } else {
+                    settings.only.iter().next().map_or("default", |first| only(first))
+                }
+            }
+            _ => origin(&enabled),
+        };
+        text.push_str(&format!("  {id}:\n    enabled: {}  # {switched}\n", running.is_some()));
+        let Some(running) = running else { continue };
+        let set = |param: &str| {
+            let is = |s: &String| {
+                let path = s.split_once('=').and_then(|(path, _)| path.split_once('.'));
+                path.is_some_and(|(c, p)| (c.trim(), p.trim()) == (id, param))
+            };
+            choice.set.iter().any(is)
         };
         for p in check.param_infos() {
             let value = check.show(running.params(None), &p.name).unwrap_or_default();
-            let key = format!("{id}.{}=", p.name);
-            let origin = if choice.set.iter().any(|s| s.starts_with(&key)) {
-                "--set"
-            } else {
-                origin(config.settings.checks.get(id).is_some_and(|c| c.params.contains_key(&p.name)))
-            };
+            let origin = if set(&p.name) { "--set" } else { origin(&format!("checks.{id}.{}", p.name)) };
             text.push_str(&format!("    {}: {value}  # {origin}\n", p.name));
+        }
+        let classes = settings.checks.get(id).map(|c| &c.classes).filter(|c| !c.is_empty());
+        let Some(classes) = classes else { continue };
+        text.push_str("    classes:\n");
+        for (name, params) in classes {
+            let class = Class::ALL.iter().copied().find(|c| c.name() == name);
+            text.push_str(&format!("      {name}:\n"));
+            for param in params.keys() {
+                let value = check.show(running.params(class), param).unwrap_or_default();
+                let origin = origin(&format!("checks.{id}.classes.{name}.{param}"));
+                text.push_str(&format!("        {param}: {value}  # {origin}\n"));
+            }
         }
     }
     Ok(text)
+}
+
+/// Where the servers come from: those of the file, or else those that the environment names, whose values are not shown.
+fn servers(config: &Config, environment: &dyn Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    if config.clusters.is_empty() {
+        for name in ENVIRONMENT.into_iter().filter(|name| environment(name)) {
+            text.push_str(&format!("# {name} is set  # environment variable {name}\n"));
+        }
+    }
+    for (at, cluster) in config.clusters.iter().enumerate() {
+        let prefix = format!("clusters[{at}].");
+        for (path, given) in config.given.iter().filter(|(path, _)| path.starts_with(&prefix)) {
+            let origin = if path.ends_with("-env") {
+                format!("environment variable {}, named at {}", given.text, given.origin)
+            } else {
+                given.origin.clone()
+            };
+            text.push_str(&format!("# {path}: {}  # {origin}\n", without_secrets(&given.text)));
+        }
+        let Some(settings) = &cluster.prometheus else { continue };
+        for (key, value) in [
+            ("dialect", "prometheus".to_owned()),
+            ("insecure-skip-verify", settings.insecure_skip_verify.to_string()),
+            ("timeout", Seconds(settings.timeout.as_secs_f64()).to_string()),
+            ("retries", settings.retries.to_string()),
+            ("concurrency", settings.concurrency.to_string()),
+            ("compression", "auto".to_owned()),
+        ] {
+            let path = format!("{prefix}prometheus.{key}");
+            if !config.given.contains_key(&path) {
+                text.push_str(&format!("# {path}: {value}  # default\n"));
+            }
+        }
+    }
+    text
+}
+
+/// A text without the secrets that an address may hold: of an address only the server is shown, for a user, a path (as
+/// that of ARMS) and a query may be secret.
+fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let server = rest[..end].rsplit('@').next().unwrap_or_default();
+    let more = if rest[end..].trim_matches('/').is_empty() { "" } else { "/[redacted]" };
+    format!("{scheme}://{server}{more}")
 }
 
 /// The table of contents of the documentation.

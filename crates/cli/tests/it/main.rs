@@ -261,6 +261,97 @@ fn arguments_of_a_server_apply_to_the_clusters_of_the_file_or_are_refused() {
 }
 
 #[test]
+fn every_value_in_effect_has_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    std::fs::write(folder.path().join("old.yaml"), "memory:\n  # Percent.\n  usage_critical: 95\n").unwrap();
+    std::fs::write(
+        &config,
+        "# A comment.
+lookback: 3d
+
+thresholds: old.yaml
+clusters:
+  - name: prod
+    prometheus:
+      url: https://bob:hunter2@prom.example:9090/token/x
+      username-env: PU
+      password-env: PW
+      headers: [{name: X-Scope-OrgID,
+                 value-env: TENANT}]
+skip:
+  - restarts
+  - oom-killed
+checks:
+  memory-usage:
+    warning: 60%
+    classes: {batch: {
+      warning: 75% }}
+  hpa-at-max: {enabled: false}
+",
+    )
+    .unwrap();
+    let file = config.to_str().unwrap();
+    let shown = |args: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        command.env_clear().envs([("PU", "reader"), ("PW", "hunter3"), ("TENANT", "hunter4")]);
+        command.env("PROMETHEUS_TOKEN", "hunter5").args(["config", "show"]).args(args);
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(!text.contains("hunter"), "{text}");
+        text
+    };
+    let text =
+        shown(&["--config", file, "--set", "memory-leak . min-slope = 5MB/h", "--skip", "warning-events"]);
+    let old = folder.path().join("old.yaml").display().to_string();
+    for line in [
+        format!("lookback: 3d  # {file}:2"),
+        "only: []  # default".to_owned(),
+        format!("  - oom-killed  # {file}:15"),
+        format!("  - restarts  # {file}:14"),
+        "  - warning-events  # --skip".to_owned(),
+        format!("# clusters[0].name: prod  # {file}:6"),
+        format!("# clusters[0].prometheus.url: https://prom.example:9090/[redacted]  # {file}:8"),
+        format!("# clusters[0].prometheus.password-env: PW  # environment variable PW, named at {file}:10"),
+        format!(
+            "# clusters[0].prometheus.headers[0].value-env: TENANT  # environment variable TENANT, named at {file}:12"
+        ),
+        "# clusters[0].prometheus.timeout: 30s  # default".to_owned(),
+        format!("    warning: 60%  # {file}:18"),
+        format!("    critical: 95%  # {old}:3"),
+        format!("        warning: 75%  # {file}:20"),
+        "    min-slope: 5MB/h  # --set".to_owned(),
+        "    max-p: 0.05  # default".to_owned(),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n\n{text}");
+    }
+    for (id, origin) in [
+        ("memory-usage", "true  # default".to_owned()),
+        ("hpa-at-max", format!("false  # {file}:21")),
+        ("restarts", format!("false  # {file}:14")),
+        ("warning-events", "false  # --skip".to_owned()),
+    ] {
+        assert!(text.contains(&format!("  {id}:\n    enabled: {origin}\n")), "{id}\n\n{text}");
+    }
+    let alone = shown(&["--only", "memory-leak"]);
+    assert!(alone.contains("only:\n  - memory-leak  # --only\n"), "{alone}");
+    assert!(alone.contains("  restarts:\n    enabled: false  # --only\n"), "{alone}");
+    assert!(
+        alone.contains("# PROMETHEUS_TOKEN is set  # environment variable PROMETHEUS_TOKEN\n"),
+        "{alone}"
+    );
+    // What is shown can be used, and is in effect again.
+    let again = folder.path().join("again.yaml");
+    std::fs::write(&again, &text).unwrap();
+    let values = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|l| !l.starts_with('#'));
+        lines.map(|l| l.split("  # ").next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(values(&shown(&["--config", again.to_str().unwrap()])), values(&text));
+}
+
+#[test]
 fn a_token_of_two_lines_is_refused_and_not_shown() {
     let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
     command.env_clear().env("HOME", "/nonexistent").env("PROMETHEUS_TOKEN", "hunter2\nhunter3");

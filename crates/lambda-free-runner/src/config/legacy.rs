@@ -6,6 +6,7 @@ use std::path::Path;
 use healthcore::metric::Metric;
 use healthcore::settings::{CheckSettings, nearest};
 
+use super::Given;
 use super::tree::{self, Node};
 
 /// How a number of an old file is written as the value of a parameter.
@@ -124,8 +125,12 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
     Ok(out)
 }
 
-/// Parameters by check from an old `thresholds.yaml`.
-pub(super) fn thresholds(path: &Path) -> Result<BTreeMap<String, CheckSettings>, String> {
+/// Parameters by check from an old `thresholds.yaml`; where each stands goes to `given_at`.
+pub(super) fn thresholds(
+    path: &Path,
+    given_at: &mut BTreeMap<String, Given>,
+) -> Result<BTreeMap<String, CheckSettings>, String> {
+    let places = tree::places(&std::fs::read_to_string(path).unwrap_or_default());
     let mut out: BTreeMap<String, CheckSettings> = BTreeMap::new();
     for (key, value) in read(path)? {
         let given = words(&key);
@@ -136,6 +141,10 @@ pub(super) fn thresholds(path: &Path) -> Result<BTreeMap<String, CheckSettings>,
         };
         let text = in_unit(&value, *unit)
             .ok_or_else(|| format!("{}: {key}: expected a number, got `{value}`", path.display()))?;
+        if let Some((_, line)) = places.get(&key) {
+            let origin = format!("{}:{line}", path.display());
+            given_at.insert(format!("checks.{check}.{param}"), Given { text: text.clone(), origin });
+        }
         out.entry((*check).to_owned()).or_default().params.insert((*param).to_owned(), text);
     }
     Ok(out)
@@ -193,7 +202,7 @@ mod tests {
         let f = file(
             "thresholds:\n  memory:\n    leak: {slope_mb_per_hour: 12, r_squared: 0.8, p_value: 0.01}\n    usage: {warning: 65, critical: 0.9}\n  cpu: {over_provisioned_threshold: 40}\n  restarts_per_hour: 3\n",
         );
-        let found = thresholds(f.path()).unwrap();
+        let found = thresholds(f.path(), &mut BTreeMap::new()).unwrap();
         assert_eq!(found["memory-leak"].params["min-slope"], "12MB/h");
         assert_eq!(found["memory-leak"].params["min-r-squared"], "0.8");
         assert_eq!(found["memory-usage"].params["warning"], "65%");
@@ -201,14 +210,14 @@ mod tests {
         assert_eq!(found["cpu-overprovisioned"].params["of-request"], "40%");
         assert_eq!(found["restarts"].params["per-hour"], "3");
         let f = file("memory: {usage: {warnin: 65}}");
-        let why = thresholds(f.path()).unwrap_err();
+        let why = thresholds(f.path(), &mut BTreeMap::new()).unwrap_err();
         assert!(
             why.ends_with("memory.usage.warnin: unknown threshold, did you mean `memory_usage_warning`?"),
             "{why}"
         );
         let f = file("memory: {usage: {warning: high}}");
         assert!(
-            thresholds(f.path())
+            thresholds(f.path(), &mut BTreeMap::new())
                 .unwrap_err()
                 .ends_with("memory.usage.warning: expected a number, got `high`")
         );

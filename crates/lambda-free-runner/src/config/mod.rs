@@ -43,6 +43,18 @@ pub struct Config {
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
     /// have them already.
     pub queries: BTreeMap<String, String>,
+    /// Every single value that the file gives, by its path, such as `checks.memory-usage.warning` or
+    /// `clusters[0].prometheus.url`. A value of a file that it takes over has the path of what it sets.
+    pub given: BTreeMap<String, Given>,
+}
+
+/// A value of a file as it stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Its text; of a secret the name of what holds it.
+    pub text: String,
+    /// Where it stands: `FILE:LINE`.
+    pub origin: String,
 }
 
 /// A cluster of the configuration file.
@@ -105,7 +117,11 @@ impl Config {
         let error = |why: String| ConfigError { file: file.clone(), why };
         let text = std::fs::read_to_string(path).map_err(|e| error(format!("cannot be read: {e}")))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, folder, environment).map_err(error)
+        let mut config = Self::parse(&text, folder, environment).map_err(error)?;
+        for (path, (text, line)) in tree::places(&text) {
+            config.given.insert(path, Given { text, origin: format!("{file}:{line}") });
+        }
+        Ok(config)
     }
 
     fn parse(
@@ -130,7 +146,7 @@ impl Config {
                 }
                 "thresholds" => {
                     let path = folder.join(node.text()?);
-                    for (id, settings) in legacy::thresholds(&path)? {
+                    for (id, settings) in legacy::thresholds(&path, &mut config.given)? {
                         // What the file itself says wins over the file that it takes over.
                         let own = config.settings.checks.entry(id).or_default();
                         for (name, value) in settings.params {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use healthcore::params::Param;
 use healthcore::settings::nearest;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_saphyr::Spanned;
 
 /// Longest text that is read as configuration.
 const LONGEST: usize = 4 << 20;
@@ -17,11 +19,98 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    // The parser bounds how many comments it keeps; a well-commented file has more. Lines keep their numbers.
-    let bare: Vec<&str> =
-        text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect();
-    serde_saphyr::from_str(bare.join("\n").trim_end())
+    serde_saphyr::from_str(&bare(text))
         .map_err(|e| format!("is no YAML: {}", e.to_string().lines().next().unwrap_or_default()))
+}
+
+/// A document without its comments: the parser bounds how many it keeps, and a well-commented file has more. Lines keep
+/// their numbers.
+fn bare(text: &str) -> String {
+    let lines: Vec<&str> =
+        text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// Every single value of a document by its path, with its line. A document that is no map has none.
+pub(super) fn places(text: &str) -> BTreeMap<String, (String, u64)> {
+    let mut out = BTreeMap::new();
+    if let Ok(shape) = serde_saphyr::from_str::<Spanned<Shape>>(&bare(text)) {
+        shape.value.walk("", shape.referenced.line(), &mut out);
+    }
+    out
+}
+
+/// A value whose parts know their lines.
+enum Shape {
+    Single(String),
+    List(Vec<Spanned<Shape>>),
+    Map(Vec<(String, Spanned<Shape>)>),
+}
+
+impl Shape {
+    fn walk(self, path: &str, line: u64, out: &mut BTreeMap<String, (String, u64)>) {
+        match self {
+            Self::Single(text) => {
+                out.insert(path.to_owned(), (text, line));
+            }
+            Self::List(items) => {
+                for (i, item) in items.into_iter().enumerate() {
+                    item.value.walk(&format!("{path}[{i}]"), item.referenced.line(), out);
+                }
+            }
+            Self::Map(entries) => {
+                for (key, value) in entries {
+                    let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+                    value.value.walk(&path, value.referenced.line(), out);
+                }
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ShapeVisitor;
+        impl<'de> Visitor<'de> for ShapeVisitor {
+            type Value = Shape;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_bool<E>(self, v: bool) -> Result<Shape, E> {
+                Ok(Shape::Single(v.to_string()))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<Shape, E> {
+                Ok(Shape::Single(v.to_string()))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<Shape, E> {
+                Ok(Shape::Single(v.to_string()))
+            }
+            fn visit_f64<E>(self, v: f64) -> Result<Shape, E> {
+                Ok(Shape::Single(v.to_string()))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Shape, E> {
+                Ok(Shape::Single(v.to_owned()))
+            }
+            fn visit_unit<E>(self) -> Result<Shape, E> {
+                Ok(Shape::List(Vec::new()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Shape::List(items))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Shape::Map(entries))
+            }
+        }
+        deserializer.deserialize_any(ShapeVisitor)
+    }
 }
 
 /// A value and where it stands.
