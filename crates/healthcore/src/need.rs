@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metric::{Metric, Shape};
 use crate::model::{ObjectKind, WorkloadId};
-use crate::snapshot::Objects;
+use crate::snapshot::{MOST_BASE, Objects, RANDOM};
 use crate::time::Window;
 
 /// Metrics and objects that checks read: the union over all enabled checks.
@@ -148,6 +148,11 @@ fn split(
     out: &mut Vec<Partition>,
 ) {
     let points = window.points() as u64;
+    let mut pods: BTreeMap<&WorkloadId, Vec<&str>> = BTreeMap::new();
+    for pod in objects.pods.iter().filter(|p| p.workload.namespace == namespace) {
+        pods.entry(&pod.workload).or_default().push(&pod.name);
+    }
+    let pods_of = |id: &WorkloadId| pods.get(id).map_or(&[][..], Vec::as_slice);
     let mut open: Vec<&WorkloadId> = Vec::new();
     let mut size = 0;
     let close = |open: &mut Vec<&WorkloadId>, size: &mut u64, out: &mut Vec<Partition>| {
@@ -155,7 +160,7 @@ fn split(
             out.push(Partition {
                 selector: Selector::Pods {
                     namespace: namespace.to_owned(),
-                    patterns: open.iter().map(|id| pod_pattern(id)).collect(),
+                    patterns: open.iter().flat_map(|id| pod_patterns(id, pods_of(id))).collect(),
                 },
                 workloads: open.drain(..).cloned().collect(),
                 samples: *size * points,
@@ -199,19 +204,75 @@ fn thin(id: &WorkloadId, containers: u64, most: u64, objects: &Objects, points: 
     }
 }
 
-/// An RE2 expression for the names of a workload's pods, past ones too.
+/// An RE2 expression for the names of a workload's pods, past ones too. Where Kubernetes shortens generated names it may
+/// match those of others whose names begin alike.
 #[must_use]
 pub fn pod_pattern(id: &WorkloadId) -> String {
     let name = literal(&id.name);
-    match id.kind.as_str() {
-        "Deployment" | "Rollout" => format!("{name}-[a-z0-9]+-[a-z0-9]{{5}}"),
-        "StatefulSet" => format!("{name}-[0-9]+"),
-        "DaemonSet" => format!("{name}-[a-z0-9]{{5}}"),
-        "Job" => format!("{name}(-[0-9]+)?-[a-z0-9]{{5}}"),
-        "CronJob" => format!("{name}-[0-9]+(-[0-9]+)?-[a-z0-9]{{5}}"),
-        "Pod" => name,
-        _ => format!("{name}(-.+)?"),
+    let whole = match id.kind.as_str() {
+        "Deployment" | "Rollout" => "-[a-z0-9]+-[a-z0-9]{5}",
+        "StatefulSet" => "-[0-9]+",
+        "DaemonSet" => "-[a-z0-9]{5}",
+        "Job" => "(-[0-9]+)?-[a-z0-9]{5}",
+        "CronJob" => "-[0-9]+(-[0-9]+)?-[a-z0-9]{5}",
+        "Pod" => "",
+        _ => "(-.+)?",
+    };
+    match kept(id) {
+        None => format!("{name}{whole}"),
+        Some(kept) if kept.len() < id.name.len() => {
+            format!("({name}{whole}|{}{})", literal(kept), cut_end(kept))
+        }
+        Some(kept) => format!("{name}({whole}|{})", cut_end(kept)),
     }
+}
+
+/// What stays of a workload's name for sure in the names of its pods, if these may be too long and are cut.
+fn kept(id: &WorkloadId) -> Option<&str> {
+    // The longest that may stand between the name and the random letters. The index of a Job stays, and its name is cut.
+    let (between, most) = match id.kind.as_str() {
+        "Deployment" | "Rollout" => ("-6d4cf56db6-", MOST_BASE),
+        "Job" => ("-100000-", MOST_BASE - "-100000-".len()),
+        "CronJob" => ("-29918880-100000-", MOST_BASE - "-100000-".len()),
+        "StatefulSet" | "Pod" => return None,
+        _ => ("-", MOST_BASE),
+    };
+    (id.name.len() + between.len() > MOST_BASE).then(|| id.name.get(..most).unwrap_or(&id.name))
+}
+
+/// The end of a name that was cut: it is as long as can be.
+fn cut_end(kept: &str) -> String {
+    format!("[-.a-z0-9]{{{}}}", (MOST_BASE + RANDOM).saturating_sub(kept.len()))
+}
+
+/// Expressions for the pods of a workload: the pattern of their names, and the names of living ones that it may miss
+/// (of a Job that somebody made from a CronJob by hand, of an adopted ReplicaSet, of other kinds).
+fn pod_patterns(id: &WorkloadId, pods: &[&str]) -> Vec<String> {
+    let missed = pods.iter().filter(|pod| !is_named_after(id, pod)).map(|pod| literal(pod));
+    std::iter::once(pod_pattern(id)).chain(missed).collect()
+}
+
+/// Whether [`pod_pattern`] matches the name of a pod for sure.
+fn is_named_after(id: &WorkloadId, pod: &str) -> bool {
+    if pod.len() == MOST_BASE + RANDOM && kept(id).is_some_and(|kept| pod.starts_with(kept)) {
+        return true;
+    }
+    let Some(rest) = pod.strip_prefix(id.name.as_str()) else { return false };
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    let letters = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let random = |t: &str| t.len() == RANDOM && letters(t);
+    let parts: Vec<&str> = rest.split('-').skip(1).collect();
+    let whole = match (id.kind.as_str(), &parts[..]) {
+        ("Pod", []) => true,
+        ("Deployment" | "Rollout", [hash, end]) => letters(hash) && random(end),
+        ("StatefulSet", [end]) => digits(end),
+        ("DaemonSet", [end]) | ("Job", [end]) => random(end),
+        ("Job", [index, end]) | ("CronJob", [index, end]) => digits(index) && random(end),
+        ("CronJob", [time, index, end]) => digits(time) && digits(index) && random(end),
+        ("Deployment" | "Rollout" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" | "Pod", _) => false,
+        _ => rest.is_empty() || rest.len() > 1,
+    };
+    whole && (rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The text as an RE2 expression that matches itself only.
@@ -300,6 +361,56 @@ mod tests {
         );
         assert_eq!(parts[3].thinned.as_ref().map(|t| (t.1, t.2)), Some((8, 50)));
         assert_eq!(parts[4].selector, Selector::Namespaces(vec!["empty".into()]));
+    }
+
+    #[track_caller]
+    fn matches(id: &WorkloadId, pod: &str) -> bool {
+        let pattern = pod_pattern(id);
+        let found = regex::Regex::new(&format!("^(?:{pattern})$")).expect("a pattern").is_match(pod);
+        assert!(found || !is_named_after(id, pod), "{pod} is not matched by {pattern}");
+        found
+    }
+
+    /// As `k8s.io/apiserver/pkg/storage/names` does.
+    fn generated(base: &str) -> String {
+        format!("{}x7k2p", &base[..base.len().min(58)])
+    }
+
+    #[test]
+    fn pods_with_long_names_are_matched() {
+        for (kind, middle) in [
+            ("Deployment", "-6d4cf56db6-"),
+            ("Rollout", "-5c5c5c5c5-"),
+            ("DaemonSet", "-"),
+            ("ReplicationController", "-"),
+            ("Job", "-"),
+            ("CronJob", "-29918880-"),
+        ] {
+            for length in 1..=80 {
+                let id = WorkloadId::new("web", kind, &"very-long-".repeat(9)[..length].replace('-', "e"));
+                let pod = generated(&format!("{}{middle}", id.name));
+                assert!(matches(&id, &pod), "{kind} {} {pod}", pod_pattern(&id));
+                assert_eq!(pod_patterns(&id, &[&pod]).len(), 1, "no need to name it");
+            }
+        }
+        for length in 1..=63 {
+            let id = WorkloadId::new("web", "Job", &"n".repeat(length));
+            let cut = &id.name[..length.min(58 - "-12-".len())];
+            assert!(matches(&id, &format!("{cut}-12-x7k2p")), "{}", pod_pattern(&id));
+        }
+        let id = WorkloadId::new("web", "Deployment", "api");
+        assert!(!matches(&id, "api-gateway-6d4cf56db6-x7k2p") && !matches(&id, "api-x7k2p"));
+    }
+
+    #[test]
+    fn living_pods_with_other_names_are_named() {
+        let id = |kind| WorkloadId::new("web", kind, "db.x");
+        let patterns = |kind, pods: &[&str]| pod_patterns(&id(kind), pods)[1..].join(" ");
+        assert_eq!(patterns("CronJob", &["db.x-29918880-x7k2p", "by-hand-x7k2p"]), "by-hand-x7k2p");
+        assert_eq!(patterns("Pod", &["db.x", "sum.exec-1"]), r"sum\.exec-1");
+        assert_eq!(patterns("Deployment", &["db.x-6d4cf56db6-x7k2p", "adopted-x7k2p"]), "adopted-x7k2p");
+        assert_eq!(patterns("Cluster", &["db.x", "db.x-1", "db.xy-1"]), r"db\.xy-1");
+        assert_eq!(patterns("StatefulSet", &["db.x-0", "db.x-12"]), "");
     }
 
     proptest! {

@@ -241,58 +241,82 @@ impl GapCause {
     }
 }
 
+/// Letters that Kubernetes adds to the base of a generated name.
+pub(crate) const RANDOM: usize = 5;
+/// Length to which Kubernetes cuts that base.
+pub(crate) const MOST_BASE: usize = 58;
+
 /// Finds the workload of a pod that is known by its name only.
 ///
-/// A pod of a past ReplicaSet is gone from the API, but its series are still there. Names are given by the
-/// controllers: `<replicaset>-<5>`, `<statefulset>-<n>`, `<daemonset>-<5>`, `<job>-<5>`.
+/// A pod of a past ReplicaSet or Job is gone from the API, but its series are still there. Names are given by the
+/// controllers: `<replicaset>-<5>`, `<statefulset>-<n>`, `<daemonset>-<5>`, `<job>-<5>`, `<job>-<index>-<5>`; what
+/// comes before the five random letters is cut to 58.
 #[derive(Debug, Clone, Default)]
 pub struct Owners {
     /// Namespace and stem (the name without its generated end) to workload.
     stems: BTreeMap<(String, String), WorkloadId>,
+    /// Stems that are cut in the names of pods. None for what is ambiguous.
+    cut_stems: BTreeMap<(String, String), Option<WorkloadId>>,
     /// Exact pod names.
     pods: BTreeMap<(String, String), WorkloadId>,
-    /// Deployments by name, for pods whose ReplicaSet has been cleaned up.
-    deployments: BTreeMap<(String, String), WorkloadId>,
+    /// Deployments, Rollouts and CronJobs by name, for pods whose ReplicaSet or Job has been cleaned up.
+    makers: BTreeMap<(String, String), WorkloadId>,
 }
 
 impl Owners {
     /// Learns the stems of all workloads, and the exact names of living pods.
     #[must_use]
     pub fn new<'a>(
-        workloads: impl IntoIterator<Item = &'a Workload> + Clone,
+        workloads: impl IntoIterator<Item = &'a Workload>,
         pods: impl IntoIterator<Item = &'a Pod>,
     ) -> Self {
         let mut owners = Self::default();
-        for workload in workloads.clone() {
+        for workload in workloads {
             let id = &workload.id;
-            let mut stem = |name: &str| {
-                owners.stems.insert((id.namespace.clone(), name.to_owned()), id.clone());
-            };
-            match id.kind.as_str() {
-                "Deployment" | "Rollout" | "CronJob" => workload.revisions.iter().for_each(|r| stem(&r.name)),
-                _ => {
-                    stem(&id.name);
-                    workload.revisions.iter().for_each(|r| stem(&r.name));
+            let by_maker = matches!(id.kind.as_str(), "Deployment" | "Rollout" | "CronJob");
+            if by_maker {
+                let known = owners.makers.entry((id.namespace.clone(), id.name.clone()));
+                // One name for two: the one that Kubernetes itself makes pods of.
+                let known = known.or_insert_with(|| id.clone());
+                if id.kind == "Deployment" {
+                    known.clone_from(id);
                 }
+                // Nothing of what it made is in a name that is cut where its own ends, or before.
+                owners.cut_stem(id, &format!("{}-", id.name));
+            } else {
+                owners.stem(id, &id.name);
             }
+            workload.revisions.iter().for_each(|r| owners.stem(id, &r.name));
         }
         for pod in pods {
-            owners.pods.insert((pod.workload.namespace.clone(), pod.name.clone()), pod.workload.clone());
+            let id = &pod.workload;
+            owners.pods.insert((id.namespace.clone(), pod.name.clone()), id.clone());
             // A revision that is gone from the API but whose pods live teaches its stem.
-            if let (Some((stem, _)), "Deployment" | "Rollout") =
-                (pod.name.rsplit_once('-'), pod.workload.kind.as_str())
-            {
-                owners
-                    .stems
-                    .entry((pod.workload.namespace.clone(), stem.to_owned()))
-                    .or_insert_with(|| pod.workload.clone());
+            if !matches!(id.kind.as_str(), "Deployment" | "Rollout") {
+                continue;
+            }
+            if let Some(base) = cut_base(&pod.name).filter(|base| !base.ends_with('-')) {
+                owners.cut_stem(id, base);
+            } else if let Some((stem, _)) = pod.name.rsplit_once('-') {
+                owners.stems.entry((id.namespace.clone(), stem.to_owned())).or_insert_with(|| id.clone());
             }
         }
-        for workload in workloads.into_iter().filter(|w| w.id.kind == "Deployment") {
-            let key = (workload.id.namespace.clone(), workload.id.name.clone());
-            owners.deployments.insert(key, workload.id.clone());
-        }
         owners
+    }
+
+    fn stem(&mut self, id: &WorkloadId, stem: &str) {
+        self.stems.insert((id.namespace.clone(), stem.to_owned()), id.clone());
+        self.cut_stem(id, stem);
+    }
+
+    /// Learns how the names of pods begin whose stem is too long for them.
+    fn cut_stem(&mut self, id: &WorkloadId, stem: &str) {
+        let Some(base) = stem.get(..MOST_BASE) else { return };
+        let known = self.cut_stems.entry((id.namespace.clone(), base.to_owned()));
+        let known = known.or_insert_with(|| Some(id.clone()));
+        if known.as_ref() != Some(id) {
+            *known = None;
+        }
     }
 
     /// The workload of a pod, by exact name first, then by the stem of its name.
@@ -301,19 +325,75 @@ impl Owners {
         if let Some(id) = self.pods.get(&(namespace.to_owned(), pod.to_owned())) {
             return Some(id);
         }
+        let cut = cut_base(pod);
+        if let Some(base) = cut.filter(|base| !base.ends_with('-')) {
+            return self.of_cut(namespace, base);
+        }
         let (stem, end) = pod.rsplit_once('-')?;
-        let generated = is_generated(end, 5) || (!end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()));
-        if !generated {
+        let random = is_generated(end, RANDOM);
+        if !random && !is_number(end) {
             return None;
         }
-        if let Some(id) = self.stems.get(&(namespace.to_owned(), stem.to_owned())) {
+        let known = |stem: &str| self.stems.get(&(namespace.to_owned(), stem.to_owned()));
+        if let Some(id) = known(stem) {
             return Some(id);
         }
-        // A ReplicaSet that was cleaned up: <deployment>-<hash>-<5>.
-        let (name, hash) = stem.rsplit_once('-')?;
-        let plausible = (6..=10).contains(&hash.len()) && is_generated(hash, hash.len());
-        plausible.then(|| self.deployments.get(&(namespace.to_owned(), name.to_owned()))).flatten()
+        // Cut after a `-`.
+        if let Some(found) = cut.and_then(|b| self.cut_stems.get(&(namespace.to_owned(), b.to_owned()))) {
+            return found.as_ref();
+        }
+        let (before, last) = stem.rsplit_once('-')?;
+        // A pod of an indexed Job: <job>-<index>-<5>.
+        if random
+            && is_number(last)
+            && let Some(id) = known(before).filter(|id| id.runs_to_completion())
+        {
+            return Some(id);
+        }
+        // A ReplicaSet that was cleaned up: <deployment>-<hash>-<5>. A Job: <cronjob>-<minutes>[-<index>]-<5>.
+        let maker = |name: &str, made: &str| {
+            let id = self.makers.get(&(namespace.to_owned(), name.to_owned()))?;
+            let plausible = match id.kind.as_str() {
+                "CronJob" => random && is_time(made),
+                _ => (6..=10).contains(&made.len()) && is_generated(made, made.len()),
+            };
+            plausible.then_some(id)
+        };
+        maker(before, last).or_else(|| {
+            let (name, time) = before.rsplit_once('-').filter(|_| is_number(last))?;
+            maker(name, time)
+        })
     }
+
+    /// The workload of a pod by what is left of its stem.
+    fn of_cut(&self, namespace: &str, base: &str) -> Option<&WorkloadId> {
+        if let Some(found) = self.cut_stems.get(&(namespace.to_owned(), base.to_owned())) {
+            return found.as_ref();
+        }
+        // What made it was cleaned up, and the end of its name is cut.
+        let (name, made) = base.rsplit_once('-')?;
+        let id = self.makers.get(&(namespace.to_owned(), name.to_owned()))?;
+        let plausible = match id.kind.as_str() {
+            "CronJob" => is_number(made),
+            _ => is_generated(made, made.len()),
+        };
+        plausible.then_some(id)
+    }
+}
+
+/// What stands before the random letters of a generated name that is as long as can be. When it does not end with `-` it
+/// was cut.
+fn cut_base(pod: &str) -> Option<&str> {
+    is_generated(pod.get(MOST_BASE..)?, RANDOM).then(|| pod.get(..MOST_BASE)).flatten()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether it may be the time in the name of a CronJob's Job: minutes since 1970, once seconds.
+fn is_time(text: &str) -> bool {
+    (8..=10).contains(&text.len()) && is_number(text)
 }
 
 /// Whether `text` has `length` letters of the alphabet of generated names
@@ -343,6 +423,8 @@ mod tests {
                 workload("StatefulSet", "db", &[]),
                 workload("DaemonSet", "agent", &[]),
                 workload("Job", "migrate", &[]),
+                workload("Rollout", "shop", &[]),
+                workload("CronJob", "backup", &["backup-29918880", "by-hand"]),
             ],
             &[],
         );
@@ -353,8 +435,65 @@ mod tests {
         assert_eq!(of("db-0"), Some("db"));
         assert_eq!(of("agent-q4w2x"), Some("agent"));
         assert_eq!(of("migrate-zz22z"), Some("migrate"));
+        assert_eq!(of("migrate-12-zz22z"), Some("migrate"), "an indexed one");
+        assert_eq!(of("shop-5c5c5c5c5-x2x9z"), Some("shop"));
+        assert_eq!(of("backup-29918880-x2x9z"), Some("backup"));
+        assert_eq!(of("by-hand-x2x9z"), Some("backup"));
+        assert_eq!(of("backup-29917440-x2x9z"), Some("backup"), "its Job is gone");
+        assert_eq!(of("backup-29917440-3-x2x9z"), Some("backup"), "its indexed Job is gone");
+        assert_eq!(of("db-0-x2x9z"), None);
+        assert_eq!(of("backup-5c5c5c5c5-x2x9z"), None);
+        assert_eq!(of("shop-29917440-x2x9z"), None);
         assert_eq!(of("api-gateway"), None);
         assert_eq!(of("stranger-0"), None);
         assert_eq!(owners.of("shop", "db-0"), None);
+    }
+
+    /// As `k8s.io/apiserver/pkg/storage/names` names pods.
+    #[test]
+    fn past_pods_with_long_names_find_their_workload() {
+        for (kind, made, length) in [
+            ("Deployment", "-6d4cf56db6", 40..80),
+            ("Rollout", "-6d4cf56db6", 40..80),
+            ("CronJob", "-29918880", 40..53),
+            ("DaemonSet", "", 50..64),
+            ("Job", "", 50..64),
+        ] {
+            for length in length {
+                let name = "e".repeat(length);
+                let revisions = if made.is_empty() { vec![] } else { vec![format!("{name}{made}")] };
+                let base = format!("{name}{made}-");
+                let pod = format!("{}x7k2p", &base[..base.len().min(58)]);
+                let of = |revisions: Vec<String>| {
+                    let of = Workload {
+                        id: WorkloadId::new("web", kind, &name),
+                        replicas: None,
+                        created: None,
+                        revisions: revisions
+                            .into_iter()
+                            .map(|name| Revision { name, created: None })
+                            .collect(),
+                        annotations: BTreeMap::new(),
+                    };
+                    Owners::new(&[of], &[]).of("web", &pod).is_some()
+                };
+                assert!(of(revisions), "{kind} {pod}");
+                assert!(of(vec![]), "{kind} {pod}: what made it is gone");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_name_of_two_is_nobodys() {
+        let named = |end: &str| Workload {
+            id: WorkloadId::new("web", "DaemonSet", &format!("{}{end}", "e".repeat(58))),
+            replicas: None,
+            created: None,
+            revisions: vec![],
+            annotations: BTreeMap::new(),
+        };
+        let pod = format!("{}x7k2p", "e".repeat(58));
+        assert!(Owners::new(&[named("-a")], &[]).of("web", &pod).is_some());
+        assert_eq!(Owners::new(&[named("-a"), named("-b")], &[]).of("web", &pod), None);
     }
 }
