@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use healthcore::checks::CHECKS;
 use healthcore::settings::{Settings, nearest};
+use healthcore_sources::recording::Recording;
 use lambda_free_runner::config::{Config, schema, template};
 use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
 
@@ -101,6 +102,13 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         output::recordable(path)?;
     }
     let config = read_config(args.sources.config.as_deref())?;
+    let read = read(&args.sources, &config).chain(args.snapshot.iter().flat_map(|path| {
+        Recording::files(path).into_iter().filter_map(|file| output::used("--snapshot", Some(&file)))
+    }));
+    output::separate(
+        read,
+        output::used("--record", args.record.as_ref()).into_iter().chain(output::written(&targets)),
+    )?;
     let settings = settings(&args.judging.choice, &config)?;
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
@@ -125,6 +133,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
     let targets = output::targets(&args.output)?;
+    output::separate([], output::written(&targets))?;
     let settings = settings(&args.judging.choice, &Config::default())?;
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
@@ -136,6 +145,7 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
 fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     output::recordable(&args.output)?;
     let config = read_config(args.sources.config.as_deref())?;
+    output::separate(read(&args.sources, &config), output::used("--output", Some(&args.output)))?;
     let settings = settings(&args.choice, &config)?;
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
@@ -176,6 +186,17 @@ fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
         Some(path) => Ok(Config::read(path, &|name| std::env::var(name).ok())?),
         None => Ok(Config::default()),
     }
+}
+
+/// Files that a run reads, apart from a recording.
+fn read<'a>(args: &'a Sources, config: &'a Config) -> impl Iterator<Item = output::Used> + 'a {
+    let given = [
+        ("--config", &args.config),
+        ("--kubeconfig", &args.kubeconfig),
+        ("--prometheus-ca", &args.prometheus_ca),
+    ];
+    let named = config.files.iter().filter_map(|path| output::used("the configuration", Some(path)));
+    given.into_iter().filter_map(|(what, path)| output::used(what, path.as_ref())).chain(named)
 }
 
 fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {

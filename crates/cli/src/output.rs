@@ -54,12 +54,55 @@ pub(crate) fn targets(args: &Output) -> anyhow::Result<Vec<Target>> {
             bail!("--output {}: cannot be written; the folder must exist and be writable", path.display());
         }
     }
-    let mut paths: Vec<&PathBuf> = targets.iter().filter_map(|(_, p)| p.as_ref()).collect();
-    paths.sort();
-    if let Some(twice) = paths.windows(2).find(|p| p[0] == p[1]) {
-        bail!("--output {} is given twice", twice[0].display());
-    }
     Ok(targets)
+}
+
+/// A file of a run, with the words that name it in messages.
+pub(crate) struct Used {
+    what: &'static str,
+    path: PathBuf,
+}
+
+/// A file that an argument names, if it does.
+pub(crate) fn used(what: &'static str, path: Option<&PathBuf>) -> Option<Used> {
+    path.map(|path| Used { what, path: path.clone() })
+}
+
+/// Files that reports go to.
+pub(crate) fn written(targets: &[Target]) -> impl Iterator<Item = Used> {
+    targets.iter().filter_map(|(_, path)| used("--output", path.as_ref()))
+}
+
+/// Refuses to write to a file that is read, or twice to one: whatever name it has, what was in it would be lost.
+pub(crate) fn separate(
+    read: impl IntoIterator<Item = Used>,
+    written: impl IntoIterator<Item = Used>,
+) -> anyhow::Result<()> {
+    let mut seen: Vec<(PathBuf, Used, bool)> = Vec::new();
+    for file in read {
+        seen.extend(real(&file.path).map(|real| (real, file, true)));
+    }
+    for file in written {
+        let Some(real) = real(&file.path) else { continue };
+        if let Some((_, other, is_read)) = seen.iter().find(|(r, ..)| *r == real) {
+            let (what, path) = (file.what, file.path.display());
+            if *is_read {
+                bail!("{what} {path}: is the file of {}, which would be lost; name another file", other.what);
+            }
+            bail!("{what} {path}: is written to already, by {} {}", other.what, other.path.display());
+        }
+        seen.push((real, file, false));
+    }
+    Ok(())
+}
+
+/// The one path of a file, there or not, that all its names lead to. Devices and pipes have none: they take what comes.
+fn real(path: &Path) -> Option<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => None,
+        Ok(_) => std::fs::canonicalize(path).ok(),
+        Err(_) => Some(std::fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?)),
+    }
 }
 
 /// Refuses a path that no recording can be written to, before servers are asked for it.

@@ -166,6 +166,50 @@ fn reports_go_where_they_are_sent() {
     );
 }
 
+#[test]
+fn nothing_is_written_over_what_is_read_or_written_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (snapshot, dotted) = (path("snapshot.ndjson"), format!("{}/./snapshot.ndjson", path("")));
+    std::fs::copy(format!("{}/snapshot.ndjson", fixture("healthy")), &snapshot).unwrap();
+    let before = std::fs::read(&snapshot).unwrap();
+    for from in [&snapshot, &path("")] {
+        let args = ["check", "--snapshot", from, "-f", "text", "-o", &dotted];
+        refused(&args, &["snapshot.ndjson: is the file of --snapshot, which would be lost; name another"]);
+    }
+    let (config, thresholds) = (path("h.yaml"), path("old.yaml"));
+    std::fs::write(&thresholds, "memory: {usage_critical: 95}\n").unwrap();
+    std::fs::write(&config, "thresholds: old.yaml\n").unwrap();
+    let server = ["--prometheus", "http://127.0.0.1:1", "--config", &config];
+    let with = |command: &'static str, rest: &[&'static str], path: &str| -> Vec<String> {
+        [command].iter().chain(&server).chain(rest).copied().chain([path]).map(str::to_owned).collect()
+    };
+    let (same, other) = (path("same.zst"), format!("{}/../same.zst", path("sub")));
+    std::fs::create_dir(path("sub")).unwrap();
+    for (args, expected) in [
+        (with("record", &["-o"], &config), "is no recording, and one would take its place"),
+        (with("check", &["--record"], &config), "is no recording, and one would take its place"),
+        (with("check", &["-f", "text", "-o"], &config), "h.yaml: is the file of --config"),
+        (with("check", &["-f", "text", "-o"], &thresholds), "old.yaml: is the file of the configuration"),
+        (
+            [with("check", &["-f", "text", "-o"], &same), vec!["--record".into(), other.clone()]].concat(),
+            "is written to already, by --record",
+        ),
+        (
+            [
+                with("check", &["-f", "text", "-o"], &same),
+                vec!["-f".into(), "json".into(), "-o".into(), other.clone()],
+            ]
+            .concat(),
+            "is written to already, by --output",
+        ),
+    ] {
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[expected]);
+    }
+    refused(&["demo", "-f", "text", "-o", &same, "-f", "json", "-o", &other], &["is written to already"]);
+    assert_eq!(std::fs::read(&snapshot).unwrap(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_and_devices_stay_what_they_are() {

@@ -43,6 +43,8 @@ pub struct Config {
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
     /// have them already.
     pub queries: BTreeMap<String, String>,
+    /// Files that it names: of certificates, secrets, clusters and the systems that are replaced.
+    pub files: Vec<PathBuf>,
     /// Every single value that the file gives, by its path, such as `checks.memory-usage.warning` or
     /// `clusters[0].prometheus.url`. A value of a file that it takes over has the path of what it sets.
     pub given: BTreeMap<String, Given>,
@@ -119,6 +121,10 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut config = Self::parse(&text, folder, environment).map_err(error)?;
         for (path, (text, line)) in tree::places(&text) {
+            let key = path.rsplit('.').next().unwrap_or_default();
+            if matches!(key, "thresholds" | "queries" | "kubeconfig") || key.ends_with("-file") {
+                config.files.push(folder.join(&text));
+            }
             config.given.insert(path, Given { text, origin: format!("{file}:{line}") });
         }
         Ok(config)

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use healthcore::series::{Samples, SeriesKey, SeriesStore};
 use healthcore::snapshot::{Gap, Snapshot};
@@ -14,6 +14,9 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// No line of a recording is longer; a longer one is not a recording.
 const LONGEST_LINE: u64 = 1 << 30;
+
+/// No first line is longer.
+const LONGEST_HEADER: u64 = 1 << 16;
 
 /// Names that a recording may have inside a folder.
 const FILES: [&str; 2] = ["snapshot.ndjson", "snapshot.ndjson.zst"];
@@ -50,14 +53,39 @@ impl Recording {
     /// It cannot be read, is no recording, or is of a newer major version.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let error = |why: String| SourceError::File { path: path.display().to_string(), why };
-        let mut path = path.to_owned();
-        if path.is_dir() {
-            path = FILES.iter().map(|f| path.join(f)).find(|p| p.is_file()).ok_or_else(|| {
-                error(format!("the folder holds no snapshot; expected {} or {}", FILES[0], FILES[1]))
-            })?;
-        }
+        let path = Self::files(path).into_iter().next().ok_or_else(|| {
+            error(format!("the folder holds no snapshot; expected {} or {}", FILES[0], FILES[1]))
+        })?;
         let file = File::open(&path).map_err(|e| error(format!("cannot be read: {e}")))?;
         Self::read(&path.display().to_string(), Box::new(file))
+    }
+
+    /// The files that a path stands for: itself, or the recordings of a folder, of which the first is read.
+    #[must_use]
+    pub fn files(path: &Path) -> Vec<PathBuf> {
+        if !path.is_dir() {
+            return vec![path.to_owned()];
+        }
+        FILES.iter().map(|f| path.join(f)).filter(|p| p.is_file()).collect()
+    }
+
+    /// Whether a file begins as a recording does, of whatever version.
+    pub(super) fn is_one(path: &Path) -> std::io::Result<bool> {
+        #[derive(Deserialize)]
+        struct First {
+            #[serde(rename = "healthcheck-snapshot")]
+            _version: serde::de::IgnoredAny,
+        }
+        let mut start = BufReader::new(File::open(path)?);
+        let compressed = start.fill_buf()?.starts_with(&ZSTD_MAGIC);
+        let mut line = Vec::new();
+        let read = if compressed {
+            let text = zstd::Decoder::with_buffer(start)?;
+            BufReader::new(text).take(LONGEST_HEADER).read_until(b'\n', &mut line)
+        } else {
+            start.take(LONGEST_HEADER).read_until(b'\n', &mut line)
+        };
+        Ok(read.is_ok() && serde_json::from_slice::<First>(&line).is_ok())
     }
 
     /// Reads from any stream; `name` stands in messages.

@@ -108,6 +108,27 @@ fn an_unfinished_recording_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_recording_takes_the_place_of_recordings_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("there");
+    for old in ["s.ndjson", "s.ndjson.zst"] {
+        let old = folder.path().join(old);
+        write(&old);
+        write(&old);
+        std::fs::copy(&old, &path).unwrap();
+        assert!(Recorder::check(&path).is_ok(), "whatever its name");
+    }
+    std::fs::write(&path, "").unwrap();
+    assert!(Recorder::check(&path).is_ok(), "nothing is lost");
+    for other in [&b"precious"[..], b"{\"a\": 1}\n", &[0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3], &[b'x'; 100_000]] {
+        std::fs::write(&path, other).unwrap();
+        let why = Recorder::create(&path, &Header::new(Timestamp(0), window())).err().unwrap().to_string();
+        assert!(why.contains("there: is there already and is no recording"), "{why}");
+        assert_eq!(std::fs::read(&path).unwrap(), other);
+    }
+}
+
+#[test]
 fn damaged_files_are_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.ndjson");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use healthcore::snapshot::{Gap, Snapshot};
 
 use super::format::{Closing, ClusterHead, Header, Line, MetricLine, Number, PartLine, SeriesLine};
+use super::reader::Recording;
 use crate::SourceError;
 
 /// Compression level: the default of zstd, quick enough not to hold up a run.
@@ -42,16 +43,28 @@ impl Write for Out {
 
 impl Recorder {
     /// Whether a recording can be written to `path`, without touching it. A recording takes its name when it is whole, so
-    /// what is there must be a file: a device, pipe or folder would be lost.
+    /// what is there would be lost: it must be an older recording or empty, and no device, pipe or folder.
     ///
     /// # Errors
-    /// What is there is no regular file, or its folder does not exist.
+    /// What is there is something else, or its folder does not exist.
     pub fn check(path: &Path) -> Result<(), SourceError> {
         if path.file_name().is_none() || path.exists() && !path.is_file() {
             return Err(file_error(
                 path,
                 "is no regular file, and a recording would take its place; name a file",
             ));
+        }
+        if let Ok(there) = path.metadata()
+            && there.len() > 0
+        {
+            let is_one = Recording::is_one(path)
+                .map_err(|e| file_error(path, &format!("is there already and cannot be read: {e}")))?;
+            if !is_one {
+                return Err(file_error(
+                    path,
+                    "is there already and is no recording, and one would take its place; name another file",
+                ));
+            }
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
