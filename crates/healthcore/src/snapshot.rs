@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
-use crate::model::{Event, Hpa, Node, ObjectKind, Pod, Workload, WorkloadId};
+use crate::model::{
+    Container, ContainerState, Event, Hpa, Node, ObjectKind, Pod, Termination, Workload, WorkloadId,
+};
 use crate::series::SeriesStore;
 use crate::time::{Timestamp, Window};
 
@@ -49,6 +51,31 @@ pub struct Objects {
     /// Lists that could not be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Unavailable>,
+}
+
+impl Objects {
+    /// The latest instant that the objects tell of.
+    #[must_use]
+    pub fn latest(&self) -> Option<Timestamp> {
+        let of_end = |t: &Termination| t.finished.or(t.started);
+        let of_container = |c: &Container| {
+            let now = match &c.state {
+                Some(ContainerState::Running { started }) => *started,
+                Some(ContainerState::Terminated(end)) => of_end(end),
+                _ => None,
+            };
+            now.max(c.last_termination.as_ref().and_then(of_end))
+        };
+        let of_pod = |p: &Pod| {
+            let unschedulable = p.unschedulable.as_ref().and_then(|u| u.since);
+            p.containers.iter().map(of_container).fold(p.created.max(unschedulable), Ord::max)
+        };
+        let pods = self.pods.iter().map(of_pod);
+        let workloads = self.workloads.iter().map(|w| w.created);
+        let events = self.events.iter().map(|e| e.last.max(e.first));
+        let hpas = self.hpas.iter().flat_map(|h| h.conditions.iter().map(|c| c.since));
+        pods.chain(workloads).chain(events).chain(hpas).flatten().max()
+    }
 }
 
 /// Where objects come from.

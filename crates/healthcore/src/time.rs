@@ -23,12 +23,23 @@ impl Timestamp {
     pub fn seconds_since(self, earlier: Self) -> f64 {
         (self.0 - earlier.0) as f64 / 1000.0
     }
+    /// Seconds from here to `now`; none when this lies after `now` by more than clocks may differ ([`SKEW_S`]), so that
+    /// a run that looks at the past does not take for new what had not happened yet. A clock that is a little ahead
+    /// gives 0.
+    #[must_use]
+    pub fn age_at(self, now: Self) -> Option<f64> {
+        let age = now.seconds_since(self);
+        (age >= -SKEW_S).then_some(age.max(0.0))
+    }
     /// This instant moved by a number of seconds.
     #[must_use]
     pub fn plus_seconds(self, seconds: f64) -> Self {
         Self(self.0.saturating_add((seconds * 1000.0) as i64))
     }
 }
+
+/// Seconds by which the clocks of two machines may differ before it is told.
+pub const SKEW_S: f64 = 300.0;
 
 /// The instants of a run: `points` of them, `step` apart, the last at `end`.
 ///
@@ -172,6 +183,13 @@ mod tests {
         assert_eq!(w.index_of(w.start()), None);
         assert_eq!(w.index_of(w.end().plus_seconds(400.0)), None);
         assert_eq!(w.points_in(Seconds::from_minutes(30.0)), 6);
+    }
+
+    #[test]
+    fn what_lies_in_the_future_has_no_age() {
+        let now = Timestamp::from_unix_seconds(1000);
+        let age = |at: i64| Timestamp::from_unix_seconds(at).age_at(now);
+        assert_eq!((age(400), age(1000), age(1300), age(1301)), (Some(600.0), Some(0.0), Some(0.0), None));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use healthcore::metric::SeriesOf;
 use healthcore::model::{Event, Hpa, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, partitions};
 use healthcore::series::SeriesStore;
-use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Owners, Snapshot};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot};
 use healthcore::time::{Timestamp, Window};
+use healthcore::unit::Seconds;
 use healthcore_sources::recording::ClusterHead;
 use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
@@ -26,6 +27,8 @@ const AHEAD: usize = 1;
 #[derive(Clone, Copy)]
 pub(crate) struct Frame {
     pub(crate) taken_at: Timestamp,
+    /// Whether the end of the window was given, and is not the clock's now.
+    pub(crate) at_given: bool,
     pub(crate) window: Window,
     pub(crate) budget: Budget,
 }
@@ -86,6 +89,9 @@ impl Feed {
         let Listing { objects, filled, from } =
             list_objects(sources, metrics.as_deref(), api, &needs, &frame.window, &mut gaps).await;
         let mut listed: Vec<Objects> = std::iter::once(objects).chain(filled).collect();
+        if from == Some(Origin::KubernetesApi) {
+            gaps.extend(ahead(&sources.name, &listed[0], frame));
+        }
         listed.iter_mut().for_each(redact::objects);
         redact::gaps(&mut gaps);
         let count = |of: fn(&Objects) -> usize| listed.iter().map(of).sum();
@@ -267,6 +273,25 @@ fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(
     }
     out[0].nodes = objects.nodes;
     parts.into_iter().zip(out).collect()
+}
+
+/// The API knows no past. When its objects tell of what happened after the end of the window, their states are not those
+/// that were: checks leave out what has a later time, and this says that the rest is of now.
+fn ahead(cluster: &str, objects: &Objects, frame: Frame) -> Option<Gap> {
+    let latest = objects.latest().filter(|t| t.age_at(frame.taken_at).is_none())?;
+    let by = latest.seconds_since(frame.taken_at);
+    let unit = [86_400.0, 3600.0].into_iter().find(|unit| by >= 2.0 * unit).unwrap_or(60.0);
+    let by = Seconds((by / unit).ceil() * unit);
+    let detail = if frame.at_given {
+        format!(
+            "the Kubernetes API tells what is now, up to {by} after the end of the window: what has happened since is left out, but states of pods and autoscalers are those of now"
+        )
+    } else {
+        format!(
+            "objects tell of times up to {by} in the future: set the clocks of this machine and of the cluster"
+        )
+    };
+    Some(Gap { scope: format!("{cluster}/kubernetes"), cause: GapCause::ClockSkew, detail })
 }
 
 fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {

@@ -117,7 +117,7 @@ fn frame(spec: &RunSpec) -> Result<Frame, RunError> {
     let window = Window::ending(taken_at, spec.lookback, spec.step())?;
     // Whole seconds, so that a report's instants are those of its recording.
     let taken_at = Timestamp::from_unix_seconds(taken_at.unix_seconds());
-    Ok(Frame { taken_at, window, budget: spec.budget })
+    Ok(Frame { taken_at, at_given: spec.at.is_some(), window, budget: spec.budget })
 }
 
 async fn live(

@@ -128,7 +128,8 @@ pub(super) fn fails_often(
         _ => container.last_termination.as_ref(),
     };
     let failed = end.is_some_and(|t| t.exit_code.is_some_and(|c| c != 0));
-    let lately = end.and_then(|t| t.finished).is_some_and(|t| now.seconds_since(t) <= params.recent.get());
+    let age = end.and_then(|t| t.finished?.age_at(now));
+    let lately = age.is_some_and(|age| age <= params.recent.get());
     let restarts = container.restarts.unwrap_or(0);
     let length = end.and_then(|t| Some(t.finished?.seconds_since(t.started?)));
     let length = length.or_else(|| Some(now.seconds_since(pod.created?) / f64::from(restarts.max(1))));
@@ -176,6 +177,18 @@ mod tests {
         check("container web/api-0/app created=1h restarts=6 last=Completed:0@9m", "1 ok");
         // Crashes spread over 20 days are no loop, even right after one.
         check("container web/api-0/app restarts=6 last=Error:1@1m", "1 ok");
+    }
+
+    #[test]
+    fn what_had_not_happened_yet_is_no_loop() {
+        let past = |last: &str| {
+            let text = format!(
+                "window lookback=2d now=-2h\ncontainer web/api-0/app created=3h restarts=6 last=Error:1@{last}"
+            );
+            fixture::told("crash-looping", &text).join("; ")
+        };
+        assert_eq!(past("1h"), "1 ok");
+        assert!(past("125m").starts_with("critical web/api (api-0)"), "{}", past("125m"));
     }
 
     #[test]

@@ -148,7 +148,7 @@ struct Kills {
 fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> Kills {
     let mut kills = Kills::default();
     let window = &view.snapshot.window;
-    let inside = |t: Timestamp| t > window.start();
+    let inside = |t: Timestamp| t > window.start() && t.age_at(view.snapshot.taken_at).is_some();
     let memory = member.series(view, Metric::MemoryWorkingSet).ok();
     let restarts = view.series(Metric::Restarts, &member.key);
     let before_index = |index: usize| {
@@ -331,6 +331,18 @@ mod tests {
         assert!(killed("24h").starts_with("critical web/api/app"), "{}", killed("24h"));
         assert!(killed("25h").starts_with("warning web/api/app"), "{}", killed("25h"));
         assert_eq!(killed("8d"), "1 ok");
+    }
+
+    #[test]
+    fn what_had_not_happened_yet_is_none() {
+        // A run of two hours ago, and the status of now.
+        let past = "window step=5m lookback=2d now=-2h\ncontainer web/api-0/app limit=512Mi restarts=1";
+        check(&format!("{past} last=OOMKilled:137@1h"), "1 ok");
+        check(&format!("{past}\nevent web/Pod/api-0 reason=OOMKilling last=1h"), "1 ok");
+        check(
+            &format!("{past} last=OOMKilled:137@3h"),
+            "critical web/api/app (api-0): OOM kills: 1, the last at 3h ago (limit 512Mi)",
+        );
     }
 
     #[test]

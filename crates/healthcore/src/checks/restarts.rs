@@ -163,6 +163,11 @@ fn by_status(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> R
     let count = container.restarts.ok_or_else(|| Missing::NotReported { field: "restart count".into() })?;
     let last = container.last_termination.as_ref().and_then(|t| t.finished);
     match last {
+        // Only that of the last is known, and it had not happened yet.
+        Some(last) if last.age_at(now).is_none() => match count {
+            0 | 1 => Ok(nothing),
+            _ => Err(Missing::NotReported { field: "time of the restarts before the last".into() }),
+        },
         Some(last) if now.seconds_since(last) <= params.lookback.get() => {
             let created = member.pod.and_then(|p| p.created);
             let young = created.is_some_and(|t| now.seconds_since(t) < 3600.0);
@@ -240,6 +245,20 @@ mod tests {
             "window step=5m\ncontainer web/api-0/app created=50m restarts=1 last=Error:1@20m",
             "info web/api/app (api-0): restarted within 1d (since the pod was made: 1)",
         );
+    }
+
+    #[test]
+    fn what_had_not_happened_yet_is_none() {
+        // A run of two hours ago, and the status of now.
+        let past = |restarts: u32, last: &str| {
+            let text = format!(
+                "window lookback=2d now=-2h\nabsent restarts\ncontainer web/api-0/app restarts={restarts} last=Error:1@{last}"
+            );
+            fixture::told("restarts", &text).join("; ")
+        };
+        assert_eq!(past(1, "1h"), "1 ok");
+        assert_eq!(past(2, "1h"), "1 unknown: time of the restarts before the last is not reported");
+        assert!(past(1, "3h").starts_with("info web/api/app"), "{}", past(1, "3h"));
     }
 
     #[test]

@@ -75,7 +75,9 @@ impl Check for WarningEvents {
             return Err(why.clone());
         }
         let now = view.snapshot.taken_at;
-        let new = |e: &Event, within: Seconds| e.last.is_none_or(|t| now.seconds_since(t) <= within.get());
+        let new = |e: &Event, within: Seconds| {
+            e.last.is_none_or(|t| t.age_at(now).is_some_and(|age| age <= within.get()))
+        };
         let mut reasons: BTreeMap<&str, (u64, &Event)> = BTreeMap::new();
         for event in &subject.events {
             if !new(event, params.lookback) || reported_elsewhere(event) {
@@ -144,6 +146,14 @@ mod tests {
         assert_eq!(told(20, "1h"), "warning web/api (api-0): `FailedMount` (events: 20): no such volume");
         assert_eq!(told(20, "2h"), "info web/api (api-0): `FailedMount` (events: 20): no such volume");
         assert_eq!(told(20, "25h"), "1 ok");
+    }
+
+    #[test]
+    fn what_had_not_happened_yet_is_none() {
+        let past =
+            "window lookback=2d now=-2h\ncontainer web/api-0/app\nevent web/Pod/api-0 reason=FailedMount";
+        check(&format!("{past} last=1h"), "1 ok");
+        check(&format!("{past} last=3h message=m"), "info web/api (api-0): `FailedMount` (events: 1): m");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report};
+use healthcore::snapshot::Snapshot;
 use lambda_free_runner::{Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once};
 
 use crate::fake::{Fake, spec};
@@ -12,7 +13,7 @@ fn run(spec: &RunSpec) -> Result<Report, String> {
     runtime.block_on(run_once(spec, &Silent)).map_err(|e| e.to_string())
 }
 
-fn live(budget: Budget, part: healthcore::snapshot::Snapshot) -> RunSpec {
+fn live(budget: Budget, part: Snapshot) -> RunSpec {
     let fake = Fake::new(part);
     RunSpec { budget, ..spec(Some(fake.clone()), Some(fake)) }
 }
@@ -89,6 +90,28 @@ fn a_source_that_fails_is_a_gap() {
 
     let only_metrics = run(&spec(Some(Fake::new(part)), None)).unwrap();
     assert_eq!(only_metrics.clusters[0].objects_from, Some(healthcore::snapshot::Origin::KubeStateMetrics));
+}
+
+/// An API knows no past.
+#[test]
+fn objects_from_after_the_window_are_told() {
+    let mut part = stories::all().remove(0).parts.remove(0);
+    let gaps = |part: &Snapshot, api: bool| {
+        let api = api.then(|| Fake::new(part.clone()));
+        let told = run(&spec(Some(Fake::new(part.clone())), api)).unwrap().gaps;
+        told.into_iter().map(|g| format!("{} {}: {}", g.scope, g.cause.name(), g.detail)).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(&part, true), [""; 0]);
+    part.objects.pods[0].created = Some(part.taken_at.plus_seconds(301.0));
+    assert_eq!(
+        gaps(&part, true),
+        [
+            "prod/kubernetes clock-skew: the Kubernetes API tells what is now, up to 6m after the end of the window: what has \
+          happened since is left out, but states of pods and autoscalers are those of now"
+        ]
+    );
+    // Metrics are asked for the end of the window.
+    assert_eq!(gaps(&part, false), [""; 0]);
 }
 
 #[test]
