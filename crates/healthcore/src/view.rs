@@ -52,6 +52,14 @@ impl<'a> View<'a> {
         self.pods.get(id).map_or(&[], Vec::as_slice)
     }
 
+    /// The autoscaler that scales a workload.
+    #[must_use]
+    pub fn autoscaler_of(&self, id: &WorkloadId) -> Option<&'a Hpa> {
+        let scales =
+            |h: &&Hpa| h.namespace == id.namespace && h.target.kind == id.kind && h.target.name == id.name;
+        self.snapshot.objects.hpas.iter().find(scales)
+    }
+
     /// Containers of all workloads, each once for all its pods.
     #[must_use]
     pub fn containers(&self) -> &[WorkloadContainer<'a>] {

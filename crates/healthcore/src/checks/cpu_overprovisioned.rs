@@ -47,13 +47,21 @@ impl Check for CpuOverprovisioned {
                 "CPU use is {share} of the request (mean {use} of {request}); {freed} could be freed",
             ),
             ("lower-request", "lower the CPU request from {from} to {to}"),
+            (
+                "lower-request-scaled",
+                "lower the CPU request from {from} to {to}, or let the autoscaler {hpa} run fewer replicas: not both",
+            ),
         ],
     };
     type Params = CpuOverprovisionedParams;
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.metric(Metric::CpuUsage).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs
+            .metric(Metric::CpuUsage)
+            .objects(ObjectKind::Autoscalers)
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -76,8 +84,15 @@ impl Check for CpuOverprovisioned {
             .with("use", Cores(mean))
             .with("request", request)
             .with("freed", freed);
-        let advice =
-            Advice::new(Text::new("lower-request")).change("cpu.request", Some(request.into()), to.into());
+        // Each of the two frees what the other would: together they leave less than the load.
+        let words = match view.autoscaler_of(&container.workload.id) {
+            Some(hpa) if container.live().count() > 2 => {
+                Text::new("lower-request-scaled").with("hpa", hpa.name.as_str())
+            }
+            _ => Text::new("lower-request"),
+        };
+        let advice = Advice { action: "lower-request".into(), ..Advice::new(words) };
+        let advice = advice.change("cpu.request", Some(request.into()), to.into());
         Ok(Problem::new(severity, text)
             .measured("cpu-of-request", share, params.of_request)
             .evidence("cpu-mean", Cores(mean))
@@ -146,6 +161,26 @@ mod tests {
         check("container web/api-0/app cpu-request=1  cpu: nanx30", "1 unknown: no samples of cpu-usage");
         check("container web/api-0/app cpu-request=0  cpu: 0.1x30", "nothing");
         check("container web/api-0/app  cpu: 0.1x30", "nothing");
+    }
+
+    #[test]
+    fn a_lower_request_or_fewer_replicas() {
+        let told = |pods| {
+            let text = format!(
+                "hpa web/front target=StatefulSet/api min={pods} now={pods}\n\
+                 container web/api-0/app cpu-request=500m pods={pods}  cpu: 0.04x30"
+            );
+            advice("cpu-overprovisioned", &text).join("; ")
+        };
+        let command = "[kubectl -n web set resources statefulset/api -c app --requests=cpu=50m]";
+        assert_eq!(
+            told(3),
+            format!(
+                "lower the CPU request from 0.5 to 0.05, or let the autoscaler front run fewer replicas: not both {command}"
+            )
+        );
+        // Two stay in any case.
+        assert_eq!(told(2), format!("lower the CPU request from 0.5 to 0.05 {command}"));
     }
 
     /// A bare pod cannot be changed with `kubectl set resources`.

@@ -4,7 +4,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
-use crate::model::ObjectKind;
+use crate::model::{Hpa, HpaMetric, ObjectKind};
 use crate::need::Needs;
 use crate::unit::{Cores, Ratio, Seconds};
 use crate::view::{Autoscaler, View};
@@ -39,16 +39,26 @@ impl Check for HpaOverScaled {
         checks: "Whether an autoscaler keeps many replicas that do little.",
         why: "Each replica reserves its request, whether it works or not.",
         decides: "At least `replicas` replicas now, and the mean CPU of all containers over `lookback` below `low-use` of what \
-                  they request. Less history than `min-history` is unknown. Info; a warning where as many replicas as reach 60 % use (at least 2) would free at least \
-                  `warning-freed`.",
-        remedy: "Lower minReplicas, or look at the metric that holds the replicas up.",
+                  they request, so that fewer replicas (at 60 % use, at least 2) would do. Less history than \
+                  `min-history` is unknown. Info; a warning where fewer would free at least `warning-freed`.",
+        remedy: "Where it runs minReplicas: lower that. Where it runs more: lowering minReplicas removes none; look at the \
+                 metric that holds the replicas up, or at the rules for scaling down. Either fewer replicas or a lower CPU \
+                 request, not both.",
         false_alarms: "Replicas that are kept for memory, connections or failover.",
         texts: &[
             ("idle", "{replicas} replicas use {share} of the CPU that they request"),
-            ("lower-min", "lower minReplicas from {from}; {to} replicas would carry the load at 60 % use"),
             (
-                "other-metric",
-                "minReplicas is {min}, so another metric holds the replicas up; look at it with the command",
+                "lower-min",
+                "lower minReplicas from {from} to {to} and keep the CPU request: {to} replicas would use {use} of it",
+            ),
+            (
+                "holding-metric",
+                "it runs more than its minReplicas ({min}) because the metric {metric} is at {use} of its target; raise that \
+                 target if replicas need not be so many",
+            ),
+            (
+                "other-reason",
+                "it runs more than its minReplicas ({min}); see which metric or rule for scaling down holds the replicas up",
             ),
         ],
     };
@@ -75,16 +85,26 @@ impl Check for HpaOverScaled {
         }
         // Two stay in any case, so that one may fail.
         let enough = ((f64::from(hpa.current_replicas) * share.get() / GOOD_USE).ceil() as u32).max(2);
-        let freed = Cores(f64::from(hpa.current_replicas.saturating_sub(enough)) * request.get());
+        if enough >= hpa.current_replicas {
+            return Ok(Outcome::Ok);
+        }
+        let freed = Cores(f64::from(hpa.current_replicas - enough) * request.get());
         let severity = if freed >= params.warning_freed { Severity::Warning } else { Severity::Info };
-        let advice = if hpa.min_replicas > enough {
+        // Only a minimum that is reached holds replicas; below it the autoscaler wants what it has.
+        let advice = if hpa.current_replicas <= hpa.min_replicas {
+            let then = Ratio(share.get() * f64::from(hpa.current_replicas) / f64::from(enough));
             let from = Some(Value::from(hpa.min_replicas));
-            let advice = Advice::new(Text::new("lower-min")).change("hpa.minReplicas", from, enough.into());
-            patch(advice, hpa, &[("minReplicas", enough)])
+            let advice = Advice::new(Text::new("lower-min").with("use", then));
+            patch(advice.change("hpa.minReplicas", from, enough.into()), hpa, &[("minReplicas", enough)])
         } else {
+            let text = match holding(hpa) {
+                Some((metric, of_target)) => {
+                    Text::new("holding-metric").with("metric", metric.name.as_str()).with("use", of_target)
+                }
+                None => Text::new("other-reason"),
+            };
             let command = format!("kubectl -n {} describe hpa {}", hpa.namespace, hpa.name);
-            Advice::new(Text::new("other-metric").with("min", hpa.min_replicas))
-                .command(command, &[&hpa.namespace, &hpa.name])
+            Advice::new(text.with("min", hpa.min_replicas)).command(command, &[&hpa.namespace, &hpa.name])
         };
         Ok(Problem::new(
             severity,
@@ -96,6 +116,16 @@ impl Check for HpaOverScaled {
         .advise(advice)
         .into())
     }
+}
+
+/// The metric that asks for as many replicas as there are, and its value as a share of its target. An autoscaler leaves
+/// alone what is within a tenth of the target.
+fn holding(hpa: &Hpa) -> Option<(&HpaMetric, Ratio)> {
+    let replicas = f64::from(hpa.current_replicas);
+    let of_target = |m: &HpaMetric| Some(m.current? / m.target.filter(|t| *t > 0.0)?);
+    let (metric, share) =
+        hpa.metrics.iter().filter_map(|m| Some((m, of_target(m)?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (share >= 0.9 || (share * replicas).ceil() >= replicas).then_some((metric, Ratio(share)))
 }
 
 #[cfg(test)]
@@ -118,6 +148,7 @@ mod tests {
     fn the_bounds() {
         check(&text(5, "0.3"), "1 ok");
         check(&text(4, "0.1"), "1 ok");
+        check(&format!("set low-use=90%\n{}", text(5, "0.7")), "1 ok");
         check(&text(5, "0.29"), "warning web/api: 5 replicas use 29% of the CPU that they request");
         check(
             "set warning-freed=3\nhpa web/api target=StatefulSet/api min=5 now=5\n\
@@ -137,15 +168,38 @@ mod tests {
     fn two_replicas_stay() {
         assert_eq!(
             advice("hpa-over-scaled", &text(5, "0.01")),
-            ["lower minReplicas from 5; 2 replicas would carry the load at 60 % use \
-              [kubectl -n web patch hpa api --patch '{\"spec\":{\"minReplicas\":2}}']"]
+            ["lower minReplicas from 5 to 2 and keep the CPU request: 2 replicas would use 2.5% of it \
+                 [kubectl -n web patch hpa api --patch '{\"spec\":{\"minReplicas\":2}}']"]
         );
+    }
+
+    /// 0.25 of 5 replicas are 1.25: 3 replicas would be at 0.42.
+    #[test]
+    fn the_use_that_is_promised_is_the_use_there_will_be() {
         assert_eq!(
-            advice("hpa-over-scaled", &text(9, "0.29")),
-            [
-                "minReplicas is 5, so another metric holds the replicas up; look at it with the command [kubectl -n web describe hpa api]"
-            ]
+            advice("hpa-over-scaled", &text(5, "0.25")),
+            ["lower minReplicas from 5 to 3 and keep the CPU request: 3 replicas would use 41.7% of it \
+                 [kubectl -n web patch hpa api --patch '{\"spec\":{\"minReplicas\":3}}']"]
         );
+    }
+
+    #[test]
+    fn above_its_minimum_something_else_holds_the_replicas() {
+        let told = |metrics: &str| {
+            let text = format!(
+                "hpa web/api target=StatefulSet/api min=5 max=20 now=9 {metrics}\n\
+                 container web/api-0/app cpu-request=1 pods=9  cpu: 0.08x23"
+            );
+            advice("hpa-over-scaled", &text).join("; ")
+        };
+        let other = "it runs more than its minReplicas (5); see which metric or rule for scaling down holds the \
+                     replicas up [kubectl -n web describe hpa api]";
+        assert_eq!(told(""), other);
+        assert_eq!(told("cpu=8%/70%"), other);
+        assert_eq!(told("queue=?/30"), other);
+        let queue = "it runs more than its minReplicas (5) because the metric queue is at 95% of its target; raise that \
+                     target if replicas need not be so many [kubectl -n web describe hpa api]";
+        assert_eq!(told("cpu=8%/70% queue=28.5/30"), queue);
     }
 
     #[test]

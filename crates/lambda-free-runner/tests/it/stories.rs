@@ -180,6 +180,8 @@ impl Scene {
             since: Some(NOW.plus_seconds(-6.0 * 3600.0)),
         };
         let pinned = current == max && max > min;
+        // It wants fewer than its minimum.
+        let held = use_of_request.is_some_and(|u| (f64::from(current) * u / 0.7).ceil() < f64::from(min));
         self.objects.hpas.push(Hpa {
             namespace: id.namespace.clone(),
             name: id.name.clone(),
@@ -201,11 +203,11 @@ impl Scene {
                     use_of_request.is_some(),
                     if use_of_request.is_some() { "ValidMetricFound" } else { "FailedGetResourceMetric" },
                 ),
-                condition(
-                    "ScalingLimited",
-                    pinned,
-                    if pinned { "TooManyReplicas" } else { "DesiredWithinRange" },
-                ),
+                match (pinned, held) {
+                    (true, _) => condition("ScalingLimited", true, "TooManyReplicas"),
+                    (_, true) => condition("ScalingLimited", true, "TooFewReplicas"),
+                    _ => condition("ScalingLimited", false, "DesiredWithinRange"),
+                },
             ],
             reports_current: true,
         });
@@ -384,7 +386,7 @@ fn autoscalers(s: &mut Scene) {
         // name, replicas, min, max, use of the request
         ("matching", 6u32, 2u32, 6u32, Some(1.08)),
         ("pricing", 3, 2, 10, None),
-        ("static-web", 8, 5, 12, Some(0.08)),
+        ("static-web", 8, 8, 12, Some(0.08)),
         ("ledger", 2, 2, 8, Some(0.93)),
         ("quiet", 2, 2, 6, Some(0.45)),
     ];
