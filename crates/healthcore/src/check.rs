@@ -215,5 +215,6 @@ fn finding(
         state: None,
         fingerprint,
         series: problem.series,
+        chance: problem.chance,
     }
 }

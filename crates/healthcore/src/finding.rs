@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
 use crate::time::Timestamp;
+use crate::unit::Ratio;
 
 /// A value with its unit, in the base unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -284,6 +285,20 @@ pub struct Problem {
     pub pod: Option<String>,
     /// The curve behind it, thinned for a chart.
     pub series: Option<ChartSeries>,
+    /// How easily a healthy subject would look like this; none for rules that are no statistics.
+    pub chance: Option<Chance>,
+}
+
+/// How easily a healthy subject would look like a problem, for checks that control their false discoveries over the
+/// whole fleet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chance {
+    /// Probability that a healthy subject looks like this or worse, 0..=1.
+    pub p: f64,
+    /// Share of false findings that is accepted, 0..=1.
+    pub level: f64,
+    /// The sentence when too many such findings would be false.
+    pub unsure: Text,
 }
 
 impl Problem {
@@ -298,7 +313,15 @@ impl Problem {
             since: None,
             pod: None,
             series: None,
+            chance: None,
         }
+    }
+    /// Says how easily a healthy subject would look like this, which share of false findings is accepted, and the
+    /// sentence when it is not reached.
+    #[must_use]
+    pub fn chance(mut self, p: f64, level: Ratio, unsure: Text) -> Self {
+        self.chance = Some(Chance { p, level: level.get(), unsure });
+        self
     }
     /// Adds a measured value.
     #[must_use]
@@ -388,6 +411,9 @@ pub struct Finding {
     /// The curve behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<ChartSeries>,
+    /// How easily a healthy subject would look like this, until the fleet is whole.
+    #[serde(skip)]
+    pub chance: Option<Chance>,
 }
 
 /// A finding against the run before.

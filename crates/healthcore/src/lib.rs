@@ -10,10 +10,12 @@ pub mod analyse;
 pub mod check;
 pub mod checks;
 pub mod class;
+mod discovery;
 pub mod facts;
 pub mod finding;
 #[doc(hidden)]
 pub mod fixture;
+pub mod leak;
 pub mod measure;
 pub mod metric;
 pub mod model;

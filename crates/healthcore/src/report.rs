@@ -128,6 +128,7 @@ impl Report {
             });
             all.fold(assessment);
         }
+        crate::discovery::control(&mut all.findings, &all.tallies);
         let order = |id: &str| checks.iter().position(|c| c.info().id == id);
         all.findings.sort_by(|a, b| {
             (b.severity.cmp(&a.severity))

@@ -1,0 +1,543 @@
+//! One regression over all runs: shapes that end against shapes that do not.
+
+use super::regression::{MOST_COLUMNS, Points, Regression};
+use super::runs::Floor;
+use super::shape::{self, Candidate, Shape};
+
+/// Unix hours of the window's start, and what one unit of `y` is.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) start_hours: f64,
+    pub(super) scale: f64,
+}
+
+/// Margins of a decision; each is 1 at its threshold.
+pub(super) const MARGINS: usize = 8;
+/// Index of the margin of growth against the limit.
+pub(super) const GROWTH: usize = 3;
+/// Index of the line among the candidates.
+const LINE: usize = 0;
+/// Steps of one model at most.
+const MOST_STEPS: usize = 4;
+/// Hours from which on a week can be told from a trend.
+const WEEKLY_FROM: f64 = 240.0;
+/// How often the distance to neighbours is halved when looking between the places of the grid.
+const REFINEMENTS: usize = 4;
+/// BIC that a place between those of the grid must gain: only where little noise makes the grid too coarse.
+const REFINED_GAIN: f64 = 25.0;
+/// Variance of the noise at least, in units of the scale: memory is never known better than to a millionth of the limit.
+const LEAST_VARIANCE: f64 = 1e-12;
+/// Standard errors of a one-sided bound.
+const SIGMAS: f64 = 2.0;
+/// Hours below which a window holds no second day to compare with.
+const SHORT: f64 = 36.0;
+/// Places from which on the last part is looked at.
+const BENDS: [f64; 3] = [0.6, 0.7, 0.8];
+
+/// What one fit found.
+#[derive(Debug, Clone)]
+pub(super) struct Fit {
+    pub(super) bounded: Shape,
+    pub(super) unbounded: Shape,
+    /// BIC of the best static shape less that of the best unbounded one.
+    pub(super) over_static: f64,
+    /// BIC of the best saturating shape less that of the best unbounded one.
+    pub(super) over_saturating: f64,
+    /// Growth per hour over the growing part, bytes.
+    pub(super) rate: f64,
+    /// Standard error of `rate`.
+    pub(super) rate_error: f64,
+    /// Growth over the window, in units of the scale.
+    pub(super) growth: f64,
+    /// Hours since the window's start at which the growth began.
+    pub(super) onset: f64,
+    pub(super) z: f64,
+    /// Slope of the last 40 % of age against the whole.
+    pub(super) tail: f64,
+    pub(super) tail_z: f64,
+    /// Largest slope that the last part allows, as a share of what the shape says there.
+    pub(super) refuted: f64,
+    /// Least slope of the last part that the data allow, as a share of what the shape says there.
+    pub(super) steady: f64,
+    /// Columns of the unbounded shape.
+    pub(super) complexity: usize,
+    pub(super) phi: f64,
+    /// Hours from the first to the last point.
+    pub(super) span: f64,
+    pub(super) noise: f64,
+    pub(super) points: usize,
+    /// Fitted growth curve of the unbounded shape per run: bytes over the run's own level.
+    pub(super) curve: Vec<Vec<f64>>,
+}
+
+/// Thresholds of the gates.
+mod gate {
+    pub(super) const BIC: f64 = 7.0;
+    pub(super) const SATURATING: f64 = 2.0;
+    pub(super) const Z: f64 = 3.5;
+    pub(super) const TAIL: f64 = 0.30;
+    pub(super) const SNR: f64 = 2.0;
+    pub(super) const REFUTED: f64 = 0.5;
+    pub(super) const TAIL_Z: f64 = 2.2;
+    pub(super) const LATE: f64 = 2.0;
+    pub(super) const STEADY: f64 = 0.5;
+}
+
+/// Daily and weekly load as columns; run levels are handled apart.
+fn load(hours: &[f64], span: f64, start_hours: f64) -> Vec<f64> {
+    let n = hours.len();
+    let mut columns = Vec::with_capacity(12 * n);
+    let mut push = |value: &dyn Fn(usize) -> f64| columns.extend((0..n).map(value));
+    let angle: Vec<f64> = hours.iter().map(|h| std::f64::consts::TAU * (h + start_hours) / 24.0).collect();
+    for (harmonic, from) in [(1.0, 20.0), (2.0, 40.0), (3.0, 60.0)] {
+        if span >= from {
+            push(&|i| (harmonic * angle[i]).sin());
+            push(&|i| (harmonic * angle[i]).cos());
+        }
+    }
+    if span >= 60.0 {
+        // 1 January 1970 was a Thursday.
+        let weekend: Vec<f64> = hours
+            .iter()
+            .map(|h| {
+                let day = (((start_hours + h) / 24.0).floor() + 4.0).rem_euclid(7.0);
+                f64::from(u8::from(!(0.5..=5.5).contains(&day)))
+            })
+            .collect();
+        let share = weekend.iter().sum::<f64>() / n as f64;
+        if share > 0.08 && share < 0.92 {
+            push(&|i| weekend[i]);
+            if span >= 110.0 {
+                push(&|i| weekend[i] * angle[i].sin());
+                push(&|i| weekend[i] * angle[i].cos());
+            }
+        }
+    }
+    if span >= WEEKLY_FROM {
+        push(&|i| (angle[i] / 7.0).sin());
+        push(&|i| (angle[i] / 7.0).cos());
+    }
+    columns
+}
+
+/// Load that memory may follow, as one column: each run's deviations from its own mean, so that replicas of unequal share
+/// can be pooled. Empty when a run has none, or knows less than half of it.
+fn requests(parts: &[&Floor]) -> Vec<f64> {
+    let mut column = Vec::new();
+    for floor in parts {
+        let known: Vec<f64> = floor.load.iter().copied().filter(|v| v.is_finite()).collect();
+        if known.len() * 2 < floor.hours.len() || known.is_empty() {
+            return Vec::new();
+        }
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        column.extend(floor.load.iter().map(|v| if v.is_finite() { v - mean } else { 0.0 }));
+    }
+    let scale = column.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+    if scale > 0.0 {
+        column.iter_mut().for_each(|v| *v /= scale);
+        column
+    } else {
+        Vec::new()
+    }
+}
+
+/// A shape of one or several columns, fitted. Its first column is what grows.
+#[derive(Clone)]
+struct Model {
+    shape: Shape,
+    columns: Vec<usize>,
+    parameters: f64,
+    bic: f64,
+}
+
+/// All shapes of one kind, of which the best is kept.
+struct Contest {
+    /// Points of the fit.
+    n: f64,
+    best: Option<Model>,
+}
+
+impl Contest {
+    /// Schwarz (1978): n ln(SSE / n) + k ln n.
+    fn offer(&mut self, shape: Shape, columns: &[usize], parameters: f64, sse: f64) {
+        let bic = self.n * (sse.max(1e-16) / self.n).ln() + parameters * self.n.ln();
+        if self.best.as_ref().is_none_or(|best| bic < best.bic) {
+            self.best = Some(Model { shape, columns: columns.to_vec(), parameters, bic });
+        }
+    }
+}
+
+/// The best shape of each kind.
+struct Standing {
+    /// No change, or steps.
+    still: Model,
+    /// Rises and comes to an end.
+    ending: Option<Model>,
+    /// Rises without end.
+    rising: Option<Model>,
+}
+
+impl Standing {
+    fn best(&self) -> &Model {
+        [self.ending.as_ref(), self.rising.as_ref()]
+            .into_iter()
+            .flatten()
+            .fold(&self.still, |best, m| if m.bic < best.bic { m } else { best })
+    }
+    fn bounded(&self) -> &Model {
+        self.ending.as_ref().filter(|m| m.bic < self.still.bic).unwrap_or(&self.still)
+    }
+}
+
+/// The arena in which shapes compete: candidates and their columns, by the same number.
+struct Arena<'a> {
+    /// Place of each point in the window, 0..=1.
+    x: &'a [f64],
+    /// Age of the process at each point, as a share of the oldest.
+    g: &'a [f64],
+    shapes: Vec<Candidate>,
+    regression: Regression<'a>,
+}
+
+impl<'a> Arena<'a> {
+    fn new(x: &'a [f64], g: &'a [f64], shapes: Vec<Candidate>, points: &Points<'a>, phi: f64) -> Self {
+        let mut regression = Regression::new(points, phi);
+        let mut column = Vec::with_capacity(x.len());
+        for shape in &shapes {
+            column.clear();
+            shape.column(x, g, &mut column);
+            regression.add(&column);
+        }
+        Self { x, g, shapes, regression }
+    }
+
+    /// Numbers of the candidates of a shape.
+    fn of(&self, shape: Shape) -> impl Iterator<Item = usize> {
+        (0..self.shapes.len()).filter(move |&i| self.shapes[i].shape == shape)
+    }
+
+    /// The candidate of a shape that leaves the least alone, with a positive coefficient.
+    fn best_of(&self, shape: Shape) -> Option<usize> {
+        let rises = self.of(shape).filter(|&i| self.regression.rises(i));
+        rises.min_by(|&a, &b| self.regression.sse(a).total_cmp(&self.regression.sse(b)))
+    }
+
+    /// Looks between the places of the grid for better ones of the best candidates.
+    fn refine(&mut self) {
+        let mut column = Vec::with_capacity(self.x.len());
+        for shape in Shape::REFINED {
+            let Some(best) = self.best_of(shape) else { continue };
+            let (start, mut sse) = (self.shapes[best], self.regression.sse(best));
+            let mut held = start;
+            let mut stride = 0.5;
+            for _ in 0..REFINEMENTS {
+                for near in held.neighbours(stride) {
+                    column.clear();
+                    near.column(self.x, self.g, &mut column);
+                    let tried = self.regression.try_out(&mut column);
+                    if tried < sse {
+                        (held, sse) = (near, tried);
+                    }
+                }
+                stride *= 0.5;
+            }
+            let n = self.x.len() as f64;
+            if n * (self.regression.sse(best).max(1e-16) / sse.max(1e-16)).ln() > REFINED_GAIN {
+                column.clear();
+                held.column(self.x, self.g, &mut column);
+                self.regression.add(&column);
+                self.shapes.push(held);
+            }
+        }
+    }
+
+    fn compete(&self) -> Standing {
+        let fitted = &self.regression;
+        let contest = || Contest { n: fitted.points() as f64, best: None };
+        let (mut still, mut ending, mut rising) = (contest(), contest(), contest());
+        still.offer(Shape::Constant, &[], 0.0, fitted.total());
+        for (i, candidate) in self.shapes.iter().enumerate() {
+            let (shape, parameters, sse) = (candidate.shape, candidate.parameters(), fitted.sse(i));
+            if shape == Shape::Step {
+                still.offer(shape, &[i], parameters, sse);
+            } else if fitted.rises(i) {
+                let contest = if shape.ends() { &mut ending } else { &mut rising };
+                contest.offer(shape, &[i], parameters, sse);
+            }
+        }
+        // Up to four steps, each where it helps most beside those before.
+        let mut chosen = Vec::with_capacity(MOST_STEPS);
+        while chosen.len() < MOST_STEPS {
+            let apart = |j: &usize| chosen.iter().all(|c: &usize| c.abs_diff(*j) > 1);
+            let Some((next, sse)) = fitted.best_beside(&chosen, self.of(Shape::Step).filter(apart)) else {
+                break;
+            };
+            chosen.push(next);
+            if chosen.len() > 1 {
+                still.offer(Shape::Steps, &chosen, 2.0 * chosen.len() as f64, sse);
+            }
+        }
+        let step = chosen.first().copied();
+        // Two shapes that end, together.
+        for (shape, first, other) in [
+            (Shape::StepAndWarmUp, step, Shape::WarmUp),
+            (Shape::StepAndPlateau, step, Shape::Plateau),
+            (Shape::TwoWarmUps, self.best_of(Shape::WarmUp), Shape::WarmUp),
+        ] {
+            if let Some(first) = first
+                && let Some((second, sse)) =
+                    fitted.best_beside(&[first], self.of(other).filter(|j| *j != first))
+            {
+                ending.offer(shape, &[first, second], 4.0, sse);
+            }
+        }
+        // A line together with what ends.
+        let still = still.best.unwrap_or_else(|| unreachable!("a constant was offered"));
+        let ending = ending.best;
+        let mut beside = |shape: Shape, others: &[usize], parameters: f64| {
+            let columns: Vec<usize> = std::iter::once(LINE).chain(others.iter().copied()).collect();
+            if let Some(solution) = fitted.solve(&columns)
+                && solution.beta[0] > 0.0
+            {
+                rising.offer(shape, &columns, parameters, solution.sse);
+            }
+        };
+        let short = self.of(Shape::WarmUp).filter(|&i| self.shapes[i].rate >= 5.2);
+        if let Some((warm_up, _)) = fitted.best_beside(&[LINE], short) {
+            beside(Shape::LineAndWarmUp, &[warm_up], 3.0);
+        }
+        if let Some(step) = step {
+            beside(Shape::LineAndStep, &[step], 3.0);
+        }
+        if let Some((bend, _)) = fitted.best_beside(&[LINE], self.of(Shape::Late)) {
+            beside(Shape::TwoSlopes, &[bend], 3.0);
+        }
+        if still.columns.len() > 1 {
+            beside(Shape::LineAndStep, &still.columns, 1.0 + still.parameters);
+        }
+        if let Some(ending) = &ending {
+            beside(Shape::LineAndWarmUp, &ending.columns, 1.0 + ending.parameters);
+        }
+        Standing { still, ending, rising: rising.best }
+    }
+
+    /// Slope from `at` on with its standard error, when what is fitted may bend there.
+    fn late_slope(&mut self, model: &Model, at: f64, freedom: f64) -> Option<(f64, f64)> {
+        let lead = self.shapes[model.columns[0]];
+        let argument = if lead.shape.by_age() { self.g } else { self.x };
+        let bend: Vec<f64> = argument.iter().map(|v| (v - at).max(0.0)).collect();
+        let bend = self.regression.add(&bend);
+        let mut columns = model.columns.clone();
+        columns.push(bend);
+        let solution = (columns.len() <= MOST_COLUMNS).then(|| self.regression.solve(&columns))??;
+        let mut weights = [0.0; MOST_COLUMNS];
+        for (weight, &i) in weights.iter_mut().zip(&model.columns) {
+            *weight = self.rise(i, at);
+        }
+        weights[columns.len() - 1] = 1.0;
+        let mut slope = 0.0;
+        let mut spread = 0.0;
+        for (i, w) in weights.iter().enumerate() {
+            slope += w * solution.beta[i];
+            spread += weights.iter().enumerate().map(|(j, v)| w * v * solution.inverse[i][j]).sum::<f64>();
+        }
+        Some((slope, (spread.max(0.0) * solution.sse / freedom).sqrt()))
+    }
+
+    /// Mean slope of a candidate from `at` on, when it goes on rising there; what has come to its end counts nothing.
+    fn rise(&self, i: usize, at: f64) -> f64 {
+        let shape = self.shapes[i];
+        if shape.shape.ends() || shape.shape == Shape::Step { 0.0 } else { shape.rise(at) }
+    }
+
+    /// Slope over the last 40 % of age as a share of the mean slope, and its z.
+    fn tail(&mut self, freedom: f64) -> (f64, f64) {
+        let bend: Vec<f64> = self.g.iter().map(|v| (v - BENDS[0]).max(0.0)).collect();
+        let bend = self.regression.add(&bend);
+        let Some(solution) = self.regression.solve(&[LINE, bend]) else { return (-1.0, 0.0) };
+        let [first, more, ..] = solution.beta;
+        let inverse = &solution.inverse;
+        let late = first + more;
+        let mean = first + (1.0 - BENDS[0]) * more;
+        let spread = inverse[0][0] + 2.0 * inverse[0][1] + inverse[1][1];
+        let error = (spread.max(0.0) * solution.sse.max(1e-18) / freedom).sqrt();
+        (if mean > 0.0 { late / mean } else { -1.0 }, late / error.max(1e-9))
+    }
+}
+
+/// Fits all shapes to the floors of `parts`. `None` when there are too few points, `Some(None)` when nothing
+/// rises.
+#[expect(clippy::option_option, reason = "too few points and no rise are different answers")]
+pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
+    let lens: Vec<usize> = parts.iter().map(|f| f.hours.len()).collect();
+    let n: usize = lens.iter().sum();
+    if n < 14 {
+        return None;
+    }
+    let mut y = Vec::with_capacity(n);
+    let mut hours = Vec::with_capacity(n);
+    let mut age = Vec::with_capacity(n);
+    for floor in parts {
+        y.extend(floor.bytes.iter().map(|b| b / frame.scale));
+        hours.extend_from_slice(&floor.hours);
+        age.extend(floor.hours.iter().map(|h| h - floor.hours[0]));
+    }
+    let first = hours.iter().copied().fold(f64::INFINITY, f64::min);
+    let last = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let span = last - first;
+    let oldest = age.iter().copied().fold(0.0, f64::max);
+    if span <= 0.0 || oldest <= 0.0 {
+        return None;
+    }
+    let mut load = load(&hours, span, frame.start_hours);
+    load.extend(requests(parts));
+    let used = load.len() / n + parts.len();
+    if n < used + 8 {
+        return None;
+    }
+    let x: Vec<f64> = hours.iter().map(|h| (h - first) / span).collect();
+    let g: Vec<f64> = age.iter().map(|a| a / oldest).collect();
+    let points = Points { lens: &lens, y: &y, load: &load };
+    let mut arena = Arena::new(&x, &g, shape::candidates(&x), &points, 0.0);
+    arena.refine();
+    let phi = arena.regression.autocorrelation(&arena.compete().best().columns);
+    if phi > 0.0 {
+        arena = Arena::new(&x, &g, arena.shapes, &points, phi);
+        arena.refine();
+    }
+    let standing = arena.compete();
+    let Some(rising) = &standing.rising else { return Some(None) };
+    let Some(solution) = arena.regression.solve(&rising.columns) else { return Some(None) };
+
+    let lead = arena.shapes[rising.columns[0]];
+    let by_age = lead.shape.by_age();
+    let longest = parts.iter().map(|f| f.span()).fold(0.0, f64::max);
+    // Columns that rise without end, with their coefficients.
+    let growing: Vec<(Candidate, f64)> = rising
+        .columns
+        .iter()
+        .zip(solution.beta)
+        .map(|(&i, beta)| (arena.shapes[i], beta))
+        .filter(|(shape, _)| !shape.shape.ends() && shape.shape != Shape::Step)
+        .collect();
+    let mut column = vec![0.0; n];
+    let mut scratch = Vec::with_capacity(n);
+    for (shape, beta) in &growing {
+        scratch.clear();
+        shape.column(&x, &g, &mut scratch);
+        column.iter_mut().zip(&scratch).for_each(|(c, s)| *c += beta * s);
+    }
+    let high = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = column.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut growth = high - low;
+    let mut others = 0.0;
+    let mut falls: Vec<f64> = Vec::new();
+    for (&i, beta) in rising.columns.iter().zip(solution.beta) {
+        let shape = arena.shapes[i].shape;
+        if shape.ends() || (shape == Shape::Step && beta > 0.0) {
+            others += arena.shapes[i].total() * beta;
+        } else if shape == Shape::Step {
+            falls.push(-beta);
+        }
+    }
+    if falls.len() > 1 {
+        // Falls between rises are a sawtooth, cut at any of its places: what counts is what stays for sure.
+        growth -= falls.iter().sum::<f64>() + falls.iter().copied().fold(0.0, f64::max);
+    }
+    let freedom = (n as f64 - used as f64 - 2.0).max(1.0);
+    let variance = (solution.sse / freedom).max(LEAST_VARIANCE);
+    let noise = (variance / (1.0 - phi * phi).max(1e-9)).sqrt();
+    // What rises at the end, with its standard error.
+    let (mut slope, mut spread) = (0.0, 0.0);
+    for (a, &i) in rising.columns.iter().enumerate() {
+        let w = arena.rise(i, BENDS[0]);
+        slope += w * solution.beta[a];
+        for (b, &j) in rising.columns.iter().enumerate() {
+            spread += w * arena.rise(j, BENDS[0]) * solution.inverse[a][b];
+        }
+    }
+    let z = if spread > 0.0 && variance > 0.0 { slope / (variance * spread).sqrt() } else { 0.0 };
+    // Does the last part of the data agree that it still rises as the shape says?
+    let mean = growth + others.max(0.0);
+    let (late, error) = arena.late_slope(rising, BENDS[0], freedom).unwrap_or((-1.0, 0.0));
+    let mut tail = arena.tail(freedom);
+    if rising.shape == Shape::TwoSlopes {
+        tail = (if mean > 0.0 { late / mean } else { -1.0 }, late / error.max(1e-9));
+    }
+    let undiminished = if slope > 0.0 { (late - SIGMAS * error) / slope } else { -1.0 };
+    let refuted = BENDS[1..]
+        .iter()
+        .filter_map(|&at| {
+            let expected: f64 =
+                rising.columns.iter().zip(solution.beta).map(|(&i, beta)| arena.rise(i, at) * beta).sum();
+            let (late, error) = arena.late_slope(rising, at, freedom)?;
+            (expected > 0.0).then(|| (late + SIGMAS * error) / expected)
+        })
+        .fold(f64::INFINITY, f64::min);
+    let over_static = standing.still.bic - rising.bic;
+    let over_saturating = standing.ending.as_ref().unwrap_or(&standing.still).bic - rising.bic;
+    let (onset, duration) = if lead.shape == Shape::Late {
+        (first + lead.at * span, (1.0 - lead.at) * span)
+    } else {
+        (first, if by_age { longest } else { span })
+    };
+    let rate = growth * frame.scale / duration.max(1e-9);
+    let mut curve = Vec::with_capacity(parts.len());
+    let mut from = 0;
+    for &len in &lens {
+        curve.push(column[from..from + len].iter().map(|c| (c - column[from]) * frame.scale).collect());
+        from += len;
+    }
+    Some(Some(Fit {
+        bounded: standing.bounded().shape,
+        unbounded: rising.shape,
+        over_static,
+        over_saturating,
+        rate,
+        rate_error: if z > 0.0 { rate / z } else { f64::INFINITY },
+        growth,
+        onset,
+        z,
+        tail: tail.0,
+        tail_z: tail.1,
+        refuted,
+        steady: undiminished,
+        complexity: rising.columns.len(),
+        phi,
+        span,
+        noise,
+        points: n,
+        curve,
+    }))
+}
+
+impl Fit {
+    /// Margins, each 1 at its threshold; `penalty` is taken off the BIC differences.
+    pub(super) fn margins(&self, min_growth: f64, penalty: f64) -> [f64; MARGINS] {
+        // A clear slope over the last 40 % speaks against any plateau by itself.
+        let undiminished = if self.tail >= 0.6 { (self.tail_z - 3.0).clamp(0.0, 6.0) } else { 0.0 };
+        let mut tail = self.tail / gate::TAIL;
+        if self.unbounded.is_line() && self.tail > 4.0 {
+            // A line, yet all of it at the end: the flank of a cycle.
+            tail = tail.min(4.0 / self.tail);
+        }
+        if self.span < SHORT && self.tail > 0.0 {
+            // One day cannot tell the flank of tomorrow's load from a leak that has just begun.
+            tail = tail.min(gate::LATE / self.tail);
+        }
+        if self.complexity > 1 {
+            // Beside a warm-up or a step that is larger, it is enough that the line is steady.
+            tail = tail.max((self.steady / gate::STEADY).min(1.5));
+        }
+        [
+            (self.over_static - penalty) / gate::BIC,
+            (self.over_saturating + undiminished - 0.5 * penalty) / gate::SATURATING,
+            self.z / gate::Z,
+            self.growth / min_growth.max(1e-9),
+            tail,
+            self.growth / (gate::SNR * self.noise + 1e-9),
+            self.refuted / gate::REFUTED,
+            if self.complexity > 1 { self.tail_z / gate::TAIL_Z } else { 6.0 },
+        ]
+    }
+}

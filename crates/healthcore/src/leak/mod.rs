@@ -1,0 +1,527 @@
+//! Tells a memory leak from a warm-up, a cache, a step and the time of day.
+//!
+//! One question: does the memory of a workload grow without end, and does that matter? [`detect`] answers it
+//! for the series of one container of one workload, over all its pods and all their process runs together.
+//! It needs nothing else of this crate.
+//!
+//! 1. Every pod is split into process runs at its restarts. Without a restart log only a lasting fall from
+//!    near the limit counts as one.
+//! 2. A run becomes its floor: a low quantile a bin, so that a collector's sawtooth and short bursts go away.
+//! 3. One regression over all runs: a level for each run; daily, weekend and weekly load shared; residuals
+//!    whitened, because 5-minute samples are autocorrelated and ordinary p-values mean nothing.
+//! 4. On top of it shapes that end (steps, plateau, warm-up, ramp and return) compete with shapes that do not
+//!    (line, late onset, logarithm, acceleration) by BIC.
+//! 5. Margins: better than any shape that ends, significant, still rising at the end, above the noise,
+//!    relevant against the limit. The worst margin decides.
+//! 6. The same for each long run alone, with a stricter bound: one bad replica among many.
+//!
+//! ```
+//! use healthcore::leak::{LeakInput, LeakParams, PodSeries, Verdict, detect};
+//!
+//! // A week of 5-minute samples: 200 MB, growing by 1 MB an hour, with a little noise.
+//! let noise = |i: u64| ((i * 7919) % 101) as f64 * 2e4;
+//! let values: Vec<f64> = (0..2016).map(|i| 200e6 + i as f64 / 12.0 * 1e6 + noise(i)).collect();
+//! let report = detect(
+//!     &LeakInput {
+//!         step_s: 300.0,
+//!         limit_bytes: Some(512e6),
+//!         start_unix: 1_700_000_000,
+//!         end_unix: 1_700_000_000 + 2015 * 300,
+//!         series: &[PodSeries {
+//!             pod: "web-0",
+//!             start_unix: 1_700_000_000,
+//!             values: &values,
+//!             restarts_unix: Some(&[]),
+//!             ..PodSeries::default()
+//!         }],
+//!         ..LeakInput::default()
+//!     },
+//!     &LeakParams::default(),
+//! );
+//! assert_eq!(report.verdict, Verdict::Leak);
+//! let rate = report.rate.unwrap();
+//! assert!((0.97e6..1.03e6).contains(&rate.bytes_per_hour));
+//! ```
+
+mod fit;
+mod regression;
+mod runs;
+mod shape;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use fit::{Fit, Frame};
+use runs::Floor;
+pub use shape::Shape;
+
+/// Half width of a 95 % interval in standard errors.
+const Z95: f64 = 1.96;
+/// Part of the mean margin in the score; the rest is the worst margin.
+const MEAN_SHARE: f64 = 0.08;
+/// Largest effect of one margin on the score.
+const MARGIN_CAP: f64 = 6.0;
+/// Runs judged alone at most.
+const MOST_ALONE: usize = 12;
+/// Share of the window that a run must last to be judged alone.
+const LONG_RUN: f64 = 0.45;
+/// BIC that a run alone must be better by, per doubling of the runs tried.
+const ALONE_BIC: f64 = 1.5;
+
+/// Memory of one container of one workload, over all its pods.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LeakInput<'a> {
+    /// Seconds between two samples.
+    pub step_s: f64,
+    /// Memory limit in bytes. Zero, negative and absent mean none.
+    pub limit_bytes: Option<f64>,
+    /// Memory of the node in bytes: what bounds memory where there is no limit.
+    pub capacity_bytes: Option<f64>,
+    /// Memory request in bytes; informative.
+    pub request_bytes: Option<f64>,
+    /// Unix time of the window's start, seconds.
+    pub start_unix: i64,
+    /// Unix time of the window's end, seconds.
+    pub end_unix: i64,
+    /// The pods, in any order.
+    pub series: &'a [PodSeries<'a>],
+    /// Unix times, seconds, at which a revision of the workload was rolled out; may be empty.
+    pub revisions_unix: &'a [i64],
+}
+
+impl LeakInput<'_> {
+    /// The limit, or the node's memory without one.
+    fn bound(&self) -> Option<f64> {
+        self.limit().or(self.capacity_bytes.filter(|c| c.is_finite() && *c > 0.0))
+    }
+    /// The limit, when it is one that can be reached.
+    fn limit(&self) -> Option<f64> {
+        self.limit_bytes.filter(|l| l.is_finite() && *l > 0.0)
+    }
+}
+
+/// Memory of one container of one pod on a regular grid.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PodSeries<'a> {
+    /// Name of the pod.
+    pub pod: &'a str,
+    /// Unix time of the first value, seconds.
+    pub start_unix: i64,
+    /// Bytes, one a step. NaN is a missing sample; infinite and negative values count as missing.
+    pub values: &'a [f64],
+    /// Unix times of restarts, seconds, in any order. `None`: not known. Empty: known to be none.
+    pub restarts_unix: Option<&'a [i64]>,
+    /// Load that memory may follow, for instance requests a second, on the grid of `values`; NaN is a missing sample.
+    /// It is used when every pod has it.
+    pub load: Option<&'a [f64]>,
+}
+
+/// Thresholds of the detector.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LeakParams {
+    /// Score from which on the verdict is `leak`.
+    pub leak_score: f64,
+    /// Score from which on the verdict is `watch`.
+    pub watch_score: f64,
+    /// Smallest growth over the window that matters, as a share of the limit (of 1.6 times the observed
+    /// maximum without a limit), 0..=1.
+    pub min_growth: f64,
+}
+
+impl Default for LeakParams {
+    fn default() -> Self {
+        Self { leak_score: 1.0, watch_score: 0.6, min_growth: 0.03 }
+    }
+}
+
+/// The answer for one workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Too little data to say.
+    Unknown,
+    /// Memory does not grow, or its growth ends, or it does not matter.
+    None,
+    /// Growth that may be a leak; look again with a longer window.
+    Watch,
+    /// Memory grows without end.
+    Leak,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::None => "none",
+            Self::Watch => "watch",
+            Self::Leak => "leak",
+        })
+    }
+}
+
+/// Why the verdict is what it is. [`fmt::Display`] gives English.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The step is not a positive number, or the window ends before it starts.
+    InvalidWindow,
+    /// No pod has enough samples.
+    TooFewSamples,
+    /// All memory values are zero.
+    AllZero,
+    /// No process run lasts long enough.
+    RunsTooShort,
+    /// No shape rises.
+    NotRising,
+    /// A shape that ends explains the growth as well.
+    Bounded(Shape),
+    /// Too little growth to matter, as a share of the limit or of the scale used.
+    TooSmall {
+        /// Growth over the window, share.
+        growth: f64,
+    },
+    /// It grew, but no longer does.
+    Flattening,
+    /// The growth does not stand out from noise and load.
+    WithinNoise,
+    /// It grows in this shape.
+    Growing(Shape),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidWindow => f.write_str("the step or the window is not valid"),
+            Self::TooFewSamples => f.write_str("too few samples"),
+            Self::AllZero => f.write_str("all samples are zero"),
+            Self::RunsTooShort => f.write_str("no process run is long enough to judge"),
+            Self::NotRising => f.write_str("memory does not rise"),
+            Self::Bounded(shape) => write!(f, "growth that ends explains it: {shape}"),
+            Self::TooSmall { growth } => {
+                write!(f, "growth of {:.1} % of the limit does not matter", growth * 100.0)
+            }
+            Self::Flattening => f.write_str("growth has come to its end"),
+            Self::WithinNoise => f.write_str("growth does not stand out from noise and load"),
+            Self::Growing(shape) => write!(f, "memory grows without end: {shape}"),
+        }
+    }
+}
+
+/// How fast it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rate {
+    /// Best estimate.
+    pub bytes_per_hour: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+}
+
+/// Seconds until the limit is reached at the rate found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TimeToLimit {
+    /// Best estimate, seconds from the end of the window; 0 when it is reached.
+    pub seconds: f64,
+    /// At the upper end of the rate.
+    pub earliest: f64,
+    /// At the lower end of the rate; `None` when that is not positive.
+    pub latest: Option<f64>,
+}
+
+/// Replicas that show the same growth alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// Runs that grow alone.
+    pub growing: usize,
+    /// Runs long enough to be asked.
+    pub asked: usize,
+}
+
+/// What a chart needs of one process run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunEvidence {
+    /// Index of the pod in [`LeakInput::series`].
+    pub pod: usize,
+    /// Unix times of the floor's points, seconds.
+    pub at_unix: Vec<f64>,
+    /// Floor, bytes.
+    pub floor: Vec<f64>,
+    /// Fitted growth at the same times, bytes; empty when the run was not part of the fit.
+    pub fitted: Vec<f64>,
+}
+
+/// Figures of the fit that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measures {
+    /// Times the best unbounded shape is better than the best shape without saturation (BIC difference).
+    pub over_static: f64,
+    /// The same against the best saturating shape.
+    pub over_saturating: f64,
+    /// Significance of the growth after whitening, in standard errors.
+    pub z: f64,
+    /// Growth over the window as a share of the limit or scale.
+    pub growth: f64,
+    /// Slope of the last 40 % of age as a share of the mean slope.
+    pub tail: f64,
+    /// Standard errors of that slope.
+    pub tail_z: f64,
+    /// Noise of the floor, share of the scale.
+    pub noise: f64,
+    /// Autocorrelation of neighbouring floor points.
+    pub autocorrelation: f64,
+    /// Floor points in the fit.
+    pub points: usize,
+    /// Margins, each 1 at its threshold: static, saturating, significance, growth, tail, noise.
+    pub margins: [f64; fit::MARGINS],
+}
+
+/// The answer, with what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LeakReport {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Higher is more surely a leak; compared with [`LeakParams::leak_score`].
+    pub score: f64,
+    /// Why.
+    pub reason: Reason,
+    /// Rate of the best unbounded shape; `None` when nothing rises.
+    pub rate: Option<Rate>,
+    /// Unix time at which the growth began, seconds; the window's start when it was there already.
+    pub onset_unix: Option<i64>,
+    /// Time to the limit, for `leak` and `watch` with a limit.
+    pub time_to_limit: Option<TimeToLimit>,
+    /// Best unbounded shape.
+    pub shape: Option<Shape>,
+    /// Best bounded shape: what it would be if it were no leak.
+    pub runner_up: Option<Shape>,
+    /// Index of the one pod that grows, when the others do not.
+    pub single_pod: Option<usize>,
+    /// Runs that grow alone.
+    pub agreement: Agreement,
+    /// Revision that began the growth, unix seconds.
+    pub began_with_revision: Option<i64>,
+    /// Figures of the fit that decided.
+    pub measures: Option<Measures>,
+    /// Runs, floors and fitted growth.
+    pub evidence: Vec<RunEvidence>,
+}
+
+impl LeakReport {
+    fn without_fit(verdict: Verdict, reason: Reason) -> Self {
+        Self {
+            verdict,
+            score: if verdict == Verdict::Unknown { -9.0 } else { -5.0 },
+            reason,
+            rate: None,
+            onset_unix: None,
+            time_to_limit: None,
+            shape: None,
+            runner_up: None,
+            single_pod: None,
+            agreement: Agreement { growing: 0, asked: 0 },
+            began_with_revision: None,
+            measures: None,
+            evidence: Vec::new(),
+        }
+    }
+    /// Whether the verdict is `leak`.
+    #[must_use]
+    pub fn is_leak(&self) -> bool {
+        self.verdict == Verdict::Leak
+    }
+}
+
+/// Judges one workload. Never fails: what cannot be judged is [`Verdict::Unknown`] with a reason.
+#[must_use]
+pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
+    if !(input.step_s.is_finite() && input.step_s > 0.0) || input.end_unix <= input.start_unix {
+        return LeakReport::without_fit(Verdict::Unknown, Reason::InvalidWindow);
+    }
+    let split = runs::split(input);
+    let mut peak: f64 = 0.0;
+    for run in &split {
+        peak = peak.max(runs::quantile(&mut run.bytes.clone(), 0.995));
+    }
+    if split.is_empty() {
+        return LeakReport::without_fit(Verdict::Unknown, Reason::TooFewSamples);
+    }
+    if peak <= 0.0 {
+        return LeakReport::without_fit(Verdict::None, Reason::AllZero);
+    }
+    // A bound below use is no bound of this process, and one far above must not hide a leak.
+    let scale = input.bound().filter(|l| *l >= 0.9 * peak).map_or(1.6 * peak, |l| l.min(6.0 * peak));
+    let long = runs::keep_long(split);
+    let (floors, _) = runs::floors(&long, input.step_s);
+    if floors.is_empty() {
+        return LeakReport::without_fit(Verdict::Unknown, Reason::RunsTooShort);
+    }
+    let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale };
+    let window = (input.end_unix as f64 - input.start_unix as f64) / 3600.0;
+    let all: Vec<&Floor> = floors.iter().collect();
+    let mut agreement = Agreement { growing: 0, asked: 0 };
+    let mut best: Option<Judged> = fit::fit(&all, frame).map(|fit| judge(fit, all.clone(), 0.0, params));
+    let mut rising = best.is_some();
+    if let Some(Judged { fit: None, .. }) = best {
+        best = None;
+    }
+    if floors.len() > 1 {
+        let alone: Vec<&Floor> = floors.iter().filter(|f| f.span() >= LONG_RUN * window).collect();
+        let penalty = ALONE_BIC * (1.0 + alone.len() as f64).log2();
+        let mut single: Option<Judged> = None;
+        for floor in alone.iter().take(MOST_ALONE) {
+            let Some(fit) = fit::fit(&[floor], frame) else { continue };
+            rising = true;
+            agreement.asked += 1;
+            let judged = judge(fit, vec![floor], penalty, params);
+            if judged.fit.is_none() {
+                continue;
+            }
+            if judged.score >= params.watch_score {
+                agreement.growing += 1;
+            }
+            if single.as_ref().is_none_or(|s| judged.score > s.score) {
+                single = Some(judged);
+            }
+        }
+        // Where one of several grows, the sum of all tells less of it than it does itself.
+        let lonely = agreement.growing == 1 && agreement.asked > 2;
+        best = match (best, single) {
+            (Some(all), Some(one)) if one.score > all.score || (lonely && one.score >= params.leak_score) => {
+                Some(Judged { score: one.score.max(all.score), ..one })
+            }
+            (None, one) => one,
+            (all, _) => all,
+        };
+    } else if let Some(all) = &best {
+        agreement = Agreement { growing: usize::from(all.score >= params.watch_score), asked: 1 };
+    }
+    let Some(best) = best else {
+        return if rising {
+            LeakReport::without_fit(Verdict::None, Reason::NotRising)
+        } else {
+            LeakReport::without_fit(Verdict::Unknown, Reason::RunsTooShort)
+        };
+    };
+    report(input, params, &floors, best, agreement)
+}
+
+/// A fit with its score.
+struct Judged<'a> {
+    fit: Option<Fit>,
+    parts: Vec<&'a Floor>,
+    margins: [f64; fit::MARGINS],
+    score: f64,
+}
+
+fn judge<'a>(fit: Option<Fit>, parts: Vec<&'a Floor>, penalty: f64, params: &LeakParams) -> Judged<'a> {
+    let Some(fit) = fit else {
+        return Judged { fit: None, parts, margins: [0.0; fit::MARGINS], score: -5.0 };
+    };
+    let mut margins = fit.margins(params.min_growth, penalty);
+    for margin in &mut margins {
+        *margin = if margin.is_nan() { -3.0 } else { margin.clamp(-3.0, MARGIN_CAP) };
+    }
+    let least = margins.iter().copied().fold(f64::INFINITY, f64::min);
+    let mean = margins.iter().sum::<f64>() / fit::MARGINS as f64;
+    // Growth that does not matter is not outweighed by how surely it is there.
+    let score = (least + MEAN_SHARE * (mean - 1.0)).min(margins[fit::GROWTH]);
+    Judged { fit: Some(fit), parts, margins, score }
+}
+
+fn report(
+    input: &LeakInput<'_>,
+    params: &LeakParams,
+    floors: &[Floor],
+    best: Judged<'_>,
+    agreement: Agreement,
+) -> LeakReport {
+    let Judged { fit, parts, margins, score } = best;
+    let Some(fit) = fit else {
+        return LeakReport::without_fit(Verdict::None, Reason::NotRising);
+    };
+    let verdict = if score >= params.leak_score {
+        Verdict::Leak
+    } else if score >= params.watch_score {
+        Verdict::Watch
+    } else {
+        Verdict::None
+    };
+    let worst = (0..margins.len()).min_by(|&a, &b| margins[a].total_cmp(&margins[b])).unwrap_or(0);
+    let reason = match (verdict, worst) {
+        (Verdict::Leak, _) => Reason::Growing(fit.unbounded),
+        (_, 0 | 1) if fit.bounded != Shape::Constant => Reason::Bounded(fit.bounded),
+        (_, 3) => Reason::TooSmall { growth: fit.growth },
+        (_, 4) => Reason::Flattening,
+        _ => Reason::WithinNoise,
+    };
+    let half = Z95 * fit.rate_error;
+    let rate = Rate { bytes_per_hour: fit.rate, low: fit.rate - half, high: fit.rate + half };
+    let onset = input.start_unix.saturating_add((fit.onset * 3600.0).round() as i64);
+    let slack = (0.03 * (input.end_unix as f64 - input.start_unix as f64)).max(7200.0);
+    let began_with_revision = input
+        .revisions_unix
+        .iter()
+        .copied()
+        .filter(|r| (*r as f64 - onset as f64).abs() <= slack)
+        .min_by_key(|r| r.abs_diff(onset));
+    let last = floors.iter().map(|f| f.hours[f.hours.len() - 1]).fold(0.0, f64::max);
+    let now = parts
+        .iter()
+        .filter(|f| f.hours[f.hours.len() - 1] >= last - 6.0)
+        .map(|f| f.bytes[f.bytes.len() - 1])
+        .fold(0.0, f64::max);
+    let time_to_limit = input.limit().filter(|_| verdict >= Verdict::Watch && fit.rate > 0.0).map(|limit| {
+        let at = |rate: f64| ((limit - now).max(0.0) / rate * 3600.0).max(0.0);
+        TimeToLimit {
+            seconds: at(rate.bytes_per_hour),
+            earliest: at(rate.high),
+            latest: Some(rate.low).filter(|r| *r > 0.0).map(at),
+        }
+    });
+    let mut evidence = Vec::with_capacity(floors.len());
+    for floor in floors {
+        let curve = parts.iter().position(|p| std::ptr::eq(*p, floor)).map(|i| &fit.curve[i]);
+        let fitted = curve.map_or_else(Vec::new, |curve| {
+            let n = curve.len() as f64;
+            let level = (floor.bytes.iter().sum::<f64>() - curve.iter().sum::<f64>()) / n;
+            curve.iter().map(|c| level + c).collect()
+        });
+        evidence.push(RunEvidence {
+            pod: floor.pod,
+            at_unix: floor.hours.iter().map(|h| input.start_unix as f64 + h * 3600.0).collect(),
+            floor: floor.bytes.clone(),
+            fitted,
+        });
+    }
+    LeakReport {
+        verdict,
+        score,
+        reason,
+        rate: Some(rate),
+        onset_unix: Some(onset),
+        time_to_limit,
+        shape: Some(fit.unbounded),
+        runner_up: Some(fit.bounded),
+        single_pod: (parts.len() == 1 && floors.len() > 1 && 2 * agreement.growing <= agreement.asked)
+            .then(|| parts[0].pod),
+        agreement,
+        began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch),
+        measures: Some(Measures {
+            over_static: fit.over_static,
+            over_saturating: fit.over_saturating,
+            z: fit.z,
+            growth: fit.growth,
+            tail: fit.tail,
+            tail_z: fit.tail_z,
+            noise: fit.noise,
+            autocorrelation: fit.phi,
+            points: fit.points,
+            margins,
+        }),
+        evidence,
+    }
+}

@@ -1,0 +1,276 @@
+//! Process runs and their floor.
+
+use super::{LeakInput, PodSeries};
+
+/// A run shorter than this share of the long ones says nothing about growth.
+const SHORT_RUN: f64 = 0.2;
+/// Runs judged at most; the longest are kept.
+const MOST_RUNS: usize = 30;
+/// Fewest samples of a run.
+const FEWEST_SAMPLES: usize = 6;
+/// Fewest bins of a floor.
+const FEWEST_BINS: usize = 5;
+/// Hours before a restart that are a burst and no floor.
+const BURST_HOURS: f64 = 0.75;
+/// Quantile of a bin that is its floor.
+const FLOOR_QUANTILE: f64 = 0.20;
+
+/// The samples of one process, from its start (or the start of the window) to its end.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    /// Index of the pod in the input.
+    pub(super) pod: usize,
+    /// Hours since the start of the window.
+    pub(super) hours: Vec<f64>,
+    /// Bytes.
+    pub(super) bytes: Vec<f64>,
+    /// Load at the same instants; empty when it is not known.
+    pub(super) load: Vec<f64>,
+    /// Whether it ended before the window did.
+    pub(super) ended: bool,
+}
+
+impl Run {
+    pub(super) fn span(&self) -> f64 {
+        self.hours[self.hours.len() - 1] - self.hours[0]
+    }
+}
+
+/// A run thinned to one value a bin.
+#[derive(Debug, Clone)]
+pub(super) struct Floor {
+    pub(super) pod: usize,
+    pub(super) hours: Vec<f64>,
+    pub(super) bytes: Vec<f64>,
+    /// Mean load of each bin; empty when it is not known.
+    pub(super) load: Vec<f64>,
+}
+
+impl Floor {
+    pub(super) fn span(&self) -> f64 {
+        self.hours[self.hours.len() - 1] - self.hours[0]
+    }
+}
+
+/// What memory can be: finite and not negative.
+fn is_sample(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+/// Splits every pod into process runs, ordered by start and then by pod name.
+pub(super) fn split(input: &LeakInput<'_>) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for (pod, series) in input.series.iter().enumerate() {
+        split_pod(input, pod, series, &mut runs);
+    }
+    runs.sort_by(|a, b| {
+        let name = |run: &Run| input.series[run.pod].pod;
+        a.hours[0]
+            .total_cmp(&b.hours[0])
+            .then_with(|| name(a).cmp(name(b)))
+            .then_with(|| a.bytes.len().cmp(&b.bytes.len()))
+            .then_with(|| a.bytes[0].total_cmp(&b.bytes[0]))
+    });
+    runs
+}
+
+fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &mut Vec<Run>) {
+    let step = input.step_s;
+    let offset = series.start_unix as f64 - input.start_unix as f64;
+    let last = input.end_unix as f64 - input.start_unix as f64;
+    let mut seconds = Vec::with_capacity(series.values.len());
+    let mut bytes = Vec::with_capacity(series.values.len());
+    let given = series.load.unwrap_or_default();
+    let mut load = Vec::with_capacity(given.len());
+    for (i, &value) in series.values.iter().enumerate() {
+        let at = offset + i as f64 * step;
+        if is_sample(value) && at <= last + 0.5 * step && at >= -0.5 * step {
+            seconds.push(at);
+            bytes.push(value);
+            if !given.is_empty() {
+                load.push(given.get(i).copied().unwrap_or(f64::NAN));
+            }
+        }
+    }
+    if bytes.len() < FEWEST_SAMPLES {
+        return;
+    }
+    let mut cuts: Vec<usize> = match series.restarts_unix {
+        Some(restarts) => restarts
+            .iter()
+            .map(|&at| {
+                let at = at as f64 - input.start_unix as f64;
+                seconds.partition_point(|&s| s < at)
+            })
+            .collect(),
+        None => input.limit().map_or_else(Vec::new, |limit| falls_from_limit(&bytes, limit, step)),
+    };
+    cuts.push(0);
+    cuts.push(bytes.len());
+    cuts.sort_unstable();
+    cuts.dedup();
+    for pair in cuts.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        if to - from >= FEWEST_SAMPLES {
+            runs.push(Run {
+                pod,
+                hours: seconds[from..to].iter().map(|s| s / 3600.0).collect(),
+                bytes: bytes[from..to].to_vec(),
+                load: load.get(from..to).unwrap_or_default().to_vec(),
+                ended: to < bytes.len() || seconds[to - 1] < last - 3.0 * step,
+            });
+        }
+    }
+}
+
+/// Where memory was about to reach the limit and then fell for good: restarts of which no log tells.
+fn falls_from_limit(bytes: &[f64], limit: f64, step_s: f64) -> Vec<usize> {
+    let mut cuts = Vec::new();
+    for j in 1..bytes.len() {
+        let (before, after) = (bytes[j - 1], bytes[j]);
+        if before < 0.80 * limit || after >= 0.85 * before {
+            continue;
+        }
+        let a = j.saturating_sub(7);
+        let rise = ((before - bytes[a]) / (j - 1 - a).max(1) as f64).max(0.0);
+        let mut next: Vec<f64> = bytes[j..bytes.len().min(j + 4)].to_vec();
+        if before + 2.5 * rise >= 0.96 * limit && quantile(&mut next, 0.5) < 0.87 * before {
+            cuts.push(j);
+        }
+    }
+    if cuts.len() >= 2 {
+        let mut gaps: Vec<f64> = cuts.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
+        if quantile(&mut gaps, 0.5) * step_s < 5400.0 {
+            // That fast it is a collector near its ceiling.
+            cuts.clear();
+        }
+    }
+    cuts
+}
+
+/// Keeps the runs that are long beside the others, and of those the longest.
+pub(super) fn keep_long(mut runs: Vec<Run>) -> Vec<Run> {
+    let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
+    if spans.is_empty() {
+        return runs;
+    }
+    let bound = (SHORT_RUN * quantile(&mut spans, 0.9)).max(1.0);
+    runs.retain(|run| run.span() >= bound);
+    if runs.len() > MOST_RUNS {
+        let mut order: Vec<usize> = (0..runs.len()).collect();
+        order.sort_by(|&a, &b| runs[b].span().total_cmp(&runs[a].span()).then(a.cmp(&b)));
+        order.truncate(MOST_RUNS);
+        order.sort_unstable();
+        let mut keep = vec![false; runs.len()];
+        for i in order {
+            keep[i] = true;
+        }
+        let mut kept = keep.into_iter();
+        runs.retain(|_| kept.next().unwrap_or(false));
+    }
+    runs
+}
+
+/// Floors of all runs: the quantile of each bin that is calmer over the whole workload.
+///
+/// A collector makes the low quantile calm, drop-outs make the median calm.
+pub(super) fn floors(runs: &[Run], step_s: f64) -> (Vec<Floor>, f64) {
+    if runs.is_empty() {
+        return (Vec::new(), 0.0);
+    }
+    let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
+    let bins = if runs.len() <= 4 { 48.0 } else { 30.0 };
+    let mut width = (quantile(&mut spans, 0.5) / bins).clamp(0.25, 3.0);
+    if step_s >= 900.0 {
+        width = width.max(0.75);
+    }
+    let mut floors = [Vec::new(), Vec::new(), Vec::new()];
+    let mut rough = [0.0; 3];
+    for run in runs {
+        if let Some(kinds) = floor(run, width, step_s) {
+            for ((floors, rough), kind) in floors.iter_mut().zip(&mut rough).zip(kinds) {
+                *rough += roughness(&kind.bytes);
+                floors.push(kind);
+            }
+        }
+    }
+    let [low, middle, mean] = rough;
+    let [floor, median, average] = floors;
+    let calmest = if mean < low.min(middle) {
+        average
+    } else if middle < 0.8 * low {
+        median
+    } else {
+        floor
+    };
+    (calmest, width)
+}
+
+/// Low quantile and median of each bin.
+fn floor(run: &Run, width: f64, step_s: f64) -> Option<[Floor; 3]> {
+    let start = run.hours[0];
+    let mut end = run.hours.len();
+    if run.ended && run.span() > 3.0 {
+        let last = run.hours[end - 1] - BURST_HOURS;
+        end = run.hours.partition_point(|&h| h <= last);
+    }
+    let alone = width <= step_s / 3600.0 * 1.5;
+    let mut hours = Vec::new();
+    let mut values = [Vec::new(), Vec::new(), Vec::new()];
+    let mut load = Vec::new();
+    let mut bin = Vec::new();
+    let mut i = 0;
+    while i < end {
+        let k = ((run.hours[i] - start) / width).floor();
+        bin.clear();
+        let mut sum = 0.0;
+        let from = i;
+        while i < end && ((run.hours[i] - start) / width).floor() == k {
+            bin.push(run.bytes[i]);
+            sum += run.hours[i];
+            i += 1;
+        }
+        if bin.len() >= 2 || alone {
+            hours.push(sum / bin.len() as f64);
+            if !run.load.is_empty() {
+                load.push(mean_of_known(&run.load[from..i]));
+            }
+            values[0].push(quantile(&mut bin, FLOOR_QUANTILE));
+            values[1].push(quantile(&mut bin, 0.5));
+            bin.sort_unstable_by(f64::total_cmp);
+            let cut = bin.len() / 10;
+            let kept = &bin[cut..bin.len() - cut];
+            values[2].push(kept.iter().sum::<f64>() / kept.len() as f64);
+        }
+    }
+    if hours.len() < FEWEST_BINS {
+        return None;
+    }
+    Some(values.map(|bytes| Floor { pod: run.pod, hours: hours.clone(), bytes, load: load.clone() }))
+}
+
+/// Mean of the finite values; NaN without any.
+fn mean_of_known(values: &[f64]) -> f64 {
+    let known = values.iter().filter(|v| v.is_finite());
+    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
+    sum / count
+}
+
+/// Median size of the second differences.
+fn roughness(values: &[f64]) -> f64 {
+    let mut second: Vec<f64> = values.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs()).collect();
+    if second.is_empty() { 0.0 } else { quantile(&mut second, 0.5) }
+}
+
+/// Quantile with linear interpolation; reorders `values`, which must not be empty.
+pub(super) fn quantile(values: &mut [f64], q: f64) -> f64 {
+    let position = q * (values.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let rest = position - below as f64;
+    let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    if rest <= 0.0 || above.is_empty() {
+        return low;
+    }
+    let high = above.iter().copied().fold(f64::INFINITY, f64::min);
+    low + rest * (high - low)
+}
