@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use healthcore::time::Timestamp;
-use healthcore::unit::Seconds;
+use healthcore::unit::{Bytes, Seconds};
 use healthcore_report::{Format, Lang};
 use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Fetch and write a snapshot, without judging
     Record(Record),
+    /// Find memory leaks in plain series, one JSON object a line, without any cluster
+    Leaks(Leaks),
     /// Say what a check does, with its parameters and their defaults
     Explain {
         /// Id of a check; all of them without one
@@ -184,6 +186,46 @@ pub(crate) struct Record {
     /// File to write; compressed when its name ends in .zst
     #[arg(short, long, value_name = "PATH", default_value = "snapshot.ndjson.zst")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = LEAKS_HELP)]
+pub(crate) struct Leaks {
+    /// Cases to read: a file, gzip and zstd too, or `-` for standard input
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// Where the answers go, in the order of the cases; compressed when the name ends in .gz or .zst
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Score from which on a case is a leak [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = score)]
+    pub(crate) score: Option<f64>,
+    /// Add what the verdict rests on: process runs, their floor, the fitted curve and the margins
+    #[arg(long)]
+    pub(crate) evidence: bool,
+    /// The input is a table of one series, `time,bytes`; so it is when its name ends in .csv
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// Memory limit of the series of a table, such as 512Mi
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) limit: Option<Bytes>,
+}
+
+const LEAKS_HELP: &str = "\
+A case is the memory of one container of one workload, over all its pods:
+  {\"id\": \"web\", \"step_s\": 300, \"limit_bytes\": 536870912,
+   \"series\": [{\"pod\": \"web-0\", \"start_unix\": 1700000000, \"values\": [201326592, null, ...],
+               \"restarts_unix\": [1700090000]}]}
+Also read: request_bytes, start_unix and end_unix of the window. null is a missing sample. Without restarts_unix restarts
+are guessed from falls near the limit; an empty list means that there were none.
+The answer: {\"id\", \"leak\", \"verdict\": leak|watch|none|unknown, \"score\", \"rate_bytes_per_hour\", \"onset_unix\",
+\"time_to_limit_s\", \"reason\"}, and {\"id\", \"error\"} for a line that cannot be read.";
+
+fn score(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(score) if score.is_finite() => Ok(score),
+        _ => Err("expected a number, such as 1".into()),
+    }
 }
 
 /// Where the data come from.

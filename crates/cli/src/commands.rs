@@ -14,7 +14,7 @@ use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::{docs, output, sources};
+use crate::{docs, leaks, output, sources};
 
 /// The sample of `demo`, recorded as any snapshot.
 const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
@@ -44,6 +44,7 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         Command::Check(args) => check(&args, io),
         Command::Demo(args) => demo(&args, io),
         Command::Record(args) => record(&args, io),
+        Command::Leaks(args) => leaks::run(&args, io.quiet),
         Command::Explain { check: Some(id) } => done(&docs::page(docs::find(&id)?)),
         Command::Explain { check: None } => {
             let pages: Vec<String> = CHECKS.iter().map(|c| docs::page(*c)).collect();

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod docs;
 mod exit;
+mod leaks;
 mod output;
 mod progress;
 mod sources;

@@ -135,32 +135,80 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Puts a whole file in place of what is there; readers see the old one or the new one. Through a link the file that it
-/// leads to is replaced; a pipe or device is written to, and stays what it is.
+/// Puts a whole file in place of what is there; readers see the old one or the new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let failed = || format!("{}: cannot be written; the folder must exist and be writable", path.display());
-    let mut target = path.to_owned();
-    if let Ok(there) = std::fs::metadata(path) {
-        if !there.is_file() {
-            return std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .and_then(|mut out| out.write_all(content))
-                .with_context(failed);
+    let mut file = Whole::create(path)?;
+    file.write_all(content).with_context(|| unwritable(path))?;
+    file.finish()
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("{}: cannot be written; the folder must exist and be writable", path.display())
+}
+
+/// A file that takes its name when it is whole. Through a link the file that it leads to is replaced; a pipe or device
+/// is written to, and stays what it is.
+pub(crate) struct Whole {
+    path: PathBuf,
+    to: Destination,
+}
+
+enum Destination {
+    /// A file beside the one that it will replace.
+    Beside(tempfile::NamedTempFile, PathBuf),
+    /// A pipe or device.
+    Device(std::fs::File),
+}
+
+impl Whole {
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let failed = || unwritable(path);
+        let mut target = path.to_owned();
+        if let Ok(there) = std::fs::metadata(path) {
+            if !there.is_file() {
+                let device = std::fs::OpenOptions::new().write(true).open(path).with_context(failed)?;
+                return Ok(Self { path: path.to_owned(), to: Destination::Device(device) });
+            }
+            target = std::fs::canonicalize(path).with_context(failed)?;
         }
-        target = std::fs::canonicalize(path).with_context(failed)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // As any program's files; a temporary file would be for its owner alone.
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(std::fs::Permissions::from_mode(0o644));
+        }
+        let file = builder.prefix(".healthcheck-").tempfile_in(folder_of(&target)).with_context(failed)?;
+        Ok(Self { path: path.to_owned(), to: Destination::Beside(file, target) })
     }
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // As any program's files; a temporary file would be for its owner alone.
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
+
+    /// Gives the file its name.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let failed = || unwritable(&self.path);
+        match self.to {
+            Destination::Device(mut device) => device.flush().with_context(failed),
+            Destination::Beside(file, target) => {
+                file.as_file().sync_all().with_context(failed)?;
+                file.persist(&target).map_err(|e| e.error).with_context(failed)?;
+                Ok(())
+            }
+        }
     }
-    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder_of(&target)).with_context(failed)?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).with_context(failed)?;
-    file.persist(&target).map_err(|e| e.error).with_context(failed)?;
-    Ok(())
+}
+
+impl std::io::Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.to {
+            Destination::Beside(file, _) => file.write(bytes),
+            Destination::Device(device) => device.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.to {
+            Destination::Beside(file, _) => file.flush(),
+            Destination::Device(device) => device.flush(),
+        }
+    }
 }
 
 /// Writes to standard output.
