@@ -7,9 +7,10 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use healthcore::checks::CHECKS;
 use healthcore::settings::{Settings, nearest};
+use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::config::{Config, schema, template};
-use lambda_free_runner::{Input, RunSpec, decide, dry_run, run_once};
+use lambda_free_runner::{DEFAULT_LOOKBACK, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
@@ -114,8 +115,12 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
     let spec = match &args.snapshot {
-        Some(path) => RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) },
+        Some(path) => {
+            fit(&args.judging.choice, Seconds(Recording::open(path)?.header().window.seconds()))?;
+            RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) }
+        }
         None => {
+            fit(&args.judging.choice, lookback(&args.sources, &config))?;
             let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
             RunSpec {
                 record: args.record.clone(),
@@ -148,6 +153,7 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     let config = read_config(args.sources.config.as_deref())?;
     output::separate(read(&args.sources, &config), output::used("--output", Some(&args.output)))?;
     let settings = settings(&args.choice, &config)?;
+    fit(&args.choice, lookback(&args.sources, &config))?;
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
     let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
@@ -171,11 +177,16 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// How far a run of servers looks back.
+fn lookback(args: &Sources, config: &Config) -> Seconds {
+    args.lookback.or(config.lookback).unwrap_or(DEFAULT_LOOKBACK)
+}
+
 fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> RunSpec {
     let defaults = RunSpec::new(input);
     RunSpec {
         settings,
-        lookback: args.lookback.or(config.lookback).unwrap_or(defaults.lookback),
+        lookback: lookback(args, config),
         step: args.step.or(config.step),
         at: args.at,
         ..defaults
@@ -221,6 +232,7 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
         ConfigCommand::Show { config: path, choice } => {
             let config = read_config(path.as_deref())?;
             let settings = settings(choice, &config)?;
+            fit(choice, config.lookback.unwrap_or(DEFAULT_LOOKBACK))?;
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
             done(&docs::effective(&config, &settings, choice, &is_set)?)
         }
@@ -235,7 +247,18 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
 /// The choices of the command line, refused here when they cannot be used, before any server is asked.
 fn settings(args: &Choice, config: &Config) -> anyhow::Result<Settings> {
     let mut settings = config.settings.clone();
-    for text in &args.set {
+    set(&args.set, &mut settings)?;
+    if !args.only.is_empty() {
+        settings.only = args.only.iter().cloned().collect();
+    }
+    settings.skip.extend(args.skip.iter().cloned());
+    settings.resolve(CHECKS)?;
+    Ok(settings)
+}
+
+/// Takes over the parameters of `--set`.
+fn set(texts: &[String], settings: &mut Settings) -> anyhow::Result<()> {
+    for text in texts {
         let (path, value) = text
             .split_once('=')
             .with_context(|| format!("--set: expected `CHECK.PARAMETER=VALUE`, got `{text}`"))?;
@@ -249,10 +272,13 @@ fn settings(args: &Choice, config: &Config) -> anyhow::Result<Settings> {
             .params
             .insert(param.trim().to_owned(), value.trim().to_owned());
     }
-    if !args.only.is_empty() {
-        settings.only = args.only.iter().cloned().collect();
-    }
-    settings.skip.extend(args.skip.iter().cloned());
-    settings.resolve(CHECKS)?;
-    Ok(settings)
+    Ok(())
+}
+
+/// Refuses a check that arguments tell to look back further than the run does. What a file says of it is compared with
+/// the look-back of the file.
+fn fit(args: &Choice, run: Seconds) -> anyhow::Result<()> {
+    let mut own = Settings::default();
+    set(&args.set, &mut own)?;
+    Ok(own.fit(CHECKS, run)?)
 }

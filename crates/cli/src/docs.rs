@@ -48,7 +48,8 @@ pub(crate) fn page(check: &dyn AnyCheck) -> String {
     page.push_str("| parameter | default | meaning |\n| --- | --- | --- |\n");
     for p in params {
         let default = defaults.as_ref().and_then(|d| check.show(d, &p.name)).unwrap_or_default();
-        page.push_str(&format!("| `{}` | `{default}` | {} |\n", p.name, p.doc.replace('|', "\\|")));
+        let bounds = p.bounds.map_or_else(String::new, |(low, high)| format!(" From `{low}` to `{high}`."));
+        page.push_str(&format!("| `{}` | `{default}` | {}{bounds} |\n", p.name, p.doc.replace('|', "\\|")));
     }
     page.push_str(&format!("\nSet one with `--set {}.PARAMETER=VALUE`.\n", info.id));
     page

@@ -1,5 +1,7 @@
 //! Parameters of checks: name, explanation, default and bounds in one place.
 
+use std::ops::RangeInclusive;
+
 use crate::unit::{Bytes, BytesPerHour, Cores, Ratio, Seconds};
 
 /// A value that a parameter can have: it is read from and shown as text.
@@ -49,6 +51,30 @@ pub struct ParamInfo {
     pub doc: &'static str,
     /// The notation of its values.
     pub expected: &'static str,
+    /// Smallest and largest value, both allowed; none for words.
+    pub bounds: Option<(String, String)>,
+}
+
+/// Whether a value that was read from `text` lies within its bounds; else what was expected.
+///
+/// # Errors
+/// It does not.
+pub fn within<T: Param + PartialOrd>(
+    value: &T,
+    text: &str,
+    bounds: &RangeInclusive<T>,
+) -> Result<(), String> {
+    if bounds.contains(value) {
+        return Ok(());
+    }
+    // A share without its sign is a hundred times as much as it was meant to be.
+    let meant = format!("{text}%");
+    let hint = match T::read(&meant) {
+        Ok(value) if bounds.contains(&value) => format!(", did you mean `{meant}`?"),
+        _ => String::new(),
+    };
+    let (low, high) = (bounds.start().show(), bounds.end().show());
+    Err(format!("expected {}, from `{low}` to `{high}`, got `{text}`{hint}", T::EXPECTED))
 }
 
 /// All parameters of a check.
@@ -70,7 +96,7 @@ pub trait Params: Default + Clone + Send + Sync + 'static {
     fn validate(&self) -> Result<(), String>;
 }
 
-/// Declares the parameters of a check: documentation, type and default of each, and what must hold between
+/// Declares the parameters of a check: documentation, type, default and bounds of each, and what must hold between
 /// them.
 ///
 /// ```
@@ -80,21 +106,25 @@ pub trait Params: Default + Clone + Send + Sync + 'static {
 ///     /// Parameters of an example.
 ///     pub struct Example {
 ///         /// Use above which a warning is due.
-///         warning: Ratio = Ratio(0.7),
+///         warning: Ratio = Ratio(0.7) => Ratio(0.01)..=Ratio(1.0),
 ///         /// Use above which it is critical.
-///         critical: Ratio = Ratio(0.85),
+///         critical: Ratio = Ratio(0.85) => Ratio(0.01)..=Ratio(1.0),
 ///     }
 ///     where |p| p.warning <= p.critical, "warning must not be above critical";
 /// }
 /// let mut example = Example::default();
 /// example.set("warning", "90%").unwrap();
 /// assert_eq!(example.validate().unwrap_err(), "warning must not be above critical: warning `90%`, critical `85%`");
+/// assert_eq!(
+///     example.set("warning", "60").unwrap_err(),
+///     "expected a share such as `85%`, from `1%` to `100%`, got `60`, did you mean `60%`?"
+/// );
 /// ```
 #[macro_export]
 macro_rules! params {
     (
         $(#[$outer:meta])*
-        pub struct $name:ident { $( $(#[doc = $doc:literal])+ $field:ident : $type:ty = $default:expr ),* $(,)? }
+        pub struct $name:ident { $( $(#[doc = $doc:literal])+ $field:ident : $type:ty = $default:expr $(=> $bounds:expr)? ),* $(,)? }
         $( where |$p:ident| $rule:expr, $message:literal; )*
     ) => {
         $(#[$outer])*
@@ -111,12 +141,19 @@ macro_rules! params {
                     name: stringify!($field).replace('_', "-"),
                     doc: concat!($($doc),+).trim_ascii(),
                     expected: <$type as $crate::params::Param>::EXPECTED,
+                    bounds: [$({
+                        let bounds: std::ops::RangeInclusive<$type> = $bounds;
+                        let show = <$type as $crate::params::Param>::show;
+                        (show(bounds.start()), show(bounds.end()))
+                    })?].into_iter().next(),
                 } ),* ]
             }
             #[allow(unused_variables)]
             fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
                 $( if name == stringify!($field).replace('_', "-") {
-                    self.$field = <$type as $crate::params::Param>::read(text)?;
+                    let value = <$type as $crate::params::Param>::read(text)?;
+                    $( $crate::params::within(&value, text, &($bounds))?; )?
+                    self.$field = value;
                     return Ok(());
                 } )*
                 Err(format!("no parameter is named `{name}`"))

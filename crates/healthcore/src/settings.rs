@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::{AnyCheck, AnyParams, Check};
 use crate::class::Class;
 use crate::need::Needs;
+use crate::unit::Seconds;
 
 /// Choices of the user, as text. [`Settings::resolve`] turns them into values or says what is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -201,6 +202,38 @@ impl Settings {
             }
         }
         if resolved.is_empty() { Err(SettingsError::NothingLeft) } else { Ok(Resolved { checks: resolved }) }
+    }
+
+    /// Whether no check of metrics is told to look back further than the run does: it would see no more.
+    ///
+    /// # Errors
+    /// The first one that is.
+    pub fn fit(&self, checks: &[&'static dyn AnyCheck], run: Seconds) -> Result<(), SettingsError> {
+        for check in checks {
+            let id = check.info().id;
+            let Some(own) = self.checks.get(id) else { continue };
+            let values = std::iter::once(&own.params).chain(own.classes.values());
+            let longer = values
+                .filter_map(|values| values.get("lookback"))
+                .find(|text| text.parse::<Seconds>().is_ok_and(|lookback| lookback > run));
+            let reads_metrics = || {
+                let mut needs = Needs::default();
+                check.configure(&[]).is_ok_and(|params| {
+                    check.needs(&params, &mut needs);
+                    !needs.metrics.is_empty()
+                })
+            };
+            if let Some(text) = longer
+                && reads_metrics()
+            {
+                return Err(SettingsError::Value {
+                    check: id.to_owned(),
+                    param: "lookback".to_owned(),
+                    why: format!("expected at most the look-back of the run, `{run}`, got `{text}`"),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -17,4 +17,4 @@ mod spec;
 pub use decide::{Decision, FailOn, decide};
 pub use progress::{Progress, Silent};
 pub use run::{RunError, dry_run, run_once};
-pub use spec::{ClusterSources, Input, RunSpec};
+pub use spec::{ClusterSources, DEFAULT_LOOKBACK, Input, RunSpec};

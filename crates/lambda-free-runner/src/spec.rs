@@ -7,6 +7,9 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::{MetricsSource, ObjectSource, Selection};
 
+/// How far a run looks back unless told otherwise.
+pub const DEFAULT_LOOKBACK: Seconds = Seconds(7.0 * 86_400.0);
+
 /// What a run is to do.
 #[derive(Clone)]
 pub struct RunSpec {
@@ -33,7 +36,7 @@ impl RunSpec {
         Self {
             input,
             settings: Settings::default(),
-            lookback: Seconds::from_days(7.0),
+            lookback: DEFAULT_LOOKBACK,
             step: None,
             at: None,
             record: None,

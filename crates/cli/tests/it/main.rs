@@ -119,12 +119,36 @@ fn bad_input_is_named_with_what_to_do() {
     refused(&["check", "--kubeconfig", "/no/kubeconfig"], &["/no/kubeconfig: cannot read the kubeconfig"]);
     refused(&["check", "--config", "/no/config.yaml"], &["/no/config.yaml: cannot be read"]);
     refused(&["explain", "memory-leek"], &["unknown check `memory-leek`, did you mean `memory-leak`?"]);
-    refused(
-        &["check", "--prometheus", "http://bob:hunter2@127.0.0.1:1"],
-        &["cannot reach http://127.0.0.1:1"],
+}
+
+#[test]
+fn a_parameter_has_bounds() {
+    let healthy = fixture("healthy");
+    for (setting, expected) in [
+        (
+            "memory-usage.warning=60",
+            "memory-usage.warning: expected a share such as `85%`, from `1%` to `100%`, got `60`, did you mean `60%`?",
+        ),
+        ("memory-usage.warning=600%", "from `1%` to `100%`, got `600%`\n"),
+        ("memory-usage.lookback=30d", "expected a duration such as `30m`, from `1m` to `1d`, got `30d`"),
+        ("memory-usage.lookback=0s", "from `1m` to `1d`, got `0s`"),
+        ("memory-usage.limit-factor=0.5", "expected a number such as `0.05`, from `1` to `10`, got `0.5`"),
+        ("memory-overprovisioned.headroom=0", "from `1` to `10`, got `0`"),
+        ("memory-leak.max-p=2", "to `1`, got `2`"),
+        ("memory-leak.min-r-squared=70", "got `70`, did you mean `70%`?"),
+        (
+            "restarts.lookback=30d",
+            "checks.restarts.lookback: expected at most the look-back of the run, `7d`, got `30d`",
+        ),
+    ] {
+        refused(&["check", "--snapshot", &healthy, "--set", setting], &[expected]);
+    }
+    assert_eq!(
+        run(&["check", "--snapshot", &healthy, "--set", "restarts.lookback=7d"]).status.code(),
+        Some(0)
     );
-    let out = run(&["check", "--prometheus", "http://bob:hunter2@127.0.0.1:1"]);
-    assert!(!String::from_utf8(out.stderr).unwrap().contains("hunter2"));
+    let explained = String::from_utf8(run(&["explain", "memory-usage"]).stdout).unwrap();
+    assert!(explained.contains("| `warning` | `70%` | Share of the limit from which on it is a warning; the value itself counts. From `1%` to `100%`. |"), "{explained}");
 }
 
 #[test]

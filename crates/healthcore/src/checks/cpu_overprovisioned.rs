@@ -17,13 +17,13 @@ crate::params! {
     /// Parameters of `cpu-overprovisioned`.
     pub struct CpuOverprovisionedParams {
         /// Mean use as a share of the request below which the request is too large.
-        of_request: Ratio = Ratio(0.50),
+        of_request: Ratio = Ratio(0.50) => Ratio(0.01)..=Ratio(1.0),
         /// New request as a multiple of the 95th percentile of use.
-        headroom: f64 = 1.2,
+        headroom: f64 = 1.2 => 1.0..=10.0,
         /// CPU that the workload must free, all replicas together, for a warning; less is info.
-        warning_freed: Cores = Cores(1.0),
+        warning_freed: Cores = Cores(1.0) => Cores(0.0)..=Cores(1e6),
         /// Shortest history that is judged; at most three quarters of the look-back are asked for.
-        min_history: Seconds = Seconds(86400.0),
+        min_history: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 

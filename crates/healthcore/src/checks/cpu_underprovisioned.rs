@@ -17,11 +17,11 @@ crate::params! {
     /// Parameters of `cpu-underprovisioned`.
     pub struct CpuUnderprovisionedParams {
         /// 95th percentile of use as a share of the limit above which the limit is too small.
-        of_limit: Ratio = Ratio(0.85),
+        of_limit: Ratio = Ratio(0.85) => Ratio(0.01)..=Ratio(1.0),
         /// New limit as a multiple of the 95th percentile.
-        limit_factor: f64 = 1.3,
+        limit_factor: f64 = 1.3 => 1.0..=10.0,
         /// Shortest history that is judged.
-        min_history: Seconds = Seconds(21600.0),
+        min_history: Seconds = Seconds(21600.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 

@@ -17,9 +17,9 @@ crate::params! {
     /// Parameters of `crash-looping`.
     pub struct CrashLoopingParams {
         /// A container that has failed within this time counts too, when it has restarted `restarts` times.
-        recent: Seconds = Seconds(600.0),
+        recent: Seconds = Seconds(600.0) => Seconds(60.0)..=Seconds::from_days(7.0),
         /// Restarts from which on a container that has just failed counts as looping between two back-offs.
-        restarts: u32 = 5,
+        restarts: u32 = 5 => 1..=1_000_000,
     }
 }
 

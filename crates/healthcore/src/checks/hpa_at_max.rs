@@ -18,7 +18,7 @@ crate::params! {
     /// Parameters of `hpa-at-max`.
     pub struct HpaAtMaxParams {
         /// Time at the maximum from which on it is a problem; the value itself counts.
-        lasting: Seconds = Seconds(900.0),
+        lasting: Seconds = Seconds(900.0) => Seconds(0.0)..=Seconds::from_days(1.0),
     }
 }
 

@@ -19,7 +19,7 @@ crate::params! {
     /// Parameters of `hpa-metrics-unknown`.
     pub struct HpaMetricsUnknownParams {
         /// Time without metrics above which it is a problem.
-        lasting: Seconds = Seconds(300.0),
+        lasting: Seconds = Seconds(300.0) => Seconds(0.0)..=Seconds::from_days(1.0),
     }
 }
 

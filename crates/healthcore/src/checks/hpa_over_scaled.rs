@@ -19,15 +19,15 @@ crate::params! {
     /// Parameters of `hpa-over-scaled`.
     pub struct HpaOverScaledParams {
         /// Replicas from which on it is judged; the value itself counts.
-        replicas: u32 = 5,
+        replicas: u32 = 5 => 1..=1_000_000,
         /// Mean CPU as a share of the request below which use is low.
-        low_use: Ratio = Ratio(0.30),
+        low_use: Ratio = Ratio(0.30) => Ratio(0.01)..=Ratio(1.0),
         /// How far the mean looks back.
-        lookback: Seconds = Seconds(86400.0),
+        lookback: Seconds = Seconds(86400.0) => Seconds(60.0)..=Seconds::from_days(365.0),
         /// Shortest history that is judged; at most three quarters of `lookback` are asked for.
-        min_history: Seconds = Seconds(21600.0),
+        min_history: Seconds = Seconds(21600.0) => Seconds(600.0)..=Seconds::from_days(365.0),
         /// CPU that fewer replicas must free for a warning; less is info.
-        warning_freed: Cores = Cores(1.0),
+        warning_freed: Cores = Cores(1.0) => Cores(0.0)..=Cores(1e6),
     }
 }
 

@@ -17,13 +17,13 @@ crate::params! {
     /// Parameters of `hpa-under-scaled`.
     pub struct HpaUnderScaledParams {
         /// Replicas up to which it is judged; the value itself counts.
-        replicas: u32 = 2,
+        replicas: u32 = 2 => 1..=1_000_000,
         /// Mean CPU as a share of the request above which use is high.
-        high_use: Ratio = Ratio(0.80),
+        high_use: Ratio = Ratio(0.80) => Ratio(0.01)..=Ratio(3.0),
         /// How far the mean looks back.
-        lookback: Seconds = Seconds(86400.0),
+        lookback: Seconds = Seconds(86400.0) => Seconds(60.0)..=Seconds::from_days(365.0),
         /// Shortest history that is judged; at most three quarters of `lookback` are asked for.
-        min_history: Seconds = Seconds(21600.0),
+        min_history: Seconds = Seconds(21600.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 

@@ -38,25 +38,25 @@ crate::params! {
         method: Method = Method::Robust,
         /// `robust`: growth over the window that matters, of the limit (of the node, or of 1.6 times the observed
         /// maximum, without one).
-        min_growth: Ratio = Ratio(0.03),
+        min_growth: Ratio = Ratio(0.03) => Ratio(0.0)..=Ratio(1.0),
         /// `robust`: share of false findings that is accepted among all leaks of a report.
-        false_discovery_rate: Ratio = Ratio(0.05),
+        false_discovery_rate: Ratio = Ratio(0.05) => Ratio(0.0001)..=Ratio(0.5),
         /// `linear`: growth above which it is a leak.
-        min_slope: BytesPerHour = BytesPerHour(10e6),
+        min_slope: BytesPerHour = BytesPerHour(10e6) => BytesPerHour(0.0)..=BytesPerHour::from_mb(1e6),
         /// `linear`: share of the variance that the line must explain; it must be above.
-        min_r_squared: Ratio = Ratio(0.7),
+        min_r_squared: Ratio = Ratio(0.7) => Ratio(0.0)..=Ratio(0.99),
         /// `linear`: two-sided p-value of the slope below which it counts.
-        max_p: f64 = 0.05,
+        max_p: f64 = 0.05 => 0.000_001..=1.0,
         /// `quarters`: growth from which on it is a warning; the value itself counts.
-        warning_growth: Ratio = Ratio(0.10),
+        warning_growth: Ratio = Ratio(0.10) => Ratio(0.0)..=Ratio(3.0),
         /// `quarters`: growth above which it is critical.
-        critical_growth: Ratio = Ratio(0.20),
+        critical_growth: Ratio = Ratio(0.20) => Ratio(0.0)..=Ratio(3.0),
         /// Shortest process run (`robust`: history of all runs together) that is judged; at most three quarters of the look-back are asked for.
-        min_run: Seconds = Seconds(86400.0),
+        min_run: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(365.0),
         /// Fewest samples in a run.
-        min_samples: u32 = 24,
+        min_samples: u32 = 24 => 3..=100_000,
         /// A leak that reaches the limit within this time is critical.
-        critical_within: Seconds = Seconds(86400.0),
+        critical_within: Seconds = Seconds(86400.0) => Seconds(0.0)..=Seconds::from_days(365.0),
     }
     where |p| p.warning_growth <= p.critical_growth, "warning-growth must not be above critical-growth";
 }

@@ -17,17 +17,17 @@ crate::params! {
     /// Parameters of `memory-overprovisioned`.
     pub struct MemoryOverprovisionedParams {
         /// Mean use as a share of the request below which the request is too large.
-        of_request: Ratio = Ratio(0.50),
+        of_request: Ratio = Ratio(0.50) => Ratio(0.01)..=Ratio(1.0),
         /// Mean use as a share of the limit below which a large limit is too large.
-        of_limit: Ratio = Ratio(0.30),
+        of_limit: Ratio = Ratio(0.30) => Ratio(0.01)..=Ratio(1.0),
         /// Limit above which a limit is large.
-        large_limit: Bytes = Bytes(2e9),
+        large_limit: Bytes = Bytes(2e9) => Bytes(0.0)..=Bytes::from_mib(1_073_741_824.0),
         /// New value as a multiple of the largest use seen.
-        headroom: f64 = 1.3,
+        headroom: f64 = 1.3 => 1.0..=10.0,
         /// Memory that the workload must free, all replicas together, for a warning; less is info.
-        warning_freed: Bytes = Bytes(2_147_483_648.0),
+        warning_freed: Bytes = Bytes(2_147_483_648.0) => Bytes(0.0)..=Bytes::from_mib(1_073_741_824.0),
         /// Shortest history that is judged; at most three quarters of the look-back are asked for.
-        min_history: Seconds = Seconds(86400.0),
+        min_history: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 

@@ -17,15 +17,15 @@ crate::params! {
     /// Parameters of `memory-underprovisioned`.
     pub struct MemoryUnderprovisionedParams {
         /// 95th percentile of use as a share of the limit above which the limit is too small.
-        of_limit: Ratio = Ratio(0.85),
+        of_limit: Ratio = Ratio(0.85) => Ratio(0.01)..=Ratio(1.0),
         /// Request as a share of the mean use below which the request is too small.
-        request_of_use: Ratio = Ratio(0.50),
+        request_of_use: Ratio = Ratio(0.50) => Ratio(0.01)..=Ratio(3.0),
         /// New limit as a multiple of the 95th percentile.
-        limit_factor: f64 = 1.3,
+        limit_factor: f64 = 1.3 => 1.0..=10.0,
         /// New request as a multiple of the mean use.
-        request_factor: f64 = 0.8,
+        request_factor: f64 = 0.8 => 0.1..=10.0,
         /// Shortest history that is judged.
-        min_history: Seconds = Seconds(21600.0),
+        min_history: Seconds = Seconds(21600.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 

@@ -17,13 +17,13 @@ crate::params! {
     /// Parameters of `memory-usage`.
     pub struct MemoryUsageParams {
         /// Share of the limit from which on it is a warning; the value itself counts.
-        warning: Ratio = Ratio(0.70),
+        warning: Ratio = Ratio(0.70) => Ratio(0.01)..=Ratio(1.0),
         /// Share of the limit above which it is critical; the value itself is still a warning.
-        critical: Ratio = Ratio(0.85),
+        critical: Ratio = Ratio(0.85) => Ratio(0.01)..=Ratio(1.0),
         /// Length of "now": the median over it is compared.
-        lookback: Seconds = Seconds(1800.0),
+        lookback: Seconds = Seconds(1800.0) => Seconds(60.0)..=Seconds::from_days(1.0),
         /// New limit as a multiple of the use now.
-        limit_factor: f64 = 1.3,
+        limit_factor: f64 = 1.3 => 1.0..=10.0,
     }
     where |p| p.warning <= p.critical, "warning must not be above critical";
 }

@@ -19,11 +19,11 @@ crate::params! {
     /// Parameters of `oom-killed`.
     pub struct OomKilledParams {
         /// A kill within this time is critical, an older one within the look-back a warning.
-        recent: Seconds = Seconds(86400.0),
+        recent: Seconds = Seconds(86400.0) => Seconds(60.0)..=Seconds::from_days(365.0),
         /// Share of the limit that memory must have reached before a plain exit code 137 counts as an OOM kill.
-        near_limit: Ratio = Ratio(0.90),
+        near_limit: Ratio = Ratio(0.90) => Ratio(0.01)..=Ratio(1.0),
         /// Advised limit as a multiple of the largest use seen (or of the limit, when that was reached).
-        limit_factor: f64 = 1.3,
+        limit_factor: f64 = 1.3 => 1.0..=10.0,
     }
 }
 

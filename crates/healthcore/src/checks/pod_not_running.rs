@@ -16,7 +16,7 @@ crate::params! {
     /// Parameters of `pod-not-running`.
     pub struct PodNotRunningParams {
         /// Age up to which a pod may still be starting.
-        grace: Seconds = Seconds(600.0),
+        grace: Seconds = Seconds(600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
     }
 }
 

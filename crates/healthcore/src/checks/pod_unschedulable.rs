@@ -16,9 +16,9 @@ crate::params! {
     /// Parameters of `pod-unschedulable`.
     pub struct PodUnschedulableParams {
         /// Time without a node above which it is a warning.
-        warning: Seconds = Seconds(300.0),
+        warning: Seconds = Seconds(300.0) => Seconds(0.0)..=Seconds::from_days(7.0),
         /// Time without a node above which it is critical.
-        critical: Seconds = Seconds(900.0),
+        critical: Seconds = Seconds(900.0) => Seconds(0.0)..=Seconds::from_days(7.0),
     }
     where |p| p.warning <= p.critical, "warning must not be above critical";
 }

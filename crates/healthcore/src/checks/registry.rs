@@ -104,6 +104,8 @@ fn documentation_is_whole() {
         for param in check.param_infos() {
             assert!(is_kebab(&param.name), "{}: {}", info.id, param.name);
             assert!(param.doc.ends_with('.'), "{}.{}: {}", info.id, param.name, param.doc);
+            let is_word = param.expected.starts_with('`');
+            assert!(is_word || param.bounds.is_some(), "{}.{} has no bounds", info.id, param.name);
         }
     }
 }

@@ -19,9 +19,9 @@ crate::params! {
     /// Parameters of `restarts`.
     pub struct RestartsParams {
         /// Restarts of one container within an hour above which it is a warning.
-        per_hour: u32 = 5,
+        per_hour: u32 = 5 => 0..=1_000_000,
         /// How far back a restart is new.
-        lookback: Seconds = Seconds(86400.0),
+        lookback: Seconds = Seconds(86400.0) => Seconds(60.0)..=Seconds::from_days(365.0),
     }
 }
 

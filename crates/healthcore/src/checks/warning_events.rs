@@ -16,11 +16,11 @@ crate::params! {
     /// Parameters of `warning-events`.
     pub struct WarningEventsParams {
         /// How old an event may be.
-        lookback: Seconds = Seconds(86400.0),
+        lookback: Seconds = Seconds(86400.0) => Seconds(60.0)..=Seconds::from_days(365.0),
         /// Events of one reason from which on it is a warning; fewer are info.
-        warning_count: u32 = 20,
+        warning_count: u32 = 20 => 1..=1_000_000,
         /// A warning needs an event at least this new.
-        recent: Seconds = Seconds(3600.0),
+        recent: Seconds = Seconds(3600.0) => Seconds(60.0)..=Seconds::from_days(365.0),
     }
 }
 

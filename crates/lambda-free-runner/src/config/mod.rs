@@ -177,6 +177,8 @@ impl Config {
             return Err(format!("clusters: the name `{}` is given twice", twice[0]));
         }
         config.settings.resolve(CHECKS).map_err(|e| e.to_string())?;
+        let lookback = config.lookback.unwrap_or(crate::DEFAULT_LOOKBACK);
+        config.settings.fit(CHECKS, lookback).map_err(|e| e.to_string())?;
         Ok(config)
     }
 }

@@ -42,7 +42,7 @@ pub fn schema() -> Value {
     for check in CHECKS {
         let mut params = Map::new();
         for p in check.param_infos() {
-            params.insert(p.name.clone(), json!({ "type": ["string", "number", "boolean"], "description": format!("{} Expected: {}.", p.doc, p.expected) }));
+            params.insert(p.name.clone(), json!({ "type": ["string", "number", "boolean"], "description": format!("{} Expected: {}{}.", p.doc, p.expected, p.bounds.map_or_else(String::new, |(low, high)| format!(", from `{low}` to `{high}`"))) }));
         }
         let classes = Class::ALL.iter().map(|c| (c.name().to_owned(), object(params.clone()))).collect();
         params.insert("enabled".into(), json!({ "type": "boolean" }));
