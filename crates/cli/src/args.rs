@@ -11,7 +11,7 @@ use healthcore::unit::{Bytes, Seconds};
 use healthcore_report::{Format, Lang};
 use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
-use lambda_free_runner::config::request_timeout;
+use lambda_free_runner::config::{namespace_pattern, request_timeout};
 
 /// The daily doctor of Kubernetes fleets.
 ///
@@ -266,16 +266,16 @@ pub(crate) struct Sources {
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) context: Option<String>,
     /// Do not use the Kubernetes API; workloads come from kube-state-metrics
     #[arg(long, conflicts_with_all = ["kubeconfig", "context"])]
     pub(crate) no_kubernetes: bool,
     /// Name of the cluster in the report; with a configuration file, the one of its clusters to look at
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) cluster: Option<String>,
-    /// Namespace to look into; globs `*` and `?` (repeatable)
-    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    /// Namespace to look into; globs `*` and `?` (repeatable, or separated by commas)
+    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace_pattern, conflicts_with = "all_namespaces")]
     pub(crate) namespace: Vec<String>,
     /// Look into all namespaces (the default)
     #[arg(short = 'A', long)]
@@ -382,6 +382,10 @@ fn duration(text: &str) -> Result<Seconds, String> {
 
 fn timeout(text: &str) -> Result<Duration, String> {
     request_timeout(duration(text)?)
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("expected a name, got an empty text".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {

@@ -152,6 +152,32 @@ fn a_parameter_has_bounds() {
 }
 
 #[test]
+fn namespaces_and_names_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    let refused_too = |name: &str| {
+        let expected = format!("expected the name of a namespace or a glob such as `pay-*`, got `{name}`");
+        refused(&["check", "--prometheus", "http://127.0.0.1:1", "-n", name], &[&expected]);
+        std::fs::write(&config, format!("clusters: [{{name: a, namespaces: [b, '{name}'], prometheus: {{url: 'http://127.0.0.1:1'}}}}]")).unwrap();
+        refused(
+            &["check", "--config", config.to_str().unwrap()],
+            &[&format!("clusters[0].namespaces[1]: {expected}")],
+        );
+    };
+    for name in ["", "Shop", "pay-.*", "shop pay", "a\"b"] {
+        refused_too(name);
+    }
+    for argument in ["--cluster", "--context"] {
+        refused(
+            &["check", "--prometheus", "http://127.0.0.1:1", argument, ""],
+            &["expected a name, got an empty text"],
+        );
+    }
+    refused(&["check", "--prometheus", "http://127.0.0.1:1", "-n", "shop,pay-*,"], &["got ``"]);
+    refused(&["check", "--prometheus", "http://127.0.0.1:1", "-n", "shop,pay-*"], &["cannot reach"]);
+}
+
+#[test]
 fn exit_codes_follow_the_findings() {
     let code = |args: &[&str]| run(args).status.code();
     let (healthy, sick) = (fixture("healthy"), fixture("exchange-oom"));

@@ -222,6 +222,19 @@ fn checks(node: &Node<'_>) -> Result<BTreeMap<String, CheckSettings>, String> {
     Ok(out)
 }
 
+/// A namespace to look into, by its name or a glob.
+///
+/// # Errors
+/// No namespace can have this name. An empty one would stand for all.
+pub fn namespace_pattern(text: &str) -> Result<String, String> {
+    let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
+    if !text.is_empty() && text.chars().all(of_name) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected the name of a namespace or a glob such as `pay-*`, got `{text}`"))
+    }
+}
+
 /// The time for one request.
 ///
 /// # Errors
@@ -285,7 +298,12 @@ fn cluster(
     for (key, value) in node.map(CLUSTER)? {
         match key {
             "name" => out.name = value.text()?,
-            "namespaces" => out.namespaces = value.texts()?,
+            "namespaces" => {
+                for item in value.items()? {
+                    let pattern = namespace_pattern(&item.text()?);
+                    out.namespaces.push(pattern.map_err(|why| format!("{}: {why}", item.path()))?);
+                }
+            }
             "kubernetes" => {
                 let mut kubernetes = KubernetesConfig::default();
                 for (key, value) in value.map(KUBERNETES)? {

@@ -201,12 +201,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The items of a list; a single value stands for a list of it.
+    pub(super) fn items(&self) -> Result<Vec<Node<'a>>, String> {
+        match self.value {
+            Value::Array(_) => self.list(),
+            _ => Ok(vec![Node { path: self.path.clone(), value: self.value }]),
+        }
+    }
+
     /// A list of texts; a single one stands for a list of it.
     pub(super) fn texts(&self) -> Result<Vec<String>, String> {
-        match self.value {
-            Value::Array(_) => self.list()?.iter().map(Node::text).collect(),
-            _ => Ok(vec![self.text()?]),
-        }
+        self.items()?.iter().map(Node::text).collect()
     }
 
     /// A value in the notation of parameters.
