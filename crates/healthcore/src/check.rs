@@ -73,6 +73,9 @@ pub trait Check: Send + Sync + 'static {
     type Params: Params;
     /// What it judges.
     type Subject<'a>: Subject<'a>;
+    /// Whether what is not seen counts against a subject. Where a list is not whole, such a check says nothing; others
+    /// still tell the problems of what was seen, but find nothing in order.
+    const NEEDS_ALL: bool = false;
     /// Adds the metrics and objects that it reads.
     fn needs(params: &Self::Params, needs: &mut Needs);
     /// Judges one subject.
@@ -171,7 +174,13 @@ impl<C: Check> AnyCheck for Erased<C> {
         for subject in C::Subject::all(view) {
             let class: Option<Classified> = subject.workload().map(classify);
             let params = params(class.map(|c| c.class));
-            match C::judge(typed::<C>(&params), &subject, view) {
+            let judged = C::judge(typed::<C>(&params), &subject, view);
+            let judged = match (judged, not_whole(&subject, view)) {
+                (Ok(Outcome::Problem(problem)), Some(_)) if !C::NEEDS_ALL => Ok(Outcome::Problem(problem)),
+                (_, Some(why)) => Err(why.clone()),
+                (judged, None) => judged,
+            };
+            match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
                 Ok(Outcome::NotApplicable) => {}
                 Err(why) => out.tally(info.id).unknown(why),
@@ -182,6 +191,15 @@ impl<C: Check> AnyCheck for Erased<C> {
             }
         }
     }
+}
+
+/// Why a list that a subject is made of does not show all, if so.
+fn not_whole<'v, 'a, S: Subject<'v>>(subject: &S, view: &View<'a>) -> Option<&'a Missing> {
+    if view.snapshot.objects.unavailable.is_empty() {
+        return None;
+    }
+    let namespace = subject.reference().namespace;
+    S::lists().iter().find_map(|kind| view.unavailable(*kind, &namespace))
 }
 
 fn finding(

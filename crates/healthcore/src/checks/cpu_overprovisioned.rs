@@ -55,6 +55,7 @@ impl Check for CpuOverprovisioned {
     };
     type Params = CpuOverprovisionedParams;
     type Subject<'a> = WorkloadContainer<'a>;
+    const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs

@@ -179,5 +179,9 @@ mod tests {
              container web/api-0/app cpu-request=1  cpu: _x88 0.99x7",
             "1 unknown: history of 105m, 6h needed",
         );
+        check(
+            &format!("{}\ndenied pods namespace=web", text(2, 3, "0.95")),
+            "1 unknown: not allowed to list pods in namespace web",
+        );
     }
 }

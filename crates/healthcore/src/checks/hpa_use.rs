@@ -3,7 +3,7 @@
 use crate::finding::Advice;
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::Hpa;
+use crate::model::{Hpa, ObjectKind};
 use crate::snapshot::Missing;
 use crate::stats;
 use crate::unit::{Cores, Ratio, Seconds};
@@ -21,7 +21,7 @@ pub(super) struct CpuUse {
 /// Containers without a CPU request are left out, as the autoscaler cannot count them either.
 ///
 /// # Errors
-/// The target is not known, requests nothing, has no samples, or none of its pods has a history of `min_history`
+/// Its pods are not all listed, the target is not known, requests nothing, has no samples, or none of its pods has a history of `min_history`
 /// (three quarters of the look-back, when that is shorter).
 pub(super) fn cpu_use(
     hpa: &Autoscaler<'_>,
@@ -30,6 +30,9 @@ pub(super) fn cpu_use(
     min_history: Seconds,
 ) -> Result<CpuUse, Missing> {
     let id = hpa.target_id();
+    if let Some(why) = view.unavailable(ObjectKind::Pods, &id.namespace) {
+        return Err(why.clone());
+    }
     let (mut used, mut requested) = (0.0, 0.0);
     let mut why = Missing::NotReported { field: "CPU request of the scaled workload".into() };
     for container in view.containers_of(&id).filter(|c| !c.is_init()) {

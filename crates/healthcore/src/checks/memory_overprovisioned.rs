@@ -56,6 +56,7 @@ impl Check for MemoryOverprovisioned {
     };
     type Params = MemoryOverprovisionedParams;
     type Subject<'a> = WorkloadContainer<'a>;
+    const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs.metric(Metric::MemoryWorkingSet).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);

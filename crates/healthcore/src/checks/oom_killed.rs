@@ -411,5 +411,12 @@ mod tests {
         );
         check("absent oom restarts\ncontainer web/api-0/app limit=1Gi", "1 ok");
         check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+        // What was listed is told, and the rest is not said to be in order.
+        check(
+            "container web/api-0/app limit=512Mi last=OOMKilled:137@2h\ncontainer web/db-0/app limit=1Gi\n\
+             denied pods namespace=web",
+            "critical web/api/app (api-0): OOM kills: 1, the last at 2h ago (limit 512Mi)\n\
+             2 unknown: not allowed to list pods in namespace web",
+        );
     }
 }

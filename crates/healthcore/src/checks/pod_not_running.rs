@@ -52,6 +52,7 @@ impl Check for PodNotRunning {
     };
     type Params = PodNotRunningParams;
     type Subject<'a> = WorkloadPods<'a>;
+    const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
@@ -356,5 +357,19 @@ mod tests {
     #[test]
     fn missing_is_unknown() {
         check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+        // Pods that were not listed are not pods that do not run.
+        check(
+            "workload web/Deployment/api replicas=0/3\ndenied pods namespace=web",
+            "2 unknown: not allowed to list pods in namespace web",
+        );
+        check(
+            "container web/api-0/app ready=no\npod web/api-0 ready=no\ndenied pods",
+            "2 unknown: not allowed to list pods in all namespaces",
+        );
+        check(
+            "workload web/Deployment/api replicas=0/3\ndenied pods namespace=shop",
+            "critical web/api: 0/3 Running (3 not running): no pod has been made\n\
+             1 unknown: not allowed to list pods in namespace shop",
+        );
     }
 }
