@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource};
+use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Reach};
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
-use healthcore_sources::{MetricsSource, ObjectSource, Selection};
+use healthcore_sources::{BrokenSource, MetricsSource, ObjectSource, Selection, SourceError};
 use lambda_free_runner::ClusterSources;
 use lambda_free_runner::config::{ClusterConfig, Config, credential};
 
@@ -55,19 +55,18 @@ pub(crate) async fn connect(
         let name =
             cluster.get_or_insert_with(|| args.context.clone().unwrap_or_else(|| "cluster".to_owned()));
         settings.cluster.clone_from(name);
-        let source = KubernetesSource::connect(settings).await?;
-        Some(Arc::new(source))
+        Some(Api::connect(settings).await)
     } else {
         None
     };
-    let metrics = metrics(args, url, &config.queries, api.as_deref(), verbose)?;
+    let metrics = metrics(args, url, &config.queries, api.as_ref(), verbose)?;
     if metrics.is_none() && api.is_none() {
         return Ok(Vec::new());
     }
     Ok(vec![ClusterSources {
         name: cluster.unwrap_or_else(|| "cluster".to_owned()),
         metrics,
-        objects: api.filter(|_| !args.no_kubernetes).map(|a| a as Arc<dyn ObjectSource>),
+        objects: api.filter(|_| !args.no_kubernetes).map(Api::objects),
         selection: Selection { namespaces: args.namespace.clone() },
     }])
 }
@@ -102,7 +101,7 @@ async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> any
                 ..KubernetesSettings::default()
             };
             bounds(args, &mut settings.timeout, &mut settings.concurrency);
-            Some(Arc::new(KubernetesSource::connect(settings).await?))
+            Some(Api::connect(settings).await)
         }
         None => None,
     };
@@ -115,9 +114,9 @@ async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> any
             let at = format!("{}: prometheus.via", cluster.name);
             let reach = via.parse().with_context(|| at.clone())?;
             let api = objects.as_ref().with_context(|| format!("{at}: needs `kubernetes` beside it"))?;
-            Some(logged(api.prometheus(reach, settings)?, verbose))
+            Some(usable(api.prometheus(reach, settings), verbose)?)
         }
-        (Some(settings), None) => Some(logged(Prometheus::new(settings)?, verbose)),
+        (Some(settings), None) => Some(usable(Prometheus::new(settings), verbose)?),
         (None, _) => None,
     };
     let namespaces =
@@ -125,9 +124,52 @@ async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> any
     Ok(ClusterSources {
         name: cluster.name.clone(),
         metrics,
-        objects: objects.filter(|_| !args.no_kubernetes).map(|a| a as Arc<dyn ObjectSource>),
+        objects: objects.filter(|_| !args.no_kubernetes).map(Api::objects),
         selection: Selection { namespaces },
     })
+}
+
+/// The API of a cluster, or why there is none. One that cannot be set up (no kubeconfig, a credential plugin that fails)
+/// must not take the report of the others with it.
+enum Api {
+    Connected(Arc<KubernetesSource>),
+    Broken(SourceError),
+}
+
+impl Api {
+    async fn connect(settings: KubernetesSettings) -> Self {
+        match KubernetesSource::connect(settings).await {
+            Ok(source) => Self::Connected(Arc::new(source)),
+            Err(why) => Self::Broken(why),
+        }
+    }
+
+    fn objects(self) -> Arc<dyn ObjectSource> {
+        match self {
+            Self::Connected(source) => source,
+            Self::Broken(why) => Arc::new(BrokenSource::new(why)),
+        }
+    }
+
+    fn prometheus(&self, reach: Reach, settings: &PrometheusSettings) -> Result<Prometheus, SourceError> {
+        match self {
+            Self::Connected(source) => source.prometheus(reach, settings),
+            // What is no setting of the metrics server is a matter of this cluster.
+            Self::Broken(why) => Err(SourceError::Unreachable {
+                what: format!("prometheus by way of {reach}"),
+                why: why.to_string(),
+            }),
+        }
+    }
+}
+
+/// A metrics server; one whose settings are wrong is refused, one whose files are not there is a gap.
+fn usable(made: Result<Prometheus, SourceError>, verbose: u8) -> Result<Arc<dyn MetricsSource>, SourceError> {
+    match made {
+        Ok(prometheus) => Ok(logged(prometheus, verbose)),
+        Err(why @ SourceError::Setting { .. }) => Err(why),
+        Err(why) => Ok(Arc::new(BrokenSource::new(why))),
+    }
 }
 
 /// At the second `-v` every request is told.
@@ -143,7 +185,7 @@ fn metrics(
     args: &Sources,
     url: Option<String>,
     queries: &BTreeMap<String, String>,
-    api: Option<&KubernetesSource>,
+    api: Option<&Api>,
     verbose: u8,
 ) -> anyhow::Result<Option<Arc<dyn MetricsSource>>> {
     let named = url.is_some();
@@ -165,12 +207,12 @@ fn metrics(
     settings.matchers.clone_from(&args.prometheus_matcher);
     bounds(args, &mut settings.timeout, &mut settings.concurrency);
     if let (Some(reach), Some(api)) = (&args.prometheus_via, api) {
-        return Ok(Some(logged(api.prometheus(reach.clone(), &settings)?, verbose)));
+        return Ok(Some(usable(api.prometheus(reach.clone(), &settings), verbose)?));
     }
     if !named {
         return Ok(None);
     }
-    Ok(Some(logged(Prometheus::new(&settings)?, verbose)))
+    Ok(Some(usable(Prometheus::new(&settings), verbose)?))
 }
 
 /// Credentials from the environment, or from files that it names; never from the command line, where every user of the

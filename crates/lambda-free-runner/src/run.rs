@@ -12,6 +12,7 @@ use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorde
 
 use crate::feed::{Feed, Frame};
 use crate::progress::Progress;
+use crate::redact;
 use crate::spec::{ClusterSources, Input, RunSpec};
 
 /// Why there is no report.
@@ -80,6 +81,8 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
         spec.step(),
         frame.window.end().unix_seconds()
     )];
+    let mut errors = Vec::new();
+    let mut answered = 0;
     for cluster in clusters {
         lines.push(format!("cluster {}", cluster.name));
         if let Some(api) = &cluster.objects {
@@ -89,9 +92,17 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
                     .map(|(verb, resource)| format!("  right: {verb} {resource}")),
             );
         }
-        let feed = Feed::open(cluster, Arc::clone(&needs), frame, progress)
-            .await
-            .map_err(RunError::NoneReachable)?;
+        let feed = match Feed::open(cluster, Arc::clone(&needs), frame, progress).await {
+            Ok(feed) => feed,
+            Err(reasons) => {
+                lines.extend(
+                    reasons.iter().map(|why| redact::text(&format!("  no source: {why}")).into_owned()),
+                );
+                errors.extend(reasons);
+                continue;
+            }
+        };
+        answered += 1;
         let mut total = 0;
         for (i, partition) in feed.partitions().enumerate() {
             let samples = healthcore::need::expected_samples(&needs, partition);
@@ -104,6 +115,9 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
             }
         }
         lines.push(format!("  in all: {} parts, about {total} samples", feed.all_parts));
+    }
+    if answered == 0 {
+        return Err(RunError::NoneReachable(errors));
     }
     Ok(lines)
 }

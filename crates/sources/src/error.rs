@@ -1,5 +1,5 @@
 /// Why a source is of no use for a run.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
     /// A setting of the source is wrong; found before anything is sent.

@@ -3,6 +3,7 @@
 //! A source answers with [`Fetched`]: a value and the gaps in it. Only what makes a run pointless (nothing
 //! reachable, an unreadable recording) is an error.
 
+mod broken;
 mod error;
 mod fetched;
 pub mod kubernetes;
@@ -11,6 +12,7 @@ pub mod recording;
 mod source;
 mod tls;
 
+pub use broken::BrokenSource;
 pub use error::SourceError;
 pub use fetched::Fetched;
 pub use source::{MetricsSource, ObjectSource, Selection, Usage};

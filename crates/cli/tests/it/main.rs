@@ -304,6 +304,88 @@ fn the_environment_names_a_server_only_where_nothing_else_does() {
     assert!(none.contains("the configuration has no cluster of this name; it has a, b"), "{none}");
 }
 
+/// A server that knows no metric at all; it lives as long as the test.
+fn empty_prometheus() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+            let whole = |seen: &[u8]| {
+                let text = String::from_utf8_lossy(seen).to_ascii_lowercase();
+                let (head, body) = text.split_once("\r\n\r\n")?;
+                let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
+                (body.len() >= length.map_or(0, |l| l.parse().unwrap())).then_some(())
+            };
+            while whole(&seen).is_none() {
+                match stream.read(&mut buffer) {
+                    Ok(n) if n > 0 => seen.extend_from_slice(&buffer[..n]),
+                    _ => break,
+                }
+            }
+            let body = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+            let _ = write!(stream, "{head}{}\r\n\r\n{body}", body.len());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_cluster_that_cannot_be_set_up_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    let kubeconfig = folder.path().join("k.yaml");
+    std::fs::write(
+        &kubeconfig,
+        "{clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}], contexts: [{name: k, context: {cluster: k, user: u}}], current-context: k, \
+         users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}}]}",
+    )
+    .unwrap();
+    let (url, kubeconfig) = (empty_prometheus(), kubeconfig.display());
+    std::fs::write(
+        &config,
+        format!(
+            "clusters:\n\
+             - {{name: good, prometheus: {{url: '{url}'}}}}\n\
+             - {{name: file, kubernetes: {{kubeconfig: /no/kubeconfig}}, prometheus: {{via: 'service-proxy:mon/prometheus:9090'}}}}\n\
+             - {{name: context, kubernetes: {{kubeconfig: '{kubeconfig}', context: prodd}}}}\n\
+             - {{name: plugin, kubernetes: {{kubeconfig: '{kubeconfig}'}}, prometheus: {{url: '{url}'}}}}\n\
+             - {{name: ca, prometheus: {{url: '{url}', ca-file: /no/ca.pem}}}}\n"
+        ),
+    )
+    .unwrap();
+    let config = config.to_str().unwrap();
+    let out = run(&["check", "--config", config, "--format", "json"]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    let report = String::from_utf8(out.stdout).unwrap();
+    let told = |scope: &str, words: &str| {
+        report.split('{').any(|g| g.contains(&format!("\"scope\": \"{scope}\"")) && g.contains(words))
+    };
+    for (scope, words) in [
+        (
+            "file",
+            "cannot reach prometheus by way of service-proxy mon/prometheus:9090: /no/kubeconfig: cannot",
+        ),
+        ("context", "there is no context `prodd` in"),
+        ("plugin/kubernetes", "cannot run the credential plugin `no-such-plugin`: it does not exist"),
+        ("ca", "/no/ca.pem: cannot be read"),
+    ] {
+        assert!(told(scope, words), "{scope}: {report}");
+    }
+    let out = run(&["check", "--config", config, "--dry-run"]);
+    let plan = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(0));
+    assert!(
+        plan.contains("cluster file\n  no source: cannot reach") && plan.contains("cluster ca\n"),
+        "{plan}"
+    );
+    refused(&["check", "--config", config, "--cluster", "context"], &["no source can be used", "`prodd`"]);
+}
+
 #[test]
 fn arguments_of_a_server_apply_to_the_clusters_of_the_file_or_are_refused() {
     // Takes connections, and never answers.
