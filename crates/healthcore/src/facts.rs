@@ -56,6 +56,8 @@ pub struct PodFacts {
     pub memory_growth: Option<f64>,
     /// Restarts.
     pub restarts: Option<u32>,
+    /// Whether it ends again and again, so that its use says nothing about its need.
+    pub crash_loops: bool,
 }
 
 /// Pods of one container that keep facts of their own; the table of a report has no more rows.
@@ -100,6 +102,7 @@ fn container_facts(view: &View<'_>, container: &WorkloadContainer<'_>) -> Contai
                     (q[0] > 0.0).then(|| q[3] / q[0] - 1.0)
                 }),
                 restarts: member.container.and_then(|c| c.restarts),
+                crash_loops: member.crash_loops(view),
             }
         })
         .collect();

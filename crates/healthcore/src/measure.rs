@@ -69,9 +69,31 @@ pub fn pooled(
     metric: Metric,
     lookback: Seconds,
 ) -> Result<Vec<f64>, Missing> {
+    pool(view, container.live(), metric, lookback)
+}
+
+/// All samples of the living members that stay up in the last `lookback`, without order: what the container needs.
+///
+/// # Errors
+/// All members crash-loop, or none has a sample.
+pub fn pooled_steady(
+    view: &View<'_>,
+    container: &WorkloadContainer<'_>,
+    metric: Metric,
+    lookback: Seconds,
+) -> Result<Vec<f64>, Missing> {
+    pool(view, container.steady(view)?.into_iter(), metric, lookback)
+}
+
+fn pool<'s, 'a: 's>(
+    view: &View<'a>,
+    members: impl Iterator<Item = &'s Member<'a>>,
+    metric: Metric,
+    lookback: Seconds,
+) -> Result<Vec<f64>, Missing> {
     let mut values = Vec::new();
     let mut why = None;
-    for member in container.live() {
+    for member in members {
         match member.series(view, metric) {
             Ok(series) => values.extend(series.last(lookback).values()),
             Err(missing) => {
@@ -175,17 +197,39 @@ pub fn pooled_after(
     metric: Metric,
     min_history: Seconds,
 ) -> Result<Vec<f64>, Missing> {
-    let all = view.snapshot.window.seconds();
-    let span = Seconds(min_history.get().min(0.75 * all));
+    long_enough(view, container.live(), metric, min_history)?;
+    pooled(view, container, metric, Seconds(view.snapshot.window.seconds()))
+}
+
+/// [`pooled_after`] of the members that stay up: what the container needs.
+///
+/// # Errors
+/// All members crash-loop, none has a sample, or none has history enough.
+pub fn steady_after(
+    view: &View<'_>,
+    container: &WorkloadContainer<'_>,
+    metric: Metric,
+    min_history: Seconds,
+) -> Result<Vec<f64>, Missing> {
+    long_enough(view, container.steady(view)?.into_iter(), metric, min_history)?;
+    pooled_steady(view, container, metric, Seconds(view.snapshot.window.seconds()))
+}
+
+fn long_enough<'s, 'a: 's>(
+    view: &View<'a>,
+    members: impl Iterator<Item = &'s Member<'a>>,
+    metric: Metric,
+    min_history: Seconds,
+) -> Result<(), Missing> {
+    let span = Seconds(min_history.get().min(0.75 * view.snapshot.window.seconds()));
     let mut why = Missing::NoSamples { metric };
-    let mut long = false;
-    for member in container.live() {
+    for member in members {
         match member.series(view, metric).and_then(|series| enough(&series, 3, span)) {
-            Ok(()) => long = true,
+            Ok(()) => return Ok(()),
             Err(missing) => why = missing,
         }
     }
-    if long { pooled(view, container, metric, Seconds(all)) } else { Err(why) }
+    Err(why)
 }
 
 /// Adds the command that sets a resource of a container, for kinds that `kubectl set resources` knows.

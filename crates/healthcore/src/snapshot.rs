@@ -167,6 +167,8 @@ pub enum Missing {
     NoKubernetesSource,
     /// Not fetched, because the workload was too large and was thinned.
     Thinned,
+    /// No pod of it stays up, so what it uses is not what it needs.
+    CrashLooping,
 }
 
 impl std::fmt::Display for Missing {
@@ -196,6 +198,7 @@ impl std::fmt::Display for Missing {
             Self::ListFailed { resource } => write!(f, "listing {resource} failed"),
             Self::NotReported { field } => write!(f, "{field} is not reported"),
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
+            Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
             Self::Thinned => f.write_str("left out, because the workload is too large"),
         }
     }

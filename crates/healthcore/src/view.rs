@@ -137,6 +137,13 @@ impl<'a> Member<'a> {
         view.series(metric, &self.key)?.ok_or(Missing::NoSamples { metric })
     }
 
+    /// Whether it ends again and again, so that its use says nothing about its need.
+    #[must_use]
+    pub fn crash_loops(&self, view: &View<'_>) -> bool {
+        let (Some(pod), Some(container)) = (self.pod, self.container) else { return false };
+        crate::checks::loops(pod, container, view.snapshot.taken_at)
+    }
+
     /// When the process that runs now began, if the API tells.
     #[must_use]
     pub fn started(&self) -> Option<crate::time::Timestamp> {
@@ -151,6 +158,18 @@ impl<'a> WorkloadContainer<'a> {
     /// Members whose pod is there and has not ended.
     pub fn live(&self) -> impl Iterator<Item = &Member<'a>> {
         self.members.iter().filter(|m| m.is_live())
+    }
+
+    /// Living members that stay up.
+    ///
+    /// # Errors
+    /// All living members crash-loop.
+    pub fn steady(&self, view: &View<'_>) -> Result<Vec<&Member<'a>>, Missing> {
+        let steady: Vec<_> = self.live().filter(|m| !m.crash_loops(view)).collect();
+        if steady.is_empty() && self.live().next().is_some() {
+            return Err(Missing::CrashLooping);
+        }
+        Ok(steady)
     }
 
     /// Requests and limits of the newest living pod: what the next pod will have. Default (none at all) when

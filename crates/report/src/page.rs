@@ -438,6 +438,7 @@ impl Say {
                 };
                 let limit_sane = match (p.memory_now, limit) {
                     (_, None) => self.w("missing"),
+                    (Some(now), Some(limit)) if p.crash_loops && now < 0.85 * limit => self.w("crash-loop"),
                     (Some(now), Some(limit)) if limit > 2e9 && now < 0.30 * limit => self.w("large"),
                     (Some(now), Some(limit)) if now > 0.85 * limit => self.w("small"),
                     (Some(_), _) => self.w("sane"),
@@ -445,6 +446,7 @@ impl Say {
                 };
                 let request_sane = match (p.memory_now, request) {
                     (_, None) => self.w("missing"),
+                    (Some(now), Some(request)) if p.crash_loops && now < request => self.w("crash-loop"),
                     (Some(now), Some(request)) if now < 0.50 * request => self.w("large"),
                     (Some(now), Some(request)) if request < 0.50 * now => self.w("small"),
                     (Some(_), _) => self.w("sane"),

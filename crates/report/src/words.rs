@@ -118,6 +118,7 @@ const EN: &[(&str, &str)] = &[
     ("missing", "missing"),
     ("large", "too large"),
     ("small", "too small"),
+    ("crash-loop", "crash loop"),
     ("high", "high"),
     ("no-data", "no data"),
 ];

@@ -34,7 +34,7 @@ impl Check for CpuOverprovisioned {
         since: "0.1.0",
         checks: "Whether a container uses far less CPU than it reserves.",
         why: "Reserved CPU is paid for and keeps other pods from the node.",
-        decides: "Mean of `cpu-usage` over the look-back and the living pods below `of-request` of the request. The new \
+        decides: "Mean of `cpu-usage` over the look-back and the living pods that stay up below `of-request` of the request. The new \
                   request is the 95th percentile times `headroom`, rounded up; where it is not below the old one the peaks need \
                   what is reserved: ok. Info; a warning only where the workload would \
                   free at least `warning-freed` with all its replicas. Less history than `min-history` is unknown.",
@@ -70,7 +70,7 @@ impl Check for CpuOverprovisioned {
         let (Some(request), Some(_)) = (request, container.live().next()) else {
             return Ok(Outcome::NotApplicable);
         };
-        let mut values = measure::pooled_after(view, container, Metric::CpuUsage, params.min_history)?;
+        let mut values = measure::steady_after(view, container, Metric::CpuUsage, params.min_history)?;
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
         let to = measure::round_cpu(Cores(p95 * params.headroom));
@@ -160,6 +160,10 @@ mod tests {
         );
         check("container web/api-0/app cpu-request=1", "1 unknown: no samples of cpu-usage");
         check("container web/api-0/app cpu-request=1  cpu: nanx30", "1 unknown: no samples of cpu-usage");
+        check(
+            "container web/api-0/app cpu-request=1 restarts=9 state=waiting:CrashLoopBackOff  cpu: 0.001x30",
+            "1 unknown: in a crash loop, so its use says nothing about its need",
+        );
         check("container web/api-0/app cpu-request=0  cpu: 0.1x30", "nothing");
         check("container web/api-0/app  cpu: 0.1x30", "nothing");
     }

@@ -217,6 +217,15 @@ mod tests {
     }
 
     #[test]
+    fn replicas_that_crash_loop_are_not_idle() {
+        check(
+            "hpa web/api target=StatefulSet/api min=5 now=5\n\
+             container web/api-0/app cpu-request=1 pods=5 restarts=9 state=waiting:CrashLoopBackOff  cpu: 0.01x23",
+            "1 unknown: in a crash loop, so its use says nothing about its need",
+        );
+    }
+
+    #[test]
     fn missing_is_unknown() {
         check(
             "hpa web/api target=StatefulSet/api now=9\ncontainer web/api-0/app cpu-request=1",

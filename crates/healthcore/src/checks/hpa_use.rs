@@ -17,7 +17,7 @@ pub(super) struct CpuUse {
     pub(super) request: Cores,
 }
 
-/// Mean CPU of all containers of the target's living pods over the last `lookback`, as a share of what they request.
+/// Mean CPU of all containers of the target's living pods that do not crash-loop, over the last `lookback`, as a share of what they request.
 /// Containers without a CPU request are left out, as the autoscaler cannot count them either.
 ///
 /// # Errors
@@ -60,12 +60,12 @@ fn recent(
     let most = 0.75 * lookback.get().min(view.snapshot.window.seconds());
     let span = Seconds(min_history.get().min(most));
     let mut why = Missing::NoSamples { metric: Metric::CpuUsage };
-    for member in container.live() {
+    for member in container.steady(view)? {
         let judged = member
             .series(view, Metric::CpuUsage)
             .and_then(|series| measure::enough(&series.last(lookback), 3, span));
         match judged {
-            Ok(()) => return measure::pooled(view, container, Metric::CpuUsage, lookback),
+            Ok(()) => return measure::pooled_steady(view, container, Metric::CpuUsage, lookback),
             Err(missing) => why = missing,
         }
     }

@@ -38,7 +38,7 @@ impl Check for MemoryOverprovisioned {
         since: "0.1.0",
         checks: "Whether a container uses far less memory than it reserves.",
         why: "Reserved memory is paid for and keeps other pods from the node.",
-        decides: "Mean of `memory-working-set` over the look-back and the living pods, below `of-request` of the request; \
+        decides: "Mean of `memory-working-set` over the look-back and the living pods that stay up, below `of-request` of the request; \
                   or below `of-limit` of a limit above `large-limit`. The new value is the largest use seen times \
                   `headroom`, rounded up; where it is not below the old one the peaks need what is reserved: ok. Info; a warning only where the workload would free at least `warning-freed` with \
                   all its replicas. Less history than `min-history` is unknown.",
@@ -69,7 +69,7 @@ impl Check for MemoryOverprovisioned {
         if (request.is_none() && limit.is_none()) || container.live().next().is_none() {
             return Ok(Outcome::NotApplicable);
         }
-        let values = measure::pooled_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
+        let values = measure::steady_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let largest = values.iter().copied().fold(0.0, f64::max);
         let to = measure::round_memory(Bytes(largest * params.headroom));
@@ -220,6 +220,15 @@ mod tests {
             "container web/api-0/app request=1Gi  memory: nanx30",
             "1 unknown: no samples of memory-working-set",
         );
+    }
+
+    #[test]
+    fn a_crash_loop_tells_no_need() {
+        let looping =
+            "container web/api-1/app request=1000Mi restarts=9 state=waiting:CrashLoopBackOff  memory: 3x30";
+        check(looping, "1 unknown: in a crash loop, so its use says nothing about its need");
+        // Those that stay up vouch alone: with the other the mean would be below the half.
+        check(&format!("{looping}\ncontainer web/api-0/app request=1000Mi  memory: 600x30"), "1 ok");
     }
 
     #[test]

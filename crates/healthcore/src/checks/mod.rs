@@ -25,6 +25,7 @@ pub mod requests_missing;
 pub mod restarts;
 pub mod warning_events;
 
+pub(crate) use pod_state::loops;
 pub use pod_state::pods_in_words;
 
 /// Every check. Adding one is its file and its line here.

@@ -1,7 +1,9 @@
 //! What a pod is doing, in the words that several checks share.
 
+use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::model::{Container, ContainerState, Pod, PodPhase};
 use crate::snapshot::{Origin, Snapshot};
+use crate::time::Timestamp;
 use crate::view::WorkloadPods;
 
 /// Reasons with which the kubelet waits for an image.
@@ -25,6 +27,11 @@ pub(super) fn waiting(container: &Container) -> Option<(&str, &str)> {
 
 pub(super) fn crash_loops(container: &Container) -> bool {
     waiting(container).is_some_and(|(reason, _)| reason == "CrashLoopBackOff")
+}
+
+/// Whether the container crash-loops, as `crash-looping` tells by default.
+pub(crate) fn loops(pod: &Pod, container: &Container, now: Timestamp) -> bool {
+    crash_loops(container) || fails_often(&CrashLoopingParams::default(), pod, container, now)
 }
 
 pub(super) fn waits_for_image(container: &Container) -> bool {

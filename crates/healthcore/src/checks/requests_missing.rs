@@ -41,7 +41,7 @@ impl Check for RequestsMissing {
         texts: &[
             ("missing", "{what} not set"),
             ("set-to", "set a {what} of {to}, which fits what has been used"),
-            ("set", "set {what}; there are no samples to start from, so measure first"),
+            ("set", "set {what}; there is no steady use to start from, so measure first"),
         ],
     };
     type Params = RequestsMissingParams;
@@ -113,7 +113,7 @@ impl Used {
     fn new(container: &WorkloadContainer<'_>, view: &View<'_>) -> Self {
         let all = Seconds(view.snapshot.window.seconds());
         let p95 = |metric| {
-            let mut values = measure::pooled(view, container, metric, all).ok()?;
+            let mut values = measure::pooled_steady(view, container, metric, all).ok()?;
             stats::quantile(&mut values, 0.95)
         };
         Self { memory: p95(Metric::MemoryWorkingSet), cpu: p95(Metric::CpuUsage) }
@@ -154,6 +154,18 @@ mod tests {
         fixture::check("requests-missing", text, expected);
     }
 
+    /// What it uses between two crashes is no measure.
+    #[test]
+    fn a_crash_loop_gets_no_values() {
+        let text =
+            "container web/api-0/app restarts=9 state=waiting:CrashLoopBackOff  memory: 3x30  cpu: 0.001x30";
+        let set = |what| format!("set {what}; there is no steady use to start from, so measure first");
+        assert_eq!(
+            advice("requests-missing", text),
+            ["memory request", "memory limit", "CPU request"].map(set)
+        );
+    }
+
     #[test]
     fn all_set_is_ok() {
         check("container web/api-0/app request=1Gi limit=1Gi cpu-request=1", "1 ok");
@@ -188,7 +200,7 @@ mod tests {
         );
         assert_eq!(
             advice("requests-missing", "offline\ncontainer web/api-0/app limit=1Gi"),
-            ["set CPU request; there are no samples to start from, so measure first"]
+            ["set CPU request; there is no steady use to start from, so measure first"]
         );
     }
 
