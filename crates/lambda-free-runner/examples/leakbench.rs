@@ -207,7 +207,8 @@ fn leave_out(scored: &[Scored], margins: &[Margins]) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let (mut cases, mut labels, mut only, mut list, mut without) = (Vec::new(), Vec::new(), None, None, false);
+    let (mut cases, mut labels, mut only, mut list, mut without) =
+        (Vec::new(), Vec::new(), None, None, false);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg}: a value is missing"));
         match arg.as_str() {

@@ -17,8 +17,10 @@ pub(super) const MARGINS: usize = 8;
 pub(super) const GROWTH: usize = 3;
 /// Index of the line among the candidates.
 const LINE: usize = 0;
+/// Steps of one model that may go up and down.
+const FEW_STEPS: usize = 4;
 /// Steps of one model at most.
-const MOST_STEPS: usize = 4;
+const MOST_STEPS: usize = 6;
 /// Hours from which on a week can be told from a trend.
 const WEEKLY_FROM: f64 = 240.0;
 /// How often the distance to neighbours is halved when looking between the places of the grid.
@@ -72,14 +74,14 @@ pub(super) struct Fit {
 
 /// Thresholds of the gates.
 mod gate {
-    pub(super) const BIC: f64 = 7.0;
-    pub(super) const SATURATING: f64 = 2.0;
+    pub(super) const BIC: f64 = 5.0;
+    pub(super) const SATURATING: f64 = 1.6;
     pub(super) const Z: f64 = 3.5;
     pub(super) const TAIL: f64 = 0.30;
     pub(super) const SNR: f64 = 2.0;
     pub(super) const REFUTED: f64 = 0.5;
     pub(super) const TAIL_Z: f64 = 2.2;
-    pub(super) const LATE: f64 = 2.0;
+    pub(super) const LATE: f64 = 1.7;
     pub(super) const STEADY: f64 = 0.5;
 }
 
@@ -196,19 +198,33 @@ struct Arena<'a> {
     /// Age of the process at each point, as a share of the oldest.
     g: &'a [f64],
     shapes: Vec<Candidate>,
+    /// Their columns as they are, one after the other.
+    columns: Vec<f64>,
     regression: Regression<'a>,
 }
 
 impl<'a> Arena<'a> {
-    fn new(x: &'a [f64], g: &'a [f64], shapes: Vec<Candidate>, points: &Points<'a>, phi: f64) -> Self {
-        let mut regression = Regression::new(points, phi);
-        let mut column = Vec::with_capacity(x.len());
+    fn new(x: &'a [f64], g: &'a [f64], points: &Points<'a>) -> Self {
+        let shapes = shape::candidates(x);
+        let mut columns = Vec::with_capacity(shapes.len() * x.len());
         for shape in &shapes {
-            column.clear();
-            shape.column(x, g, &mut column);
-            regression.add(&column);
+            shape.column(x, g, &mut columns);
         }
-        Self { x, g, shapes, regression }
+        let regression = Regression::new(points, 0.0, &columns);
+        Self { x, g, shapes, columns, regression }
+    }
+
+    /// Prepares the same candidates for residuals with the autocorrelation `phi`.
+    fn whiten(&mut self, points: &Points<'a>, phi: f64) {
+        self.regression = Regression::new(points, phi, &self.columns);
+    }
+
+    /// Adds a candidate.
+    fn add(&mut self, shape: Candidate) {
+        let from = self.columns.len();
+        shape.column(self.x, self.g, &mut self.columns);
+        self.regression.add(&self.columns[from..]);
+        self.shapes.push(shape);
     }
 
     /// Numbers of the candidates of a shape.
@@ -243,10 +259,7 @@ impl<'a> Arena<'a> {
             }
             let n = self.x.len() as f64;
             if n * (self.regression.sse(best).max(1e-16) / sse.max(1e-16)).ln() > REFINED_GAIN {
-                column.clear();
-                held.column(self.x, self.g, &mut column);
-                self.regression.add(&column);
-                self.shapes.push(held);
+                self.add(held);
             }
         }
     }
@@ -273,7 +286,10 @@ impl<'a> Arena<'a> {
                 break;
             };
             chosen.push(next);
-            if chosen.len() > 1 {
+            // More than a few are believed only when each goes up, as when memory is filled in portions.
+            let believed = chosen.len() <= FEW_STEPS
+                || fitted.solve(&chosen).is_some_and(|s| s.beta[..chosen.len()].iter().all(|b| *b > 0.0));
+            if chosen.len() > 1 && believed {
                 still.offer(Shape::Steps, &chosen, 2.0 * chosen.len() as f64, sse);
             }
         }
@@ -398,11 +414,11 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
     let x: Vec<f64> = hours.iter().map(|h| (h - first) / span).collect();
     let g: Vec<f64> = age.iter().map(|a| a / oldest).collect();
     let points = Points { lens: &lens, y: &y, load: &load };
-    let mut arena = Arena::new(&x, &g, shape::candidates(&x), &points, 0.0);
+    let mut arena = Arena::new(&x, &g, &points);
     arena.refine();
     let phi = arena.regression.autocorrelation(&arena.compete().best().columns);
     if phi > 0.0 {
-        arena = Arena::new(&x, &g, arena.shapes, &points, phi);
+        arena.whiten(&points, phi);
         arena.refine();
     }
     let standing = arena.compete();

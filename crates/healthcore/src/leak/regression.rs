@@ -1,7 +1,10 @@
 //! Least squares with residuals that remember: whitened by AR(1), with levels and load projected out.
 
 /// Columns of one model at most.
-pub(super) const MOST_COLUMNS: usize = 6;
+pub(super) const MOST_COLUMNS: usize = 9;
+
+/// Columns of the load at most.
+const MOST_LOAD: usize = 16;
 
 /// A square matrix of one model's size.
 pub(super) type Square = [[f64; MOST_COLUMNS]; MOST_COLUMNS];
@@ -41,16 +44,16 @@ pub(super) struct Solution {
 }
 
 impl<'a> Regression<'a> {
-    /// Prepares values and load for residuals with the autocorrelation `phi`, 0..1.
-    pub(super) fn new(points: &Points<'a>, phi: f64) -> Self {
+    /// Prepares values, load and columns for residuals with the autocorrelation `phi`, 0..1.
+    pub(super) fn new(points: &Points<'a>, phi: f64, columns: &[f64]) -> Self {
         let n = points.y.len();
         let mut regression = Self {
             lens: points.lens,
             phi,
             basis: Vec::with_capacity(points.load.len()),
-            columns: Vec::new(),
-            cc: Vec::new(),
-            cy: Vec::new(),
+            columns: Vec::with_capacity(columns.len() + 16 * n),
+            cc: Vec::with_capacity(columns.len() / n + 16),
+            cy: Vec::with_capacity(columns.len() / n + 16),
             y: points.y.to_vec(),
             total: 0.0,
         };
@@ -71,6 +74,9 @@ impl<'a> Regression<'a> {
         regression.clean(&mut y);
         regression.total = dot(&y, &y) + 1e-18;
         regression.y = y;
+        for column in columns.chunks_exact(n) {
+            regression.add(column);
+        }
         regression
     }
 
@@ -94,12 +100,13 @@ impl<'a> Regression<'a> {
     /// Adds a column, and tells its number.
     pub(super) fn add(&mut self, raw: &[f64]) -> usize {
         let from = self.columns.len();
-        let mut column = raw.to_vec();
-        let (cc, cy) = self.measure(&mut column);
+        let mut columns = std::mem::take(&mut self.columns);
+        columns.extend_from_slice(raw);
+        let (cc, cy) = self.measure(&mut columns[from..]);
         if cc == 0.0 {
-            column.fill(0.0);
+            columns[from..].fill(0.0);
         }
-        self.columns.extend_from_slice(&column);
+        self.columns = columns;
         self.cc.push(cc);
         self.cy.push(cy);
         from / self.points()
@@ -229,9 +236,14 @@ impl<'a> Regression<'a> {
     }
 
     fn project_out(&self, column: &mut [f64]) {
-        for q in self.basis.chunks_exact(column.len()) {
-            let factor = dot(q, column);
-            subtract(column, q, factor);
+        let mut factors = [0.0; MOST_LOAD];
+        let basis = self.basis.chunks_exact(column.len());
+        // The basis is orthonormal, so all products may be taken first.
+        for (factor, q) in factors.iter_mut().zip(basis.clone()) {
+            *factor = dot(q, column);
+        }
+        for (factor, q) in factors.iter().zip(basis) {
+            subtract(column, q, *factor);
         }
     }
 }
@@ -269,16 +281,16 @@ fn invert(mut a: Square, k: usize) -> Option<Square> {
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums let the compiler use wide registers without changing the order from run to run.
-    let mut sums = [0.0; 4];
-    let (a4, b4) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = a4.remainder().iter().zip(b4.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a4.zip(b4) {
-        for k in 0..4 {
+    // Eight sums let the compiler use wide registers without changing the order from run to run.
+    let mut sums = [0.0; 8];
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in a8.zip(b8) {
+        for k in 0..8 {
             sums[k] += x[k] * y[k];
         }
     }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+    (sums[0] + sums[4]) + (sums[1] + sums[5]) + (sums[2] + sums[6]) + (sums[3] + sums[7]) + rest
 }
 
 fn subtract(a: &mut [f64], b: &[f64], factor: f64) {
