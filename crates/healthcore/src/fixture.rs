@@ -655,7 +655,7 @@ impl Builder {
                 resource: name.clone(),
                 namespace: namespace.clone(),
             };
-            self.objects.unavailable.push(Unavailable { kind, namespace: namespace.clone(), why });
+            self.objects.unavailable.push(Unavailable::new(kind, namespace.clone(), why));
         }
         Ok(())
     }

@@ -98,8 +98,29 @@ pub struct Unavailable {
     /// In which namespace; none for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Of all namespaces, those in which it could be had, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
     /// Why not.
     pub why: Missing,
+}
+
+impl Unavailable {
+    /// A list that could not be had in a namespace, or (without one) in any.
+    #[must_use]
+    pub fn new(kind: ObjectKind, namespace: Option<String>, why: Missing) -> Self {
+        Self { kind, namespace, except: Vec::new(), why }
+    }
+
+    /// Whether this is about the objects of a kind in a namespace.
+    #[must_use]
+    pub fn hides(&self, kind: ObjectKind, namespace: &str) -> bool {
+        let here = match &self.namespace {
+            Some(own) => own == namespace,
+            None => self.except.iter().all(|n| n != namespace),
+        };
+        self.kind == kind && here
+    }
 }
 
 /// Why a value is not there. Unknown is a result of its own: neither healthy nor an error.

@@ -78,10 +78,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn unavailable(&self, kind: ObjectKind, namespace: &str) -> Option<&'a Missing> {
         let lists = &self.snapshot.objects.unavailable;
-        lists
-            .iter()
-            .find(|u| u.kind == kind && u.namespace.as_deref().is_none_or(|n| n == namespace))
-            .map(|u| &u.why)
+        lists.iter().find(|u| u.hides(kind, namespace)).map(|u| &u.why)
     }
 
     /// The series of a metric for a key, over the whole window. No samples of a sparse metric is `Ok(None)`.

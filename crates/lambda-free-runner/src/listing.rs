@@ -67,11 +67,7 @@ async fn from_metrics(
 }
 
 fn without_any(kinds: &BTreeSet<ObjectKind>) -> Listing {
-    let unavailable = kinds.iter().map(|kind| Unavailable {
-        kind: *kind,
-        namespace: None,
-        why: Missing::NoKubernetesSource,
-    });
+    let unavailable = kinds.iter().map(|kind| Unavailable::new(*kind, None, Missing::NoKubernetesSource));
     let objects = Objects { unavailable: unavailable.collect(), ..Objects::default() };
     Listing { objects, ..Listing::default() }
 }
@@ -134,10 +130,8 @@ async fn fill(
     }
 
     let own = |namespace: &str| names.contains(namespace);
-    let lacks = |kind: ObjectKind, namespace: &str| {
-        let lists = &listed.unavailable;
-        lists.iter().any(|u| u.kind == kind && u.namespace.as_deref().is_none_or(|n| n == namespace))
-    };
+    let lacks =
+        |kind: ObjectKind, namespace: &str| listed.unavailable.iter().any(|u| u.hides(kind, namespace));
     let hpas: Vec<Hpa> = told
         .hpas
         .into_iter()

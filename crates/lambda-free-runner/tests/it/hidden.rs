@@ -52,11 +52,7 @@ fn api(denied: &[(ObjectKind, &str, Option<&str>)], hides: impl Fn(&str) -> bool
             cause: GapCause::AccessDenied,
             detail: format!("{why}"),
         });
-        part.objects.unavailable.push(Unavailable {
-            kind: *kind,
-            namespace: namespace.map(str::to_owned),
-            why,
-        });
+        part.objects.unavailable.push(Unavailable::new(*kind, namespace.map(str::to_owned), why));
     }
     (part, gaps)
 }

@@ -555,7 +555,7 @@ fn access_denied() -> Story {
             cause: GapCause::AccessDenied,
             detail: format!("not allowed to list {resource} in namespace {namespace}"),
         });
-        let list = Unavailable { kind, namespace: Some(namespace.to_owned()), why };
+        let list = Unavailable::new(kind, Some(namespace.to_owned()), why);
         story.parts[0].objects.unavailable.push(list.clone());
         story.head.unavailable.push(list);
     }

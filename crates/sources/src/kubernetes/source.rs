@@ -133,7 +133,10 @@ impl KubernetesSource {
                         format!("{detail}; only namespace {} of the context is looked into", own.join(", "));
                 }
                 part.gaps.push(self.gap(None, &resource.name(), cause, detail));
-                part.unavailable.push(unavailable(resource, None, &refusal));
+                let mut others = unavailable(resource, None, &refusal);
+                let refused = |name: &String| refused.iter().any(|(refused, _)| refused == name);
+                others.except = names.iter().filter(|name| !refused(name)).cloned().collect();
+                part.unavailable.push(others);
             }
             _ => self.refuse(&mut part, resource, refused),
         }
@@ -318,7 +321,7 @@ fn unavailable(resource: &Resource, namespace: Option<&str>, refusal: &Refusal) 
         },
         _ => Missing::ListFailed { resource: resource.name() },
     };
-    Unavailable { kind: resource.kind, namespace: namespace.map(str::to_owned), why }
+    Unavailable::new(resource.kind, namespace.map(str::to_owned), why)
 }
 
 /// Where an object lives.

@@ -652,6 +652,8 @@ fn without_the_right_to_list_namespaces_the_own_one_is_left() {
     );
     assert_eq!(fetched.value.unavailable.len(), 1, "the other namespaces are not known");
     assert_eq!(fetched.value.unavailable[0].namespace, None);
+    assert!(!fetched.value.unavailable[0].hides(ObjectKind::Pods, "home"), "this one is known");
+    assert!(fetched.value.unavailable[0].hides(ObjectKind::Pods, "web"));
 }
 
 #[test]

@@ -60,8 +60,7 @@ pub(super) async fn objects(
             format!("the server has no series of {WITNESS}; without the Kubernetes API and without kube-state-metrics no workload is known"),
         ));
         let why = Missing::NoKubernetesSource;
-        out.value.unavailable =
-            kinds.iter().map(|k| Unavailable { kind: *k, namespace: None, why: why.clone() }).collect();
+        out.value.unavailable = kinds.iter().map(|k| Unavailable::new(*k, None, why.clone())).collect();
         return out;
     }
     let mut asked = Asked {
@@ -83,16 +82,12 @@ pub(super) async fn objects(
     ] {
         if kinds.contains(&kind) && needs.iter().any(|n| failed.contains(n)) {
             let why = Missing::ListFailed { resource: "kube-state-metrics".into() };
-            out.value.unavailable.push(Unavailable { kind, namespace: None, why });
+            out.value.unavailable.push(Unavailable::new(kind, None, why));
         }
     }
     for kind in [ObjectKind::Events, ObjectKind::Nodes] {
         if kinds.contains(&kind) {
-            out.value.unavailable.push(Unavailable {
-                kind,
-                namespace: None,
-                why: Missing::NoKubernetesSource,
-            });
+            out.value.unavailable.push(Unavailable::new(kind, None, Missing::NoKubernetesSource));
         }
     }
     assemble(states, pods, workloads, kinds, &mut out.value);
