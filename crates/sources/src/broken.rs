@@ -73,7 +73,6 @@ impl MetricsSource for BrokenSource {
 }
 
 fn unavailable(kinds: &BTreeSet<ObjectKind>) -> Objects {
-    let of =
-        |kind: &ObjectKind| Unavailable { kind: *kind, namespace: None, why: Missing::NoKubernetesSource };
+    let of = |kind: &ObjectKind| Unavailable::new(*kind, None, Missing::NoKubernetesSource);
     Objects { unavailable: kinds.iter().map(of).collect(), ..Objects::default() }
 }
