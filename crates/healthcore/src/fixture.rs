@@ -23,8 +23,8 @@
 //! origin    kube-state-metrics
 //! ```
 //!
-//! Units of series: `memory`, `rss`, `heap-used`, `heap-max` in MiB; `cpu` in cores; `restarts`, `oom`, `replicas`
-//! as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
+//! Units of series: `memory`, `rss`, `heap-used`, `heap-max` in MiB; `cpu` in cores; `requests` a second;
+//! `restarts`, `oom`, `replicas` as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
 //! Deployment, `db-0` to a StatefulSet, any other to itself. Workloads, pods and revisions that no line declares are
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
 //! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
@@ -236,7 +236,7 @@ fn before(ago: Seconds) -> Timestamp {
 }
 
 /// Names of series here, the metric, and what one unit of the notation is.
-const SERIES: [(&str, Metric, f64); 8] = [
+const SERIES: [(&str, Metric, f64); 9] = [
     ("memory", Metric::MemoryWorkingSet, MIB),
     ("rss", Metric::MemoryRss, MIB),
     ("cpu", Metric::CpuUsage, 1.0),
@@ -244,6 +244,7 @@ const SERIES: [(&str, Metric, f64); 8] = [
     ("oom", Metric::OomEvents, 1.0),
     ("heap-used", Metric::JvmHeapUsed, MIB),
     ("heap-max", Metric::JvmHeapMax, MIB),
+    ("requests", Metric::RequestRate, 1.0),
     ("replicas", Metric::HpaReplicas, 1.0),
 ];
 

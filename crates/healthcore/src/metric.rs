@@ -47,6 +47,9 @@ metrics! {
     JvmHeapUsed = "jvm-heap-used", "bytes", Dense, Container;
     /// Largest heap of a Java virtual machine.
     JvmHeapMax = "jvm-heap-max", "bytes", Dense, Container;
+    /// Requests a second that a container serves. No query is built in, because every application names it
+    /// otherwise; where one is configured, memory that follows it is no leak.
+    RequestRate = "request-rate", "count", Dense, Container;
     /// Replicas that a HorizontalPodAutoscaler reports.
     HpaReplicas = "hpa-replicas", "count", Dense, Autoscaler;
 }

@@ -78,8 +78,8 @@ impl Check for MemoryLeak {
                   bound, is the score. From 0.6 on it is said as info, to be looked at again. Long runs are also asked \
                   alone, against a stricter bound, for the one bad replica. Over all containers of a report the \
                   share of false findings is held below `false-discovery-rate` (Benjamini and Hochberg 1995): leaks \
-                  that do not pass are info. RSS is preferred to the working set, which holds page cache. \
-                  `linear` and `quarters` judge each living pod by its latest run that lasts at least `min-run`; pods \
+                  that do not pass are info. RSS is preferred to the working set, which holds page cache. Where a query for `request-rate` is configured, \
+                  memory that follows the requests is load, not growth. `linear` and `quarters` judge each living pod by its latest run that lasts at least `min-run`; pods \
                   that are gone count only when no living pod has such a run. \
                   `linear`: least squares of bytes over hours as `scipy.stats.linregress`; a leak when slope > \
                   `min-slope`, r² > `min-r-squared` and p < `max-p`. `quarters`: mean of the last quarter of the run \
@@ -126,6 +126,7 @@ impl Check for MemoryLeak {
             .metric(Metric::MemoryWorkingSet)
             .optional(Metric::MemoryRss)
             .optional(Metric::Restarts)
+            .optional(Metric::RequestRate)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
     }

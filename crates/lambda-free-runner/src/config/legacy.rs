@@ -94,6 +94,9 @@ const QUERIES: &[(&str, Metric)] = &[
     ("oom kills", Metric::OomEvents),
     ("jvm heap used", Metric::JvmHeapUsed),
     ("jvm heap max", Metric::JvmHeapMax),
+    ("request rate", Metric::RequestRate),
+    ("requests", Metric::RequestRate),
+    ("qps", Metric::RequestRate),
     ("hpa replicas", Metric::HpaReplicas),
     ("hpa current replicas", Metric::HpaReplicas),
 ];

@@ -35,7 +35,8 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::HpaReplicas => {
             "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
         }
-        // Metrics that this version of the crate does not know; a test keeps the table whole.
+        // Only as the user configures it; and metrics that this version of the crate does not know, a test keeps the table
+        // whole.
         _ => "",
     }
 }
@@ -57,7 +58,7 @@ impl Family {
     pub(super) const fn of(metric: Metric) -> Self {
         match metric {
             Metric::Restarts | Metric::HpaReplicas => Self::Ksm,
-            Metric::JvmHeapUsed | Metric::JvmHeapMax => Self::App,
+            Metric::JvmHeapUsed | Metric::JvmHeapMax | Metric::RequestRate => Self::App,
             _ => Self::Cadvisor,
         }
     }
@@ -228,6 +229,11 @@ impl Catalogue {
         )
     }
 
+    /// Whether there is a query for the metric at all: one that only the user can write may be missing.
+    pub(super) fn has(&self, metric: Metric) -> bool {
+        self.overrides.contains_key(&metric) || !template(metric).is_empty()
+    }
+
     /// Names of the metrics that a query reads.
     pub(super) fn names(&self, metric: Metric) -> Vec<String> {
         match (metric, self.overrides.get(&metric)) {
@@ -237,6 +243,7 @@ impl Catalogue {
                     .map(Into::into)
                     .to_vec()
             }
+            (_, None) if !self.has(metric) => Vec::new(),
             (_, None) => metric_names(&self.query(
                 metric,
                 &Selector::Namespaces(vec!["a".into()]),
@@ -354,7 +361,8 @@ mod tests {
     fn every_metric_has_a_valid_query_for_every_kind_of_labels() {
         for scheme in Scheme::ALL {
             let facts = Facts { schemes: Family::ALL.map(|f| (f, scheme)).into(), ..Facts::default() };
-            for metric in Metric::ALL {
+            // Only the user can name the metric of requests.
+            for metric in Metric::ALL.iter().filter(|m| **m != Metric::RequestRate) {
                 for selector in [
                     part(),
                     Selector::Namespaces(vec!["a".into(), "b.c".into()]),
@@ -364,10 +372,21 @@ mod tests {
                     let query = catalogue.query(*metric, &selector, &facts, 300, 604_800);
                     promql_parser::parser::parse(&query).unwrap_or_else(|e| panic!("{query}: {e}"));
                     assert!(query.contains("cluster=\"prod\"") && !query.contains("{by}"), "{query}");
-                    assert!(!catalogue.names(*metric).is_empty(), "{metric}");
+                    assert!(catalogue.has(*metric) && !catalogue.names(*metric).is_empty(), "{metric}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn requests_are_asked_only_as_configured() {
+        assert!(!Catalogue::default().has(Metric::RequestRate));
+        assert_eq!(Catalogue::default().names(Metric::RequestRate), [] as [String; 0]);
+        let template =
+            "sum by (namespace, pod, container) (rate(http_requests_total{namespace=\"{namespace}\"}[5m]))";
+        let catalogue = Catalogue::new(&[("request-rate".into(), template.into())].into(), &[]).unwrap();
+        assert!(catalogue.has(Metric::RequestRate));
+        assert_eq!(catalogue.names(Metric::RequestRate), ["http_requests_total"]);
     }
 
     #[test]

@@ -198,6 +198,10 @@ impl Prometheus {
     ) -> OneMetric {
         let step = u64::from(window.step_s());
         let mut out = OneMetric { metric, store: SeriesStore::default(), gaps: Vec::new() };
+        if !self.catalogue.has(metric) {
+            out.store.missing(metric, Missing::NotAsked { metric });
+            return out;
+        }
         out.store.fetched(metric);
         if facts.knows_presence && !self.catalogue.names(metric).iter().any(|n| facts.present.contains(n)) {
             out.store.missing(metric, Missing::MetricAbsent { metric });
@@ -382,7 +386,7 @@ impl MetricsSource for Prometheus {
         let facts = self.facts.get().map(|(facts, _)| facts.clone()).unwrap_or_default();
         let step = u64::from(window.step_s());
         let lookback = window.seconds() as u64;
-        let queries = needs.metrics.keys().map(|m| {
+        let queries = needs.metrics.keys().filter(|m| self.catalogue.has(**m)).map(|m| {
             let query = self.catalogue.query(*m, &partition.selector, &facts, step, lookback);
             format!("{m}: {} range queries: {query}", Self::spans(window).len())
         });

@@ -15,6 +15,8 @@ struct PodMemory<'s, 'a> {
     member: &'s Member<'a>,
     series: Series<'a>,
     restarts: Option<Vec<i64>>,
+    /// Requests a second at the instants of the series.
+    load: Option<Vec<f64>>,
 }
 
 pub(super) fn judge(
@@ -42,7 +44,7 @@ pub(super) fn judge(
                 start_unix: window.at(first).unix_seconds(),
                 values,
                 restarts_unix: pod.restarts.as_deref(),
-                load: None,
+                load: pod.load.as_deref(),
             }
         })
         .collect();
@@ -81,7 +83,9 @@ fn memory<'s, 'a>(
         for member in container.members.iter() {
             match member.series(view, metric) {
                 Ok(series) if !series.is_empty() => {
-                    pods.push(PodMemory { member, series, restarts: restarts(member, view) });
+                    let restarts = restarts(member, view);
+                    let load = requests(member, series, view);
+                    pods.push(PodMemory { member, series, restarts, load });
                 }
                 Ok(_) => {}
                 Err(missing) => why = missing,
@@ -113,6 +117,19 @@ fn restarts(member: &Member<'_>, view: &View<'_>) -> Option<Vec<i64>> {
             .filter(|started| at.iter().all(|a| (a - started).abs() > step)),
     );
     Some(at)
+}
+
+/// Requests a second of a pod, on the instants of its memory.
+fn requests(member: &Member<'_>, memory: Series<'_>, view: &View<'_>) -> Option<Vec<f64>> {
+    let requests = view.series(Metric::RequestRate, &member.key).ok()??;
+    let (first, values) = memory.raw();
+    let mut load = vec![f64::NAN; values.len()];
+    for (i, rate) in requests.iter() {
+        if let Some(place) = i.checked_sub(first).and_then(|k| load.get_mut(k)) {
+            *place = rate;
+        }
+    }
+    Some(load)
 }
 
 /// Seconds from the first to the last sample of any pod.
@@ -390,6 +407,17 @@ mod tests {
             &format!("container web/api-0/app limit=1Gi  memory: {rss} rss: {cache}"),
         );
         assert_eq!(found[0].series.as_ref().unwrap().metric, Metric::MemoryRss);
+    }
+
+    #[test]
+    fn memory_that_follows_the_requests_is_no_leak() {
+        // Requests rise all week, and memory with them: 0.9 Mi for each request a second.
+        let busier = |i: u32| f64::from(i) * 1.5 + 40.0 * (f64::from(i) / 24.0 * std::f64::consts::TAU).sin();
+        let rate: String = (0..168).map(|i| format!("{:.3} ", 100.0 + busier(i))).collect();
+        let memory = week(300.0, |h| 0.9 * busier(h as u32));
+        let with = |requests: &str| format!("container web/api-0/app limit=1Gi  memory: {memory} {requests}");
+        assert!(fixture::told("memory-leak", &with(""))[0].starts_with("warning web/api/app"));
+        check(&with(&format!("requests: {rate}")), "1 ok");
     }
 
     #[test]
