@@ -15,12 +15,21 @@ use crate::words::{Lang, sentence, word};
 const MOST_DETAILS: usize = 30;
 /// Rows of a table of info findings.
 const MOST_NOTES: usize = 40;
-/// Pieces of advice in one list.
+/// Pieces of advice in one list; a page that is kept has all on critical findings besides.
 const MOST_ADVICE: usize = 25;
 /// Rows of gaps.
 const MOST_GAPS: usize = 50;
 /// Rows of a Top table.
 const TOP: usize = 5;
+
+/// What a page is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// It is kept and sent: advice on critical findings is never cut.
+    Kept,
+    /// It is read on a screen.
+    Screen,
+}
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
@@ -87,7 +96,8 @@ pub(crate) struct DetailFinding {
 pub(crate) struct AdviceList {
     pub(crate) title: &'static str,
     pub(crate) items: Vec<AdviceItem>,
-    pub(crate) more: usize,
+    /// What was cut, and where it is; empty when nothing was.
+    pub(crate) more: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +108,7 @@ pub(crate) struct AdviceItem {
 }
 
 impl Page {
-    pub(crate) fn new(report: &Report, lang: Lang) -> Self {
+    pub(crate) fn new(report: &Report, lang: Lang, reader: Reader) -> Self {
         let say = Say { lang, many_clusters: report.clusters.len() > 1 };
         let loud: Vec<&Finding> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
         let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
@@ -127,7 +137,7 @@ impl Page {
             tops: say.tops(report),
             details,
             more_details,
-            advice: say.advice(&loud),
+            advice: say.advice(&loud, reader),
             gaps: Table {
                 title: w("not-checked"),
                 headers: vec![w("scope"), w("cause"), w("detail")],
@@ -469,11 +479,12 @@ impl Say {
         }
     }
 
-    /// Three lists: what is urgent, what is to be watched, and leaks.
-    fn advice(&self, loud: &[&Finding]) -> Vec<AdviceList> {
+    /// Three lists: what is urgent, what is to be watched, and leaks. The findings come with the most severe first.
+    fn advice(&self, loud: &[&Finding], reader: Reader) -> Vec<AdviceList> {
         let mut settings: BTreeSet<(SubjectRef, String)> = BTreeSet::new();
         let mut list = |title: &'static str, wanted: &dyn Fn(&Finding) -> bool| {
             let mut items: Vec<AdviceItem> = Vec::new();
+            let mut critical = 0;
             for f in loud.iter().filter(|f| wanted(f)) {
                 for a in &f.advice {
                     // Several checks may want to change the same setting: the first, most urgent one is heard.
@@ -487,10 +498,20 @@ impl Say {
                         text: sentence(self.lang, &f.check, &a.text),
                         command: a.command.clone(),
                     });
+                    critical += usize::from(f.severity == Severity::Critical);
                 }
             }
-            let more = items.len().saturating_sub(MOST_ADVICE);
-            items.truncate(MOST_ADVICE);
+            let shown = match reader {
+                Reader::Kept => critical.max(MOST_ADVICE),
+                Reader::Screen => MOST_ADVICE,
+            };
+            // Markdown has what is critical; the rest is nowhere but in JSON.
+            let where_ = if critical > shown { "more-in-markdown" } else { "more" };
+            let more = match items.len().saturating_sub(shown) {
+                0 => String::new(),
+                n => self.w(where_).replace("{n}", &n.to_string()),
+            };
+            items.truncate(shown);
             AdviceList { title: self.w(title), items, more }
         };
         let leak = |f: &Finding| f.check == "memory-leak";
@@ -551,5 +572,50 @@ fn short_kind(kind: &str) -> String {
         "DaemonSet" => "ds".to_owned(),
         "HorizontalPodAutoscaler" => "hpa".to_owned(),
         other => other.to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use healthcore::analyse::analyse;
+    use healthcore::checks::CHECKS;
+    use healthcore::fixture::Fixture;
+    use healthcore::report::ClusterSummary;
+    use healthcore::settings::Settings;
+
+    use super::*;
+
+    /// Crash loops with one piece of advice each, and containers of which each gets another.
+    fn report(critical: usize, warning: usize) -> Report {
+        let mut text = String::new();
+        for i in 0..critical {
+            text.push_str(&format!("container web/loop{i}-0/app request=1Gi limit=1Gi cpu-request=1 state=waiting:CrashLoopBackOff\n"));
+        }
+        for i in 0..warning {
+            text.push_str(&format!("container web/near{i}-0/app request=100Mi limit=100Mi cpu-request=1  memory: 75x30  cpu: 1x30\n"));
+        }
+        let snapshot = Fixture::new(&text).snapshot;
+        let checks = Settings::default().resolve(CHECKS).unwrap();
+        let assessment = analyse(&snapshot, &checks);
+        let parts = vec![(ClusterSummary::default(), assessment)];
+        Report::new("0.0.0", snapshot.taken_at, snapshot.window, parts, vec![], CHECKS)
+    }
+
+    #[test]
+    fn advice_on_critical_findings_is_never_lost() {
+        let lists = |critical, warning, reader| {
+            let page = Page::new(&report(critical, warning), Lang::En, reader);
+            page.advice
+                .into_iter()
+                .map(|l| format!("{}: {} {}", l.title, l.items.len(), l.more).trim().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let watch = "Watch: 25 and 5 more: the JSON report has them all";
+        assert_eq!(lists(25, 0, Reader::Screen), ["Urgent: 25"]);
+        assert_eq!(
+            lists(35, 30, Reader::Screen),
+            ["Urgent: 25 and 10 more: the Markdown report has them all", watch]
+        );
+        assert_eq!(lists(35, 30, Reader::Kept), ["Urgent: 35", watch]);
     }
 }

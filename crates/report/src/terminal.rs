@@ -7,14 +7,14 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::RenderOptions;
 use crate::escape::visible;
-use crate::page::{Page, ProblemRow, Table};
+use crate::page::{Page, ProblemRow, Reader, Table};
 use crate::words::{Lang, word};
 
 /// Narrowest column that text is wrapped to.
 const NARROWEST: usize = 20;
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> String {
-    let page = Page::new(report, options.lang);
+    let page = Page::new(report, options.lang, Reader::Screen);
     let mut out = Out {
         text: String::new(),
         color: options.color,
@@ -100,8 +100,8 @@ impl Out {
                         self.line(&format!("      {command}"));
                     }
                 }
-                if list.more > 0 {
-                    self.more(list.more);
+                if !list.more.is_empty() {
+                    self.line(&format!("  {}", list.more));
                 }
             }
         }
