@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use healthcore::model::{ContainerState, Termination};
 use healthcore::snapshot::{Gap, Objects};
+use healthcore_sources::prometheus::without_tokens;
 use regex::{Captures, Regex};
 
 /// What stands where a secret stood.
@@ -26,7 +27,7 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
 
 /// The text without anything that looks like a secret.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
-    let mut out = Cow::Borrowed(text);
+    let mut out = without_tokens(text);
     for regex in SECRETS.iter() {
         let replaced = regex.replace_all(&out, |c: &Captures<'_>| match c.get(1) {
             Some(kept) if c[0].ends_with('@') => format!("{}{HIDDEN}@", kept.as_str()),
@@ -91,6 +92,10 @@ mod tests {
             (
                 "Back-off pulling image \"img.example/shop/api:1.2\": not found",
                 "Back-off pulling image \"img.example/shop/api:1.2\": not found",
+            ),
+            (
+                "write to http://cn-x.arms.aliyuncs.com/api/v1/prometheus/abc123/7/c/cn-x failed",
+                "write to http://cn-x.arms.aliyuncs.com/api/v1/prometheus/[redacted]/7/c/cn-x failed",
             ),
             ("exec /app/server: exec format error", "exec /app/server: exec format error"),
         ] {

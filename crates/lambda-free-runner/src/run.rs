@@ -305,7 +305,11 @@ impl Fold {
 }
 
 fn unreachable(cluster: &str, error: &SourceError) -> Gap {
-    Gap { scope: cluster.to_owned(), cause: GapCause::Unreachable, detail: error.to_string() }
+    Gap {
+        scope: cluster.to_owned(),
+        cause: GapCause::Unreachable,
+        detail: redact::text(&error.to_string()).into_owned(),
+    }
 }
 
 /// Peak resident memory of this process as Linux tells it (`VmHWM` in proc(5)); 0 where it does not.

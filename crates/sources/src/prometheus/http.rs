@@ -8,6 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Url};
 
+use super::mask::shown;
 use super::settings::{Auth, Compression, PrometheusSettings};
 use super::transport::{Answer, QueryRequest, Style, Transport, TransportError};
 use crate::SourceError;
@@ -73,7 +74,7 @@ impl HttpTransport {
 /// The base address without credentials, and the credentials: those in the address count when no others are set.
 fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
     let refuse = |why: String| SourceError::Setting { what: "prometheus url".into(), why };
-    let shown = without_userinfo(&settings.url);
+    let shown = shown(&settings.url);
     let mut url = Url::parse(&settings.url).map_err(|e| {
         if shown.contains("://") {
             return refuse(format!(
@@ -106,14 +107,6 @@ fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
     let path = path.strip_suffix("/api/v1").unwrap_or(&path).to_owned();
     url.set_path(&path);
     Ok((url, auth))
-}
-
-fn without_userinfo(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &url[..scheme + 3], &url[at + 1..]),
-        (None, Some(at)) => url[at + 1..].to_owned(),
-        _ => url.to_owned(),
-    }
 }
 
 /// The headers that the settings ask for, credentials among them.
@@ -184,7 +177,7 @@ fn transport_error(error: &reqwest::Error) -> TransportError {
 #[async_trait]
 impl Transport for HttpTransport {
     fn target(&self) -> String {
-        self.base.as_str().trim_end_matches('/').to_owned()
+        shown(self.base.as_str().trim_end_matches('/'))
     }
 
     fn via(&self) -> String {
@@ -221,7 +214,7 @@ impl Transport for HttpTransport {
         Ok(Answer {
             status: response.status().as_u16(),
             retry_after: header(RETRY_AFTER).and_then(|v| v.parse().ok()).map(Duration::from_secs),
-            location: header(LOCATION).map(without_userinfo),
+            location: header(LOCATION).map(shown),
             body: response.bytes_stream().map_err(|e| transport_error(&e.without_url())).boxed(),
         })
     }

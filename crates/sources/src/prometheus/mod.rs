@@ -5,6 +5,7 @@ mod client;
 mod decode;
 mod http;
 mod ksm;
+mod mask;
 mod settings;
 mod source;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod transport;
 
 pub use client::Log;
 pub(crate) use http::all_headers as headers;
+pub use mask::without_tokens;
 pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};
 pub use source::Prometheus;
 pub use transport::{Answer, QueryRequest, Style, Transport, TransportError};

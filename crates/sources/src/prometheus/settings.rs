@@ -3,6 +3,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::mask::shown;
+
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -64,7 +66,7 @@ pub enum Compression {
 }
 
 /// A server of the Prometheus query API, and how to talk to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PrometheusSettings {
     /// Base address, with the path prefix if there is one, without `/api/v1`.
     pub url: String,
@@ -110,5 +112,24 @@ impl PrometheusSettings {
             compression: Compression::default(),
             queries: BTreeMap::new(),
         }
+    }
+}
+
+impl fmt::Debug for PrometheusSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrometheusSettings")
+            .field("url", &shown(&self.url))
+            .field("dialect", &self.dialect)
+            .field("auth", &self.auth)
+            .field("headers", &self.headers)
+            .field("ca_file", &self.ca_file)
+            .field("insecure_skip_verify", &self.insecure_skip_verify)
+            .field("matchers", &self.matchers)
+            .field("timeout", &self.timeout)
+            .field("retries", &self.retries)
+            .field("concurrency", &self.concurrency)
+            .field("compression", &self.compression)
+            .field("queries", &self.queries)
+            .finish()
     }
 }

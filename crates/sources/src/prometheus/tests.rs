@@ -235,6 +235,36 @@ async fn a_forwarder_is_told_from_a_query_endpoint() {
 }
 
 #[tokio::test]
+async fn the_token_in_an_address_of_arms_is_never_told() {
+    let token = "SECRETTOKEN";
+    let server = MockServer::start().await;
+    let mut settings = settings(&server);
+    settings.dialect = Dialect::Arms;
+    settings.url = format!("{}/api/v1/prometheus/{token}/12/c3/cn-x", server.uri());
+    let shown = format!("{}/api/v1/prometheus/[redacted]/12/c3/cn-x", server.uri());
+    assert!(format!("{settings:?}").contains(&format!("url: \"{shown}\"")), "{settings:?}");
+    let below = format!("/api/v1/prometheus/{token}/12/c3/cn-x/api/v1/query");
+    for answer in [
+        ResponseTemplate::new(404).set_body_string(format!("Cannot POST {below}")),
+        text(&format!("<p>Cannot POST {below}</p>")),
+        ResponseTemplate::new(302).insert_header("Location", below.as_str()),
+        ResponseTemplate::new(422)
+            .set_body_string(format!(r#"{{"status":"error","errorType":"bad","error":"no {below}"}}"#)),
+        ResponseTemplate::new(401),
+    ] {
+        server.reset().await;
+        Mock::given(path(&below)).respond_with(answer).mount(&server).await;
+        let why = Prometheus::new(&settings).unwrap().probe().await.unwrap_err();
+        assert!(!format!("{why} {why:?}").contains(token) && why.to_string().contains(&shown), "{why}");
+        let fetched = ask(&settings).await;
+        assert!(!fetched.gaps.is_empty() && !format!("{fetched:?}").contains(token), "{:?}", fetched.gaps);
+    }
+    settings.url = format!("gw/api/v1/prometheus/{token}/12");
+    let why = Prometheus::new(&settings).err().unwrap().to_string();
+    assert!(!why.contains(token), "{why}");
+}
+
+#[tokio::test]
 async fn a_server_that_has_gone_silent_is_not_waited_for_again_and_again() {
     let server = MockServer::start().await;
     Mock::given(path("/prefix/api/v1/query"))
