@@ -1,8 +1,8 @@
 //! Sends queries: bounded in time, number and concurrency, and tried again only where that can help.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use healthcore::snapshot::GapCause;
@@ -14,8 +14,8 @@ use super::settings::Dialect;
 use super::transport::{QueryRequest, Style, Transport};
 use crate::Usage;
 
-/// After so many queries in a row without an answer in time the server counts as gone.
-const GIVE_UP_AFTER: u32 = 4;
+/// A server that has answered nothing for so long counts as gone. Longer than a restart or a full disk queue takes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Longest pause before a query is sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -41,8 +41,7 @@ pub(super) struct Client {
     requests: AtomicU64,
     samples: AtomicU64,
     bytes: AtomicU64,
-    /// Queries in a row that had no answer in time.
-    silent: AtomicU32,
+    silence: Mutex<Silence>,
     /// Whether the server wants GET.
     get: std::sync::atomic::AtomicBool,
     log: Option<Log>,
@@ -65,7 +64,7 @@ impl Client {
             requests: AtomicU64::new(0),
             samples: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            silent: AtomicU32::new(0),
+            silence: Mutex::new(Silence::new(timeout)),
             get: std::sync::atomic::AtomicBool::new(false),
             log: None,
         }
@@ -114,40 +113,44 @@ impl Client {
     ) -> Result<Envelope, QueryError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 0;
+        let mut late = false;
         loop {
-            if self.silent.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
-                return Err(QueryError {
-                    cause: GapCause::Timeout,
-                    detail: format!(
-                        "not asked: the server left {GIVE_UP_AFTER} queries in a row without an answer in {:?}",
-                        self.timeout
-                    ),
-                    status: None,
-                });
+            let from = Instant::now();
+            if !self.silence().may_ask(from) {
+                let detail =
+                    format!("not asked: the server has answered nothing for {:?}", self.silence().patience);
+                return Err(QueryError { cause: GapCause::Timeout, detail, status: None });
             }
             let (error, pause) =
                 match tokio::time::timeout(self.timeout, self.attempt(path, &params, each)).await {
                     Ok(Ok(envelope)) => {
-                        self.silent.store(0, Ordering::Relaxed);
+                        self.silence().answered(Instant::now());
                         return Ok(envelope);
                     }
                     Ok(Err((error, retry))) => {
-                        self.silent.store(0, Ordering::Relaxed);
+                        self.silence().answered(Instant::now());
                         (error, retry)
                     }
                     Err(_) => {
-                        self.silent.fetch_add(1, Ordering::Relaxed);
+                        // A server that answers others meanwhile is well, and the query too much for it.
+                        let stalled = self.silence().unanswered(from, Instant::now());
+                        let again = (stalled && !late).then_some(Some(Duration::ZERO));
+                        late = true;
                         let detail = format!(
                             "no whole answer in {:?}; raise `--timeout` or shorten the look-back",
                             self.timeout
                         );
-                        (QueryError { cause: GapCause::Timeout, detail, status: None }, None)
+                        (QueryError { cause: GapCause::Timeout, detail, status: None }, again)
                     }
                 };
             let Some(pause) = pause.filter(|_| attempt < self.retries) else { return Err(error) };
             attempt += 1;
             tokio::time::sleep(pause.unwrap_or_else(|| backoff(attempt))).await;
         }
+    }
+
+    fn silence(&self) -> std::sync::MutexGuard<'_, Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One attempt. The second part of an error says whether to try again, and after which pause.
@@ -217,6 +220,58 @@ impl Client {
     }
 }
 
+/// How long a server has left every query without an answer in time. Queries that are under way together and all stall
+/// count as one: what matters is the time that has passed, not their number.
+#[derive(Debug)]
+struct Silence {
+    /// Time for one query.
+    timeout: Duration,
+    /// After so long the server counts as gone.
+    patience: Duration,
+    /// When the first query was sent of those that had no answer, since the last that had one.
+    since: Option<Instant>,
+    /// When the server last answered.
+    answered: Option<Instant>,
+    /// From when on a server that counts as gone is tried once more.
+    trial: Option<Instant>,
+}
+
+impl Silence {
+    fn new(timeout: Duration) -> Self {
+        // With a short limit four turns, with a long one at least two.
+        let patience = (4 * timeout).min(PATIENCE).max(2 * timeout);
+        Self { timeout, patience, since: None, answered: None, trial: None }
+    }
+
+    /// Whether a query may be sent: always, unless the server counts as gone; then one now and again.
+    fn may_ask(&mut self, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.duration_since(since) < self.patience) {
+            return true;
+        }
+        if self.trial.is_some_and(|trial| now < trial) {
+            return false;
+        }
+        self.trial = Some(now + self.timeout);
+        true
+    }
+
+    fn answered(&mut self, now: Instant) {
+        self.since = None;
+        self.trial = None;
+        self.answered = Some(now);
+    }
+
+    /// A query sent at `from` had no answer in time; whether no other had one since either.
+    fn unanswered(&mut self, from: Instant, now: Instant) -> bool {
+        if self.answered.is_some_and(|answered| answered > from) {
+            return false;
+        }
+        self.since.get_or_insert(from);
+        self.trial = Some(now + self.timeout);
+        true
+    }
+}
+
 /// What a status and an envelope mean.
 fn judge(
     status: u16,
@@ -262,4 +317,50 @@ fn backoff(attempt: u32) -> Duration {
     // The keys of `RandomState` are random; this needs no more than that.
     let random = RandomState::new().hash_one(attempt) as f64 / u64::MAX as f64;
     full.mul_f64(1.0 - random / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four queries at once every 30 s from `start`, and none answered.
+    fn waves(silence: &mut Silence, start: Instant, count: u32) {
+        for wave in 0..count {
+            let from = start + wave * silence.timeout;
+            assert!((0..4).all(|_| silence.may_ask(from)), "wave {wave}");
+            for _ in 0..4 {
+                assert!(silence.unanswered(from, from + silence.timeout));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stall_is_sat_out_and_a_server_that_is_gone_is_tried_now_and_again() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut silence = Silence::new(30 * second);
+        waves(&mut silence, start, 3);
+        silence.answered(start + 91 * second);
+        waves(&mut silence, start + 91 * second, 4);
+        let gone = start + 211 * second;
+        assert!(!silence.may_ask(gone) && !silence.may_ask(gone + 29 * second));
+        let trial = gone + 30 * second;
+        assert!(silence.may_ask(trial) && !silence.may_ask(trial), "one alone");
+        silence.unanswered(trial, trial + 30 * second);
+        assert!(!silence.may_ask(trial + 30 * second) && silence.may_ask(trial + 60 * second));
+        silence.answered(trial + 61 * second);
+        assert!((0..9).all(|_| silence.may_ask(trial + 61 * second)));
+    }
+
+    #[test]
+    fn a_query_that_is_too_slow_alone_is_no_silence() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut silence = Silence::new(30 * second);
+        for turn in 0..9 {
+            let from = start + turn * 30 * second;
+            silence.answered(from + 10 * second);
+            assert!(!silence.unanswered(from, from + 30 * second), "not sent again");
+            assert!(silence.may_ask(from + 30 * second));
+        }
+        assert_eq!(Silence::new(300 * second).patience, 600 * second);
+    }
 }
