@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Findings = 1,
     /// The command could not run: arguments, configuration, no source to read.
     CouldNotRun = 2,
-    /// The command ran, and there were too little data to say anything.
+    /// The command ran, found nothing, and could judge too little to call that good news.
     TooLittleData = 3,
 }
 

@@ -4,7 +4,7 @@ use crate::analyse::{Assessment, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity};
-use crate::snapshot::{Gap, Origin};
+use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
 
 /// A whole run.
@@ -48,6 +48,16 @@ pub struct ClusterSummary {
     /// How the metrics server was reached (`direct`, `service-proxy shop/prometheus:9090`, ...), never with
     /// credentials; none without one.
     pub metrics_via: Option<String>,
+    /// Checks that could not judge most of what they should have judged there, in the order of the checks.
+    pub unanswered: Vec<&'static str>,
+}
+
+impl ClusterSummary {
+    /// Whether nothing of it could be read.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.objects_from.is_none() && self.metrics_via.is_none()
+    }
 }
 
 /// Counts of one check.
@@ -81,13 +91,13 @@ pub struct Cost {
 /// The run in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Checked, and nothing at or above warning.
+    /// Most could be judged by every check, and nothing is at or above warning.
     Healthy,
     /// At least one warning.
     Degraded,
     /// At least one critical problem.
     Critical,
-    /// Nothing could be judged.
+    /// Nothing was found, and too little could be judged to call that healthy ([`Report::is_blind`]).
     Unknown,
 }
 
@@ -124,6 +134,7 @@ impl Report {
                 pods: assessment.pods,
                 completed_pods: assessment.completed_pods,
                 containers: assessment.containers,
+                unanswered: unanswered(&summary, &assessment, checks),
                 ..summary
             });
             all.fold(assessment);
@@ -165,14 +176,170 @@ impl Report {
         match self.findings.iter().map(|f| f.severity).max() {
             Some(Severity::Critical) => Verdict::Critical,
             Some(Severity::Warning) => Verdict::Degraded,
-            _ if self.checks.iter().all(|c| c.tally.ok + c.tally.problem == 0) => Verdict::Unknown,
+            _ if self.is_blind() => Verdict::Unknown,
             _ => Verdict::Healthy,
         }
+    }
+
+    /// Whether so little could be judged that nothing found is no news: a cluster was not seen at all, or in a cluster
+    /// a check could not judge most of what it should have judged, or nothing could be judged anywhere.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.clusters.iter().any(|c| c.is_unseen() || !c.unanswered.is_empty())
+            || self.checks.iter().all(|c| c.tally.ok + c.tally.problem == 0)
+    }
+
+    /// Judgements that could not be made, and all that should have been.
+    #[must_use]
+    pub fn unknown(&self) -> (u64, u64) {
+        let unknown = self.checks.iter().map(|c| c.tally.unknown).sum();
+        let known: u64 = self.checks.iter().map(|c| c.tally.ok + c.tally.problem).sum();
+        (unknown, unknown + known)
+    }
+
+    /// Checks that some cluster leaves unanswered, in the order of the checks.
+    pub fn unanswered(&self) -> impl Iterator<Item = &'static str> {
+        let in_some = |id: &&'static str| self.clusters.iter().any(|c| c.unanswered.contains(id));
+        self.checks.iter().map(|c| c.id).filter(in_some)
     }
 
     /// Number of findings of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()
+    }
+}
+
+/// Checks of a cluster whose answer is missing for most of what they should have judged.
+fn unanswered(
+    cluster: &ClusterSummary,
+    assessment: &Assessment,
+    checks: &[&'static dyn AnyCheck],
+) -> Vec<&'static str> {
+    let judged = |t: &Tally| t.ok + t.problem;
+    let nothing = assessment.tallies.values().all(|t| judged(t) == 0);
+    let missing = |t: &Tally| -> u64 {
+        // Where nothing is judged, no reason is a good one.
+        let counts = |why: &Missing| nothing || !is_expected(why, cluster);
+        t.reasons.iter().filter(|(why, _)| counts(why)).map(|(_, count)| count).sum()
+    };
+    let open = |id: &&'static str| assessment.tallies.get(id).is_some_and(|t| missing(t) > judged(t));
+    checks.iter().map(|c| c.info().id).filter(open).collect()
+}
+
+/// Whether what is missing follows from what was looked at, and not from a look that failed: something is too young for
+/// a judgement, or the run was asked to do without the Kubernetes API, whose events no metric tells.
+fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
+    match why {
+        Missing::TooShort { .. } => true,
+        Missing::TooFewSamples { have, .. } => *have > 0,
+        Missing::NoKubernetesSource => cluster.objects_from == Some(Origin::KubeStateMetrics),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::CHECKS;
+    use crate::fixture::Fixture;
+    use crate::settings::Settings;
+
+    fn part(name: &str, text: &str) -> (ClusterSummary, Assessment) {
+        let checks = Settings::default().resolve(CHECKS).expect("defaults");
+        let fixture = Fixture::new(text);
+        let summary = ClusterSummary {
+            name: name.to_owned(),
+            objects_from: Some(fixture.snapshot.objects.origin),
+            metrics_via: Some("direct".to_owned()),
+            ..ClusterSummary::default()
+        };
+        (summary, fixture.assess(&checks))
+    }
+
+    fn report(parts: Vec<(ClusterSummary, Assessment)>) -> Report {
+        let Fixture { snapshot, .. } = Fixture::new("container web/api-0/app");
+        Report::new("0", snapshot.taken_at, snapshot.window, parts, Vec::new(), CHECKS)
+    }
+
+    const FINE: &str = "window lookback=7d step=1h\n\
+        container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m restarts=0  \
+        memory: 400x167  rss: 380x167  cpu: 0.2x167";
+
+    #[track_caller]
+    fn check(parts: &[&str], verdict: Verdict, unanswered: &str) {
+        let parts = parts.iter().enumerate().map(|(i, text)| part(&format!("c{i}"), text)).collect();
+        let report = report(parts);
+        let told: Vec<_> = report.unanswered().collect();
+        let clues: Vec<_> = report.checks.iter().map(|c| (c.id, &c.tally)).collect();
+        assert_eq!((report.verdict(), told.join(" ").as_str()), (verdict, unanswered), "{clues:?}");
+    }
+
+    fn without_cpu() -> String {
+        format!("{}\nabsent cpu", FINE.replace("cpu: 0.2x167", ""))
+    }
+
+    const OF_METRICS: &str = "memory-leak memory-usage memory-underprovisioned cpu-underprovisioned \
+                              memory-overprovisioned cpu-overprovisioned";
+
+    #[test]
+    fn healthy_is_what_was_seen() {
+        check(&[FINE], Verdict::Healthy, "");
+        check(&[""], Verdict::Unknown, "");
+        check(
+            &["container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m\noffline"],
+            Verdict::Unknown,
+            OF_METRICS,
+        );
+        check(&[&without_cpu()], Verdict::Unknown, "cpu-underprovisioned cpu-overprovisioned");
+        check(
+            &[&format!("{FINE}\ndenied autoscalers")],
+            Verdict::Unknown,
+            "hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-over-scaled",
+        );
+    }
+
+    #[test]
+    fn one_cluster_does_not_speak_for_another() {
+        check(&[FINE, &without_cpu()], Verdict::Unknown, "cpu-underprovisioned cpu-overprovisioned");
+        let unseen =
+            (ClusterSummary { name: "lost".to_owned(), ..ClusterSummary::default() }, Assessment::default());
+        assert_eq!(report(vec![part("c0", FINE)]).verdict(), Verdict::Healthy);
+        assert_eq!(report(vec![part("c0", FINE), unseen]).verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn most_decides() {
+        let three = FINE.replace("restarts=0", "restarts=0 pods=1");
+        let others = |n: usize| -> String {
+            (0..n)
+                .map(|i| {
+                    format!("\ncontainer web/w{i}-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m")
+                })
+                .collect()
+        };
+        check(&[&format!("{three}{}", others(1))], Verdict::Healthy, "");
+        check(&[&format!("{three}{}", others(2))], Verdict::Unknown, OF_METRICS);
+    }
+
+    #[test]
+    fn what_is_young_or_was_not_asked_for_is_no_blindness() {
+        let young = FINE
+            .replace("400x167", "_x161 400x6")
+            .replace("380x167", "_x161 380x6")
+            .replace("0.2x167", "_x161 0.2x6");
+        check(&[&young], Verdict::Healthy, "");
+        check(
+            &[&format!("{FINE}\norigin kube-state-metrics\ndenied events")],
+            Verdict::Unknown,
+            "warning-events",
+        );
+        let (summary, mut assessment) = part("c", FINE);
+        let metrics_only = ClusterSummary { objects_from: Some(Origin::KubeStateMetrics), ..summary.clone() };
+        let events = assessment.tally("warning-events");
+        *events = Tally::default();
+        events.unknown(Missing::NoKubernetesSource);
+        assert_eq!(report(vec![(metrics_only, assessment.clone())]).verdict(), Verdict::Healthy);
+        assert_eq!(report(vec![(summary, assessment)]).verdict(), Verdict::Unknown);
     }
 }

@@ -1,5 +1,5 @@
 use healthcore::finding::Severity;
-use healthcore::report::{Report, Verdict};
+use healthcore::report::Report;
 
 /// From which severity on a run counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +20,7 @@ pub enum Decision {
     Clean,
     /// Findings at or above it.
     Findings,
-    /// Nothing could be judged.
+    /// No such finding, and too little could be judged to call that good news ([`Report::is_blind`]).
     TooLittleData,
 }
 
@@ -35,7 +35,7 @@ pub fn decide(report: &Report, fail_on: FailOn) -> Decision {
     };
     match bound {
         Some(bound) if worst >= Some(bound) => Decision::Findings,
-        _ if report.verdict() == Verdict::Unknown => Decision::TooLittleData,
+        _ if report.is_blind() => Decision::TooLittleData,
         _ => Decision::Clean,
     }
 }

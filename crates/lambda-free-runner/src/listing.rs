@@ -61,7 +61,13 @@ async fn from_metrics(
     window: &Window,
     gaps: &mut Vec<Gap>,
 ) -> Listing {
-    let told = metrics.objects(&sources.selection, kinds, window).await;
+    let mut told = metrics.objects(&sources.selection, kinds, window).await;
+    if sources.objects.is_some() {
+        // There is an API, and it did not answer or showed nothing: not the same as a run that was asked to do without.
+        for list in told.value.unavailable.iter_mut().filter(|u| u.why == Missing::NoKubernetesSource) {
+            list.why = Missing::ListFailed { resource: resource(list.kind).to_owned() };
+        }
+    }
     gaps.extend(scoped(&sources.name, told.gaps));
     Listing { objects: told.value, filled: None, from: Some(Origin::KubeStateMetrics) }
 }
@@ -208,4 +214,16 @@ fn say(cluster: &str, had: &[Unavailable], filled: &BTreeSet<String>, gaps: &mut
 pub(crate) fn scoped(cluster: &str, mut gaps: Vec<Gap>) -> Vec<Gap> {
     gaps.iter_mut().for_each(|g| g.scope = format!("{cluster}/{}", g.scope));
     gaps
+}
+
+/// What the API calls objects of a kind.
+fn resource(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Workloads => "workloads",
+        ObjectKind::Pods => "pods",
+        ObjectKind::Autoscalers => "horizontalpodautoscalers.autoscaling",
+        ObjectKind::Events => "events",
+        ObjectKind::Nodes => "nodes",
+        _ => "objects",
+    }
 }

@@ -40,6 +40,7 @@ pub(crate) struct Page {
     pub(crate) window: String,
     pub(crate) clusters: Table,
     pub(crate) problems: Vec<ProblemRow>,
+    pub(crate) no_problems: &'static str,
     pub(crate) notes: Vec<ProblemRow>,
     pub(crate) more_notes: usize,
     pub(crate) tops: Vec<Table>,
@@ -114,11 +115,12 @@ impl Page {
         let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
         let (details, more_details) = say.details(report, &loud);
         let w = |key| word(lang, key);
-        let counts = w("counts")
+        let mut counts = w("counts")
             .replace("{critical}", &report.count(Severity::Critical).to_string())
             .replace("{warning}", &report.count(Severity::Warning).to_string())
             .replace("{info}", &report.count(Severity::Info).to_string())
             .replace("{gaps}", &report.gaps.len().to_string());
+        counts.push_str(&unseen(report, lang));
         Self {
             verdict: w(report.verdict().name()),
             verdict_id: report.verdict().name(),
@@ -131,6 +133,7 @@ impl Page {
                 duration(report.window.seconds())
             ),
             clusters: say.clusters(report),
+            no_problems: w(if report.is_blind() { "no-problems-seen" } else { "no-problems" }),
             problems: loud.iter().map(|f| say.row(f)).collect(),
             notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
             more_notes: quiet.len().saturating_sub(MOST_NOTES),
@@ -174,6 +177,23 @@ impl Page {
             made_by: w("made-by").replace("{version}", &report.version),
         }
     }
+}
+
+/// How much is unknown, for the head line: nothing when all is known.
+fn unseen(report: &Report, lang: Lang) -> String {
+    let mut out = String::new();
+    let mut say = |key, of: u64, all: u64| {
+        if of > 0 {
+            let text = word(lang, key).replace("{of}", &count(of)).replace("{all}", &count(all));
+            out.push_str(&text);
+        }
+    };
+    let (unknown, all) = report.unknown();
+    say("counts-unknown", unknown, all);
+    say("counts-unanswered", report.unanswered().count() as u64, report.checks.len() as u64);
+    let clusters = report.clusters.iter().filter(|c| c.is_unseen()).count();
+    say("counts-unseen", clusters as u64, report.clusters.len() as u64);
+    out
 }
 
 /// Says things in one language.

@@ -79,7 +79,7 @@ impl Out {
 
         self.heading(self.w("problems"));
         if page.problems.is_empty() {
-            self.line(self.w("no-problems"));
+            self.line(page.no_problems);
         }
         for problem in &page.problems {
             self.problem(problem);

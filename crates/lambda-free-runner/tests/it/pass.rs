@@ -1,9 +1,11 @@
 //! What must hold of every pass, whatever the cluster.
 
 use healthcore::need::Budget;
-use healthcore::report::{Cost, Report};
+use healthcore::report::{Cost, Report, Verdict};
 use healthcore::snapshot::Snapshot;
-use lambda_free_runner::{Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once};
+use lambda_free_runner::{
+    ClusterSources, Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once,
+};
 
 use crate::fake::{Fake, spec};
 use crate::stories;
@@ -90,6 +92,19 @@ fn a_source_that_fails_is_a_gap() {
 
     let only_metrics = run(&spec(Some(Fake::new(part)), None)).unwrap();
     assert_eq!(only_metrics.clusters[0].objects_from, Some(healthcore::snapshot::Origin::KubeStateMetrics));
+}
+
+#[test]
+fn a_cluster_that_is_not_seen_is_not_healthy() {
+    let part = stories::all().into_iter().find(|s| s.name == "healthy").unwrap().parts.remove(0);
+    let mut both = live(Budget::default(), part.clone());
+    assert_eq!(run(&both).unwrap().verdict(), Verdict::Healthy);
+    let Input::Live(lost) = spec(Some(Fake::down(part)), None).input else { unreachable!() };
+    let Input::Live(clusters) = &mut both.input else { unreachable!() };
+    clusters.extend(lost.into_iter().map(|c| ClusterSources { name: "lost".to_owned(), ..c }));
+    let report = run(&both).unwrap();
+    assert_eq!(report.verdict(), Verdict::Unknown);
+    assert_eq!(decide(&report, FailOn::Critical), Decision::TooLittleData);
 }
 
 /// An API knows no past.
