@@ -105,6 +105,13 @@ class World:
         with urllib.request.urlopen(f"{self.prometheus}/api/v1/query", form, timeout=120) as answer:
             return [(r["metric"], float(r["value"][1])) for r in json.load(answer)["data"]["result"]]
 
+    def prometheus_range(self, query, start, end, step):
+        """[(labels, [(time, value)])] of a range query, straight from the real server."""
+        form = urllib.parse.urlencode({"query": query, "start": start, "end": end, "step": step}).encode()
+        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query_range", form, timeout=120) as answer:
+            result = json.load(answer)["data"]["result"]
+            return [(r["metric"], [(at, float(value)) for at, value in r["values"]]) for r in result]
+
     # --- runs that several scenarios compare with ----------------------------------------------------------------
     def whole(self):
         """The report with every right and both sources; made once."""

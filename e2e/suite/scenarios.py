@@ -1,10 +1,11 @@
 """The scenarios, in the order in which they run."""
+import gzip
 import json
 import os
 import subprocess
 
 from .case import listed, scenario, shorten
-from .expected import false_alarms, missing, wanted
+from .expected import LEAKING, false_alarms, missing, wanted
 from .gateway import DROP, HANG, Answer, Arms, Gateway, ServiceProxy, api_error, basic
 from .lab import CANARIES, PROMETHEUS_POD, PROMETHEUS_SERVICE
 from .product import CLEAN, COULD_NOT_RUN, FINDINGS, TOO_LITTLE_DATA, Report
@@ -745,6 +746,36 @@ def without_servers(world, case):
     done = subprocess.run(["kubectl", "healthcheck", "list"], capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path})
     case.equal(done.returncode, 0, f"kubectl healthcheck list: exit code ({shorten(done.stderr)})")
     case.contains(done.stdout, "memory-leak", "kubectl healthcheck list")
+
+
+@scenario
+def plain_series(world, case):
+    """`leaks` on series taken from the server by hand says of every workload what the check says."""
+    step, start = 300, world.at_unix - 7 * 86400
+    series = world.prometheus_range('container_memory_rss{container="app"}', start, world.at_unix, step)
+    lines = []
+    for d in world.truth:
+        pods = []
+        for labels, points in series:
+            if labels["namespace"] == d["namespace"] and labels["pod"] in d["pods"]:
+                values = [None] * ((world.at_unix - start) // step + 1)
+                for at, value in points:
+                    values[int((at - start) // step)] = value
+                pods.append({"pod": labels["pod"], "start_unix": start, "values": values})
+        if pods:
+            lines.append({"id": d["deployment"], "step_s": step, "limit_bytes": d["mem_limit"], "start_unix": start,
+                          "end_unix": world.at_unix, "series": pods})
+    path = world.path("series.ndjson.gz")
+    with gzip.open(path, "wt") as f:
+        f.write("".join(json.dumps(line) + "\n" for line in lines) + "no case\n")
+    run = world.product.run("leaks", "--input", path)
+    case.equal(run.code, CLEAN, f"leaks: exit code (standard error: {shorten(run.err)})")
+    answers = [json.loads(line) for line in run.out.splitlines()]
+    case.equal([a["id"] for a in answers], [line["id"] for line in lines] + [None], "answers in the order of the cases")
+    case.expect("error" in answers[-1], f"a line that is no case: {answers[-1]}")
+    profile = {d["deployment"]: d["profile"] for d in world.truth}
+    leaking = {name for name in profile if profile[name] in LEAKING and any(line["id"] == name for line in lines)}
+    case.same_set({a["id"] for a in answers[:-1] if a["leak"]}, leaking, "leaks among plain series")
 
 
 @scenario
