@@ -29,6 +29,11 @@ const REFINEMENTS: usize = 4;
 const REFINED_GAIN: f64 = 25.0;
 /// Variance of the noise at least, in units of the scale: memory is never known better than to a millionth of the limit.
 const LEAST_VARIANCE: f64 = 1e-12;
+/// Standard error of the rate, as a share of it, that the choice of the shape brings: with it the 95 % interval holds
+/// the true rate of nine in ten labelled leaks, without it of one in two.
+const SHAPE_ERROR: f64 = 0.15;
+/// Share of the slope at the end below which what was before is flat.
+const FLAT: f64 = 0.2;
 /// Standard errors of a one-sided bound.
 const SIGMAS: f64 = 2.0;
 /// Hours below which a window holds no second day to compare with.
@@ -45,7 +50,7 @@ pub(super) struct Fit {
     pub(super) over_static: f64,
     /// BIC of the best saturating shape less that of the best unbounded one.
     pub(super) over_saturating: f64,
-    /// Growth per hour over the growing part, bytes.
+    /// Growth per hour in the last part, bytes.
     pub(super) rate: f64,
     /// Standard error of `rate`.
     pub(super) rate_error: f64,
@@ -68,7 +73,7 @@ pub(super) struct Fit {
     pub(super) span: f64,
     pub(super) noise: f64,
     pub(super) points: usize,
-    /// Fitted growth curve of the unbounded shape per run: bytes over the run's own level.
+    /// Fitted curve of the unbounded shape per run, without load: bytes over its first point.
     pub(super) curve: Vec<Vec<f64>>,
 }
 
@@ -197,6 +202,10 @@ struct Arena<'a> {
     x: &'a [f64],
     /// Age of the process at each point, as a share of the oldest.
     g: &'a [f64],
+    /// Hours of the window.
+    span: f64,
+    /// Hours of the oldest process.
+    oldest: f64,
     shapes: Vec<Candidate>,
     /// Their columns as they are, one after the other.
     columns: Vec<f64>,
@@ -204,14 +213,14 @@ struct Arena<'a> {
 }
 
 impl<'a> Arena<'a> {
-    fn new(x: &'a [f64], g: &'a [f64], points: &Points<'a>) -> Self {
+    fn new(x: &'a [f64], g: &'a [f64], (span, oldest): (f64, f64), points: &Points<'a>) -> Self {
         let shapes = shape::candidates(x);
         let mut columns = Vec::with_capacity(shapes.len() * x.len());
         for shape in &shapes {
             shape.column(x, g, &mut columns);
         }
         let regression = Regression::new(points, 0.0, &columns);
-        Self { x, g, shapes, columns, regression }
+        Self { x, g, span, oldest, shapes, columns, regression }
     }
 
     /// Prepares the same candidates for residuals with the autocorrelation `phi`.
@@ -337,7 +346,7 @@ impl<'a> Arena<'a> {
         Standing { still, ending, rising: rising.best }
     }
 
-    /// Slope from `at` on with its standard error, when what is fitted may bend there.
+    /// Slope per hour from `at` on with its standard error, when what is fitted may bend there.
     fn late_slope(&mut self, model: &Model, at: f64, freedom: f64) -> Option<(f64, f64)> {
         let lead = self.shapes[model.columns[0]];
         let argument = if lead.shape.by_age() { self.g } else { self.x };
@@ -350,20 +359,25 @@ impl<'a> Arena<'a> {
         for (weight, &i) in weights.iter_mut().zip(&model.columns) {
             *weight = self.rise(i, at);
         }
-        weights[columns.len() - 1] = 1.0;
-        let mut slope = 0.0;
-        let mut spread = 0.0;
-        for (i, w) in weights.iter().enumerate() {
-            slope += w * solution.beta[i];
-            spread += weights.iter().enumerate().map(|(j, v)| w * v * solution.inverse[i][j]).sum::<f64>();
-        }
-        Some((slope, (spread.max(0.0) * solution.sse / freedom).sqrt()))
+        weights[columns.len() - 1] = 1.0 / self.hours(lead);
+        let (slope, spread) = solution.combine(&weights);
+        Some((slope, (spread * solution.sse / freedom).sqrt()))
     }
 
-    /// Mean slope of a candidate from `at` on, when it goes on rising there; what has come to its end counts nothing.
+    /// Hours that the argument of a shape, 0..=1, stands for.
+    fn hours(&self, shape: Candidate) -> f64 {
+        if shape.shape.by_age() { self.oldest } else { self.span }
+    }
+
+    /// Mean slope per hour of a candidate from `at` on, when it goes on rising there; what has come to its end counts
+    /// nothing.
     fn rise(&self, i: usize, at: f64) -> f64 {
         let shape = self.shapes[i];
-        if shape.shape.ends() || shape.shape == Shape::Step { 0.0 } else { shape.rise(at) }
+        if shape.shape.ends() || shape.shape == Shape::Step {
+            0.0
+        } else {
+            shape.rise(at) / self.hours(shape)
+        }
     }
 
     /// Slope over the last 40 % of age as a share of the mean slope, and its z.
@@ -414,7 +428,7 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
     let x: Vec<f64> = hours.iter().map(|h| (h - first) / span).collect();
     let g: Vec<f64> = age.iter().map(|a| a / oldest).collect();
     let points = Points { lens: &lens, y: &y, load: &load };
-    let mut arena = Arena::new(&x, &g, &points);
+    let mut arena = Arena::new(&x, &g, (span, oldest), &points);
     arena.refine();
     let phi = arena.regression.autocorrelation(&arena.compete().best().columns);
     if phi > 0.0 {
@@ -426,25 +440,20 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
     let Some(solution) = arena.regression.solve(&rising.columns) else { return Some(None) };
 
     let lead = arena.shapes[rising.columns[0]];
-    let by_age = lead.shape.by_age();
-    let longest = parts.iter().map(|f| f.span()).fold(0.0, f64::max);
-    // Columns that rise without end, with their coefficients.
-    let growing: Vec<(Candidate, f64)> = rising
-        .columns
-        .iter()
-        .zip(solution.beta)
-        .map(|(&i, beta)| (arena.shapes[i], beta))
-        .filter(|(shape, _)| !shape.shape.ends() && shape.shape != Shape::Step)
-        .collect();
-    let mut column = vec![0.0; n];
-    let mut scratch = Vec::with_capacity(n);
-    for (shape, beta) in &growing {
-        scratch.clear();
-        shape.column(&x, &g, &mut scratch);
-        column.iter_mut().zip(&scratch).for_each(|(c, s)| *c += beta * s);
+    // What rises without end, and beside it the whole fitted curve.
+    let (mut rise, mut whole) = (vec![0.0; n], vec![0.0; n]);
+    let mut column = Vec::with_capacity(n);
+    for (&i, beta) in rising.columns.iter().zip(solution.beta) {
+        let shape = arena.shapes[i];
+        column.clear();
+        shape.column(&x, &g, &mut column);
+        whole.iter_mut().zip(&column).for_each(|(w, c)| *w += beta * c);
+        if !shape.shape.ends() && shape.shape != Shape::Step {
+            rise.iter_mut().zip(&column).for_each(|(r, c)| *r += beta * c);
+        }
     }
-    let high = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let low = column.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = rise.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = rise.iter().copied().fold(f64::INFINITY, f64::min);
     let mut growth = high - low;
     let mut others = 0.0;
     let mut falls: Vec<f64> = Vec::new();
@@ -463,24 +472,21 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
     let freedom = (n as f64 - used as f64 - 2.0).max(1.0);
     let variance = (solution.sse / freedom).max(LEAST_VARIANCE);
     let noise = (variance / (1.0 - phi * phi).max(1e-9)).sqrt();
-    // What rises at the end, with its standard error.
-    let (mut slope, mut spread) = (0.0, 0.0);
-    for (a, &i) in rising.columns.iter().enumerate() {
-        let w = arena.rise(i, BENDS[0]);
-        slope += w * solution.beta[a];
-        for (b, &j) in rising.columns.iter().enumerate() {
-            spread += w * arena.rise(j, BENDS[0]) * solution.inverse[a][b];
-        }
+    // What rises per hour in the last part, with its standard error.
+    let mut weights = [0.0; MOST_COLUMNS];
+    for (weight, &i) in weights.iter_mut().zip(&rising.columns) {
+        *weight = arena.rise(i, BENDS[0]);
     }
-    let z = if spread > 0.0 && variance > 0.0 { slope / (variance * spread).sqrt() } else { 0.0 };
+    let (slope, spread) = solution.combine(&weights);
+    let z = if spread > 0.0 { slope / (variance * spread).sqrt() } else { 0.0 };
     // Does the last part of the data agree that it still rises as the shape says?
-    let mean = growth + others.max(0.0);
+    let mean = (growth + others.max(0.0)) / arena.hours(lead);
     let (late, error) = arena.late_slope(rising, BENDS[0], freedom).unwrap_or((-1.0, 0.0));
     let mut tail = arena.tail(freedom);
     if rising.shape == Shape::TwoSlopes {
-        tail = (if mean > 0.0 { late / mean } else { -1.0 }, late / error.max(1e-9));
+        tail = (if mean > 0.0 { late / mean } else { -1.0 }, late / error.max(1e-12));
     }
-    let undiminished = if slope > 0.0 { (late - SIGMAS * error) / slope } else { -1.0 };
+    let steady = if slope > 0.0 { (late - SIGMAS * error) / slope } else { -1.0 };
     let refuted = BENDS[1..]
         .iter()
         .filter_map(|&at| {
@@ -492,16 +498,19 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
         .fold(f64::INFINITY, f64::min);
     let over_static = standing.still.bic - rising.bic;
     let over_saturating = standing.ending.as_ref().unwrap_or(&standing.still).bic - rising.bic;
-    let (onset, duration) = if lead.shape == Shape::Late {
-        (first + lead.at * span, (1.0 - lead.at) * span)
-    } else {
-        (first, if by_age { longest } else { span })
+    let bend = rising.columns.get(1).map(|&i| arena.shapes[i]).filter(|_| rising.shape == Shape::TwoSlopes);
+    let onset = match (lead.shape, bend) {
+        (Shape::Late, _) => first + lead.at * span,
+        // Flat before the bend: it began there.
+        (_, Some(bend)) if solution.beta[0] / oldest < FLAT * slope => first + bend.at * span,
+        _ => first,
     };
-    let rate = growth * frame.scale / duration.max(1e-9);
+    let rate = slope * frame.scale;
     let mut curve = Vec::with_capacity(parts.len());
     let mut from = 0;
     for &len in &lens {
-        curve.push(column[from..from + len].iter().map(|c| (c - column[from]) * frame.scale).collect());
+        let run = &whole[from..from + len];
+        curve.push(run.iter().map(|c| (c - run[0]) * frame.scale).collect());
         from += len;
     }
     Some(Some(Fit {
@@ -510,14 +519,14 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
         over_static,
         over_saturating,
         rate,
-        rate_error: if z > 0.0 { rate / z } else { f64::INFINITY },
+        rate_error: (rate / z).hypot(SHAPE_ERROR * rate),
         growth,
         onset,
         z,
         tail: tail.0,
         tail_z: tail.1,
         refuted,
-        steady: undiminished,
+        steady,
         complexity: rising.columns.len(),
         phi,
         span,

@@ -215,7 +215,7 @@ impl fmt::Display for Reason {
 pub struct Rate {
     /// Best estimate.
     pub bytes_per_hour: f64,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval, which includes the choice of the shape.
     pub low: f64,
     /// Upper end of the 95 % interval.
     pub high: f64,
@@ -459,7 +459,11 @@ fn report(
         _ => Reason::WithinNoise,
     };
     let half = Z95 * fit.rate_error;
-    let rate = Rate { bytes_per_hour: fit.rate, low: fit.rate - half, high: fit.rate + half };
+    let rate = (fit.rate > 0.0 && half.is_finite()).then_some(Rate {
+        bytes_per_hour: fit.rate,
+        low: fit.rate - half,
+        high: fit.rate + half,
+    });
     let onset = input.start_unix.saturating_add((fit.onset * 3600.0).round() as i64);
     let slack = (0.03 * (input.end_unix as f64 - input.start_unix as f64)).max(7200.0);
     let began_with_revision = input
@@ -474,7 +478,7 @@ fn report(
         .filter(|f| f.hours[f.hours.len() - 1] >= last - 6.0)
         .map(|f| f.bytes[f.bytes.len() - 1])
         .fold(0.0, f64::max);
-    let time_to_limit = input.limit().filter(|_| verdict >= Verdict::Watch && fit.rate > 0.0).map(|limit| {
+    let time_to_limit = input.limit().zip(rate).filter(|_| verdict >= Verdict::Watch).map(|(limit, rate)| {
         let at = |rate: f64| ((limit - now).max(0.0) / rate * 3600.0).max(0.0);
         TimeToLimit {
             seconds: at(rate.bytes_per_hour),
@@ -501,7 +505,7 @@ fn report(
         verdict,
         score,
         reason,
-        rate: Some(rate),
+        rate,
         onset_unix: Some(onset),
         time_to_limit,
         shape: Some(fit.unbounded),

@@ -43,6 +43,18 @@ pub(super) struct Solution {
     pub(super) sse: f64,
 }
 
+impl Solution {
+    /// A weighted sum of the coefficients, and its variance for residuals of variance 1.
+    pub(super) fn combine(&self, weights: &[f64; MOST_COLUMNS]) -> (f64, f64) {
+        let sum = weights.iter().zip(self.beta).map(|(w, b)| w * b).sum();
+        let spread = weights
+            .iter()
+            .zip(&self.inverse)
+            .map(|(w, row)| w * row.iter().zip(weights).map(|(cell, v)| cell * v).sum::<f64>());
+        (sum, spread.sum::<f64>().max(0.0))
+    }
+}
+
 impl<'a> Regression<'a> {
     /// Prepares values, load and columns for residuals with the autocorrelation `phi`, 0..1.
     pub(super) fn new(points: &Points<'a>, phi: f64, columns: &[f64]) -> Self {
