@@ -287,7 +287,7 @@ impl<'a> Arena<'a> {
                 contest.offer(shape, &[i], parameters, sse);
             }
         }
-        // Up to four steps, each where it helps most beside those before.
+        // Steps, each where it helps most beside those before.
         let mut chosen = Vec::with_capacity(MOST_STEPS);
         while chosen.len() < MOST_STEPS {
             let apart = |j: &usize| chosen.iter().all(|c: &usize| c.abs_diff(*j) > 1);
@@ -536,12 +536,17 @@ pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
     }))
 }
 
+/// Margin of a slope that is a share of the one expected: 1 at the threshold, without bound where nothing of it is lost.
+fn undiminished_share(share: f64, threshold: f64) -> f64 {
+    if share <= threshold { share / threshold } else { (1.0 - threshold) / (1.0 - share).max(1e-3) }
+}
+
 impl Fit {
     /// Margins, each 1 at its threshold; `penalty` is taken off the BIC differences.
     pub(super) fn margins(&self, min_growth: f64, penalty: f64) -> [f64; MARGINS] {
         // A clear slope over the last 40 % speaks against any plateau by itself.
         let undiminished = if self.tail >= 0.6 { (self.tail_z - 3.0).clamp(0.0, 6.0) } else { 0.0 };
-        let mut tail = self.tail / gate::TAIL;
+        let mut tail = undiminished_share(self.tail, gate::TAIL);
         if self.unbounded.is_line() && self.tail > 4.0 {
             // A line, yet all of it at the end: the flank of a cycle.
             tail = tail.min(4.0 / self.tail);
@@ -561,7 +566,7 @@ impl Fit {
             self.growth / min_growth.max(1e-9),
             tail,
             self.growth / (gate::SNR * self.noise + 1e-9),
-            self.refuted / gate::REFUTED,
+            undiminished_share(self.refuted, gate::REFUTED),
             if self.complexity > 1 { self.tail_z / gate::TAIL_Z } else { 6.0 },
         ]
     }

@@ -275,7 +275,8 @@ pub struct Measures {
     pub autocorrelation: f64,
     /// Floor points in the fit.
     pub points: usize,
-    /// Margins, each 1 at its threshold: static, saturating, significance, growth, tail, noise.
+    /// Margins, each 1 at its threshold: over static shapes, over saturating ones, significance, growth against the
+    /// limit, rise of the last part, growth above noise, last part not refuted, significance of the last part.
     pub margins: [f64; fit::MARGINS],
 }
 

@@ -16,7 +16,7 @@ pub enum Shape {
     Constant,
     /// One step.
     Step,
-    /// Two to four steps.
+    /// Several steps.
     Steps,
     /// A rise to a plateau.
     Plateau,
@@ -33,8 +33,10 @@ pub enum Shape {
     /// Two warm-ups of different speed.
     TwoWarmUps,
     /// A smooth step.
+    #[serde(rename = "smooth-step")]
     Sigmoid,
     /// A fill that slows down as it fills: t / (t + k).
+    #[serde(rename = "slowing-fill")]
     Hyperbola,
     /// A line.
     Line,
@@ -43,10 +45,12 @@ pub enum Shape {
     /// Faster and faster.
     Accelerating,
     /// A line that begins inside the window.
+    #[serde(rename = "late-line")]
     Late,
     /// A warm-up, then a line.
     LineAndWarmUp,
     /// A line with steps.
+    #[serde(rename = "line-and-steps")]
     LineAndStep,
     /// A line whose slope changes once.
     TwoSlopes,
