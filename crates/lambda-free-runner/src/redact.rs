@@ -79,6 +79,8 @@ pub(crate) fn gaps(gaps: &mut [Gap]) {
 
 #[cfg(test)]
 mod tests {
+    use healthcore_sources::SourceError;
+
     use super::text;
 
     #[test]
@@ -101,5 +103,7 @@ mod tests {
         ] {
             assert_eq!(text(given), expected);
         }
+        let refused = SourceError::Unauthorized { what: "the server".into(), why: "Unauthorized".into() };
+        assert_eq!(text(&refused.to_string()), refused.to_string(), "our own words are none");
     }
 }

@@ -19,7 +19,7 @@ pub enum SourceError {
         why: String,
     },
     /// The source refuses the credentials.
-    #[error("{what} refuses the credentials: {why}")]
+    #[error("{what} refuses the credentials; {why}")]
     Unauthorized {
         /// The source, without credentials.
         what: String,

@@ -46,7 +46,7 @@ impl Retry {
 pub(super) enum Refusal {
     #[error("{0}")]
     Denied(String),
-    #[error("the credentials were refused: {0}")]
+    #[error("the credentials were refused, with the words `{0}`")]
     Unauthorized(String),
     #[error("the continuation of the list has expired")]
     Gone {

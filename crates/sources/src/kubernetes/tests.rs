@@ -740,7 +740,7 @@ fn the_probe_tells_what_is_wrong() {
     let why = probe(status(401, "Unauthorized")).unwrap_err();
     assert!(
         why.starts_with(
-            "the Kubernetes API at https://api.example refuses the credentials: Unauthorized; the token"
+            "the Kubernetes API at https://api.example refuses the credentials; Unauthorized; the token"
         ),
         "{why}"
     );
