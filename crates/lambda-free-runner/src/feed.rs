@@ -1,6 +1,6 @@
 //! Turns the servers of one cluster into parts, one after the other; the next is fetched while one is judged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use healthcore::metric::SeriesOf;
@@ -167,6 +167,7 @@ impl Feed {
         let (frame, cluster) = (self.frame, self.head.name.clone());
         Some(tokio::spawn(async move {
             let Fetched { value: mut series, mut gaps } = match metrics {
+                Some(_) if is_nowhere(&partition) => Fetched::default(),
                 Some(metrics) => metrics.series(&needs, &partition, &frame.window).await,
                 None => Fetched::whole(without_server(&needs)),
             };
@@ -189,6 +190,11 @@ impl Drop for Feed {
     fn drop(&mut self) {
         self.ahead.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Whether a partition looks into no namespace. A query for it would be one for all of them.
+pub(crate) fn is_nowhere(partition: &Partition) -> bool {
+    matches!(&partition.selector, Selector::Namespaces(names) if names.is_empty())
 }
 
 fn without_server(needs: &Needs) -> SeriesStore {
@@ -214,8 +220,10 @@ fn keep_own(series: &mut SeriesStore, partition: &Partition, objects: &Objects, 
 fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(Partition, Objects)> {
     let mut parts = parts;
     if parts.is_empty() {
+        // Autoscalers are judged without their workloads too.
+        let namespaces: BTreeSet<&String> = objects.hpas.iter().map(|h| &h.namespace).collect();
         parts.push(Partition {
-            selector: Selector::Namespaces(Vec::new()),
+            selector: Selector::Namespaces(namespaces.into_iter().cloned().collect()),
             workloads: Default::default(),
             samples: 0,
             thinned: None,

@@ -118,8 +118,9 @@ async fn fill(
         Hidden::AllBut(_) => sources.selection.clone(),
     };
     let Fetched { value: told, gaps: troubles } = metrics.objects(&selection, kinds, window).await;
-    // Without kube-state-metrics all is as the API has told already.
-    let troubles: Vec<Gap> = troubles.into_iter().filter(|g| g.cause != GapCause::MetricAbsent).collect();
+    // Without kube-state-metrics, or where it knows nothing, all is as the API has told already.
+    let known = [GapCause::MetricAbsent, GapCause::NothingMatches];
+    let troubles: Vec<Gap> = troubles.into_iter().filter(|g| !known.contains(&g.cause)).collect();
     gaps.extend(scoped(&sources.name, troubles));
     let tells = |kind: ObjectKind| kinds.contains(&kind) && !told.unavailable.iter().any(|u| u.kind == kind);
     if !tells(ObjectKind::Pods) || told.unavailable.iter().any(|u| u.kind == ObjectKind::Workloads) {

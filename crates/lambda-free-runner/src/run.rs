@@ -10,7 +10,7 @@ use healthcore::time::{Timestamp, Window, WindowError};
 use healthcore_sources::SourceError;
 use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording};
 
-use crate::feed::{Feed, Frame};
+use crate::feed::{Feed, Frame, is_nowhere};
 use crate::progress::Progress;
 use crate::redact;
 use crate::spec::{ClusterSources, Input, RunSpec};
@@ -76,10 +76,10 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
     let frame = frame(spec)?;
     let needs = Arc::new(checks.needs());
     let mut lines = vec![format!(
-        "window: {} points, one every {}, up to unix time {}",
+        "window: {} points, one every {}, up to {}",
         frame.window.points(),
         spec.step(),
-        frame.window.end().unix_seconds()
+        readable(frame.window.end())
     )];
     let mut errors = Vec::new();
     let mut answered = 0;
@@ -103,23 +103,43 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
             }
         };
         answered += 1;
-        let mut total = 0;
-        for (i, partition) in feed.partitions().enumerate() {
+        lines.extend(
+            feed.head.gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)),
+        );
+        let Some(metrics) = &cluster.metrics else {
+            lines.push("  no metrics server: no series are asked for".to_owned());
+            continue;
+        };
+        lines.extend(metrics.asked().into_iter().map(|q| format!("  asked already: {q}")));
+        let about = |samples: u64| match samples {
+            0 => "few samples, only where something has happened".to_owned(),
+            some => format!("about {some} samples"),
+        };
+        let (mut total, mut parts) = (0, 0);
+        for (i, partition) in feed.partitions().enumerate().filter(|(_, p)| !is_nowhere(p)) {
             let samples = healthcore::need::expected_samples(&needs, partition);
             total += samples;
-            lines.push(format!("  part {} of {}: about {samples} samples", i + 1, feed.all_parts));
-            if let Some(metrics) = &cluster.metrics {
-                lines.extend(
-                    metrics.plan(&needs, partition, &frame.window).into_iter().map(|q| format!("    {q}")),
-                );
-            }
+            parts += 1;
+            lines.push(format!("  part {} of {}: {}", i + 1, feed.all_parts, about(samples)));
+            let plan = metrics.plan(&needs, partition, &frame.window);
+            lines.extend(plan.into_iter().map(|q| format!("    {q}")));
         }
-        lines.push(format!("  in all: {} parts, about {total} samples", feed.all_parts));
+        lines.push(match parts {
+            0 => "  in all: nothing to ask for".to_owned(),
+            1 => format!("  in all: 1 part, {}", about(total)),
+            parts => format!("  in all: {parts} parts, {}", about(total)),
+        });
     }
     if answered == 0 {
         return Err(RunError::NoneReachable(errors));
     }
     Ok(lines)
+}
+
+/// An instant as people write it, to the second.
+fn readable(t: Timestamp) -> String {
+    jiff::Timestamp::from_second(t.unix_seconds())
+        .map_or_else(|_| format!("unix time {}", t.unix_seconds()), |t| t.to_string())
 }
 
 /// The only place where the clock is read.

@@ -61,6 +61,11 @@ pub trait MetricsSource: Send + Sync {
     /// The queries that [`MetricsSource::series`] would send for a partition, for `--dry-run`.
     fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String>;
 
+    /// Queries that were sent once a run, before any series, for `--dry-run`.
+    fn asked(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What it has cost so far.
     fn usage(&self) -> Usage;
 }

@@ -130,6 +130,9 @@ impl MetricsSource for Fake {
     fn plan(&self, needs: &Needs, _: &Partition, _: &Window) -> Vec<String> {
         needs.metrics.keys().map(ToString::to_string).collect()
     }
+    fn asked(&self) -> Vec<String> {
+        vec!["a probe".to_owned()]
+    }
     fn usage(&self) -> Usage {
         self.used()
     }

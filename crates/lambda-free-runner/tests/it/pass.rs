@@ -2,7 +2,7 @@
 
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report, Verdict};
-use healthcore::snapshot::Snapshot;
+use healthcore::snapshot::{Gap, GapCause, Snapshot};
 use lambda_free_runner::{
     ClusterSources, Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once,
 };
@@ -164,4 +164,52 @@ fn a_dry_run_asks_for_no_series() {
     assert!(lines.iter().any(|l| l == "  right: list pods"), "{lines:?}");
     assert!(lines.iter().any(|l| l.contains("memory-working-set")), "{lines:?}");
     assert_eq!(healthcore_sources::MetricsSource::usage(&*fake).requests, 3, "two probes and one list");
+}
+
+#[test]
+fn nothing_is_asked_where_nothing_is() {
+    let mut part = stories::all().into_iter().find(|s| s.name == "demo").unwrap().parts.remove(0);
+    part.objects = Default::default();
+    let spec = spec(Some(Fake::new(part.clone())), Some(Fake::new(part)));
+    assert_eq!(run(&spec).unwrap().cost.prometheus_queries, 1, "that of the probe");
+}
+
+#[test]
+fn a_dry_run_tells_what_a_run_asks() {
+    let demo = stories::all().into_iter().find(|s| s.name == "demo").unwrap().parts.remove(0);
+    let told = |spec: &RunSpec| -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(dry_run(spec, &Silent)).unwrap().join("\n") + "\n"
+    };
+    let (metrics, api) = (Fake::new(demo.clone()), Fake::new(demo.clone()));
+    let whole = told(&spec(Some(metrics.clone()), Some(api.clone())));
+    assert!(whole.contains("one every 15m, up to 2026-"), "{whole}");
+    assert!(
+        whole.contains("  asked already: a probe\n") && whole.contains("    memory-working-set\n"),
+        "{whole}"
+    );
+    let without = told(&spec(None, Some(api)));
+    assert!(
+        without.contains("  no metrics server: no series are asked for\n") && !without.contains("samples"),
+        "{without}"
+    );
+    let only = |id: &str| RunSpec {
+        settings: healthcore::settings::Settings { only: [id.to_owned()].into(), ..Default::default() },
+        ..spec(Some(metrics.clone()), None)
+    };
+    let sparse = told(&only("restarts"));
+    assert!(sparse.contains("  part 1 of 1: few samples, only where something has happened\n"), "{sparse}");
+    let mut empty = demo;
+    empty.objects = Default::default();
+    let gap = Gap {
+        scope: "prod/nope-*".into(),
+        cause: GapCause::NothingMatches,
+        detail: "no namespace matches `nope-*`".into(),
+    };
+    let nothing = told(&spec(Some(metrics), Some(Fake::with_gaps(empty, vec![gap]))));
+    assert!(
+        nothing.contains("  gap: prod/nope-* (nothing-matches): no namespace matches `nope-*`\n"),
+        "{nothing}"
+    );
+    assert!(nothing.contains("  in all: nothing to ask for\n") && !nothing.contains("part 1"), "{nothing}");
 }

@@ -9,6 +9,7 @@ use healthcore::model::{
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores};
+use wildmatch::WildMatch;
 
 use super::catalogue::{Facts, Family};
 use super::decode::InstantSeries;
@@ -91,7 +92,30 @@ pub(super) async fn objects(
         }
     }
     assemble(states, pods, workloads, kinds, &mut out.value);
+    if failed.is_empty() {
+        let told = unmatched(selection, &out.value);
+        out.gaps
+            .extend(told.map(|(pattern, words)| prometheus.gap(pattern, GapCause::NothingMatches, words)));
+    }
     out
+}
+
+/// Patterns of the selection that match no namespace of the objects, each with a sentence about it.
+fn unmatched<'s>(selection: &'s Selection, objects: &Objects) -> impl Iterator<Item = (&'s str, String)> {
+    let workloads = objects.workloads.iter().map(|w| w.id.namespace.clone());
+    let namespaces: BTreeSet<String> =
+        workloads.chain(objects.hpas.iter().map(|h| h.namespace.clone())).collect();
+    selection.namespaces.iter().filter_map(move |pattern| {
+        let matcher = WildMatch::new(pattern);
+        if namespaces.iter().any(|n| matcher.matches(n)) {
+            return None;
+        }
+        let place = match pattern.contains(['*', '?']) {
+            true => format!("namespaces that match `{pattern}`"),
+            false => format!("namespace `{pattern}`"),
+        };
+        Some((pattern.as_str(), format!("kube-state-metrics tells of nothing in {place}")))
+    })
 }
 
 /// What one query tells: every row is taken in as it is decoded, so that what is held is the fields that count and not

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
@@ -30,6 +31,8 @@ pub struct Prometheus {
     facts: OnceCell<(Facts, Vec<Gap>)>,
     /// Whether the gaps met while asking for the facts have been told.
     told: AtomicBool,
+    /// What was asked once, for `--dry-run`.
+    asked: Mutex<Vec<String>>,
     name: String,
 }
 
@@ -60,7 +63,14 @@ impl Prometheus {
             settings.retries,
             settings.concurrency,
         );
-        Ok(Self { client, catalogue, facts: OnceCell::new(), told: AtomicBool::new(false), name })
+        Ok(Self {
+            client,
+            catalogue,
+            facts: OnceCell::new(),
+            told: AtomicBool::new(false),
+            asked: Mutex::default(),
+            name,
+        })
     }
 
     /// Tells every request to `log`, without credentials.
@@ -89,6 +99,7 @@ impl Prometheus {
         time_s: i64,
         each: &mut (dyn FnMut(InstantSeries) + Send),
     ) -> Result<Vec<String>, QueryError> {
+        self.note_asked(query);
         let params = vec![("query", query.to_owned()), ("time", time_s.to_string())];
         let mut count = 0;
         let envelope = self
@@ -101,6 +112,10 @@ impl Prometheus {
             .await?;
         self.client.count_samples(count);
         Ok(envelope.warnings)
+    }
+
+    fn note_asked(&self, query: &str) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(format!("1 instant query: {query}"));
     }
 
     pub(super) fn gap(&self, what: &str, cause: GapCause, detail: impl Into<String>) -> Gap {
@@ -224,6 +239,7 @@ impl Prometheus {
                 ("step", step.to_string()),
             ];
             let (mut received, mut future, mut histograms) = (0, 0u64, 0u64);
+            let (mut series_in_all, mut nameless) = (0u64, 0u64);
             let store = &mut out.store;
             let answer = self
                 .client
@@ -232,6 +248,8 @@ impl Prometheus {
                     received += series.received;
                     future += series.future;
                     histograms += u64::from(series.histogram);
+                    series_in_all += 1;
+                    nameless += u64::from(!is_named(metric, &series.labels));
                     if let (Some(key), false) = (key_of(metric, &series.labels), series.samples.is_empty()) {
                         store.insert(metric, key, series.samples);
                     }
@@ -247,6 +265,18 @@ impl Prometheus {
                         note(
                             GapCause::Failed,
                             format!("expected a matrix, got `{}`", envelope.data.result_type),
+                        );
+                        out.store.missing(metric, Missing::QueryFailed { metric });
+                    } else if nameless > 0 && nameless == series_in_all {
+                        let labels = labels_of(metric);
+                        let (last, first) = labels.split_last().expect("no metric is without labels");
+                        note(
+                            GapCause::Failed,
+                            format!(
+                                "none of its {nameless} series has all the labels {} and {last}; an own query must keep them, as `sum by ({}) (...)` does",
+                                first.join(", "),
+                                labels.join(", "),
+                            ),
                         );
                         out.store.missing(metric, Missing::QueryFailed { metric });
                     }
@@ -277,6 +307,21 @@ struct OneMetric {
     metric: Metric,
     store: SeriesStore,
     gaps: Vec<Gap>,
+}
+
+/// Labels that tell whose a series is.
+fn labels_of(metric: Metric) -> &'static [&'static str] {
+    match metric.of() {
+        SeriesOf::Autoscaler => &["namespace", "horizontalpodautoscaler"],
+        _ => &["namespace", "pod", "container"],
+    }
+}
+
+/// Whether the labels tell whose a series is, also where that is nobody who is judged: the pause container.
+fn is_named(metric: Metric, labels: &Labels) -> bool {
+    let pause = ["exported_container", "container", "container_name"];
+    key_of(metric, labels).is_some()
+        || pause.iter().any(|l| labels.get(*l).is_some_and(|container| container == "POD"))
 }
 
 /// The owner of a series by its labels. A label that the exporter's gave way to comes first (`exported_pod`), then the
@@ -312,6 +357,7 @@ impl MetricsSource for Prometheus {
     }
 
     async fn probe(&self) -> Result<(), SourceError> {
+        self.note_asked("1");
         let asked =
             self.client.query("/api/v1/query", vec![("query", "1".to_owned())], &mut |_| Ok(())).await;
         let Err(e) = asked else { return Ok(()) };
@@ -388,9 +434,14 @@ impl MetricsSource for Prometheus {
         let lookback = window.seconds() as u64;
         let queries = needs.metrics.keys().filter(|m| self.catalogue.has(**m)).map(|m| {
             let query = self.catalogue.query(*m, &partition.selector, &facts, step, lookback);
-            format!("{m}: {} range queries: {query}", Self::spans(window).len())
+            let ranges = Self::spans(window).len();
+            format!("{m}: {ranges} range {}: {query}", if ranges == 1 { "query" } else { "queries" })
         });
         queries.collect()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn usage(&self) -> Usage {

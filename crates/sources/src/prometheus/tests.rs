@@ -413,3 +413,55 @@ async fn half_an_answer_of_kube_state_metrics_tells_nothing() {
     assert_eq!(without, [ObjectKind::Pods, ObjectKind::Workloads]);
     assert_eq!(fetched.value.workloads[0].id.to_string(), "web/deployment/api");
 }
+
+#[tokio::test]
+async fn a_namespace_that_kube_state_metrics_does_not_know_is_told() {
+    let server = MockServer::start().await;
+    exists(&server, "kube_pod_info").await;
+    let pods = vector(&[("kube_pod_info", "namespace=web pod=api-0", "1")]);
+    Mock::given(path("/prefix/api/v1/query"))
+        .and(body_string_contains("kube_pod_created"))
+        .respond_with(text(&pods))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let prometheus = Prometheus::new(&settings(&server)).unwrap();
+    let told = async |names: &[&str]| -> Vec<(String, GapCause)> {
+        let selection = Selection { namespaces: names.iter().map(|n| (*n).to_owned()).collect() };
+        let fetched = prometheus.objects(&selection, &BTreeSet::from([ObjectKind::Pods]), &window()).await;
+        fetched.gaps.into_iter().map(|g| (g.detail, g.cause)).collect()
+    };
+    assert_eq!(told(&[]).await, []);
+    assert_eq!(told(&["web", "w*"]).await, []);
+    assert_eq!(
+        told(&["web", "nope", "nope-*"]).await,
+        [
+            ("kube-state-metrics tells of nothing in namespace `nope`".to_owned(), GapCause::NothingMatches),
+            (
+                "kube-state-metrics tells of nothing in namespaces that match `nope-*`".to_owned(),
+                GapCause::NothingMatches
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_the_labels_of_a_container_is_told() {
+    let server = MockServer::start().await;
+    facts(&server).await;
+    let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[
+        {"metric":{"namespace":"web"},"values":[[1060,"5"]]},{"metric":{},"values":[[1060,"5"]]}]}}"#;
+    range(&server, text(matrix), 9, 1).await;
+    let patient = PrometheusSettings { timeout: Duration::from_secs(30), ..settings(&server) };
+    let fetched = ask(&patient).await;
+    let told: Vec<_> = fetched.gaps.iter().map(|g| (g.cause, g.detail.as_str())).collect();
+    assert_eq!(
+        told,
+        [(
+            GapCause::Failed,
+            "none of its 2 series has all the labels namespace, pod and container; an own query must keep them, as `sum by (namespace, pod, container) (...)` does"
+        )]
+    );
+    let why = fetched.value.metrics().next().unwrap().1.cloned();
+    assert_eq!(why, Some(Missing::QueryFailed { metric: Metric::MemoryWorkingSet }));
+}
