@@ -99,12 +99,13 @@ async fn config(settings: &KubernetesSettings) -> Result<Config, SourceError> {
         },
     };
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
+    if known.is_empty() {
+        let why = "has no contexts; expected a kubeconfig, give another with --kubeconfig".to_owned();
+        return Err(SourceError::File { path: origin, why });
+    }
     let choose = |why: String| SourceError::Setting {
         what: "--context".to_owned(),
-        why: match known.as_slice() {
-            [] => format!("{why}; {origin} has no contexts at all"),
-            known => format!("{why}; known contexts: {}", known.join(", ")),
-        },
+        why: format!("{why}; known contexts: {}", known.join(", ")),
     };
     match (&settings.context, &kubeconfig.current_context) {
         (Some(context), _) if !known.contains(&context.as_str()) => {

@@ -291,7 +291,10 @@ fn sample(template: &str) -> String {
 }
 
 /// Whether a user's template can be used: known variables, no subquery over the look-back, PromQL.
-fn check_template(template: &str) -> Result<(), String> {
+///
+/// # Errors
+/// It cannot, and why.
+pub fn check_template(template: &str) -> Result<(), String> {
     let compact: String = template.chars().filter(|c| !c.is_whitespace()).collect();
     if compact.contains("{lookback}:") {
         return Err("carries `[{lookback}:{step}]`: the whole look-back would be computed again for every sample; write the \

@@ -54,7 +54,11 @@ impl HttpTransport {
         }
         if let Some(path) = &settings.ca_file {
             let refuse = |why: String| SourceError::File { path: path.display().to_string(), why };
-            let pem = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+            let pem = std::fs::read(path).map_err(|e| {
+                refuse(format!(
+                    "cannot be read: {e}; name the authority's file with `--prometheus-ca`, or `ca-file` in the configuration"
+                ))
+            })?;
             let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
             if certificates.is_empty() {
                 return Err(refuse(
@@ -75,6 +79,11 @@ impl HttpTransport {
 fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
     let refuse = |why: String| SourceError::Setting { what: "prometheus url".into(), why };
     let shown = shown(&settings.url);
+    if shown.is_empty() {
+        return Err(refuse(
+            "expected an address such as `http://prometheus.example:9090`, got an empty text".into(),
+        ));
+    }
     let mut url = Url::parse(&settings.url).map_err(|e| {
         if shown.contains("://") {
             return refuse(format!(
@@ -91,6 +100,13 @@ fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
             "expected an address such as `https://prometheus.example:9090`, got `{shown}`"
         )));
     }
+    if url.query().is_some() || url.fragment().is_some() {
+        // What stands there may be a token.
+        let address = shown.split(['?', '#']).next().unwrap_or_default();
+        return Err(refuse(format!(
+            "expected an address without `?` and `#`, got `{address}` with more behind it"
+        )));
+    }
     let mut auth = settings.auth.clone();
     if !url.username().is_empty() || url.password().is_some() {
         if auth == Auth::None {
@@ -101,8 +117,6 @@ fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
         let _ = url.set_username("");
         let _ = url.set_password(None);
     }
-    url.set_query(None);
-    url.set_fragment(None);
     let path = url.path().trim_end_matches('/').to_owned();
     let path = path.strip_suffix("/api/v1").unwrap_or(&path).to_owned();
     url.set_path(&path);
@@ -168,6 +182,10 @@ fn transport_error(error: &reqwest::Error) -> TransportError {
         format!(
             "the TLS certificate is not trusted ({words}); name the authority's file with `--prometheus-ca FILE`"
         )
+    } else if words.contains("InvalidContentType") {
+        "the server does not speak TLS; give its address with `http://`".to_owned()
+    } else if words.contains("Connection refused") {
+        format!("{words}; check the address and the port, and whether the server runs")
     } else {
         words
     };
@@ -234,7 +252,7 @@ mod tests {
         assert_eq!(base("https://gw/prom/").unwrap(), "https://gw/prom");
         assert_eq!(base("https://gw/prom/api/v1/").unwrap(), "https://gw/prom");
         assert_eq!(base("http://bob:secret@p:9090/").unwrap(), "http://p:9090/");
-        for bad in ["prometheus:9090", "p.example", "ftp://p", ""] {
+        for bad in ["prometheus:9090", "p.example", "ftp://p"] {
             let why = base(bad).unwrap_err();
             assert!(
                 why.starts_with("prometheus url: expected an address")

@@ -12,6 +12,7 @@ mod source;
 mod tests;
 mod transport;
 
+pub use catalogue::check_template as check_query;
 pub use client::Log;
 pub(crate) use http::all_headers as headers;
 pub use mask::without_tokens;

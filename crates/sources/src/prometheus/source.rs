@@ -46,6 +46,18 @@ impl Prometheus {
         Self::through(Box::new(transport), settings)
     }
 
+    /// Whether the settings can be used, apart from files that they name.
+    ///
+    /// # Errors
+    /// The first one that cannot.
+    pub fn check(settings: &PrometheusSettings) -> Result<(), SourceError> {
+        if !settings.url.is_empty() {
+            let settings = PrometheusSettings { ca_file: None, ..settings.clone() };
+            HttpTransport::new(&settings)?;
+        }
+        Catalogue::new(&settings.queries, &settings.matchers).map(|_| ())
+    }
+
     /// A server that is reached some other way; address, credentials and TLS settings do not count then.
     ///
     /// # Errors

@@ -145,6 +145,12 @@ impl Recording {
                 Err(_) if self.header().version.minor > super::MINOR && is_unknown_kind(&self.buffer) => {
                     continue;
                 }
+                Err(e) if e.is_eof() && !self.buffer.ends_with(b"\n") => {
+                    return Err(self.error(&format!(
+                        "is cut off in line {}; record it again, or copy it again whole",
+                        self.line
+                    )));
+                }
                 Err(e) => return Err(self.error(&format!("line {} is damaged: {e}", self.line))),
             };
             match (line, self.pending.is_some()) {
