@@ -165,7 +165,7 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub(crate) record: Option<PathBuf>,
     /// Print queries, rights and an estimate of the cost, and fetch no series
-    #[arg(long, conflicts_with = "record")]
+    #[arg(long, conflicts_with_all = ["record", "format", "output"])]
     pub(crate) dry_run: bool,
 }
 

@@ -157,24 +157,33 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
     let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
+    if clusters.is_empty() {
+        anyhow::bail!("no source to read: give `--prometheus URL`, a Kubernetes context or `--config FILE`");
+    }
     let spec = RunSpec {
         record: Some(args.output.clone()),
         ..live(&args.sources, &config, settings, Input::Live(clusters))
     };
     let report = runtime.block_on(run_once(&spec, &bar))?;
+    let pods: u64 = report.clusters.iter().map(|c| c.pods).sum();
+    let workloads: u64 = report.clusters.iter().map(|c| c.workloads).sum();
     if !io.quiet {
-        let pods: u64 = report.clusters.iter().map(|c| c.pods).sum();
         output::note(&format!(
-            "{}: {} clusters, {pods} pods, {} samples",
+            "{}: {}, {}, {}",
             args.output.display(),
-            report.clusters.len(),
-            report.cost.samples
+            counted(report.clusters.len() as u64, "cluster"),
+            counted(pods, "pod"),
+            counted(report.cost.samples, "sample")
         ));
         for gap in &report.gaps {
             output::note(&format!("gap: {} ({}): {}", gap.scope, gap.cause.name(), gap.detail));
         }
     }
-    Ok(Exit::Success)
+    Ok(if pods + workloads == 0 { Exit::TooLittleData } else { Exit::Success })
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// How far a run of servers looks back.

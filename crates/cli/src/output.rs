@@ -178,7 +178,11 @@ impl Whole {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(std::fs::Permissions::from_mode(0o644));
         }
-        let file = builder.prefix(".healthcheck-").tempfile_in(folder_of(&target)).with_context(failed)?;
+        let file = builder
+            .prefix(".healthcheck-")
+            .tempfile_in(folder_of(&target))
+            .map_err(without_path)
+            .with_context(failed)?;
         Ok(Self { path: path.to_owned(), to: Destination::Beside(file, target) })
     }
 
@@ -208,6 +212,15 @@ impl std::io::Write for Whole {
             Destination::Beside(file, _) => file.flush(),
             Destination::Device(device) => device.flush(),
         }
+    }
+}
+
+/// The cause of an error about a temporary file, whose name says nothing to anyone.
+fn without_path(error: std::io::Error) -> std::io::Error {
+    let words = error.to_string();
+    match words.split_once(" at path ") {
+        Some((cause, _)) => std::io::Error::other(cause),
+        None => error,
     }
 }
 

@@ -10,7 +10,7 @@ use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Reach
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
 use healthcore_sources::{BrokenSource, MetricsSource, ObjectSource, Selection, SourceError};
 use lambda_free_runner::ClusterSources;
-use lambda_free_runner::config::{ClusterConfig, Config, credential};
+use lambda_free_runner::config::{ClusterConfig, Config, credential, holds_credentials};
 
 use crate::args::{DialectArg, Sources};
 
@@ -33,6 +33,11 @@ pub(crate) async fn connect(
             clusters.push(configured(cluster, args, verbose).await?);
         }
         return Ok(clusters);
+    }
+    if args.prometheus.as_deref().is_some_and(holds_credentials) {
+        bail!(
+            "--prometheus: the address holds credentials, which every user of the machine can see; give them as PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD"
+        );
     }
     let url = args.prometheus.clone().or_else(|| default_url().filter(|_| !server));
     if let (None, None, Some((argument, _))) = (&url, &args.prometheus_via, args.of_named_server().first()) {
@@ -61,6 +66,12 @@ pub(crate) async fn connect(
     };
     let metrics = metrics(args, url, &config.queries, api.as_ref(), verbose)?;
     if metrics.is_none() && api.is_none() {
+        if let Some(file) = &args.config {
+            bail!(
+                "no source to read, for {} names no clusters: give `clusters` there, `--prometheus URL` or a Kubernetes context",
+                file.display()
+            );
+        }
         return Ok(Vec::new());
     }
     Ok(vec![ClusterSources {
@@ -200,7 +211,11 @@ fn metrics(
         let (name, value) = header.split_once(':').with_context(|| {
             "--prometheus-header: expected `Name: value`, got a text without colon".to_owned()
         })?;
-        settings.headers.push((name.trim().to_owned(), Secret::new(value.trim())));
+        let (name, value) = (name.trim(), value.trim());
+        if value.is_empty() {
+            bail!("--prometheus-header: expected `Name: value`, got no value for `{name}`");
+        }
+        settings.headers.push((name.to_owned(), Secret::new(value)));
     }
     settings.ca_file.clone_from(&args.prometheus_ca);
     settings.insecure_skip_verify = args.prometheus_insecure;

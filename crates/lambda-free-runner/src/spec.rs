@@ -48,10 +48,15 @@ impl RunSpec {
     /// samples a series.
     #[must_use]
     pub fn step(&self) -> Seconds {
-        let ladder = [60.0, 300.0, 900.0, 3600.0];
-        let fits = |step: &f64| self.lookback.get() / step <= 2500.0;
-        self.step.unwrap_or_else(|| Seconds(ladder.into_iter().find(fits).unwrap_or(3600.0)))
+        self.step.unwrap_or_else(|| step_for(self.lookback))
     }
+}
+
+/// The step of a look-back for which none is given.
+pub(crate) fn step_for(lookback: Seconds) -> Seconds {
+    let ladder = [60.0, 300.0, 900.0, 3600.0];
+    let fits = |step: &f64| lookback.get() / step <= 2500.0;
+    Seconds(ladder.into_iter().find(fits).unwrap_or(3600.0))
 }
 
 /// Where the data of a run come from.

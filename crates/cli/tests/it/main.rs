@@ -178,6 +178,142 @@ fn namespaces_and_names_are_names() {
 }
 
 #[test]
+fn addresses_and_headers_are_whole() {
+    for (args, expected) in [
+        (
+            &["--prometheus", "http://bob:hunter2@127.0.0.1:1"][..],
+            "--prometheus: the address holds credentials, which every user of the machine can see; give them as PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD",
+        ),
+        (
+            &["--prometheus", "http://127.0.0.1:1?x=hunter2"],
+            "prometheus url: expected an address without `?` and `#`, got `http://127.0.0.1:1` with more behind it",
+        ),
+        (
+            &["--prometheus", "http://127.0.0.1:1", "--prometheus-header", "X:"],
+            "--prometheus-header: expected `Name: value`, got no value for `X`",
+        ),
+        (
+            &["--prometheus", ""],
+            "expected an address such as `http://prometheus.example:9090`, got an empty text",
+        ),
+    ] {
+        refused(&[&["check"][..], args].concat(), &[expected]);
+        let out = run(&[&["check"][..], args].concat());
+        assert!(!String::from_utf8(out.stderr).unwrap().contains("hunter2"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    std::fs::write(&config, "clusters: [{name: a, prometheus: {url: 'http://bob:hunter2@127.0.0.1:1'}}]")
+        .unwrap();
+    refused(
+        &["check", "--config", config.to_str().unwrap()],
+        &[
+            "clusters[0].prometheus.url: the address holds credentials, and the file is for none; name what holds them by `username-env` and `password-env`",
+        ],
+    );
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_not_shown_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    std::fs::write(
+        folder.path().join("q.yaml"),
+        "queries:\n  memory_usage: max_over_time(x[{lookback}:{step}])\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("broken.yaml"), "memory_usage: 'sum(x{'\n").unwrap();
+    let with =
+        |what: &str| format!("clusters: [{{name: a, prometheus: {{url: 'http://127.0.0.1:1', {what}}}}}]");
+    for (text, expected) in [
+        ("lookback: 0s".to_owned(), "h.yaml: lookback: expected at least 3 steps of"),
+        ("step: 0s".to_owned(), "h.yaml: step: expected a whole number of seconds from 1s, got `0s`"),
+        ("lookback: 10m\nstep: 5m".to_owned(), "h.yaml: lookback: expected at least 3 steps of 5m"),
+        ("queries: q.yaml".to_owned(), "q.yaml: queries.memory_usage: carries `[{lookback}:{step}]`"),
+        ("queries: broken.yaml".to_owned(), "broken.yaml: memory_usage: is not valid PromQL"),
+        (
+            with("concurrency: 0"),
+            "clusters[0].prometheus.concurrency: expected a number from 1 to 64, got `0`",
+        ),
+        (
+            with("concurrency: 65"),
+            "clusters[0].prometheus.concurrency: expected a number from 1 to 64, got `65`",
+        ),
+        (with("matchers: [oops]"), "clusters[0].prometheus: prometheus matcher `oops`"),
+        (
+            "checks: {restarts: {lookback: 30d}}".to_owned(),
+            "checks.restarts.lookback: expected at most the look-back of the run, `7d`, got `30d`",
+        ),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        refused(&["config", "show", "--config", config.to_str().unwrap()], &[expected]);
+        refused(
+            &["check", "--config", config.to_str().unwrap(), "--prometheus", "http://127.0.0.1:1"],
+            &[expected],
+        );
+    }
+    std::fs::write(&config, "lookback: 30d\nchecks: {restarts: {lookback: 30d}}").unwrap();
+    assert_eq!(run(&["config", "show", "--config", config.to_str().unwrap()]).status.code(), Some(0));
+}
+
+#[test]
+fn messages_are_our_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("twice.yaml"), "lookback: 1d\nlookback: 2d\n").unwrap();
+    refused(
+        &["config", "show", "--config", &path("twice.yaml")],
+        &["is no YAML: line 2 column 1: the key `lookback` is given twice\n"],
+    );
+    std::fs::write(path("open.yaml"), "a: [1,\n").unwrap();
+    refused(
+        &["config", "show", "--config", &path("open.yaml")],
+        &["is no YAML: line 1 column 4: unclosed bracket"],
+    );
+    let out = run(&["config", "init", &path("no/h.yaml")]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(said.contains("no/h.yaml: cannot be written") && !said.contains(".healthcheck-"), "{said}");
+    let whole = std::fs::read(format!("{}/snapshot.ndjson", fixture("healthy"))).unwrap();
+    std::fs::write(path("cut.ndjson"), &whole[..3000]).unwrap();
+    refused(
+        &["check", "--snapshot", &path("cut.ndjson")],
+        &["cut.ndjson: is cut off in line 4; record it again, or copy it again whole"],
+    );
+}
+
+#[test]
+fn remedies_name_the_right_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let out = run(&["record", "-o", &path("s.zst")]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(
+        said.contains("no source to read: give `--prometheus URL`, a Kubernetes context or `--config FILE`")
+            && !said.contains("--snapshot"),
+        "{said}"
+    );
+    std::fs::write(path("h.yaml"), "skip: [restarts]\n").unwrap();
+    for command in ["check", "record"] {
+        refused(
+            &[command, "--config", &path("h.yaml")],
+            &["h.yaml names no clusters: give `clusters` there, `--prometheus URL` or a Kubernetes context"],
+        );
+    }
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--prometheus-ca", "/no/ca.pem"],
+        &["/no/ca.pem: cannot be read", "name the authority's file with `--prometheus-ca`"],
+    );
+    refused(
+        &["check", "--kubeconfig", "/dev/null"],
+        &["/dev/null: has no contexts; expected a kubeconfig, give another with --kubeconfig"],
+    );
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1"],
+        &["Connection refused", "; check the address and the port, and whether the server runs"],
+    );
+}
+
+#[test]
 fn exit_codes_follow_the_findings() {
     let code = |args: &[&str]| run(args).status.code();
     let (healthy, sick) = (fixture("healthy"), fixture("exchange-oom"));
@@ -450,7 +586,7 @@ thresholds: old.yaml
 clusters:
   - name: prod
     prometheus:
-      url: https://bob:hunter2@prom.example:9090/token/x
+      url: https://prom.example:9090/hunter2/x
       username-env: PU
       password-env: PW
       headers: [{name: X-Scope-OrgID,
@@ -591,4 +727,8 @@ fn what_is_generated_is_whole() {
     assert_eq!(run(&["config", "init", &path]).status.code(), Some(0));
     refused(&["config", "init", &path], &["is there already"]);
     refused(&["check", "--config", &path], &["no source to read"]);
+    refused(
+        &["check", "--prometheus", "http://127.0.0.1:1", "--dry-run", "-f", "json"],
+        &["'--dry-run' cannot be used with", "--format"],
+    );
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use healthcore::metric::Metric;
 use healthcore::settings::{CheckSettings, nearest};
+use healthcore_sources::prometheus::check_query;
 
 use super::Given;
 use super::tree::{self, Node};
@@ -185,6 +186,7 @@ pub(super) fn queries(path: &Path) -> Result<BTreeMap<String, String>, String> {
                 known.collect::<Vec<_>>().join(", ")
             )
         })?;
+        check_query(&template).map_err(|why| format!("{}: {key}: {why}", path.display()))?;
         out.insert(metric.name().to_owned(), template);
     }
     Ok(out)

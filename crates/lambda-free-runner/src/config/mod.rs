@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use healthcore::checks::CHECKS;
 use healthcore::settings::{CheckSettings, Settings};
+use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
-use healthcore_sources::prometheus::{Auth, Compression, Dialect, PrometheusSettings, Secret};
+use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
 
 pub use template::{schema, template};
 use tree::Node;
@@ -179,6 +180,8 @@ impl Config {
         config.settings.resolve(CHECKS).map_err(|e| e.to_string())?;
         let lookback = config.lookback.unwrap_or(crate::DEFAULT_LOOKBACK);
         config.settings.fit(CHECKS, lookback).map_err(|e| e.to_string())?;
+        let step = config.step.unwrap_or_else(|| crate::spec::step_for(lookback));
+        Window::ending(Timestamp(0), lookback, step).map_err(|e| e.to_string())?;
         Ok(config)
     }
 }
@@ -220,6 +223,13 @@ fn checks(node: &Node<'_>) -> Result<BTreeMap<String, CheckSettings>, String> {
         out.insert(id.to_owned(), settings);
     }
     Ok(out)
+}
+
+/// Whether an address names a user: `http://USER:PASSWORD@HOST`.
+#[must_use]
+pub fn holds_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
 }
 
 /// A namespace to look into, by its name or a glob.
@@ -346,7 +356,15 @@ fn prometheus(
     let (mut via, mut username, mut password, mut token) = (None, None, None, None);
     for (key, value) in node.map(PROMETHEUS)? {
         match key {
-            "url" => out.url = value.text()?,
+            "url" => {
+                out.url = value.text()?;
+                if holds_credentials(&out.url) {
+                    return Err(format!(
+                        "{}: the address holds credentials, and the file is for none; name what holds them by `username-env` and `password-env`",
+                        value.path()
+                    ));
+                }
+            }
             "via" => via = Some(value.text()?),
             "dialect" => {
                 out.dialect = value.word(&[("prometheus", Dialect::Prometheus), ("arms", Dialect::Arms)])?;
@@ -380,7 +398,14 @@ fn prometheus(
                     request_timeout(value.read()?).map_err(|why| format!("{}: {why}", value.path()))?;
             }
             "retries" => out.retries = value.read()?,
-            "concurrency" => out.concurrency = value.read::<u32>()?.max(1) as usize,
+            "concurrency" => {
+                let given: u32 = value.read()?;
+                if !(1..=64).contains(&given) {
+                    let why = format!("expected a number from 1 to 64, got `{given}`");
+                    return Err(format!("{}: {why}", value.path()));
+                }
+                out.concurrency = given as usize;
+            }
             _ => {
                 out.compression = value.word(&[
                     ("auto", Compression::Auto),
@@ -407,6 +432,7 @@ fn prometheus(
             node.path()
         ));
     }
+    Prometheus::check(&out).map_err(|why| format!("{}: {why}", node.path()))?;
     Ok((out, via))
 }
 
@@ -508,6 +534,12 @@ mod tests {
     fn the_template_is_a_valid_configuration_and_all_of_it() {
         let text = template();
         assert!(parse(&text).is_ok(), "{:?}", parse(&text).err());
+        let bare: Vec<&str> = text.lines().map(|l| l.strip_prefix("#~").unwrap_or(l)).collect();
+        assert!(
+            parse(&bare.join("\n")).is_ok(),
+            "with the blank behind the mark: {:?}",
+            parse(&bare.join("\n")).err()
+        );
         // Every value that is commented out is the default and valid too.
         let all: String = text
             .lines()

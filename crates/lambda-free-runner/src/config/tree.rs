@@ -20,7 +20,15 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
         return Ok(Value::Object(serde_json::Map::new()));
     }
     serde_saphyr::from_str(&bare(text))
-        .map_err(|e| format!("is no YAML: {}", e.to_string().lines().next().unwrap_or_default()))
+        .map_err(|e| format!("is no YAML: {}", own_words(e.to_string().lines().next().unwrap_or_default())))
+}
+
+/// What the parser says, without what only its callers can do.
+fn own_words(said: &str) -> String {
+    let said = said.trim_start_matches("error: ");
+    let Some((place, key)) = said.split_once("duplicate mapping key: ") else { return said.to_owned() };
+    let key = key.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    format!("{place}the key `{key}` is given twice")
 }
 
 /// A document without its comments: the parser bounds how many it keeps, and a well-commented file has more. Lines keep
