@@ -32,8 +32,8 @@ impl Check for Restarts {
         since: "0.1.0",
         checks: "Whether containers have been restarted lately, and how often.",
         why: "A restart that nobody ordered is a crash, a failed probe or a kill.",
-        decides: "By the restart counter over time, for the pod with most; without it by the status (number of restarts and end \
-                  of the last run). More than `per-hour` restarts in any hour of `lookback`: warning. Any restart within \
+        decides: "By the restart counter over time, for the pod with most, and by the status (number of restarts, end of the last \
+                  run) what the counter missed. More than `per-hour` restarts in any hour of `lookback`: warning. Any restart within \
                   `lookback`: info. While the container is in CrashLoopBackOff it stays info, because `crash-looping` says it.",
         remedy: "Look at the reason of the last end and at the log of the run before.",
         false_alarms: "Containers that end to load a new configuration.",
@@ -132,8 +132,14 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
         Ok(None) => return Ok(by_status(params, member, view).unwrap_or(nothing)),
         Ok(Some(series)) => {
             let window = series.window();
-            let times: Vec<(Timestamp, u64)> =
+            let mut times: Vec<(Timestamp, u64)> =
                 series.last(params.lookback).iter().map(|(i, n)| (window.at(i), n.round() as u64)).collect();
+            let status = Status::of(params, member, view);
+            // A restart that falls into a gap of the metrics, or that the next scrape will tell.
+            let told = times.last().map(|(t, _)| t.plus_seconds(window.step_s().into()));
+            if let Some(last) = status.last.filter(|last| told.is_none_or(|told| *last > told)) {
+                times.push((last, 1));
+            }
             let within_hour = |from: Timestamp| -> u64 {
                 times
                     .iter()
@@ -141,9 +147,12 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
                     .map(|(_, n)| n)
                     .sum()
             };
+            let counted: u64 = times.iter().map(|(_, n)| n).sum();
+            let count = counted.max(status.all);
+            let hour = times.iter().map(|(t, _)| within_hour(*t)).max().unwrap_or(0);
             return Ok(Seen {
-                hour: times.iter().map(|(t, _)| within_hour(*t)).max().unwrap_or(0),
-                count: times.iter().map(|(_, n)| n).sum(),
+                hour: if status.young { hour.max(count) } else { hour },
+                count,
                 first: times.first().map(|(t, _)| *t),
                 timed: true,
             });
@@ -151,6 +160,34 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
         Err(_) => {}
     }
     by_status(params, member, view)
+}
+
+/// What the status adds to the counter, which may have been seen first after some restarts, or not at all for a while.
+struct Status {
+    /// End of the run before, within the look-back.
+    last: Option<Timestamp>,
+    /// Restarts of a pod that was made within the look-back; 0 of an older one.
+    all: u64,
+    /// Whether the pod was made within the last hour.
+    young: bool,
+}
+
+impl Status {
+    fn of(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Self {
+        let now = view.snapshot.taken_at;
+        let within = |t: Timestamp, span: f64| t.age_at(now).is_some() && now.seconds_since(t) <= span;
+        let last = member.container.and_then(|c| c.last_termination.as_ref()).and_then(|t| t.finished);
+        let made = |span| member.pod.and_then(|p| p.created).is_some_and(|t| within(t, span));
+        // In a run that looks at the past the status may tell of later restarts.
+        let of_then = last.is_none_or(|t| t.age_at(now).is_some());
+        let restarts = member.container.and_then(|c| c.restarts).map_or(0, u64::from);
+        let lookback = params.lookback.get();
+        Self {
+            last: last.filter(|t| within(*t, lookback)),
+            all: if of_then && made(lookback) { restarts } else { 0 },
+            young: made(3600.0),
+        }
+    }
 }
 
 /// By the number of restarts and the end of the last run. All restarts of a pod that is younger than an hour fell
@@ -244,6 +281,29 @@ mod tests {
         check(
             "window step=5m\ncontainer web/api-0/app created=50m restarts=1 last=Error:1@20m",
             "info web/api/app (api-0): restarted within 1d (since the pod was made: 1)",
+        );
+    }
+
+    #[test]
+    fn what_the_counter_missed_the_status_tells() {
+        // An older restart is on the counter, the last fell into an outage of the metrics.
+        check(
+            "window lookback=2d step=1h\ncontainer web/api-0/app created=9d restarts=7 last=Error:1@2h  restarts: _x30 1 _x11",
+            "info web/api/app (api-0): restarts in 1d: 2",
+        );
+        // The counter tells of the end that the status tells of.
+        check(
+            "window lookback=2d step=1h\ncontainer web/api-0/app created=9d restarts=7 last=Error:1@3h  restarts: _x44 1 _x1",
+            "info web/api/app (api-0): restarts in 1d: 1",
+        );
+        // Of six restarts five were over when the counter was first seen.
+        check(
+            "window step=5m\ncontainer web/api-0/app created=50m restarts=6 last=Error:1@20m  restarts: _x20 1 _x4",
+            "warning web/api/app (api-0): restarts within an hour: 6 (in 1d: 6)",
+        );
+        check(
+            "window step=5m\ncontainer web/api-0/app created=9d restarts=6 last=Error:1@20m  restarts: _x20 1 _x4",
+            "info web/api/app (api-0): restarts in 1d: 1",
         );
     }
 

@@ -11,6 +11,10 @@ use crate::SourceError;
 /// for many namespaces and pods.
 const VARIABLES: [&str; 5] = ["namespace", "pod_pattern", "container", "lookback", "step"];
 
+/// How far before a step the last sample of a counter may lie. A longer outage of the metrics loses what happened in it;
+/// the status still tells of the last restart.
+const BASE: &str = "1h";
+
 /// The template of a metric. `{by}` stands for the labels that name a container, `{own}` for the matchers of the
 /// partition; both depend on the labels that the server has. `{rate}` is the rate window.
 pub(super) const fn template(metric: Metric) -> &'static str {
@@ -21,11 +25,14 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::CpuUsage => {
             "max by ({by}) (sum without (cpu) (rate(container_cpu_usage_seconds_total{{own}}[{rate}])))"
         }
+        // A counter that is scraped again after an outage is compared with what it was before: {base} is how far back that
+        // may be. The labels of kube-state-metrics change when it is started anew, so the largest counts before the difference.
         Metric::Restarts => {
-            "(max by ({by}) (kube_pod_container_status_restarts_total{{own}}) - max by ({by}) (kube_pod_container_status_restarts_total{{own}} offset {step})) > 0"
+            "(max by ({by}) (kube_pod_container_status_restarts_total{{own}}) - max by ({by}) (last_over_time(kube_pod_container_status_restarts_total{{own}}[{base}] offset {step}))) > 0"
         }
+        // Every run of a container has a counter of its own, which must not be taken for that of the run before.
         Metric::OomEvents => {
-            "(max by ({by}) (container_oom_events_total{{own}}) - max by ({by}) (container_oom_events_total{{own}} offset {step})) > 0"
+            "max by ({by}) (container_oom_events_total{{own}} - last_over_time(container_oom_events_total{{own}}[{base}] offset {step})) > 0"
         }
         Metric::JvmHeapUsed => {
             "sum by ({by}) (max without (instance, job, endpoint, service) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
@@ -199,6 +206,7 @@ impl Catalogue {
             .replace("{{own}}", &format!("{{{own}}}"))
             .replace("{own}", &own)
             .replace("{by}", &by)
+            .replace("{base}", BASE)
             .replace("{rate}", &format!("{}s", facts.rate_window_s(step_s)))
             .replace("{step}", &format!("{step_s}s"))
     }
@@ -404,6 +412,10 @@ mod tests {
         assert_eq!(
             query(Metric::CpuUsage, &part()),
             "max by (namespace, pod, container) (sum without (cpu) (rate(container_cpu_usage_seconds_total{container!=\"\",container!=\"POD\",namespace=\"web\",pod=~\"api-[a-z0-9]+-[a-z0-9]{5}|db\\\\.x-[0-9]+\"}[300s])))"
+        );
+        assert_eq!(
+            query(Metric::OomEvents, &Selector::Namespaces(vec![])),
+            "max by (namespace, pod, container) (container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"} - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[1h] offset 300s)) > 0"
         );
         assert_eq!(Facts { scrape_s: Some(120), ..Facts::default() }.rate_window_s(300), 480, "four scrapes");
     }
