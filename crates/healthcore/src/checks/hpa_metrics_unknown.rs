@@ -32,8 +32,9 @@ impl Check for HpaMetricsUnknown {
         why: "A blind autoscaler does not scale, and says so nowhere else.",
         decides: "A warning when the condition ScalingActive is false for longer than `lasting`, with its reason, or when \
                   none of its metrics has a current value. Info when only some have none: the autoscaler goes on with the \
-                  others and does not scale in. ScalingDisabled (scaled to zero by hand) is no problem, and neither is a \
-                  condition younger than `lasting`.",
+                  others and does not scale in. ScalingDisabled (scaled to zero by hand; without a reason, no \
+                  replica and none wanted) is no problem, and neither is a condition younger than `lasting`. From \
+                  kube-state-metrics the time is read from the history of the condition, up to 6 h; without it, unknown.",
         remedy: "Follow the reason: the metrics API is down, or a container has no request for the resource.",
         false_alarms: "The first minutes after a rollout.",
         texts: &[
@@ -71,7 +72,13 @@ impl Check for HpaMetricsUnknown {
         let unread = hpa.reports_current && read < hpa.metrics.len();
         let lasted = |since: Option<Timestamp>| since.map(|since| now.seconds_since(since));
         let young = |since| lasted(since).is_some_and(|s| s <= params.lasting.get());
+        // Scaled to zero, by hand or by another: without a reason (kube-state-metrics tells none) this is one.
+        let zero = hpa.current_replicas == 0 && hpa.desired_replicas == 0;
         let (reason, message, since) = match active {
+            Some(c) if c.reason.is_empty() && zero => return Ok(Outcome::Ok),
+            Some(c) if c.status == Some(false) && c.since.is_none() => {
+                return Err(Missing::NotReported { field: "time since ScalingActive is false".into() });
+            }
             Some(c) if c.reason == "ScalingDisabled" || young(c.since) => return Ok(Outcome::Ok),
             Some(c) if c.status == Some(false) => (c.reason.as_str(), c.message.as_str(), c.since),
             _ if unread && read > 0 => return Ok(partly(subject, view)),
@@ -249,6 +256,29 @@ mod tests {
         check("hpa web/api cpu=50%/70% ScalingActive=yes:ValidMetricFound@1h", "1 ok");
         check("hpa web/api cpu=?/70% ScalingActive=no:ScalingDisabled@9h", "1 ok");
         check("hpa web/api", "1 ok");
+    }
+
+    #[test]
+    fn conditions_without_a_reason() {
+        let hpa = |now: u32, desired: u32, since: &str| {
+            let text = format!(
+                "origin kube-state-metrics\nhpa web/api without-current min=2 now={now} desired={desired} cpu=?/70% ScalingActive=no:{since}"
+            );
+            fixture::told("hpa-metrics-unknown", &text).join("; ")
+        };
+        assert_eq!(hpa(0, 0, ""), "1 ok", "scaled to zero by hand");
+        assert_eq!(hpa(2, 2, ""), "1 unknown: time since ScalingActive is false is not reported");
+        assert_eq!(hpa(0, 2, ""), "1 unknown: time since ScalingActive is false is not reported");
+        assert_eq!(hpa(2, 2, "@5m"), "1 ok");
+        assert_eq!(
+            hpa(2, 2, "@6m"),
+            "warning web/api: the autoscaler cannot read its metrics (no reason given) for 6m"
+        );
+        // The API gives the reason.
+        check(
+            "hpa web/api now=0 desired=0 cpu=?/70% ScalingActive=no:FailedGetExternalMetric@1h",
+            "warning web/api: the autoscaler cannot read its metrics (FailedGetExternalMetric) for 1h",
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Workloads, pods and autoscalers from the metrics of kube-state-metrics, for runs without the Kubernetes API.
 
+mod since;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::model::{
@@ -74,7 +76,7 @@ pub(super) async fn objects(
     let states: States = asked.told("pod states", STATES, " == 1").await;
     let pods: Pods = asked.told("pods", PODS, "").await;
     let workloads: Workloads = asked.told("workloads", WORKLOADS, "").await;
-    let Asked { gaps, failed, .. } = asked;
+    let Asked { gaps, failed, namespace, time, .. } = asked;
     out.gaps.extend(gaps);
     for (kind, needs) in [
         (ObjectKind::Pods, &["pods", "pod states"][..]),
@@ -97,6 +99,7 @@ pub(super) async fn objects(
         out.gaps
             .extend(told.map(|(pattern, words)| prometheus.gap(pattern, GapCause::NothingMatches, words)));
     }
+    out.gaps.extend(since::blind(prometheus, &namespace, time, &mut out.value).await);
     out
 }
 

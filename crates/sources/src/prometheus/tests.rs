@@ -313,6 +313,12 @@ const STATES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// When the autoscaler was last active, and when it first was not.
+const TIMES: &[(&str, &str, &str)] = &[
+    ("", "namespace=web horizontalpodautoscaler=api condition=ScalingActive status=false", "300"),
+    ("", "namespace=web horizontalpodautoscaler=api condition=ScalingActive status=true", "720"),
+];
+
 const PODS: &[(&str, &str, &str)] = &[
     ("kube_pod_container_state_started", "namespace=web pod=api-7d-x container=app", "900"),
     ("kube_pod_container_state_started", "namespace=web pod=api-7d-x container=proxy", "901"),
@@ -363,6 +369,11 @@ async fn told(broken: &str, first: ResponseTemplate, times: u64) -> Fetched<Obje
             .mount(&server)
             .await;
     }
+    Mock::given(body_string_contains("max_over_time%28timestamp"))
+        .respond_with(text(&vector(TIMES)))
+        .with_priority(3)
+        .mount(&server)
+        .await;
     let kinds = BTreeSet::from([ObjectKind::Pods, ObjectKind::Workloads, ObjectKind::Autoscalers]);
     Prometheus::new(&settings(&server)).unwrap().objects(&Selection::default(), &kinds, &window()).await
 }
@@ -397,6 +408,7 @@ async fn objects_are_put_together_from_the_rows_of_kube_state_metrics() {
     assert_eq!((hpa.max_replicas, hpa.target.name.as_str()), (5, "api"));
     let conditions: Vec<_> = hpa.conditions.iter().map(|c| (c.kind.as_str(), c.status)).collect();
     assert_eq!(conditions, [("ScalingActive", Some(false))]);
+    assert_eq!(hpa.conditions[0].since, Some(Timestamp::from_unix_seconds(780)), "after it was last active");
 }
 
 #[tokio::test]
