@@ -2,20 +2,58 @@
 
 use healthcore_report::{Format, RenderOptions, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
+use serde_json::Value;
 
 use crate::fixtures;
 
 /// The JSON schema that the report crate ships.
-fn schema() -> jsonschema::Validator {
+fn shipped() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../report/schema/report-1.json");
-    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    jsonschema::draft202012::new(&schema).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The same without room for fields of later versions: what this version writes is described in full.
+fn strict(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(strict);
+            if fields.get("type").is_some_and(|t| t == "object") && fields.contains_key("properties") {
+                fields.insert("additionalProperties".to_owned(), false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(strict),
+        _ => {}
+    }
+}
+
+/// What a later minor version may write: a new field in every object whose fields have names of the contract.
+fn later(report: &mut Value, key: &str) {
+    match report {
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(key, value)| later(value, key));
+            if key != "reasons" {
+                fields.insert("of_a_later_version".to_owned(), "new".into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| later(item, key)),
+        _ => {}
+    }
+}
+
+#[track_caller]
+fn fits(schema: &jsonschema::Validator, value: &Value, what: &str) {
+    let errors: Vec<String> =
+        schema.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}");
 }
 
 #[test]
 fn every_format_of_every_fixture() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let schema = schema();
+    let open = jsonschema::draft202012::new(&shipped()).unwrap();
+    let mut closed = shipped();
+    strict(&mut closed);
+    let closed = jsonschema::draft202012::new(&closed).unwrap();
     let mut names: Vec<_> = std::fs::read_dir(fixtures())
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -29,10 +67,11 @@ fn every_format_of_every_fixture() {
         for format in Format::ALL {
             let text = render(&report, *format, &RenderOptions::default()).unwrap();
             if *format == Format::Json {
-                let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-                let errors: Vec<String> =
-                    schema.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
-                assert!(errors.is_empty(), "{name}: {errors:#?}");
+                let mut value: Value = serde_json::from_str(&text).unwrap();
+                fits(&closed, &value, &name);
+                later(&mut value, "");
+                value["format"]["minor"] = 1.into();
+                fits(&open, &value, &format!("{name} by a later minor version"));
             }
             assert!(
                 !text.contains('\u{1b}') && !text.contains('\0') && !text.contains('\u{202e}'),
