@@ -12,12 +12,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// Bytes of lines that are read ahead as one batch.
+/// Lines that are read ahead.
+const LINES_AHEAD: usize = 64;
+/// Bytes of lines that are judged at once.
 const BATCH_BYTES: usize = 4 << 20;
 /// Most points of a table.
 const MOST_POINTS: usize = 10_000_000;
 /// Longest line that is read; longer ones are answered by an error.
 const LONGEST_LINE: usize = 1 << 30;
+/// Unix seconds above which a time must be in another unit: the year 5138.
+const LATEST_UNIX: f64 = 1e11;
 /// Fewest and most seconds of a step.
 const STEP_S: (f64, f64) = (1e-3, 1e9);
 
@@ -36,10 +40,10 @@ pub struct LeakCase {
     #[serde(default)]
     pub request_bytes: Option<f64>,
     /// Unix time of the window's start; that of the first series when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_seconds")]
     pub start_unix: Option<i64>,
     /// Unix time of the window's end; that of the last sample when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_seconds")]
     pub end_unix: Option<i64>,
     /// The pods.
     pub series: Vec<CasePod>,
@@ -52,12 +56,13 @@ pub struct CasePod {
     #[serde(default)]
     pub pod: String,
     /// Unix time of the first value.
+    #[serde(deserialize_with = "seconds")]
     pub start_unix: i64,
     /// Bytes, one a step; null is a missing sample.
     #[serde(deserialize_with = "samples")]
     pub values: Vec<f64>,
     /// Unix times of restarts. Absent: not known. Empty: known to be none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_list_of_seconds")]
     pub restarts_unix: Option<Vec<i64>>,
     /// Load that memory may follow, such as requests a second, one a step.
     #[serde(default, deserialize_with = "optional_samples")]
@@ -66,6 +71,29 @@ pub struct CasePod {
 
 fn optional_samples<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f64>>, D::Error> {
     samples(deserializer).map(Some)
+}
+
+/// Whole unix seconds, of a number that may have a fraction: Prometheus writes `1700000000.781`.
+fn whole<E: serde::de::Error>(seconds: f64) -> Result<i64, E> {
+    if seconds.abs() < LATEST_UNIX {
+        return Ok(seconds.floor() as i64);
+    }
+    Err(E::custom(format!("expected unix seconds, got {seconds}; are they milliseconds?")))
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    whole(f64::deserialize(deserializer)?)
+}
+
+fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Option::<f64>::deserialize(deserializer)?.map(whole).transpose()
+}
+
+fn optional_list_of_seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<i64>>, D::Error> {
+    let list = Option::<Vec<f64>>::deserialize(deserializer)?;
+    list.map(|list| list.into_iter().map(whole).collect()).transpose()
 }
 
 /// Numbers with NaN for null.
@@ -210,7 +238,7 @@ impl LeakCase {
 /// Unix seconds, given as such or as RFC 3339.
 fn instant(text: &str) -> Option<f64> {
     match text.parse::<f64>() {
-        Ok(seconds) => Some(seconds).filter(|s| s.abs() < 1e12),
+        Ok(seconds) => Some(seconds).filter(|s| s.abs() < LATEST_UNIX),
         Err(_) => text.parse::<jiff::Timestamp>().ok().map(|t| t.as_second() as f64),
     }
 }
@@ -326,9 +354,14 @@ pub fn judge_case(case: LeakCase, options: &LeakOptions) -> Answer {
 #[must_use]
 pub fn judge_line(line: &[u8], number: u64, options: &LeakOptions) -> Answer {
     let broken = |id: Value, error: String| Answer::Broken { id, error: format!("line {number}: {error}") };
+    // As editors of other systems begin a file.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    if !line.starts_with(b"{") {
+        return broken(Value::Null, "expected a JSON object".into());
+    }
     let case: LeakCase = match serde_json::from_slice(line) {
         Ok(case) => case,
-        Err(e) => return broken(id_of(line), readable(&e)),
+        Err(e) => return broken(id_of(line), readable(&e, line)),
     };
     if !(case.step_s >= STEP_S.0 && case.step_s <= STEP_S.1) {
         let error = format!("step_s: expected seconds above 0, got {}", case.step_s);
@@ -343,44 +376,40 @@ pub fn judge_line(line: &[u8], number: u64, options: &LeakOptions) -> Answer {
     judge_case(case, options)
 }
 
-/// The message of `serde_json` without the line of the parser, which is always 1.
-fn readable(e: &serde_json::Error) -> String {
-    e.to_string().replace(" at line 1 column ", ", at column ")
+/// The message of `serde_json` without the line of the parser, which is always 1, and with JSON's names of types.
+fn readable(e: &serde_json::Error, line: &[u8]) -> String {
+    let mut text = e.to_string().replace(" at line 1 column ", ", at column ");
+    for (ours, theirs) in [
+        ("expected i64", "expected unix seconds"),
+        ("expected f64", "expected a number"),
+        ("expected struct LeakCase", "expected a JSON object"),
+        ("expected struct CasePod", "expected a JSON object with `start_unix` and `values`"),
+        ("expected a sequence", "expected a list"),
+    ] {
+        text = text.replace(ours, theirs);
+    }
+    let has = |word: &[u8]| line.windows(word.len()).any(|w| w == word);
+    if e.is_syntax() && (has(b"NaN") || has(b"Infinity")) {
+        text += "; JSON has no NaN and no Infinity, write null for a missing sample";
+    }
+    text
 }
 
-/// The name of a case whose rest cannot be read.
+/// The name of a case whose rest cannot be read: the value behind the first `"id":`.
 fn id_of(line: &[u8]) -> Value {
-    #[derive(Deserialize)]
-    struct Named {
-        #[serde(default)]
-        id: Value,
-    }
-    serde_json::from_slice::<Named>(line).map_or(Value::Null, |named| named.id)
+    let key = b"\"id\"";
+    let Some(at) = line.windows(key.len()).position(|w| w == key) else { return Value::Null };
+    let rest = line[at + key.len()..].trim_ascii_start();
+    let Some(rest) = rest.strip_prefix(b":") else { return Value::Null };
+    let first = serde_json::Deserializer::from_slice(rest).into_iter::<Value>().next();
+    first.and_then(Result::ok).filter(|id| id.is_string() || id.is_number()).unwrap_or_default()
 }
 
-/// A part of the stream: its lines one after the other, and the number of the first.
-struct Batch {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-    first: u64,
-}
+/// A line and its number, from 1.
+type Line = (u64, Vec<u8>);
 
-impl Batch {
-    fn lines(&self) -> Vec<(u64, &[u8])> {
-        let mut from = 0;
-        let mut lines = Vec::with_capacity(self.ends.len());
-        for (number, &to) in (self.first..).zip(&self.ends) {
-            let line = self.text[from..to].trim_ascii();
-            if !line.is_empty() {
-                lines.push((number, line));
-            }
-            from = to;
-        }
-        lines
-    }
-}
-
-/// Judges all lines of `input` on all cores, and writes the answers in their order.
+/// Judges all lines of `input` on all cores, and writes the answers in their order. What has come is answered before the
+/// next line is waited for.
 ///
 /// # Errors
 /// `input` cannot be read or `output` not written.
@@ -390,64 +419,63 @@ pub fn judge_lines(
     options: &LeakOptions,
 ) -> io::Result<Tally> {
     let mut tally = Tally::default();
-    let (send, receive) = sync_channel::<io::Result<Batch>>(1);
+    let (send, receive) = sync_channel::<io::Result<Line>>(LINES_AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut lines = io::BufReader::with_capacity(1 << 17, input);
-            let mut first = 1;
-            loop {
-                match read_batch(&mut lines, first) {
-                    Ok(batch) if batch.ends.is_empty() => break,
-                    Ok(batch) => {
-                        first += batch.ends.len() as u64;
-                        if send.send(Ok(batch)).is_err() {
-                            break;
-                        }
-                    }
-                    Err(e) => {
-                        let _ = send.send(Err(e));
-                        break;
-                    }
+            for number in 1.. {
+                let line = read_line(&mut lines).map(|line| line.map(|line| (number, line))).transpose();
+                let Some(line) = line else { break };
+                let failed = line.is_err();
+                if send.send(line).is_err() || failed {
+                    break;
                 }
             }
         });
-        for batch in receive {
-            let batch = batch?;
-            let answers: Vec<(Answer, Vec<u8>)> = batch
-                .lines()
+        // Dropped when the answers cannot be written, so that the reader ends too.
+        let receive = receive;
+        while let Ok(first) = receive.recv() {
+            let mut batch = vec![first?];
+            let mut bytes = batch[0].1.len();
+            while bytes < BATCH_BYTES
+                && let Ok(next) = receive.try_recv()
+            {
+                let next = next?;
+                bytes += next.1.len();
+                batch.push(next);
+            }
+            let answers: Vec<Option<(Answer, Vec<u8>)>> = batch
                 .into_par_iter()
                 .map(|(number, line)| {
+                    let line = line.trim_ascii();
+                    if line.is_empty() {
+                        return Ok(None);
+                    }
                     let answer = judge_line(line, number, options);
-                    let mut text = serde_json::to_vec(&answer).unwrap_or_default();
+                    let mut text = serde_json::to_vec(&answer)?;
                     text.push(b'\n');
-                    (answer, text)
+                    Ok(Some((answer, text)))
                 })
-                .collect();
-            for (answer, text) in answers {
+                .collect::<Result<_, serde_json::Error>>()?;
+            for (answer, text) in answers.into_iter().flatten() {
                 tally.count(&answer);
                 output.write_all(&text)?;
             }
+            output.flush()?;
         }
         Ok::<(), io::Error>(())
     })?;
-    output.flush()?;
     Ok(tally)
 }
 
-fn read_batch(lines: &mut impl BufRead, first: u64) -> io::Result<Batch> {
-    let mut batch = Batch { text: Vec::new(), ends: Vec::new(), first };
-    while batch.text.len() < BATCH_BYTES {
-        let before = batch.text.len();
-        let read = lines.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut batch.text)?;
-        if read == 0 {
-            break;
-        }
-        if read == LONGEST_LINE && batch.text.last() != Some(&b'\n') {
-            // No case is that long: keep the beginning, so that its answer is an error, and pass over the rest.
-            batch.text.truncate(before + 1024);
-            lines.skip_until(b'\n')?;
-        }
-        batch.ends.push(batch.text.len());
+/// The next line; none at the end.
+fn read_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = lines.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line)?;
+    if read == LONGEST_LINE && line.last() != Some(&b'\n') {
+        // No case is that long: keep the beginning, so that its answer is an error, and pass over the rest.
+        line.truncate(1024);
+        lines.skip_until(b'\n')?;
     }
-    Ok(batch)
+    Ok((read > 0).then_some(line))
 }

@@ -129,7 +129,7 @@ fn load(hours: &[f64], span: f64, start_hours: f64) -> Vec<f64> {
 
 /// Load that memory may follow, as one column: each run's deviations from its own mean, so that replicas of unequal share
 /// can be pooled. Empty when a run has none, or knows less than half of it.
-fn requests(parts: &[&Floor]) -> Vec<f64> {
+fn requests(parts: &[Floor]) -> Vec<f64> {
     let mut column = Vec::new();
     for floor in parts {
         let known: Vec<f64> = floor.load.iter().copied().filter(|v| v.is_finite()).collect();
@@ -398,7 +398,7 @@ impl<'a> Arena<'a> {
 /// Fits all shapes to the floors of `parts`. `None` when there are too few points, `Some(None)` when nothing
 /// rises.
 #[expect(clippy::option_option, reason = "too few points and no rise are different answers")]
-pub(super) fn fit(parts: &[&Floor], frame: Frame) -> Option<Option<Fit>> {
+pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     let lens: Vec<usize> = parts.iter().map(|f| f.hours.len()).collect();
     let n: usize = lens.iter().sum();
     if n < 14 {

@@ -53,7 +53,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use fit::{Fit, Frame};
-use runs::Floor;
+use runs::{Floor, Run};
 pub use shape::Shape;
 
 /// Half width of a 95 % interval in standard errors.
@@ -66,6 +66,12 @@ const MARGIN_CAP: f64 = 6.0;
 const MOST_ALONE: usize = 12;
 /// Share of the window that a run must last to be judged alone.
 const LONG_RUN: f64 = 0.45;
+/// Share of the window that a run may end before the last one and still be alive.
+const LATE_END: f64 = 0.03;
+/// Share of the window that a living run must last to say that growth has ended.
+const LONG_LIFE: f64 = 0.12;
+/// Share of the rate below which living runs do not grow.
+const ENDED_RATE: f64 = 0.3;
 /// BIC that a run alone must be better by, per doubling of the runs tried.
 const ALONE_BIC: f64 = 1.5;
 
@@ -185,6 +191,10 @@ pub enum Reason {
     },
     /// It grew, but no longer does.
     Flattening,
+    /// It grew in processes that are gone; those that run now do not.
+    Ended,
+    /// It seems to grow in this shape, but not surely enough for the bound on the score.
+    Unsure(Shape),
     /// The growth does not stand out from noise and load.
     WithinNoise,
     /// It grows in this shape.
@@ -204,6 +214,12 @@ impl fmt::Display for Reason {
                 write!(f, "growth of {:.1} % of the limit does not matter", growth * 100.0)
             }
             Self::Flattening => f.write_str("growth has come to its end"),
+            Self::Ended => {
+                f.write_str("memory grew in processes that are gone; those that run now do not grow")
+            }
+            Self::Unsure(shape) => {
+                write!(f, "memory may grow without end ({shape}), but the score is below the bound")
+            }
             Self::WithinNoise => f.write_str("growth does not stand out from noise and load"),
             Self::Growing(shape) => write!(f, "memory grows without end: {shape}"),
         }
@@ -355,29 +371,30 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     }
     // A bound below use is no bound of this process, and one far above must not hide a leak.
     let scale = input.bound().filter(|l| *l >= 0.9 * peak).map_or(1.6 * peak, |l| l.min(6.0 * peak));
-    let long = runs::keep_long(split);
-    let (floors, _) = runs::floors(&long, input.step_s);
-    if floors.is_empty() {
-        return LeakReport::without_fit(Verdict::Unknown, Reason::RunsTooShort);
-    }
     let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale };
     let window = (input.end_unix as f64 - input.start_unix as f64) / 3600.0;
-    let all: Vec<&Floor> = floors.iter().collect();
+    let floors = runs::floors(&runs::keep_long(split.clone()), input.step_s);
+    let mut fitted = false;
+    let together = fit::fit(&floors, frame).map(|fit| {
+        fitted = true;
+        judge(fit, floors.clone(), 0.0, params)
+    });
+    let mut best = together.filter(|t| t.fit.is_some());
+    let pods = runs::by_pod(&split);
     let mut agreement = Agreement { growing: 0, asked: 0 };
-    let mut best: Option<Judged> = fit::fit(&all, frame).map(|fit| judge(fit, all.clone(), 0.0, params));
-    let mut rising = best.is_some();
-    if let Some(Judged { fit: None, .. }) = best {
-        best = None;
-    }
-    if floors.len() > 1 {
-        let alone: Vec<&Floor> = floors.iter().filter(|f| f.span() >= LONG_RUN * window).collect();
-        let penalty = ALONE_BIC * (1.0 + alone.len() as f64).log2();
+    if split.len() > 1 {
         let mut single: Option<Judged> = None;
-        for floor in alone.iter().take(MOST_ALONE) {
-            let Some(fit) = fit::fit(&[floor], frame) else { continue };
-            rising = true;
+        let long = |runs: &&Vec<Run>| runs.iter().map(Run::span).sum::<f64>() >= LONG_RUN * window;
+        let mut alone: Vec<&Vec<Run>> = pods.iter().filter(long).collect();
+        let penalty = ALONE_BIC * (1.0 + alone.len() as f64).log2();
+        // Those that rise most, whichever place they have in the input.
+        alone.sort_by(|a, b| runs::rise(b).total_cmp(&runs::rise(a)));
+        for runs in alone.into_iter().take(MOST_ALONE) {
+            let own = runs::floors(&runs::keep_long(runs.to_vec()), input.step_s);
+            let Some(fit) = fit::fit(&own, frame) else { continue };
+            fitted = true;
             agreement.asked += 1;
-            let judged = judge(fit, vec![floor], penalty, params);
+            let judged = Judged { alone: pods.len() > 1, ..judge(fit, own, penalty, params) };
             if judged.fit.is_none() {
                 continue;
             }
@@ -388,10 +405,10 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
                 single = Some(judged);
             }
         }
-        // Where one of several grows, the sum of all tells less of it than it does itself.
-        let lonely = agreement.growing == 1 && agreement.asked > 2;
+        // Where few of several grow, the sum of all tells less of it than they do themselves.
+        let few = 2 * agreement.growing <= agreement.asked && agreement.asked > 2;
         best = match (best, single) {
-            (Some(all), Some(one)) if one.score > all.score || (lonely && one.score >= params.leak_score) => {
+            (Some(all), Some(one)) if one.score > all.score || (few && one.score >= params.leak_score) => {
                 Some(Judged { score: one.score.max(all.score), ..one })
             }
             (None, one) => one,
@@ -401,26 +418,55 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
         agreement = Agreement { growing: usize::from(all.score >= params.watch_score), asked: 1 };
     }
     let Some(best) = best else {
-        return if rising {
+        return if fitted {
             LeakReport::without_fit(Verdict::None, Reason::NotRising)
         } else {
             LeakReport::without_fit(Verdict::Unknown, Reason::RunsTooShort)
         };
     };
+    if best.score >= params.watch_score && has_ended(&best, &split, input, frame, window) {
+        return LeakReport { agreement, ..LeakReport::without_fit(Verdict::None, Reason::Ended) };
+    }
     report(input, params, &floors, best, agreement)
 }
 
+/// Whether what grew is gone: the runs that are alive have lasted long enough to show it, and do not.
+fn has_ended(best: &Judged, runs: &[Run], input: &LeakInput<'_>, frame: Frame, window: f64) -> bool {
+    let Some(fit) = &best.fit else { return false };
+    let last = runs.iter().map(Run::end).fold(0.0, f64::max);
+    let alive = |end: f64| end >= last - LATE_END * window;
+    if best.parts.iter().all(|f| alive(f.hours[f.hours.len() - 1])) {
+        return false;
+    }
+    // The pods that grow, or those that took their place.
+    let grows = |run: &Run| best.parts.iter().any(|f| f.pod == run.pod);
+    let mut living: Vec<Run> = runs.iter().filter(|r| alive(r.end())).cloned().collect();
+    if living.iter().any(grows) {
+        living.retain(grows);
+    }
+    if living.iter().all(|run| run.span() < LONG_LIFE * window) {
+        return false;
+    }
+    match fit::fit(&runs::floors(&living, input.step_s), frame) {
+        None => false,
+        Some(None) => true,
+        Some(Some(now)) => now.rate * (1.0 + 2.0 / now.z.max(1e-9)) < ENDED_RATE * fit.rate,
+    }
+}
+
 /// A fit with its score.
-struct Judged<'a> {
+struct Judged {
     fit: Option<Fit>,
-    parts: Vec<&'a Floor>,
+    parts: Vec<Floor>,
+    /// One pod of several.
+    alone: bool,
     margins: [f64; fit::MARGINS],
     score: f64,
 }
 
-fn judge<'a>(fit: Option<Fit>, parts: Vec<&'a Floor>, penalty: f64, params: &LeakParams) -> Judged<'a> {
+fn judge(fit: Option<Fit>, parts: Vec<Floor>, penalty: f64, params: &LeakParams) -> Judged {
     let Some(fit) = fit else {
-        return Judged { fit: None, parts, margins: [0.0; fit::MARGINS], score: -5.0 };
+        return Judged { fit: None, parts, alone: false, margins: [0.0; fit::MARGINS], score: -5.0 };
     };
     let mut margins = fit.margins(params.min_growth, penalty);
     for margin in &mut margins {
@@ -430,17 +476,17 @@ fn judge<'a>(fit: Option<Fit>, parts: Vec<&'a Floor>, penalty: f64, params: &Lea
     let mean = margins.iter().sum::<f64>() / fit::MARGINS as f64;
     // Growth that does not matter is not outweighed by how surely it is there.
     let score = (least + MEAN_SHARE * (mean - 1.0)).min(margins[fit::GROWTH]);
-    Judged { fit: Some(fit), parts, margins, score }
+    Judged { fit: Some(fit), parts, alone: false, margins, score }
 }
 
 fn report(
     input: &LeakInput<'_>,
     params: &LeakParams,
     floors: &[Floor],
-    best: Judged<'_>,
+    best: Judged,
     agreement: Agreement,
 ) -> LeakReport {
-    let Judged { fit, parts, margins, score } = best;
+    let Judged { fit, parts, alone, margins, score } = best;
     let Some(fit) = fit else {
         return LeakReport::without_fit(Verdict::None, Reason::NotRising);
     };
@@ -454,6 +500,9 @@ fn report(
     let worst = (0..margins.len()).min_by(|&a, &b| margins[a].total_cmp(&margins[b])).unwrap_or(0);
     let reason = match (verdict, worst) {
         (Verdict::Leak, _) => Reason::Growing(fit.unbounded),
+        (Verdict::Watch, _) => Reason::Unsure(fit.unbounded),
+        _ if margins[worst] >= 1.0 => Reason::Unsure(fit.unbounded),
+        _ if fit.growth < 0.1 * params.min_growth => Reason::NotRising,
         (_, 0 | 1) if fit.bounded != Shape::Constant => Reason::Bounded(fit.bounded),
         (_, 3) => Reason::TooSmall { growth: fit.growth },
         (_, 4) => Reason::Flattening,
@@ -488,31 +537,24 @@ fn report(
         }
     });
     let mut evidence = Vec::with_capacity(floors.len());
-    for floor in floors {
-        let curve = parts.iter().position(|p| std::ptr::eq(*p, floor)).map(|i| &fit.curve[i]);
-        let fitted = curve.map_or_else(Vec::new, |curve| {
-            let n = curve.len() as f64;
-            let level = (floor.bytes.iter().sum::<f64>() - curve.iter().sum::<f64>()) / n;
-            curve.iter().map(|c| level + c).collect()
-        });
-        evidence.push(RunEvidence {
-            pod: floor.pod,
-            at_unix: floor.hours.iter().map(|h| input.start_unix as f64 + h * 3600.0).collect(),
-            floor: floor.bytes.clone(),
-            fitted,
-        });
+    for (floor, curve) in parts.iter().zip(&fit.curve) {
+        let level = (floor.bytes.iter().sum::<f64>() - curve.iter().sum::<f64>()) / curve.len() as f64;
+        evidence.push(floor.evidence(input, curve.iter().map(|c| level + c).collect()));
+    }
+    if alone {
+        let others = floors.iter().filter(|f| f.pod != parts[0].pod);
+        evidence.extend(others.map(|floor| floor.evidence(input, Vec::new())));
     }
     LeakReport {
         verdict,
         score,
         reason,
         rate,
-        onset_unix: Some(onset),
+        onset_unix: (verdict >= Verdict::Watch).then_some(onset),
         time_to_limit,
         shape: Some(fit.unbounded),
         runner_up: Some(fit.bounded),
-        single_pod: (parts.len() == 1 && floors.len() > 1 && 2 * agreement.growing <= agreement.asked)
-            .then(|| parts[0].pod),
+        single_pod: (alone && 2 * agreement.growing <= agreement.asked).then(|| parts[0].pod),
         agreement,
         began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch),
         measures: Some(Measures {

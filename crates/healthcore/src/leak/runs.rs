@@ -1,6 +1,8 @@
 //! Process runs and their floor.
 
-use super::{LeakInput, PodSeries};
+use std::collections::BTreeMap;
+
+use super::{LeakInput, PodSeries, RunEvidence};
 
 /// A run shorter than this share of the long ones says nothing about growth.
 const SHORT_RUN: f64 = 0.2;
@@ -31,6 +33,10 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Hours since the window's start of its last sample.
+    pub(super) fn end(&self) -> f64 {
+        self.hours[self.hours.len() - 1]
+    }
     pub(super) fn span(&self) -> f64 {
         self.hours[self.hours.len() - 1] - self.hours[0]
     }
@@ -47,8 +53,14 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    pub(super) fn span(&self) -> f64 {
-        self.hours[self.hours.len() - 1] - self.hours[0]
+    /// What a chart needs of it.
+    pub(super) fn evidence(&self, input: &LeakInput<'_>, fitted: Vec<f64>) -> RunEvidence {
+        RunEvidence {
+            pod: self.pod,
+            at_unix: self.hours.iter().map(|h| input.start_unix as f64 + h * 3600.0).collect(),
+            floor: self.bytes.clone(),
+            fitted,
+        }
     }
 }
 
@@ -148,6 +160,25 @@ fn falls_from_limit(bytes: &[f64], limit: f64, step_s: f64) -> Vec<usize> {
     cuts
 }
 
+/// The runs of each pod, in the order of the pods' first runs.
+pub(super) fn by_pod(runs: &[Run]) -> Vec<Vec<Run>> {
+    let mut pods: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+    for run in runs {
+        pods.entry(run.pod).or_default().push(run.clone());
+    }
+    pods.into_values().collect()
+}
+
+/// How much the run of a pod that rises most rises: mean of its last third above that of its first, bytes.
+pub(super) fn rise(runs: &[Run]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let of = |run: &Run| {
+        let third = (run.bytes.len() / 3).max(1);
+        mean(&run.bytes[run.bytes.len() - third..]) - mean(&run.bytes[..third])
+    };
+    runs.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// Keeps the runs that are long beside the others, and of those the longest.
 pub(super) fn keep_long(mut runs: Vec<Run>) -> Vec<Run> {
     let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
@@ -174,9 +205,9 @@ pub(super) fn keep_long(mut runs: Vec<Run>) -> Vec<Run> {
 /// Floors of all runs: the quantile of each bin that is calmer over the whole workload.
 ///
 /// A collector makes the low quantile calm, drop-outs make the median calm.
-pub(super) fn floors(runs: &[Run], step_s: f64) -> (Vec<Floor>, f64) {
+pub(super) fn floors(runs: &[Run], step_s: f64) -> Vec<Floor> {
     if runs.is_empty() {
-        return (Vec::new(), 0.0);
+        return Vec::new();
     }
     let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
     let bins = if runs.len() <= 4 { 48.0 } else { 30.0 };
@@ -196,14 +227,13 @@ pub(super) fn floors(runs: &[Run], step_s: f64) -> (Vec<Floor>, f64) {
     }
     let [low, middle, mean] = rough;
     let [floor, median, average] = floors;
-    let calmest = if mean < low.min(middle) {
+    if mean < low.min(middle) {
         average
     } else if middle < 0.8 * low {
         median
     } else {
         floor
-    };
-    (calmest, width)
+    }
 }
 
 /// Low quantile and median of each bin.

@@ -398,6 +398,34 @@ mod tests {
         }
     }
 
+    /// The pods of the release before grew for five days; those that run now do not.
+    #[test]
+    fn a_leak_that_a_release_has_ended_is_none() {
+        let old: String = week(300.0, |h| 2.5 * h).split(' ').take(120).map(|v| format!("{v} ")).collect();
+        let new: String = week(300.0, |_| 0.0).split(' ').skip(120).map(|v| format!("{v} ")).collect();
+        let text = format!(
+            "past web/api-6c6c6c6c6c-zzzzz/app  memory: {old} _x48\ncontainer web/api-7d9c5bd4f7-x2x9z/app limit=1Gi created=2d  memory: _x120 {new}"
+        );
+        check(&text, "1 ok");
+    }
+
+    #[test]
+    fn one_pod_that_is_killed_every_day_is_found_among_many() {
+        let flat = |pod: usize| {
+            format!("container web/api-{pod}/app limit=520Mi  memory: {}\n", week(150.0, |_| 0.0))
+        };
+        let saw: String = (0..168).map(|i| format!("{:.2} ", 150.0 + 15.0 * f64::from(i % 24))).collect();
+        let mut text: String = (0..14).map(flat).collect();
+        text += &format!(
+            "container web/api-14/app limit=520Mi restarts=6  memory: {saw} restarts: _x24 1 _x23 1 _x23 1 _x23 1 _x23 1 _x23 1"
+        );
+        let told = fixture::told("memory-leak", &text);
+        assert!(
+            told[0].contains("web/api/app (api-14): memory of one of 15 pods grows by 15.7MB/h without end"),
+            "{told:?}"
+        );
+    }
+
     #[test]
     fn page_cache_that_grows_is_no_leak() {
         let (rss, cache) = (week(200.0, |_| 0.0), week(300.0, |h| 2.0 * h));
