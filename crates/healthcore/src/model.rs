@@ -402,4 +402,16 @@ impl ObjectKind {
     /// Every kind, in order.
     pub const ALL: &'static [Self] =
         &[Self::Workloads, Self::Pods, Self::Autoscalers, Self::Events, Self::Nodes];
+
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Workloads => "workloads",
+            Self::Pods => "pods",
+            Self::Autoscalers => "autoscalers",
+            Self::Events => "events",
+            Self::Nodes => "nodes",
+        }
+    }
 }

@@ -188,6 +188,11 @@ pub enum Missing {
     NoKubernetesSource,
     /// Not fetched, because the workload was too large and was thinned.
     Thinned,
+    /// The recording was made for checks that read no such objects.
+    NotRecorded {
+        /// The objects, for instance `events`.
+        objects: ObjectKind,
+    },
     /// No pod of it stays up, so what it uses is not what it needs.
     CrashLooping,
 }
@@ -196,7 +201,7 @@ impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         use crate::unit::Seconds;
         match self {
-            Self::NotAsked { metric } => write!(f, "metric {metric} was not asked for"),
+            Self::NotAsked { metric } => write!(f, "{metric} was not recorded"),
             Self::MetricAbsent { metric } => write!(f, "the server has no series of {metric}"),
             Self::QueryFailed { metric } => write!(f, "the query for {metric} failed"),
             Self::NoMetricsSource => f.write_str("no metrics server"),
@@ -219,6 +224,7 @@ impl std::fmt::Display for Missing {
             Self::ListFailed { resource } => write!(f, "listing {resource} failed"),
             Self::NotReported { field } => write!(f, "{field} is not reported"),
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
+            Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
             Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
             Self::Thinned => f.write_str("left out, because the workload is too large"),
         }

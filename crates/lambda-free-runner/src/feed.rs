@@ -101,6 +101,7 @@ impl Feed {
             name: sources.name.clone(),
             objects_from: from,
             metrics_via: metrics.as_ref().map(|m| m.via()),
+            asked: Some(needs.objects.clone()),
             unavailable: listed[0].unavailable.clone(),
             gaps,
         };

@@ -5,7 +5,7 @@ use healthcore::analyse::{Assessment, analyse};
 use healthcore::checks::CHECKS;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
-use healthcore::snapshot::{Gap, GapCause, Snapshot};
+use healthcore::snapshot::{Gap, GapCause, Missing, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window, WindowError};
 use healthcore_sources::SourceError;
 use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording};
@@ -220,8 +220,10 @@ async fn replay(
     progress: &dyn Progress,
 ) -> Result<Report, RunError> {
     let header = recording.header();
+    let needed = checks.needs().objects;
     let mut fold = Fold::new(header.taken_at, header.window, checks);
     let mut cluster = String::new();
+    let mut unrecorded: Vec<Unavailable> = Vec::new();
     let mut done = 0;
     let mut reading = read_next(recording);
     loop {
@@ -229,13 +231,27 @@ async fn replay(
         let entry = entry?;
         reading = read_next(recording);
         match entry {
-            Some(Entry::Cluster(head)) => {
+            Some(Entry::Cluster(mut head)) => {
+                // An empty list that nobody asked for is no sign of health.
+                let asked = head.asked.take().unwrap_or_else(|| needed.clone());
+                let why = |objects| Missing::NotRecorded { objects };
+                unrecorded = needed
+                    .difference(&asked)
+                    .map(|kind| Unavailable {
+                        kind: *kind,
+                        namespace: None,
+                        except: Default::default(),
+                        why: why(*kind),
+                    })
+                    .collect();
+                head.unavailable.extend(unrecorded.iter().cloned());
                 progress.connecting(&head.name);
                 cluster.clone_from(&head.name);
                 done = 0;
                 fold.cluster(head);
             }
-            Some(Entry::Part(part, gaps)) => {
+            Some(Entry::Part(mut part, gaps)) => {
+                part.objects.unavailable.extend(unrecorded.iter().cloned());
                 fold.part(*part, gaps, None).await?;
                 done += 1;
                 progress.judged(&cluster, done, done);

@@ -57,6 +57,30 @@ fn a_replay_is_the_live_report() {
     }
 }
 
+/// What nobody asked for is not healthy.
+#[test]
+fn a_recording_of_few_checks_does_not_vouch_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.ndjson");
+    let mut few = RunSpec {
+        record: Some(path.clone()),
+        ..live(Budget { samples: 5_400, series: 9 }, stories::all().remove(0).parts.remove(0))
+    };
+    few.settings.only.insert("restarts".to_owned());
+    run(&few).unwrap();
+    let report = run(&RunSpec::new(Input::Recording(path))).unwrap();
+    let told = |id: &str| {
+        let tally = &report.checks.iter().find(|c| c.id == id).unwrap().tally;
+        let why: Vec<String> = tally.reasons.keys().map(ToString::to_string).collect();
+        (tally.ok + tally.problem > 0, why.join(", "))
+    };
+    assert_eq!(told("restarts"), (true, String::new()));
+    assert_eq!(told("crash-looping"), (true, String::new()));
+    assert_eq!(told("warning-events"), (false, "events were not recorded".to_owned()));
+    assert_eq!(told("hpa-at-max"), (false, "autoscalers were not recorded".to_owned()));
+    assert_eq!(told("memory-usage"), (false, "memory-working-set was not recorded".to_owned()));
+}
+
 #[test]
 fn checks_do_not_change_one_another() {
     for story in stories::all() {

@@ -225,6 +225,7 @@ impl Scene {
         let head = ClusterHead {
             name: "prod".to_owned(),
             objects_from: Some(Origin::KubernetesApi),
+            asked: None,
             metrics_via: Some("direct".to_owned()),
             ..ClusterHead::default()
         };

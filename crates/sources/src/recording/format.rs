@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use healthcore::metric::Metric;
+use healthcore::model::ObjectKind;
 use healthcore::snapshot::{Gap, Missing, Objects, Origin, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use serde::{Deserialize, Serialize};
@@ -45,6 +48,10 @@ pub struct ClusterHead {
     /// How the metrics server was reached; none without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_via: Option<String>,
+    /// Kinds of objects that the checks of the recorded run asked for; none when the recording does not tell, and all
+    /// were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<BTreeSet<ObjectKind>>,
     /// Lists that could not be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Unavailable>,
