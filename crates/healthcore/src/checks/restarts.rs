@@ -5,7 +5,7 @@ use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::checks::pod_state::crash_loops;
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::metric::Metric;
-use crate::model::ObjectKind;
+use crate::model::{ObjectKind, PodPhase};
 use crate::need::Needs;
 use crate::snapshot::Missing;
 use crate::time::Timestamp;
@@ -129,7 +129,16 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
     let nothing = Seen { hour: 0, count: 0, first: None, timed: true };
     match view.series(Metric::Restarts, &member.key) {
         // The counter may have been seen first after the restart: then the status knows of it.
-        Ok(None) => return Ok(by_status(params, member, view).unwrap_or(nothing)),
+        Ok(None) => {
+            // No restart is a counter that stands still; without one, as beside a kube-state-metrics that does not tell of
+            // the container, there is no knowing. One that has not been started yet has none.
+            let counted = member.container.is_some_and(|c| c.restarts.is_some());
+            let waits = member.pod.is_some_and(|p| p.phase == PodPhase::Pending);
+            return match by_status(params, member, view) {
+                Err(missing) if !counted && !waits => Err(missing),
+                seen => Ok(seen.unwrap_or(nothing)),
+            };
+        }
         Ok(Some(series)) => {
             let window = series.window();
             let mut times: Vec<(Timestamp, u64)> =
@@ -319,6 +328,16 @@ mod tests {
         assert_eq!(past(1, "1h"), "1 ok");
         assert_eq!(past(2, "1h"), "1 unknown: time of the restarts before the last is not reported");
         assert!(past(1, "3h").starts_with("info web/api/app"), "{}", past(1, "3h"));
+    }
+
+    /// The metric is there, but has nothing on this container: only cAdvisor knows it.
+    #[test]
+    fn a_container_without_counter_is_unknown() {
+        check(
+            "origin kube-state-metrics\ncontainer web/api-0/proxy restarts=unknown  memory: 50x20",
+            "1 unknown: restart count is not reported",
+        );
+        check("container web/api-0/app restarts=unknown\npod web/api-0 phase=Pending", "1 ok");
     }
 
     #[test]
