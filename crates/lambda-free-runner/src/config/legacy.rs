@@ -186,7 +186,7 @@ pub(super) fn queries(path: &Path) -> Result<BTreeMap<String, String>, String> {
                 known.collect::<Vec<_>>().join(", ")
             )
         })?;
-        check_query(&template).map_err(|why| format!("{}: {key}: {why}", path.display()))?;
+        check_query(metric, &template).map_err(|why| format!("{}: {key}: {why}", path.display()))?;
         out.insert(metric.name().to_owned(), template);
     }
     Ok(out)

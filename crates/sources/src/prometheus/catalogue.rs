@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use healthcore::metric::Metric;
 use healthcore::need::{Selector, literal};
 
+use super::own::OwnQuery;
 use crate::SourceError;
-
-/// Variables of a template. A matcher `name="{variable}"` is taken as `name=~"{variable}"`, because one query asks
-/// for many namespaces and pods.
-const VARIABLES: [&str; 5] = ["namespace", "pod_pattern", "container", "lookback", "step"];
 
 /// How far before a step the last sample of a counter may lie. A longer outage of the metrics loses what happened in it;
 /// the status still tells of the last restart.
-const BASE: &str = "1h";
+pub(super) const BASE_S: u64 = 3600;
 
 /// The template of a metric. `{by}` stands for the labels that name a container, `{own}` for the matchers of the
 /// partition; both depend on the labels that the server has. `{rate}` is the rate window.
@@ -139,7 +136,7 @@ impl Facts {
 /// Fills in templates: the catalogue's own, or the user's.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Catalogue {
-    overrides: BTreeMap<Metric, String>,
+    overrides: BTreeMap<Metric, OwnQuery>,
     matchers: Vec<String>,
 }
 
@@ -163,8 +160,7 @@ impl Catalogue {
                 let known: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
                 refuse(format!("no metric has this name; known metrics: {}", known.join(", ")))
             })?;
-            check_template(template).map_err(refuse)?;
-            catalogue.overrides.insert(metric, template.trim().to_owned());
+            catalogue.overrides.insert(metric, OwnQuery::new(metric, template).map_err(refuse)?);
         }
         Ok(catalogue)
     }
@@ -178,8 +174,8 @@ impl Catalogue {
         step_s: u64,
         lookback_s: u64,
     ) -> String {
-        if let Some(template) = self.overrides.get(&metric) {
-            return self.override_query(template, selector, step_s, lookback_s);
+        if let Some(own) = self.overrides.get(&metric) {
+            return own.fill(selector, step_s, lookback_s, facts.rate_window_s(step_s));
         }
         let scheme = facts.scheme(Family::of(metric));
         let (by, own) = if metric == Metric::HpaReplicas {
@@ -206,7 +202,7 @@ impl Catalogue {
             .replace("{{own}}", &format!("{{{own}}}"))
             .replace("{own}", &own)
             .replace("{by}", &by)
-            .replace("{base}", BASE)
+            .replace("{base}", &format!("{BASE_S}s"))
             .replace("{rate}", &format!("{}s", facts.rate_window_s(step_s)))
             .replace("{step}", &format!("{step_s}s"))
     }
@@ -220,23 +216,6 @@ impl Catalogue {
             .join(",")
     }
 
-    fn override_query(&self, template: &str, selector: &Selector, step_s: u64, lookback_s: u64) -> String {
-        let (namespace, pods) = match selector {
-            Selector::Namespaces(names) => {
-                (names.iter().map(|n| literal(n)).collect::<Vec<_>>().join("|"), ".+".to_owned())
-            }
-            Selector::Pods { namespace, patterns } => (literal(namespace), patterns.join("|")),
-        };
-        fill(
-            template,
-            &quoted(&namespace),
-            &quoted(&pods),
-            ".+",
-            &format!("{lookback_s}s"),
-            &format!("{step_s}s"),
-        )
-    }
-
     /// Whether there is a query for the metric at all: one that only the user can write may be missing.
     pub(super) fn has(&self, metric: Metric) -> bool {
         self.overrides.contains_key(&metric) || !template(metric).is_empty()
@@ -245,7 +224,7 @@ impl Catalogue {
     /// Names of the metrics that a query reads.
     pub(super) fn names(&self, metric: Metric) -> Vec<String> {
         match (metric, self.overrides.get(&metric)) {
-            (_, Some(template)) => metric_names(&sample(template)),
+            (_, Some(own)) => metric_names(&own.sample()),
             (Metric::HpaReplicas, None) => {
                 ["kube_horizontalpodautoscaler_status_current_replicas", "kube_hpa_status_current_replicas"]
                     .map(Into::into)
@@ -278,51 +257,6 @@ fn namespaces(selector: &Selector, label: &str) -> String {
 /// The text within a PromQL string in double quotes.
 pub(super) fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-fn fill(template: &str, namespace: &str, pods: &str, container: &str, lookback: &str, step: &str) -> String {
-    let mut out = template.to_owned();
-    for name in ["namespace", "pod_pattern", "container"] {
-        out = out
-            .replace(&format!("=\"{{{name}}}\""), &format!("=~\"{{{name}}}\""))
-            .replace(&format!("!=~\"{{{name}}}\""), &format!("!~\"{{{name}}}\""));
-    }
-    out.replace("{namespace}", namespace)
-        .replace("{pod_pattern}", pods)
-        .replace("{container}", container)
-        .replace("{lookback}", lookback)
-        .replace("{step}", step)
-}
-
-fn sample(template: &str) -> String {
-    fill(template, "ns", "pod-.+", ".+", "604800s", "300s")
-}
-
-/// Whether a user's template can be used: known variables, no subquery over the look-back, PromQL.
-///
-/// # Errors
-/// It cannot, and why.
-pub fn check_template(template: &str) -> Result<(), String> {
-    let compact: String = template.chars().filter(|c| !c.is_whitespace()).collect();
-    if compact.contains("{lookback}:") {
-        return Err("carries `[{lookback}:{step}]`: the whole look-back would be computed again for every sample; write the \
-                    expression for one instant, the range query does the rest"
-            .into());
-    }
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        rest = &rest[open + 1..];
-        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
-        if rest[word.len()..].starts_with('}') && !word.is_empty() && !VARIABLES.contains(&word) {
-            return Err(format!(
-                "unknown variable `{{{word}}}`; known variables: {{{}}}",
-                VARIABLES.join("} {")
-            ));
-        }
-    }
-    promql_parser::parser::parse(&sample(template))
-        .map(|_| ())
-        .map_err(|e| format!("is not valid PromQL: {e}"))
 }
 
 fn metric_names(query: &str) -> Vec<String> {
@@ -415,7 +349,7 @@ mod tests {
         );
         assert_eq!(
             query(Metric::OomEvents, &Selector::Namespaces(vec![])),
-            "max by (namespace, pod, container) (container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"} - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[1h] offset 300s)) > 0"
+            "max by (namespace, pod, container) (container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"} - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[3600s] offset 300s)) > 0"
         );
         assert_eq!(Facts { scrape_s: Some(120), ..Facts::default() }.rate_window_s(300), 480, "four scrapes");
     }

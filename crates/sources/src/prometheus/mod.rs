@@ -6,16 +6,17 @@ mod decode;
 mod http;
 mod ksm;
 mod mask;
+mod own;
 mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
 mod transport;
 
-pub use catalogue::check_template as check_query;
 pub use client::Log;
 pub(crate) use http::all_headers as headers;
 pub use mask::without_tokens;
+pub use own::check_query;
 pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};
 pub use source::Prometheus;
 pub use transport::{Answer, QueryRequest, Style, Transport, TransportError};
