@@ -501,6 +501,7 @@ impl Builder {
                 "Succeeded" => PodPhase::Succeeded,
                 "Failed" => PodPhase::Failed,
                 "Unknown" => PodPhase::Unknown,
+                "NotReported" => PodPhase::NotReported,
                 other => return Err(line.refuse(other)),
             };
             pod.ready = Some(pod.phase == PodPhase::Running);

@@ -98,8 +98,10 @@ pub enum PodPhase {
     /// All containers ended, at least one with a failure.
     Failed,
     /// The node does not answer.
-    #[default]
     Unknown,
+    /// The source does not tell.
+    #[default]
+    NotReported,
 }
 
 /// A living pod (past pods are known from their series only).

@@ -123,7 +123,7 @@ impl<'a> Member<'a> {
     /// Whether the pod is there and has not ended.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.pod.is_some_and(|p| matches!(p.phase, PodPhase::Running | PodPhase::Pending | PodPhase::Unknown))
+        self.pod.is_some_and(|p| !matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed))
     }
 
     /// The series of a dense metric.

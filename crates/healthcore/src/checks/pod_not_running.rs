@@ -1,10 +1,13 @@
 //! `pod-not-running`: a pod that should run does not.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, named_elsewhere, pods_in_words, runs, waiting, workload_in_words};
+use crate::checks::pod_state::{
+    completed, named_elsewhere, pods_in_words, runs, untold, waiting, workload_in_words,
+};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{ContainerState, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
+use crate::snapshot::Missing;
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
@@ -62,6 +65,9 @@ impl Check for PodNotRunning {
         let now = view.snapshot.taken_at;
         let within_grace = |t: Timestamp| now.seconds_since(t) < params.grace.get();
         let young = |p: &Pod| p.created.is_some_and(within_grace);
+        if subject.pods.iter().any(|p| untold(p) && !p.deleting && !young(p)) {
+            return Err(Missing::NotReported { field: "phase of the pod".into() });
+        }
         if subject.workload.id.runs_to_completion() {
             return Ok(if subject.pods.is_empty() { Outcome::NotApplicable } else { job(subject, &young) });
         }
@@ -167,7 +173,8 @@ fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
 
 fn job(subject: &WorkloadPods<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
     let Some(newest) = newest(subject.pods.iter().copied()) else { return Outcome::NotApplicable };
-    let stuck = matches!(newest.phase, PodPhase::Pending | PodPhase::Unknown)
+    let stuck = matches!(newest.phase, PodPhase::Pending | PodPhase::Unknown | PodPhase::NotReported)
+        && !runs(newest)
         && !newest.deleting
         && !young(newest)
         && !named_elsewhere(newest);
@@ -357,6 +364,14 @@ mod tests {
     #[test]
     fn missing_is_unknown() {
         check("denied pods namespace=web", "1 unknown: not allowed to list pods in namespace web");
+        let pod = "container web/api-0/app\npod web/api-0 phase=NotReported ready";
+        check(&format!("{pod}=unknown"), "1 unknown: phase of the pod is not reported");
+        check(&format!("{pod}=no"), "1 unknown: phase of the pod is not reported");
+        check(&format!("{pod}=yes"), "1 ok");
+        check(
+            "container web/api-0/app state=waiting:CreateContainerConfigError\npod web/api-0 phase=NotReported ready=no",
+            "critical web/api (api-0): 0/1 Running (1 not running): CreateContainerConfigError in container app",
+        );
         // Pods that were not listed are not pods that do not run.
         check(
             "workload web/Deployment/api replicas=0/3\ndenied pods namespace=web",

@@ -48,7 +48,19 @@ pub(super) fn completed(pod: &Pod) -> bool {
 }
 
 pub(super) fn runs(pod: &Pod) -> bool {
-    pod.phase == PodPhase::Running && pod.ready != Some(false)
+    match pod.phase {
+        PodPhase::Running => pod.ready != Some(false),
+        PodPhase::NotReported => pod.ready == Some(true),
+        _ => false,
+    }
+}
+
+/// Whether there is no telling if a pod runs, waits or has ended.
+pub(super) fn untold(pod: &Pod) -> bool {
+    pod.phase == PodPhase::NotReported
+        && !runs(pod)
+        && pod.unschedulable.is_none()
+        && pod.containers.iter().all(|c| waiting(c).is_none())
 }
 
 /// Whether the source tells the states of containers. kube-state-metrics tells only why a container waits, so no state

@@ -70,7 +70,10 @@ impl Check for PodUnschedulable {
             // Old kube-state-metrics does not tell conditions: a pod that waits without a node may be any kind of waiting.
             let silent = |p: &&Pod| {
                 let old = p.created.is_none_or(|t| now.seconds_since(t) > params.warning.get());
-                p.phase == PodPhase::Pending && p.node.is_none() && p.unschedulable.is_none() && old
+                matches!(p.phase, PodPhase::Pending | PodPhase::NotReported)
+                    && p.node.is_none()
+                    && p.unschedulable.is_none()
+                    && old
             };
             return match subject.pods.iter().any(silent) {
                 true => Err(Missing::NotReported { field: "condition PodScheduled".into() }),

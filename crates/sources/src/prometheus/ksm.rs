@@ -93,6 +93,7 @@ pub(super) async fn objects(
             out.value.unavailable.push(Unavailable::new(kind, None, Missing::NoKubernetesSource));
         }
     }
+    let phases = failed.contains("pod states") || states.pods.values().any(|pod| pod.phase.is_some());
     assemble(states, pods, workloads, kinds, &mut out.value);
     if failed.is_empty() {
         let told = unmatched(selection, &out.value);
@@ -100,6 +101,13 @@ pub(super) async fn objects(
             .extend(told.map(|(pattern, words)| prometheus.gap(pattern, GapCause::NothingMatches, words)));
     }
     out.gaps.extend(since::blind(prometheus, &namespace, time, &mut out.value).await);
+    if !phases && !out.value.pods.is_empty() {
+        out.gaps.push(prometheus.gap(
+            "pod states",
+            GapCause::MetricAbsent,
+            "the server has no series of kube_pod_status_phase; pods that are ready count as running, of others that is not known",
+        ));
+    }
     out
 }
 
@@ -297,10 +305,11 @@ fn assemble(
         let mains: Vec<Option<bool>> =
             containers.values().filter(|c| c.role == ContainerRole::Main).map(|c| c.ready).collect();
         let ready = mains.iter().copied().collect::<Option<Vec<bool>>>().filter(|all| !all.is_empty());
+        let phase = state.phase.unwrap_or_else(|| phase_of(&containers, id.runs_to_completion()));
         out.pods.push(Pod {
             name,
             workload: id,
-            phase: state.phase.unwrap_or_default(),
+            phase,
             reason: state.reason,
             node: row.node,
             created: row.created,
@@ -330,6 +339,20 @@ fn assemble(
             hpa.target = ScaleTarget { kind: "Deployment".into(), name: hpa.name.clone() };
         }
     }
+}
+
+/// The phase of a pod by the states of its containers, where these tell it.
+fn phase_of(containers: &BTreeMap<String, Container>, ends: bool) -> PodPhase {
+    let mains = || containers.values().filter(|c| c.role == ContainerRole::Main);
+    if mains().any(|c| matches!(c.state, Some(ContainerState::Running { .. }))) {
+        return PodPhase::Running;
+    }
+    let completed = |c: &Container| matches!(&c.state, Some(ContainerState::Terminated(end)) if end.reason == "Completed");
+    // One that failed may be started again, and so may any outside of a job.
+    if ends && mains().next().is_some() && mains().all(completed) {
+        return PodPhase::Succeeded;
+    }
+    PodPhase::NotReported
 }
 
 impl Pods {

@@ -352,10 +352,23 @@ const WORKLOADS: &[(&str, &str, &str)] = &[
 
 /// What kube-state-metrics tells when the query that names `broken` is answered by `first` the first `times` times.
 async fn told(broken: &str, first: ResponseTemplate, times: u64) -> Fetched<Objects> {
+    told_without(&[], broken, first, times).await
+}
+
+/// The same without some metrics.
+async fn told_without(
+    dropped: &[&str],
+    broken: &str,
+    first: ResponseTemplate,
+    times: u64,
+) -> Fetched<Objects> {
     let server = MockServer::start().await;
     exists(&server, "kube_pod_info").await;
     let answers =
         [("kube_pod_status_phase", STATES), ("kube_pod_owner", PODS), ("kube_job_owner", WORKLOADS)];
+    let kept = |rows: &[(&'static str, &'static str, &'static str)]| -> Vec<_> {
+        rows.iter().filter(|(name, ..)| !dropped.contains(name)).copied().collect()
+    };
     Mock::given(body_string_contains(broken))
         .respond_with(first)
         .up_to_n_times(times)
@@ -364,7 +377,7 @@ async fn told(broken: &str, first: ResponseTemplate, times: u64) -> Fetched<Obje
         .await;
     for (name, rows) in answers {
         Mock::given(body_string_contains(name))
-            .respond_with(text(&vector(rows)))
+            .respond_with(text(&vector(&kept(rows))))
             .with_priority(3)
             .mount(&server)
             .await;
@@ -376,6 +389,21 @@ async fn told(broken: &str, first: ResponseTemplate, times: u64) -> Fetched<Obje
         .await;
     let kinds = BTreeSet::from([ObjectKind::Pods, ObjectKind::Workloads, ObjectKind::Autoscalers]);
     Prometheus::new(&settings(&server)).unwrap().objects(&Selection::default(), &kinds, &window()).await
+}
+
+#[tokio::test]
+async fn a_phase_that_is_not_told_is_no_phase() {
+    let gap = "the server has no series of kube_pod_status_phase; pods that are ready count as running, of others that is not known";
+    let phase = async |dropped: &[&str]| {
+        let fetched = told_without(dropped, "nothing", text(""), 1).await;
+        let gaps: Vec<String> = fetched.gaps.into_iter().map(|g| g.detail).collect();
+        assert_eq!(gaps, [gap]);
+        assert_eq!(fetched.value.unavailable, []);
+        fetched.value.pods[0].phase
+    };
+    assert_eq!(phase(&["kube_pod_status_phase"]).await, PodPhase::Running, "a container runs");
+    let started = "kube_pod_container_state_started";
+    assert_eq!(phase(&["kube_pod_status_phase", started]).await, PodPhase::NotReported);
 }
 
 #[tokio::test]
@@ -434,6 +462,12 @@ async fn a_namespace_that_kube_state_metrics_does_not_know_is_told() {
     Mock::given(path("/prefix/api/v1/query"))
         .and(body_string_contains("kube_pod_created"))
         .respond_with(text(&pods))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let phases = vector(&[("kube_pod_status_phase", "namespace=web pod=api-0 phase=Running", "1")]);
+    Mock::given(body_string_contains("kube_pod_status_phase"))
+        .respond_with(text(&phases))
         .with_priority(1)
         .mount(&server)
         .await;
