@@ -70,7 +70,8 @@ pub struct CasePod {
 }
 
 fn optional_samples<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f64>>, D::Error> {
-    samples(deserializer).map(Some)
+    let values = Option::<Vec<Option<f64>>>::deserialize(deserializer)?;
+    Ok(values.map(|values| values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect()))
 }
 
 /// Whole unix seconds, of a number that may have a fraction: Prometheus writes `1700000000.781`.

@@ -452,9 +452,16 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
             rise.iter_mut().zip(&column).for_each(|(r, c)| *r += beta * c);
         }
     }
-    let high = rise.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let low = rise.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut growth = high - low;
+    // Growth is what one process gains: that of its predecessors has gone with them.
+    let mut growth: f64 = 0.0;
+    let mut from = 0;
+    for &len in &lens {
+        let run = &rise[from..from + len];
+        let high = run.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let low = run.iter().copied().fold(f64::INFINITY, f64::min);
+        growth = growth.max(high - low);
+        from += len;
+    }
     let mut others = 0.0;
     let mut falls: Vec<f64> = Vec::new();
     for (&i, beta) in rising.columns.iter().zip(solution.beta) {

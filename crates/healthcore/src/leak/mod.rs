@@ -372,7 +372,9 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     // A bound below use is no bound of this process, and one far above must not hide a leak.
     let scale = input.bound().filter(|l| *l >= 0.9 * peak).map_or(1.6 * peak, |l| l.min(6.0 * peak));
     let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale };
-    let window = (input.end_unix as f64 - input.start_unix as f64) / 3600.0;
+    // Of the window asked for only what has samples: a workload may be younger.
+    let first = split.iter().map(|run| run.hours[0]).fold(f64::INFINITY, f64::min);
+    let window = split.iter().map(Run::end).fold(0.0, f64::max) - first;
     let floors = runs::floors(&runs::keep_long(split.clone()), input.step_s);
     let mut fitted = false;
     let together = fit::fit(&floors, frame).map(|fit| {
