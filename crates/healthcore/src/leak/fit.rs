@@ -1,6 +1,6 @@
 //! One regression over all runs: shapes that end against shapes that do not.
 
-use super::regression::{MOST_COLUMNS, Points, Regression};
+use super::regression::{MOST_COLUMNS, Points, Regression, first_least};
 use super::runs::Floor;
 use super::shape::{self, Candidate, Shape};
 
@@ -34,6 +34,8 @@ const LEAST_VARIANCE: f64 = 1e-12;
 const SHAPE_ERROR: f64 = 0.15;
 /// Share of the slope at the end below which what was before is flat.
 const FLAT: f64 = 0.2;
+/// BIC by which two shapes differ that are the same but for rounding.
+const TIE: f64 = 1e-6;
 /// Standard errors of a one-sided bound.
 const SIGMAS: f64 = 2.0;
 /// Hours below which a window holds no second day to compare with.
@@ -168,7 +170,7 @@ impl Contest {
     /// Schwarz (1978): n ln(SSE / n) + k ln n.
     fn offer(&mut self, shape: Shape, columns: &[usize], parameters: f64, sse: f64) {
         let bic = self.n * (sse.max(1e-16) / self.n).ln() + parameters * self.n.ln();
-        if self.best.as_ref().is_none_or(|best| bic < best.bic) {
+        if self.best.as_ref().is_none_or(|best| bic < best.bic - TIE) {
             self.best = Some(Model { shape, columns: columns.to_vec(), parameters, bic });
         }
     }
@@ -244,7 +246,7 @@ impl<'a> Arena<'a> {
     /// The candidate of a shape that leaves the least alone, with a positive coefficient.
     fn best_of(&self, shape: Shape) -> Option<usize> {
         let rises = self.of(shape).filter(|&i| self.regression.rises(i));
-        rises.min_by(|&a, &b| self.regression.sse(a).total_cmp(&self.regression.sse(b)))
+        rises.map(|i| (i, self.regression.sse(i))).reduce(first_least).map(|(best, _)| best)
     }
 
     /// Looks between the places of the grid for better ones of the best candidates.

@@ -47,6 +47,8 @@ mod fit;
 mod regression;
 mod runs;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -114,7 +116,7 @@ pub struct PodSeries<'a> {
     pub pod: &'a str,
     /// Unix time of the first value, seconds.
     pub start_unix: i64,
-    /// Bytes, one a step. NaN is a missing sample; infinite and negative values count as missing.
+    /// Bytes, one a step. NaN is a missing sample; negative values and those above 1e24 count as missing.
     pub values: &'a [f64],
     /// Unix times of restarts, seconds, in any order. `None`: not known. Empty: known to be none.
     pub restarts_unix: Option<&'a [i64]>,
@@ -355,6 +357,10 @@ impl LeakReport {
 /// Judges one workload. Never fails: what cannot be judged is [`Verdict::Unknown`] with a reason.
 #[must_use]
 pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
+    let judgeable = input.series.iter().any(|pod| runs::enough(pod.values.len()));
+    if input.step_s.is_finite() && input.step_s > 0.0 && !judgeable {
+        return LeakReport::without_fit(Verdict::Unknown, Reason::TooFewSamples);
+    }
     if !(input.step_s.is_finite() && input.step_s > 0.0) || input.end_unix <= input.start_unix {
         return LeakReport::without_fit(Verdict::Unknown, Reason::InvalidWindow);
     }
@@ -506,7 +512,7 @@ fn report(
         _ if margins[worst] >= 1.0 => Reason::Unsure(fit.unbounded),
         _ if fit.growth < 0.1 * params.min_growth => Reason::NotRising,
         (_, 0 | 1) if fit.bounded != Shape::Constant => Reason::Bounded(fit.bounded),
-        (_, 3) => Reason::TooSmall { growth: fit.growth },
+        (_, fit::GROWTH) => Reason::TooSmall { growth: fit.growth.max(0.0) },
         (_, 4) => Reason::Flattening,
         _ => Reason::WithinNoise,
     };
@@ -530,14 +536,17 @@ fn report(
         .filter(|f| f.hours[f.hours.len() - 1] >= last - 6.0)
         .map(|f| f.bytes[f.bytes.len() - 1])
         .fold(0.0, f64::max);
-    let time_to_limit = input.limit().zip(rate).filter(|_| verdict >= Verdict::Watch).map(|(limit, rate)| {
-        let at = |rate: f64| ((limit - now).max(0.0) / rate * 3600.0).max(0.0);
-        TimeToLimit {
-            seconds: at(rate.bytes_per_hour),
-            earliest: at(rate.high),
-            latest: Some(rate.low).filter(|r| *r > 0.0).map(at),
-        }
-    });
+    let time_to_limit =
+        input.limit().zip(rate).filter(|_| verdict >= Verdict::Watch).and_then(|(limit, rate)| {
+            let at = |rate: f64| ((limit - now).max(0.0) / rate * 3600.0).max(0.0);
+            let time = TimeToLimit {
+                seconds: at(rate.bytes_per_hour),
+                earliest: at(rate.high),
+                latest: Some(rate.low).filter(|r| *r > 0.0).map(at).filter(|t| t.is_finite()),
+            };
+            // Further away than a number holds is never.
+            time.seconds.is_finite().then_some(time)
+        });
     let mut evidence = Vec::with_capacity(floors.len());
     for (floor, curve) in parts.iter().zip(&fit.curve) {
         let level = (floor.bytes.iter().sum::<f64>() - curve.iter().sum::<f64>()) / curve.len() as f64;
@@ -558,7 +567,7 @@ fn report(
         runner_up: Some(fit.bounded),
         single_pod: (alone && 2 * agreement.growing <= agreement.asked).then(|| parts[0].pod),
         agreement,
-        began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch),
+        began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch && rate.is_some()),
         measures: Some(Measures {
             over_static: fit.over_static,
             over_saturating: fit.over_saturating,

@@ -5,6 +5,8 @@ pub(super) const MOST_COLUMNS: usize = 9;
 
 /// Columns of the load at most.
 const MOST_LOAD: usize = 16;
+/// Share by which two sums of squares differ that are the same but for rounding.
+const TIE: f64 = 1e-9;
 
 /// A square matrix of one model's size.
 pub(super) type Square = [[f64; MOST_COLUMNS]; MOST_COLUMNS];
@@ -197,7 +199,7 @@ impl<'a> Regression<'a> {
             }
             (cc > 1e-6 * self.cc[j]).then(|| (j, left(sse, cc, cy)))
         })
-        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .reduce(first_least)
     }
 
     /// Autocorrelation of neighbouring residuals of a model, corrected for its bias in short runs (Kendall, Biometrika
@@ -258,6 +260,12 @@ impl<'a> Regression<'a> {
             subtract(column, q, *factor);
         }
     }
+}
+
+/// Which of two columns leaves less; the first of two that leave the same. Two that say the same, such as the beginning and
+/// the end of a weekend beside the weekend itself, differ by rounding, which must not decide.
+pub(super) fn first_least(first: (usize, f64), next: (usize, f64)) -> (usize, f64) {
+    if next.1 < first.1 * (1.0 - TIE) { next } else { first }
 }
 
 /// What is left of `total` beside a column of square `cc` and product `cy`.

@@ -8,6 +8,12 @@ use super::{LeakInput, PodSeries, RunEvidence};
 const SHORT_RUN: f64 = 0.2;
 /// Runs judged at most; the longest are kept.
 const MOST_RUNS: usize = 30;
+/// Most bytes that a machine may have: more is a mistake, and its squares would not be numbers.
+const MOST_BYTES: f64 = 1e24;
+/// Bins of a floor at most: a window of many months has wider ones, and time and memory stay bounded.
+const MOST_BINS: f64 = 4000.0;
+/// Share of a bin by which a sample on its edge may miss it by rounding.
+const EDGE: f64 = 1e-9;
 /// Fewest samples of a run.
 const FEWEST_SAMPLES: usize = 6;
 /// Fewest bins of a floor.
@@ -64,9 +70,14 @@ impl Floor {
     }
 }
 
-/// What memory can be: finite and not negative.
+/// What memory can be; NaN is not.
 fn is_sample(value: f64) -> bool {
-    value.is_finite() && value >= 0.0
+    (0.0..=MOST_BYTES).contains(&value)
+}
+
+/// Whether a pod with that many samples may be judged.
+pub(super) fn enough(samples: usize) -> bool {
+    samples >= FEWEST_SAMPLES
 }
 
 /// Splits every pod into process runs, ordered by start and then by pod name.
@@ -104,7 +115,7 @@ fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &m
             }
         }
     }
-    if bytes.len() < FEWEST_SAMPLES {
+    if !enough(bytes.len()) {
         return;
     }
     let mut cuts: Vec<usize> = match series.restarts_unix {
@@ -215,6 +226,7 @@ pub(super) fn floors(runs: &[Run], step_s: f64) -> Vec<Floor> {
     if step_s >= 900.0 {
         width = width.max(0.75);
     }
+    width = width.max(spans.iter().copied().fold(0.0, f64::max) / MOST_BINS);
     let mut floors = [Vec::new(), Vec::new(), Vec::new()];
     let mut rough = [0.0; 3];
     for run in runs {
@@ -245,17 +257,18 @@ fn floor(run: &Run, width: f64, step_s: f64) -> Option<[Floor; 3]> {
         end = run.hours.partition_point(|&h| h <= last);
     }
     let alone = width <= step_s / 3600.0 * 1.5;
+    let bin_of = |hours: f64| ((hours - start) / width + EDGE).floor();
     let mut hours = Vec::new();
     let mut values = [Vec::new(), Vec::new(), Vec::new()];
     let mut load = Vec::new();
     let mut bin = Vec::new();
     let mut i = 0;
     while i < end {
-        let k = ((run.hours[i] - start) / width).floor();
+        let k = bin_of(run.hours[i]);
         bin.clear();
         let mut sum = 0.0;
         let from = i;
-        while i < end && ((run.hours[i] - start) / width).floor() == k {
+        while i < end && bin_of(run.hours[i]) == k {
             bin.push(run.bytes[i]);
             sum += run.hours[i];
             i += 1;

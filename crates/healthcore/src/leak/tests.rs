@@ -1,0 +1,772 @@
+//! What holds for every input, what holds for known ones, and that nothing makes the detector fail.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::{LeakInput, LeakParams, LeakReport, PodSeries, Reason, Verdict, detect};
+
+const START: i64 = 1_700_000_000;
+const MB: f64 = 1e6;
+const DAY: f64 = 86_400.0;
+const WEEK: i64 = 7 * 86_400;
+
+/// A pod that owns its samples.
+#[derive(Debug, Clone, Default)]
+struct Pod {
+    name: String,
+    start: i64,
+    values: Vec<f64>,
+    restarts: Option<Vec<i64>>,
+    load: Option<Vec<f64>>,
+}
+
+/// A case that owns its pods.
+#[derive(Debug, Clone)]
+struct Case {
+    step: f64,
+    limit: Option<f64>,
+    start: i64,
+    end: i64,
+    pods: Vec<Pod>,
+    revisions: Vec<i64>,
+}
+
+impl Case {
+    /// A window that is full of one pod.
+    fn one(step: f64, limit: Option<f64>, values: Vec<f64>) -> Self {
+        let end = START + (values.len().saturating_sub(1) as f64 * step) as i64;
+        let pod = Pod { name: "web-0".into(), start: START, values, restarts: Some(vec![]), load: None };
+        Self { step, limit, start: START, end, pods: vec![pod], revisions: vec![] }
+    }
+
+    fn judge_by(&self, params: &LeakParams) -> LeakReport {
+        let series: Vec<PodSeries<'_>> = self
+            .pods
+            .iter()
+            .map(|pod| PodSeries {
+                pod: &pod.name,
+                start_unix: pod.start,
+                values: &pod.values,
+                restarts_unix: pod.restarts.as_deref(),
+                load: pod.load.as_deref(),
+            })
+            .collect();
+        let input = LeakInput {
+            step_s: self.step,
+            limit_bytes: self.limit,
+            start_unix: self.start,
+            end_unix: self.end,
+            series: &series,
+            revisions_unix: &self.revisions,
+            ..LeakInput::default()
+        };
+        let report = detect(&input, params);
+        sound(&input, params, &report);
+        report
+    }
+
+    fn judge(&self) -> LeakReport {
+        self.judge_by(&LeakParams::default())
+    }
+
+    /// The same with every sample changed.
+    fn with(&self, change: impl Fn(f64) -> f64) -> Self {
+        let mut case = self.clone();
+        case.pods.iter_mut().flat_map(|pod| &mut pod.values).for_each(|v| *v = change(*v));
+        case
+    }
+
+    /// The same with every time changed, seconds.
+    fn at(&self, change: impl Fn(i64) -> i64) -> Self {
+        let mut case = self.clone();
+        case.start = change(case.start);
+        case.end = change(case.end);
+        case.revisions.iter_mut().for_each(|r| *r = change(*r));
+        for pod in &mut case.pods {
+            pod.start = change(pod.start);
+            pod.restarts.iter_mut().flatten().for_each(|r| *r = change(*r));
+        }
+        case
+    }
+}
+
+/// What every answer owes, whatever was asked.
+#[track_caller]
+fn sound(input: &LeakInput<'_>, params: &LeakParams, report: &LeakReport) {
+    assert!(report.score.is_finite(), "{report:?}");
+    assert!(!report.reason.to_string().is_empty());
+    match report.verdict {
+        Verdict::Unknown => {
+            let reasons = [Reason::InvalidWindow, Reason::TooFewSamples, Reason::RunsTooShort];
+            assert!(reasons.contains(&report.reason), "{report:?}");
+            assert!(report.rate.is_none() && report.measures.is_none());
+        }
+        Verdict::Leak => assert!(report.score >= params.leak_score),
+        Verdict::Watch => assert!(report.score >= params.watch_score),
+        Verdict::None => assert!(!matches!(report.reason, Reason::Growing(_)), "{report:?}"),
+    }
+    assert_eq!(report.verdict == Verdict::Leak, matches!(report.reason, Reason::Growing(_)));
+    if let Some(rate) = report.rate {
+        assert!(rate.bytes_per_hour.is_finite(), "{rate:?}");
+        assert!(rate.low <= rate.high, "{rate:?}");
+    }
+    if let Some(onset) = report.onset_unix {
+        let (from, to) = (input.start_unix as f64 - input.step_s, input.end_unix as f64 + input.step_s);
+        assert!((from..=to).contains(&(onset as f64)), "{onset} is not in {from}..={to}");
+    }
+    if let Some(time) = report.time_to_limit {
+        assert!(time.seconds.is_finite() && time.seconds >= 0.0, "{time:?}");
+        assert!(time.earliest <= time.seconds, "{time:?}");
+        assert!(time.latest.is_none_or(|latest| latest >= time.seconds), "{time:?}");
+    }
+    if let Some(measures) = report.measures {
+        assert!(measures.margins.iter().all(|m| m.is_finite()), "{measures:?}");
+        assert!(measures.growth.is_finite() && measures.noise.is_finite(), "{measures:?}");
+    }
+    assert!(report.agreement.growing <= report.agreement.asked);
+    assert!(report.single_pod.is_none_or(|pod| pod < input.series.len()));
+    for run in &report.evidence {
+        assert!(run.pod < input.series.len());
+        assert_eq!(run.at_unix.len(), run.floor.len());
+        assert!(run.fitted.is_empty() || run.fitted.len() == run.floor.len());
+        let figures = run.at_unix.iter().chain(&run.floor).chain(&run.fitted);
+        assert!({ figures }.all(|v| v.is_finite()), "{run:?}");
+    }
+}
+
+/// A number in -1..1 that looks random.
+fn noise(seed: u64, i: usize) -> f64 {
+    let mut z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// What memory is made of, in shares of a limit of 1 GB, from which anything between healthy and leaking comes.
+#[derive(Debug, Clone)]
+struct Recipe {
+    seed: u64,
+    days: f64,
+    pods: usize,
+    growth: f64,
+    warm_up: f64,
+    day: f64,
+    noise: f64,
+    gaps: bool,
+    restart: bool,
+    limit: bool,
+}
+
+const LIMIT: f64 = 1000.0 * MB;
+
+impl Recipe {
+    fn values(&self, pod: usize, step: f64, n: usize) -> Vec<f64> {
+        let seed = self.seed ^ (pod as u64) << 32;
+        let cut = if self.restart { n / 3 + pod } else { 0 };
+        let sample = |i: usize| {
+            let (t, age) = (i as f64 * step, if i < cut { i } else { i - cut } as f64 * step);
+            let grown = self.growth * age / (self.days * DAY);
+            let warm = self.warm_up * (1.0 - (-age / (0.05 * self.days * DAY)).exp());
+            let day = self.day * (std::f64::consts::TAU * t / DAY).sin();
+            let value = LIMIT * (0.2 + 0.02 * pod as f64 + grown + warm + day + self.noise * noise(seed, i));
+            if self.gaps && noise(seed ^ 7, i) > 0.8 { f64::NAN } else { value }
+        };
+        (0..n).map(sample).collect()
+    }
+
+    fn case(&self) -> Case {
+        let step = 600.0;
+        let n = (self.days * DAY / step) as usize;
+        let pod = |pod| Pod {
+            name: format!("web-{pod}"),
+            start: START,
+            values: self.values(pod, step, n),
+            restarts: Some(if self.restart { vec![START + (n / 3 + pod) as i64 * 600] } else { vec![] }),
+            load: None,
+        };
+        Case {
+            step,
+            limit: self.limit.then_some(LIMIT),
+            start: START,
+            end: START + (n as i64 - 1) * 600,
+            pods: (0..self.pods).map(pod).collect(),
+            revisions: vec![START + 600],
+        }
+    }
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let many = (any::<u64>(), 1.0..9.0, 1..4_usize, -0.05..0.5, select(vec![0.0, 0.0, 0.1, 0.3]));
+    let more = (select(vec![0.0, 0.01, 0.05]), 0.0005..0.02, any::<bool>(), any::<bool>(), any::<bool>());
+    (many, more).prop_map(|((seed, days, pods, growth, warm_up), (day, noise, gaps, restart, limit))| {
+        Recipe { seed, days, pods, growth, warm_up, day, noise, gaps, restart, limit }
+    })
+}
+
+fn near(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0)
+}
+
+/// Verdict, score and reason the same but for rounding.
+#[track_caller]
+fn same(a: &LeakReport, b: &LeakReport) {
+    assert!(
+        near(a.score, b.score, 1e-6),
+        "score {} and {}\n{:?}\n{:?}",
+        a.score,
+        b.score,
+        a.measures,
+        b.measures
+    );
+    let close = [1.0, 0.6].iter().any(|bound| (a.score - bound).abs() < 1e-5);
+    assert!(close || a.verdict == b.verdict, "{} and {}", a.verdict, b.verdict);
+    assert_eq!((a.shape, a.runner_up, a.agreement), (b.shape, b.runner_up, b.agreement));
+}
+
+fn rate(report: &LeakReport) -> f64 {
+    report.rate.map_or(0.0, |r| r.bytes_per_hour)
+}
+
+/// A share of the cases of a fuzz test, since each of these judges twice; more by `PROPTEST_CASES`.
+fn fewer() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: (config.cases / 8).max(1), ..config }
+}
+
+proptest! {
+    #![proptest_config(fewer())]
+
+    #[test]
+    fn bytes_in_another_unit_scale_the_rate_and_nothing_else(recipe in recipe(), k in 1e-6..1e6) {
+        let case = recipe.case();
+        let mut scaled = case.with(|v| v * k);
+        scaled.limit = case.limit.map(|l| l * k);
+        let (a, b) = (case.judge(), scaled.judge());
+        same(&a, &b);
+        prop_assert!(near(rate(&a), rate(&b) / k, 1e-6), "{} and {}", rate(&a), rate(&b) / k);
+        prop_assert_eq!(a.onset_unix, b.onset_unix);
+    }
+
+    #[test]
+    fn whole_weeks_move_the_onset_and_nothing_else(recipe in recipe(), weeks in -500..500_i64) {
+        let case = recipe.case();
+        let (a, b) = (case.judge(), case.at(|t| t + weeks * WEEK).judge());
+        same(&a, &b);
+        prop_assert!(near(rate(&a), rate(&b), 1e-6));
+        prop_assert_eq!(a.onset_unix.map(|t| t + weeks * WEEK), b.onset_unix);
+        prop_assert_eq!(a.began_with_revision.map(|t| t + weeks * WEEK), b.began_with_revision);
+    }
+
+    /// Only where nothing knows the hour: bins have a width between 0.25 and 3 h, and from 20 h on a day is a cycle.
+    /// Between 12 h and 20 h without restarts neither speaks.
+    #[test]
+    fn below_a_day_time_in_another_unit_scales_the_rate_and_nothing_else(
+        mut recipe in recipe(),
+        k in 1..=8_i32,
+    ) {
+        recipe.restart = false;
+        let mut case = recipe.case();
+        let n = 751;
+        for (i, pod) in case.pods.iter_mut().enumerate() {
+            recipe.days = 0.5;
+            pod.values = recipe.values(i, 60.0, n);
+        }
+        (case.step, case.end) = (60.0, START + 750 * 60);
+        case.revisions.clear();
+        let k = 1.0 + 0.05 * f64::from(k);
+        let stretch = |t: i64| START + ((t - START) as f64 * k).round() as i64;
+        let mut slow = case.at(stretch);
+        slow.step *= k;
+        let (a, b) = (case.judge(), slow.judge());
+        same(&a, &b);
+        prop_assert!(near(rate(&a), rate(&b) * k, 1e-6), "{} and {}", rate(&a), rate(&b) * k);
+        let onset = |r: &LeakReport| r.onset_unix.map_or(0.0, |t| (t - START) as f64);
+        prop_assert!((onset(&a) * k - onset(&b)).abs() <= 2.0);
+    }
+
+    /// With the limit that it had, up to six times the use: only the time to the limit shrinks, by what was added.
+    #[test]
+    fn more_bytes_below_the_same_limit_bring_the_limit_nearer_and_nothing_else(
+        recipe in recipe(),
+        more in 0.0..0.1_f64,
+    ) {
+        let mut case = recipe.case();
+        case.limit = Some(1.2 * LIMIT);
+        let (a, b) = (case.judge(), case.with(|v| v + more * LIMIT).judge());
+        same(&a, &b);
+        prop_assert!(near(rate(&a), rate(&b), 1e-6));
+        prop_assert_eq!(a.onset_unix, b.onset_unix);
+        if let (Some(long), Some(short)) = (a.time_to_limit, b.time_to_limit) {
+            let expected = (long.seconds - more * LIMIT / rate(&a) * 3600.0).max(0.0);
+            prop_assert!(near(short.seconds, expected, 1e-5), "{} and {expected}", short.seconds);
+        }
+    }
+
+    /// With the limit raised by as much: growth is a smaller share of it, in that proportion; all else that is measured
+    /// stays, and so does the time to the limit. A score above 0 can only fall.
+    #[test]
+    fn more_bytes_below_a_limit_raised_as_much_make_growth_a_smaller_share(
+        recipe in recipe(),
+        more in 0.0..2.0_f64,
+    ) {
+        let mut case = recipe.case();
+        case.limit = Some(1.2 * LIMIT);
+        let mut raised = case.with(|v| v + more * LIMIT);
+        raised.limit = Some((1.2 + more) * LIMIT);
+        let (a, b) = (case.judge(), raised.judge());
+        prop_assert!(b.score <= a.score.max(0.0) + 1e-6, "{} and {}", a.score, b.score);
+        if recipe.pods > 1 || recipe.restart {
+            return Ok(()); // another run may be the one that decides
+        }
+        prop_assert!(near(rate(&a), rate(&b), 1e-6));
+        if let (Some(x), Some(y)) = (a.measures, b.measures) {
+            prop_assert!(near(x.growth, y.growth * (1.2 + more) / 1.2, 1e-6));
+            for (k, (x, y)) in x.margins.iter().zip(y.margins).enumerate() {
+                prop_assert!(k == 3 || near(*x, y, 1e-5), "margin {k}: {x} and {y}");
+            }
+        }
+        if let (Some(x), Some(y)) = (a.time_to_limit, b.time_to_limit) {
+            prop_assert!(near(x.seconds, y.seconds, 1e-5));
+        }
+    }
+
+    #[test]
+    fn the_order_of_pods_does_not_matter(recipe in recipe(), by in 1..3_usize) {
+        let mut case = recipe.case();
+        let a = case.judge();
+        let count = case.pods.len();
+        case.pods.rotate_left(by % count);
+        let b = case.judge();
+        prop_assert_eq!(a.single_pod, b.single_pod.map(|pod| (pod + by) % count));
+        prop_assert_eq!(a.score.to_bits(), b.score.to_bits());
+        prop_assert_eq!(a.rate, b.rate);
+        prop_assert_eq!((a.verdict, a.reason, a.onset_unix), (b.verdict, b.reason, b.onset_unix));
+    }
+
+    /// Of clear cases, with samples that are repeated and with samples that are interpolated.
+    #[test]
+    fn half_the_step_keeps_the_verdict(mut recipe in recipe(), leaks in any::<bool>(), repeats in any::<bool>()) {
+        recipe.days = recipe.days.max(3.0);
+        recipe.growth = if leaks { 0.4 } else { 0.0 };
+        (recipe.noise, recipe.gaps, recipe.warm_up) = (0.004, false, 0.0);
+        let case = recipe.case();
+        let mut fine = case.clone();
+        fine.step /= 2.0;
+        for pod in &mut fine.pods {
+            let next = pod.values.iter().skip(1).chain(pod.values.last());
+            let pairs = pod.values.iter().zip(next);
+            pod.values = pairs.flat_map(|(&a, &b)| [a, if repeats { a } else { f64::midpoint(a, b) }]).collect();
+        }
+        let expected = if leaks { Verdict::Leak } else { Verdict::None };
+        let (a, b) = (case.judge(), fine.judge());
+        prop_assert_eq!(a.verdict, expected, "{:?}", a.measures);
+        prop_assert_eq!(b.verdict, expected, "{:?}", b.measures);
+        if leaks {
+let interval = a.rate.map_or(0.0..=0.0, |r| r.low..=r.high);
+            prop_assert!(interval.contains(&rate(&b)), "{interval:?} and {}", rate(&b));
+        }
+    }
+
+    /// Up to 2, twice what a leak needs, the score follows the slope, but for a slack of 0.3 where another shape takes the
+    /// lead; above, it is a matter of which shape that is.
+    #[test]
+    fn a_growing_line_on_a_healthy_series_turns_it_from_none_to_leak(mut recipe in recipe()) {
+        recipe.days = recipe.days.max(3.0);
+        (recipe.noise, recipe.gaps, recipe.warm_up, recipe.restart) = (0.004, false, 0.0, false);
+        let mut highest = f64::NEG_INFINITY;
+        for tenth in 0..=10 {
+            recipe.growth = 0.04 * f64::from(tenth);
+            let report = recipe.case().judge();
+            match tenth {
+                0 => prop_assert_eq!(report.verdict, Verdict::None),
+                8.. => prop_assert_eq!(report.verdict, Verdict::Leak, "{:?}", report.measures),
+                _ => {}
+            }
+            let score = report.score.min(2.0);
+            prop_assert!(score > highest - 0.3, "{tenth}: {score} after {highest}");
+            highest = highest.max(score);
+        }
+    }
+
+    /// Of clear cases: memory that goes on from the level that it had, in one pod, in one that restarts, and in one that
+    /// takes the place of another. The scores of the latter two differ, since every pod is also asked alone.
+    #[test]
+    fn a_rollout_under_any_name_keeps_the_verdict(
+        mut recipe in recipe(),
+        leaks in any::<bool>(),
+        place in 0.35..0.65,
+    ) {
+        recipe.days = recipe.days.max(4.0);
+        recipe.growth = if leaks { 0.5 } else { 0.0 };
+        (recipe.noise, recipe.gaps, recipe.warm_up, recipe.restart) = (0.003, false, 0.0, false);
+        let whole = recipe.case();
+        let cut = (whole.pods[0].values.len() as f64 * place) as usize;
+        let at = START + cut as i64 * 600;
+        let mut restarted = whole.clone();
+        for pod in &mut restarted.pods {
+            pod.restarts = Some(vec![at]);
+        }
+        let mut renamed = whole.clone();
+        for (old, new) in whole.pods.iter().zip(&mut renamed.pods) {
+            new.values.drain(..cut);
+            new.start = at;
+            new.name = format!("{}-next", old.name);
+        }
+        renamed.pods.extend(whole.pods.iter().map(|p| Pod { values: p.values[..cut].to_vec(), ..p.clone() }));
+        let expected = if leaks { Verdict::Leak } else { Verdict::None };
+        for (what, case) in [("whole", whole), ("restarted", restarted), ("renamed", renamed)] {
+            let report = case.judge();
+            prop_assert_eq!(report.verdict, expected, "{}: {:?}", what, report);
+        }
+    }
+}
+
+/// A line of `rate` bytes an hour from `onset` on, over 200 MB.
+fn line(hours: f64, step: f64, rate: f64, onset: f64, spread: f64) -> Vec<f64> {
+    (0..=(hours * 3600.0 / step) as usize)
+        .map(|i| 200.0 * MB + rate * (i as f64 * step / 3600.0 - onset).max(0.0) + spread * noise(11, i))
+        .collect()
+}
+
+#[test]
+fn a_clean_line_has_its_exact_rate_onset_and_time_to_limit() {
+    for (days, step, mb_per_hour) in
+        [(7.0, 300.0, 1.0), (3.0, 60.0, 2.5), (14.0, 3600.0, 0.5), (30.0, 900.0, 0.2)]
+    {
+        let values = line(24.0 * days, step, mb_per_hour * MB, 0.0, 0.0);
+        let last = values[values.len() - 1];
+        let report = Case::one(step, Some(512.0 * MB), values).judge();
+        assert_eq!(report.verdict, Verdict::Leak, "{days} days: {report:?}");
+        assert!(near(rate(&report), mb_per_hour * MB, 2e-3), "{days} days: {}", rate(&report));
+        let onset = report.onset_unix.unwrap() - START;
+        assert!(onset <= 3 * 3600, "{days} days: {onset} s after the start");
+        let expected = (512.0 * MB - last) / (mb_per_hour * MB) * 3600.0;
+        let seconds = report.time_to_limit.unwrap().seconds;
+        assert!(
+            (seconds - expected).abs() < 0.02 * expected + 4.0 * 3600.0,
+            "{seconds}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_line_that_begins_late_has_its_rate_and_onset() {
+    for onset_day in [1.5, 3.0, 4.0] {
+        let values = line(168.0, 300.0, 2.0 * MB, 24.0 * onset_day, 1.0 * MB);
+        let report = Case::one(300.0, Some(1000.0 * MB), values).judge();
+        assert_eq!(report.verdict, Verdict::Leak, "day {onset_day}: {report:?}");
+        assert!(near(rate(&report), 2.0 * MB, 0.05), "day {onset_day}: {}", rate(&report));
+        let found = (report.onset_unix.unwrap() - START) as f64 / DAY;
+        assert!((found - onset_day).abs() < 0.3, "{found}, expected {onset_day}");
+    }
+}
+
+#[test]
+fn the_interval_holds_the_rate_of_a_noisy_line() {
+    let held = (0..40).filter(|seed| {
+        let values: Vec<f64> =
+            (0..2016).map(|i| 200.0 * MB + i as f64 / 12.0 * MB + 20.0 * MB * noise(*seed, i)).collect();
+        let rate = Case::one(300.0, Some(1000.0 * MB), values).judge().rate.unwrap();
+        rate.low <= MB && MB <= rate.high
+    });
+    let held = held.count();
+    assert!(held >= 34, "{held} of 40 intervals of 95 % hold the rate");
+}
+
+#[test]
+fn what_says_nothing_is_unknown_with_its_reason() {
+    let judge = |values: Vec<f64>| Case::one(300.0, Some(512.0 * MB), values).judge();
+    let cases: Vec<(&str, Vec<f64>, Reason)> = vec![
+        ("no samples", vec![], Reason::TooFewSamples),
+        ("one sample", vec![MB], Reason::TooFewSamples),
+        ("two samples", vec![MB, MB], Reason::TooFewSamples),
+        ("all gaps", vec![f64::NAN; 2000], Reason::TooFewSamples),
+        ("infinite", vec![f64::INFINITY; 2000], Reason::TooFewSamples),
+        ("infinite below", vec![f64::NEG_INFINITY; 2000], Reason::TooFewSamples),
+        ("negative", vec![-1.0; 2000], Reason::TooFewSamples),
+        ("more than there is", vec![f64::MAX; 2000], Reason::TooFewSamples),
+        ("half an hour", vec![MB; 7], Reason::RunsTooShort),
+    ];
+    for (what, values, expected) in cases {
+        let report = judge(values);
+        assert_eq!((report.verdict, report.reason), (Verdict::Unknown, expected), "{what}");
+    }
+    let empty = Case { pods: vec![], ..Case::one(300.0, None, vec![MB; 100]) }.judge();
+    assert_eq!((empty.verdict, empty.reason), (Verdict::Unknown, Reason::TooFewSamples));
+}
+
+#[test]
+fn what_does_not_change_is_no_leak() {
+    for value in [0.0, 1.0, 200.0 * MB, 1e18, f64::MIN_POSITIVE, 5e-324] {
+        for limit in [None, Some(512.0 * MB), Some(1e18)] {
+            let report = Case::one(300.0, limit, vec![value; 2016]).judge();
+            assert_eq!(report.verdict, Verdict::None, "{value} of {limit:?}: {report:?}");
+        }
+    }
+    let zeros = Case::one(300.0, None, vec![0.0; 2016]).judge();
+    assert_eq!(zeros.reason, Reason::AllZero);
+}
+
+#[test]
+fn a_leak_is_seen_through_samples_that_are_none() {
+    let clean = line(168.0, 300.0, MB, 0.0, MB);
+    for junk in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e18, -1.0, f64::MAX, 1e300] {
+        let values = clean.iter().enumerate().map(|(i, v)| if i % 5 == 2 { junk } else { *v }).collect();
+        let report = Case::one(300.0, Some(512.0 * MB), values).judge();
+        assert_eq!(report.verdict, Verdict::Leak, "{junk}: {report:?}");
+        assert!(near(rate(&report), MB, 0.02), "{junk}: {}", rate(&report));
+    }
+}
+
+#[test]
+fn huge_and_tiny_memory_is_judged_as_any_other() {
+    for k in [1e-12, 1e12, 1e10] {
+        let values = line(168.0, 300.0, MB, 0.0, MB).into_iter().map(|v| v * k).collect();
+        let report = Case::one(300.0, Some(512.0 * MB * k), values).judge();
+        assert_eq!(report.verdict, Verdict::Leak, "{k}: {report:?}");
+        assert!(near(rate(&report) / k, MB, 0.02), "{k}: {}", rate(&report));
+    }
+}
+
+#[test]
+fn a_limit_that_is_none_counts_as_none() {
+    let values = || line(168.0, 300.0, MB, 0.0, MB);
+    let none = Case::one(300.0, None, values()).judge();
+    assert_eq!(none.verdict, Verdict::Leak);
+    for limit in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(Case::one(300.0, Some(limit), values()).judge(), none, "{limit}");
+    }
+    // A limit below use bounds nothing: the score is that without one, and it is reached.
+    let below = Case::one(300.0, Some(10.0 * MB), values()).judge();
+    assert_eq!((below.verdict, below.score), (none.verdict, none.score));
+    assert_eq!(below.time_to_limit.unwrap().seconds, 0.0);
+}
+
+#[test]
+fn restarts_in_any_order_twice_or_outside_the_window_split_once_or_not_at_all() {
+    let case = |restarts: Vec<i64>| {
+        let mut case = Case::one(300.0, Some(512.0 * MB), line(168.0, 300.0, MB, 0.0, MB));
+        case.pods[0].restarts = Some(restarts);
+        case.judge()
+    };
+    let (one, two) = (START + 2 * 86_400, START + 4 * 86_400);
+    let sorted = case(vec![one, two]);
+    assert_eq!(sorted.evidence.len(), 3);
+    assert_eq!(case(vec![two, one, two, one]), sorted);
+    assert_eq!(case(vec![i64::MAX, two, START - 1, i64::MIN, one, START + WEEK + 900]), sorted);
+    assert_eq!(case(vec![START - 900, START + WEEK + 900, i64::MIN, i64::MAX]), case(vec![]));
+    let every: Vec<i64> = (0..2016).map(|i| START + i * 300).collect();
+    let none = case(every);
+    assert_eq!((none.verdict, none.reason), (Verdict::Unknown, Reason::TooFewSamples));
+}
+
+#[test]
+fn samples_outside_the_window_do_not_count() {
+    let mut case = Case::one(300.0, Some(512.0 * MB), line(168.0, 300.0, MB, 0.0, MB));
+    let inside = case.judge();
+    case.pods[0].values.extend([5.0 * MB; 300]);
+    assert_eq!(case.judge(), inside);
+    for start in [START - 2 * WEEK, START + 2 * WEEK, i64::MIN, i64::MAX] {
+        case.pods[0].start = start;
+        let report = case.judge();
+        assert_eq!((report.verdict, report.reason), (Verdict::Unknown, Reason::TooFewSamples), "{start}");
+    }
+}
+
+#[test]
+fn a_window_or_step_that_is_none_is_named() {
+    let case = Case::one(300.0, None, line(168.0, 300.0, MB, 0.0, MB));
+    for step in [0.0, -0.0, -300.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let report = Case { step, ..case.clone() }.judge();
+        assert_eq!((report.verdict, report.reason), (Verdict::Unknown, Reason::InvalidWindow), "{step}");
+    }
+    for (start, end) in [(START, START), (START, START - 1), (i64::MAX, i64::MIN), (0, i64::MIN)] {
+        let report = Case { start, end, ..case.clone() }.judge();
+        assert_eq!(
+            (report.verdict, report.reason),
+            (Verdict::Unknown, Reason::InvalidWindow),
+            "{start}..{end}"
+        );
+    }
+}
+
+#[test]
+fn times_at_the_ends_of_what_a_number_holds_are_judged() {
+    let values = line(168.0, 300.0, MB, 0.0, MB);
+    for (start, end) in [(i64::MIN, i64::MIN + WEEK), (i64::MAX - WEEK, i64::MAX), (i64::MIN, i64::MAX)] {
+        for pod_start in [start, end, i64::MIN, i64::MAX] {
+            for step in [300.0, 1e-300, 1e300, 9e15] {
+                let mut case =
+                    Case { start, end, step, ..Case::one(300.0, Some(512.0 * MB), values.clone()) };
+                case.pods[0].start = pod_start;
+                case.pods[0].restarts = Some(vec![i64::MIN, 0, i64::MAX]);
+                case.revisions = vec![i64::MIN, 0, i64::MAX];
+                case.judge();
+            }
+        }
+    }
+    // A week at the far ends of time is a week.
+    for start in [-(1 << 52), (1 << 52) - WEEK] {
+        let report = Case { start, end: start + WEEK, ..Case::one(300.0, Some(512.0 * MB), values.clone()) };
+        let mut report = report;
+        report.pods[0].start = start;
+        assert_eq!(report.judge().verdict, Verdict::Leak, "{start}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_points_are_judged() {
+    for step in [60.0, 300.0, 3600.0, DAY] {
+        let hours = 100_000.0 * step / 3600.0;
+        let case = Case::one(step, Some(512.0 * MB), line(hours, step, 200.0 * MB / hours, 0.0, MB));
+        let report = case.judge();
+        assert_eq!(report.verdict, Verdict::Leak, "step {step}: {report:?}");
+        assert!(near(rate(&report), 200.0 * MB / hours, 0.02), "step {step}: {}", rate(&report));
+        assert!(report.evidence[0].floor.len() <= 4000, "step {step}: {}", report.evidence[0].floor.len());
+    }
+}
+
+#[test]
+fn ten_thousand_pods_in_one_case_are_judged() {
+    let pods = |growth: f64| -> Vec<Pod> {
+        let pod = |p: usize| Pod {
+            name: format!("web-{p}"),
+            start: START,
+            values: (0..336).map(|i| 200.0 * MB + growth * i as f64 + MB * noise(p as u64, i)).collect(),
+            restarts: Some(vec![]),
+            load: None,
+        };
+        (0..10_000).map(pod).collect()
+    };
+    for (growth, expected) in [(0.0, Verdict::None), (0.5 * MB, Verdict::Leak)] {
+        let case = Case { pods: pods(growth), ..Case::one(1800.0, Some(512.0 * MB), vec![0.0; 336]) };
+        assert_eq!(case.judge().verdict, expected, "{growth}");
+    }
+}
+
+#[test]
+fn load_of_another_length_or_of_no_number_is_no_load() {
+    let case = |load: Option<Vec<f64>>| {
+        let mut case = Case::one(300.0, Some(512.0 * MB), line(168.0, 300.0, MB, 0.0, MB));
+        case.pods[0].load = load;
+        case.judge()
+    };
+    let without = case(None);
+    for load in [vec![], vec![f64::NAN; 2017], vec![1.0], vec![f64::INFINITY; 2017], vec![1.0; 2017]] {
+        let length = load.len();
+        assert_eq!(case(Some(load)).verdict, without.verdict, "{length} values of load");
+    }
+    for junk in [f64::MAX, f64::MIN, 1e300, 5e-324] {
+        let load: Vec<f64> = (0..2017).map(|i| if i % 3 == 0 { junk } else { i as f64 }).collect();
+        case(Some(load));
+    }
+    assert_eq!(case(Some((0..5000).map(|i| noise(3, i)).collect())).verdict, Verdict::Leak);
+}
+
+// Anything at all.
+
+fn any_number() -> impl Strategy<Value = f64> {
+    let special = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        5e-324,
+        0.0,
+        -0.0,
+        -1.0,
+        1.0,
+        1e18,
+        1e24,
+        1e-18,
+        512e6,
+    ];
+    prop_oneof![3 => select(special.to_vec()), 1 => any::<f64>(), 3 => 0.0..1e10]
+}
+
+fn any_time() -> impl Strategy<Value = i64> {
+    let special = [i64::MIN, i64::MIN + 1, i64::MAX, i64::MAX - 1, 0, -1, START, START + WEEK];
+    prop_oneof![1 => select(special.to_vec()), 1 => any::<i64>(), 6 => START - WEEK..START + 2 * WEEK]
+}
+
+fn any_step() -> impl Strategy<Value = f64> {
+    prop_oneof![6 => select(vec![15.0, 60.0, 300.0, 900.0, 3600.0, DAY]), 1 => any_number(), 1 => 1e-3..1e5]
+}
+
+/// Memory as it may be: shapes with noise, in which now and then stands anything; or anything only.
+fn any_values() -> impl Strategy<Value = Vec<f64>> {
+    let shape = (
+        (0..400_usize, any::<u64>(), any_number(), 0..7_u8),
+        (-2.0..2.0, 0.0..0.2, any_number(), prop_oneof![2 => Just(0.0), 1 => 0.0..1.0]),
+    );
+    let shaped = shape.prop_map(|((n, seed, level, kind), (growth, spread, junk, share))| {
+        let sample = |i: usize| {
+            let x = i as f64 / n as f64;
+            let form: f64 = match kind {
+                0 => x,
+                1 => 1.0 - (-x * 8.0).exp(),
+                2 => (x * 5.0).fract(),
+                3 => f64::from(x > 0.5),
+                4 => (x - 0.6).max(0.0),
+                5 => x * x,
+                _ => (40.0 * x).sin(),
+            };
+            if noise(seed ^ 5, i).abs() < share {
+                junk
+            } else {
+                level * (1.0 + growth * form + spread * noise(seed, i))
+            }
+        };
+        (0..n).map(sample).collect()
+    });
+    prop_oneof![4 => shaped, 1 => prop::collection::vec(any_number(), 0..120)]
+}
+
+fn any_pod() -> impl Strategy<Value = Pod> {
+    let restarts = prop::option::of(prop::collection::vec(any_time(), 0..6));
+    let load = prop::option::weighted(0.2, any_values());
+    (select(vec!["", "a", "b", "c"]), any_time(), any::<bool>(), any_values(), restarts, load).prop_map(
+        |(name, start, aligned, values, restarts, load)| Pod {
+            name: name.into(),
+            start: if aligned { START } else { start },
+            values,
+            restarts,
+            load,
+        },
+    )
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let times = prop_oneof![4 => Just((START, START + WEEK)), 1 => (any_time(), any_time())];
+    let revisions = prop::collection::vec(any_time(), 0..3);
+    (any_step(), prop::option::of(any_number()), times, prop::collection::vec(any_pod(), 0..5), revisions)
+        .prop_map(|(step, limit, (start, end), pods, revisions)| Case {
+            step,
+            limit,
+            start,
+            end,
+            pods,
+            revisions,
+        })
+}
+
+proptest! {
+    /// As many cases as `PROPTEST_CASES` says.
+    #[test]
+    fn any_input_has_a_sound_answer(case in any_case()) {
+        case.judge();
+    }
+
+    #[test]
+    fn any_threshold_has_a_finite_answer(
+        case in any_case(),
+        leak_score in any_number(),
+        watch_score in any_number(),
+        min_growth in any_number(),
+    ) {
+        let params = LeakParams { leak_score, watch_score, min_growth };
+        case.judge_by(&params);
+    }
+}
