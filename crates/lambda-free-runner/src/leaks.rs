@@ -64,14 +64,14 @@ pub struct CasePod {
     /// Unix times of restarts. Absent: not known. Empty: known to be none.
     #[serde(default, deserialize_with = "optional_list_of_seconds")]
     pub restarts_unix: Option<Vec<i64>>,
-    /// Load that memory may follow, such as requests a second, one a step.
+    /// Load that memory may follow, such as requests a second, one a step; null or absent for none.
     #[serde(default, deserialize_with = "optional_samples")]
     pub load: Option<Vec<f64>>,
 }
 
 fn optional_samples<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f64>>, D::Error> {
     let values = Option::<Vec<Option<f64>>>::deserialize(deserializer)?;
-    Ok(values.map(|values| values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect()))
+    Ok(values.map(with_gaps))
 }
 
 /// Whole unix seconds, of a number that may have a fraction: Prometheus writes `1700000000.781`.
@@ -99,8 +99,11 @@ fn optional_list_of_seconds<'de, D: Deserializer<'de>>(
 
 /// Numbers with NaN for null.
 fn samples<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    let values = Vec::<Option<f64>>::deserialize(deserializer)?;
-    Ok(values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    Vec::<Option<f64>>::deserialize(deserializer).map(with_gaps)
+}
+
+fn with_gaps(values: Vec<Option<f64>>) -> Vec<f64> {
+    values.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect()
 }
 
 impl LeakCase {
@@ -212,8 +215,8 @@ impl LeakCase {
         gaps.sort_by(f64::total_cmp);
         let step_s = gaps.get(gaps.len() / 2).copied().ok_or(TableError::TooFew(1))?;
         let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
-        let points = ((last - first) / step_s).round() as usize + 1;
-        if points > MOST_POINTS {
+        let points = (((last - first) / step_s).round() as usize).saturating_add(1);
+        if points > MOST_POINTS || step_s < STEP_S.0 {
             return Err(TableError::Csv(format!(
                 "{points} steps of {step_s} s from the first to the last row: expected at most {MOST_POINTS}; are the times in one unit?"
             )));
@@ -479,4 +482,217 @@ fn read_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         lines.skip_until(b'\n')?;
     }
     Ok((read > 0).then_some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A week of half hours: 200 MB that grow by `growth` in all, with a little noise.
+    fn values(growth: f64) -> Vec<f64> {
+        (0..337_u32)
+            .map(|i| 2e8 + growth * f64::from(i) / 336.0 + f64::from(i * 7919 % 101) * 2e4)
+            .map(f64::round)
+            .collect()
+    }
+
+    fn line(id: &str, values: &[f64]) -> String {
+        serde_json::json!({
+            "id": id, "step_s": 1800, "limit_bytes": 1_000_000_000,
+            "series": [{"pod": "web-0", "start_unix": 1_700_000_000, "values": values, "restarts_unix": []}],
+        })
+        .to_string()
+    }
+
+    fn answers(input: &[u8]) -> (Vec<Value>, Tally) {
+        let mut out = Vec::new();
+        let tally = judge_lines(input, &mut out, &LeakOptions::default()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (text.lines().map(|l| serde_json::from_str(l).unwrap()).collect(), tally)
+    }
+
+    fn error(line: &str) -> (Value, String) {
+        match judge_line(line.as_bytes(), 7, &LeakOptions::default()) {
+            Answer::Broken { id, error } => (id, error),
+            Answer::Judged(judged) => panic!("{line}: {judged:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_keep_the_order_of_the_cases_and_are_counted() {
+        let mut input = String::new();
+        for i in 0..60 {
+            let case = match i % 4 {
+                0 => line(&i.to_string(), &values(2e8)),
+                1 => line(&i.to_string(), &values(0.0)),
+                2 => line(&i.to_string(), &[1.0, 2.0]),
+                _ => format!("{{\"id\": \"{i}\"}}"),
+            };
+            input.push_str(&case);
+            // Lines without anything are passed over, and carriage returns are no part of a line.
+            input.push_str(if i % 3 == 0 { "\r\n\n  \n" } else { "\n" });
+        }
+        let (answers, tally) = answers(input.trim_end().as_bytes());
+        let ids: Vec<&str> = answers.iter().map(|a| a["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, (0..60).map(|i| i.to_string()).collect::<Vec<_>>());
+        assert_eq!(tally, Tally { leak: 15, watch: 0, none: 15, unknown: 15, broken: 15 });
+        assert_eq!(tally.lines(), 60);
+        assert_eq!(answers[0]["leak"], true);
+        assert_eq!(answers[2]["reason"], "too few samples");
+        // The fourth case stands in the sixth line, since two are empty.
+        assert_eq!(answers[3]["error"], "line 6: missing field `step_s`, at column 11");
+    }
+
+    #[test]
+    fn a_batch_that_ends_inside_a_line_loses_nothing() {
+        // Three lines of 3 MB are more than two batches.
+        let long = line("long", &vec![f64::NAN; 600_000]);
+        assert!((3_000_000..BATCH_BYTES).contains(&long.len()), "{}", long.len());
+        let input =
+            format!("{long}\n{}\n{long}\n{}\n{long}", line("a", &values(2e8)), line("b", &values(0.0)));
+        let (answers, _) = answers(input.as_bytes());
+        let ids: Vec<&Value> = answers.iter().map(|a| &a["id"]).collect();
+        assert_eq!(ids, ["long", "a", "long", "b", "long"]);
+        assert!(answers.iter().all(|a| a.get("error").is_none()));
+    }
+
+    #[test]
+    fn a_line_that_is_no_case_is_answered_with_its_name_and_place() {
+        let given = r#"{"id": "a", "step_s": 60, "series": [{"start_unix": 0, "values": [1]}]"#;
+        for (change, expected) in [
+            ("", "EOF while parsing an object"),
+            (
+                r#", "start_unix": 100, "end_unix": 100}"#,
+                "end_unix 100: expected a time after start_unix 100",
+            ),
+            (r#", "limit_bytes": "512Mi"}"#, "invalid type: string \"512Mi\", expected a number"),
+            (r#", "limit_bytes": 1e999}"#, "number out of range"),
+        ] {
+            let (id, error) = error(&format!("{given}{change}"));
+            assert_eq!(id, "a", "{error}");
+            assert!(error.starts_with("line 7: ") && error.contains(expected), "{error}");
+        }
+        for step in ["0", "-60", "1e-9", "1e300"] {
+            let (id, error) = error(
+                &given.replace("\"step_s\": 60", &format!("\"step_s\": {step}")).replace("]}]", "]}]}"),
+            );
+            assert_eq!(id, "a");
+            assert!(error.starts_with("line 7: step_s: expected seconds"), "{error}");
+        }
+        for (text, id) in [
+            ("", Value::Null),
+            ("[]", Value::Null),
+            ("null", Value::Null),
+            ("\u{feff}{}", Value::Null),
+            (r#"{"id": 12}"#, 12.into()),
+            (r#"{"id": "a", "step_s": NaN}"#, "a".into()),
+        ] {
+            assert_eq!(error(text).0, id, "{text}");
+        }
+        assert_eq!(error("\u{1}").0, Value::Null);
+    }
+
+    #[test]
+    fn what_may_be_absent_may_be_null() {
+        let case = r#"{"id": null, "step_s": 60, "limit_bytes": null, "request_bytes": null, "start_unix": null,
+            "end_unix": null, "series": [{"start_unix": 0, "values": [1, null], "restarts_unix": null, "load": null}]}"#;
+        let case: LeakCase = serde_json::from_str(case).unwrap();
+        assert_eq!((&case.series[0].load, &case.series[0].restarts_unix), (&None, &None));
+        assert!(case.series[0].values[1].is_nan());
+        let load: LeakCase = serde_json::from_str(
+            r#"{"step_s": 60, "series": [{"start_unix": 0, "values": [1], "load": [2, null]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(load.series[0].load.as_ref().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_window_that_is_not_given_is_that_of_the_samples() {
+        let mut case: LeakCase = serde_json::from_str(&line("a", &values(2e8))).unwrap();
+        assert_eq!(case.window(), (1_700_000_000, 1_700_000_000 + 336 * 1800));
+        let whole = case.judge(&LeakParams::default());
+        assert_eq!(whole.verdict, Verdict::Leak);
+        (case.start_unix, case.end_unix) = (Some(1_700_000_000), Some(1_700_000_000 + 336 * 1800));
+        assert_eq!(case.judge(&LeakParams::default()), whole);
+        for start in [i64::MIN, i64::MAX] {
+            case.series[0].start_unix = start;
+            (case.start_unix, case.end_unix) = (None, None);
+            assert!(case.judge(&LeakParams::default()).score.is_finite());
+        }
+    }
+
+    #[test]
+    fn a_table_is_the_case_that_it_holds() {
+        let values = values(2e8);
+        let time = |i: usize| 1_700_000_000 + 1800 * i as i64;
+        let unix: String = values.iter().enumerate().map(|(i, v)| format!("{},{v}\n", time(i))).collect();
+        let rfc: String = values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| format!("{}, {v}\r\n", jiff::Timestamp::from_second(time(i)).unwrap()))
+            .collect();
+        let mut backwards: Vec<&str> = unix.lines().collect();
+        backwards.reverse();
+        let expected = serde_json::from_str::<LeakCase>(&line("t", &values)).unwrap();
+        for table in [
+            unix.clone(),
+            format!("time,bytes\n{unix}"),
+            rfc.clone(),
+            format!("\"when\",\"how much\",more\n{rfc}"),
+            backwards.join("\n"),
+        ] {
+            let case = LeakCase::from_csv(table.as_bytes(), "t", Some(1e9)).unwrap();
+            assert_eq!(case.step_s, 1800.0);
+            assert_eq!(case.series[0].values, expected.series[0].values);
+            assert_eq!(case.window(), expected.window());
+            assert_eq!(case.limit_bytes, Some(1e9));
+        }
+    }
+
+    #[test]
+    fn a_table_with_gaps_has_missing_samples() {
+        let table = "0,1\n60,\n120,3\n240,5\n240,6\n300,nan\n";
+        let case = LeakCase::from_csv(table.as_bytes(), "t", None).unwrap();
+        let shown: Vec<String> = case.series[0].values.iter().map(ToString::to_string).collect();
+        assert_eq!((case.step_s, shown.join(" ").as_str()), (60.0, "1 NaN 3 NaN 6 NaN"));
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_named_with_its_line() {
+        for (table, expected) in [
+            ("", "0 rows: expected at least 3"),
+            ("time,bytes\n", "0 rows: expected at least 3"),
+            ("1,2\n3,4\n", "2 rows: expected at least 3"),
+            ("1,2\n1,3\n1,4\n", "1 rows: expected at least 3"),
+            ("t,b\n1,2\nsoon,3\n", "line 3: time `soon`: expected unix seconds, or RFC 3339"),
+            ("1,2\n2,512Mi\n", "line 2: bytes `512Mi`: expected a number of bytes"),
+            ("1,2\n2,3\ninf,3\n", "line 3: time `inf`"),
+            ("1,2\n2,3\n1.7e12,3\n", "line 3: time `1.7e12`"),
+            // Times that are next to each other and one far away: no grid holds them.
+            ("0,1\n1e-300,1\n2e-300,1\n9e9,1\n", "are the times in one unit?"),
+            ("0,1\n1,1\n2,1\n9e9,1\n", "are the times in one unit?"),
+            ("0,1\n1e-9,1\n2e-9,1\n", "are the times in one unit?"),
+        ] {
+            let error = LeakCase::from_csv(table.as_bytes(), "t", None).unwrap_err().to_string();
+            assert!(error.contains(expected), "{table:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_answer_to_numbers_at_their_ends_panics_or_is_null() {
+        for (step, start, value) in [
+            ("1e9", "99999999999", "1e308"),
+            ("1e-3", "-99999999999", "1e18"),
+            ("300", "0", "-1e308"),
+            ("1e9", "-99999999999", "5e-324"),
+        ] {
+            let values = vec![value; 300].join(",");
+            let case = format!(
+                r#"{{"id":1,"step_s":{step},"limit_bytes":-1,"series":[{{"start_unix":{start},"values":[{values}],"restarts_unix":[99999999999,-99999999999]}}]}}"#
+            );
+            let (answers, tally) = answers(case.as_bytes());
+            assert_eq!((tally.lines(), tally.broken), (1, 0), "{answers:?}");
+            assert!(answers[0]["score"].is_number());
+        }
+    }
 }
