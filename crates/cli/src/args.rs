@@ -198,7 +198,7 @@ pub(crate) struct Leaks {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
     /// Score from which on a case is a leak [default: 1]
-    #[arg(long, value_name = "NUMBER", value_parser = score)]
+    #[arg(long, value_name = "NUMBER", value_parser = score, allow_negative_numbers = true)]
     pub(crate) score: Option<f64>,
     /// Add what the verdict rests on: process runs, their floor, the fitted curve and the margins
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! The command line as its users meet it: wrong input above all.
 
+mod leaks;
+
 use std::path::PathBuf;
 use std::process::Output;
 
