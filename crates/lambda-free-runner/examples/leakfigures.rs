@@ -168,7 +168,7 @@ impl Figure {
                 start_unix: START,
                 values: &pod.values,
                 restarts_unix: Some(&pod.restarts),
-                load: None,
+                ..PodSeries::default()
             })
             .collect();
         detect(

@@ -119,6 +119,7 @@ impl LeakCase {
                 values: &s.values,
                 restarts_unix: s.restarts_unix.as_deref(),
                 load: s.load.as_deref(),
+                ..PodSeries::default()
             })
             .collect();
         let (start_unix, end_unix) = self.window();

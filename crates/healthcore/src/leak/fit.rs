@@ -130,13 +130,14 @@ fn load(hours: &[f64], span: f64, start_hours: f64) -> Vec<f64> {
 }
 
 /// Load that memory may follow, as one column: each run's deviations from its own mean, so that replicas of unequal share
-/// can be pooled. Empty when a run has none, or knows less than half of it.
+/// can be pooled. Zero for runs that know less than half of theirs, empty when no run knows more.
 fn requests(parts: &[Floor]) -> Vec<f64> {
     let mut column = Vec::new();
     for floor in parts {
         let known: Vec<f64> = floor.load.iter().copied().filter(|v| v.is_finite()).collect();
         if known.len() * 2 < floor.hours.len() || known.is_empty() {
-            return Vec::new();
+            column.extend(std::iter::repeat_n(0.0, floor.hours.len()));
+            continue;
         }
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         column.extend(floor.load.iter().map(|v| if v.is_finite() { v - mean } else { 0.0 }));

@@ -45,6 +45,7 @@
 
 mod fit;
 mod regression;
+mod revision;
 mod runs;
 mod shape;
 #[cfg(test)]
@@ -120,8 +121,11 @@ pub struct PodSeries<'a> {
     pub values: &'a [f64],
     /// Unix times of restarts, seconds, in any order. `None`: not known. Empty: known to be none.
     pub restarts_unix: Option<&'a [i64]>,
+    /// Unix times of starts that are known beside `restarts_unix`, seconds, in any order: where there is no restart log,
+    /// others are still looked for.
+    pub starts_unix: &'a [i64],
     /// Load that memory may follow, for instance requests a second, on the grid of `values`; NaN is a missing sample.
-    /// It is used when every pod has it.
+    /// Runs that know at least half of theirs share one coefficient; the others are judged without load.
     pub load: Option<&'a [f64]>,
 }
 
@@ -321,7 +325,7 @@ pub struct LeakReport {
     pub single_pod: Option<usize>,
     /// Runs that grow alone.
     pub agreement: Agreement,
-    /// Revision that began the growth, unix seconds.
+    /// Revision that was rolled out when the growth began, with memory before it that did not grow; unix seconds.
     pub began_with_revision: Option<i64>,
     /// Figures of the fit that decided.
     pub measures: Option<Measures>,
@@ -523,13 +527,7 @@ fn report(
         high: fit.rate + half,
     });
     let onset = input.start_unix.saturating_add((fit.onset * 3600.0).round() as i64);
-    let slack = (0.03 * (input.end_unix as f64 - input.start_unix as f64)).max(7200.0);
-    let began_with_revision = input
-        .revisions_unix
-        .iter()
-        .copied()
-        .filter(|r| (*r as f64 - onset as f64).abs() <= slack)
-        .min_by_key(|r| r.abs_diff(onset));
+    let began_with_revision = rate.and_then(|_| revision::that_began(input, floors, fit.onset, fit.rate));
     let last = floors.iter().map(|f| f.hours[f.hours.len() - 1]).fold(0.0, f64::max);
     let now = parts
         .iter()
@@ -567,7 +565,7 @@ fn report(
         runner_up: Some(fit.bounded),
         single_pod: (alone && 2 * agreement.growing <= agreement.asked).then(|| parts[0].pod),
         agreement,
-        began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch && rate.is_some()),
+        began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch),
         measures: Some(Measures {
             over_static: fit.over_static,
             over_saturating: fit.over_saturating,

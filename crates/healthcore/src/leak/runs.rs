@@ -118,16 +118,16 @@ fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &m
     if !enough(bytes.len()) {
         return;
     }
-    let mut cuts: Vec<usize> = match series.restarts_unix {
-        Some(restarts) => restarts
-            .iter()
-            .map(|&at| {
-                let at = at as f64 - input.start_unix as f64;
-                seconds.partition_point(|&s| s < at)
-            })
-            .collect(),
-        None => input.limit().map_or_else(Vec::new, |limit| falls_from_limit(&bytes, limit, step)),
-    };
+    let known = series.restarts_unix.unwrap_or_default().iter().chain(series.starts_unix);
+    let mut cuts: Vec<usize> = known
+        .map(|&at| {
+            let at = at as f64 - input.start_unix as f64;
+            seconds.partition_point(|&s| s < at)
+        })
+        .collect();
+    if let (None, Some(limit)) = (series.restarts_unix, input.limit()) {
+        cuts.extend(falls_from_limit(&bytes, limit, step));
+    }
     cuts.push(0);
     cuts.push(bytes.len());
     cuts.sort_unstable();

@@ -17,6 +17,7 @@ struct Pod {
     start: i64,
     values: Vec<f64>,
     restarts: Option<Vec<i64>>,
+    starts: Vec<i64>,
     load: Option<Vec<f64>>,
 }
 
@@ -35,7 +36,8 @@ impl Case {
     /// A window that is full of one pod.
     fn one(step: f64, limit: Option<f64>, values: Vec<f64>) -> Self {
         let end = START + (values.len().saturating_sub(1) as f64 * step) as i64;
-        let pod = Pod { name: "web-0".into(), start: START, values, restarts: Some(vec![]), load: None };
+        let pod =
+            Pod { name: "web-0".into(), start: START, values, restarts: Some(vec![]), ..Pod::default() };
         Self { step, limit, start: START, end, pods: vec![pod], revisions: vec![] }
     }
 
@@ -48,6 +50,7 @@ impl Case {
                 start_unix: pod.start,
                 values: &pod.values,
                 restarts_unix: pod.restarts.as_deref(),
+                starts_unix: &pod.starts,
                 load: pod.load.as_deref(),
             })
             .collect();
@@ -84,7 +87,7 @@ impl Case {
         case.revisions.iter_mut().for_each(|r| *r = change(*r));
         for pod in &mut case.pods {
             pod.start = change(pod.start);
-            pod.restarts.iter_mut().flatten().for_each(|r| *r = change(*r));
+            pod.restarts.iter_mut().flatten().chain(&mut pod.starts).for_each(|r| *r = change(*r));
         }
         case
     }
@@ -182,7 +185,7 @@ impl Recipe {
             start: START,
             values: self.values(pod, step, n),
             restarts: Some(if self.restart { vec![START + (n / 3 + pod) as i64 * 600] } else { vec![] }),
-            load: None,
+            ..Pod::default()
         };
         Case {
             step,
@@ -634,7 +637,7 @@ fn ten_thousand_pods_in_one_case_are_judged() {
             start: START,
             values: (0..336).map(|i| 200.0 * MB + growth * i as f64 + MB * noise(p as u64, i)).collect(),
             restarts: Some(vec![]),
-            load: None,
+            ..Pod::default()
         };
         (0..10_000).map(pod).collect()
     };
@@ -661,6 +664,87 @@ fn load_of_another_length_or_of_no_number_is_no_load() {
         case(Some(load));
     }
     assert_eq!(case(Some((0..5000).map(|i| noise(3, i)).collect())).verdict, Verdict::Leak);
+}
+
+/// Memory that follows requests which rise all week: one pod without a series of requests takes it from no other.
+#[test]
+fn load_of_some_pods_is_used_for_them() {
+    let pod = |p: u64, follows: f64, known: bool| {
+        let busier = |i: usize| i as f64 + 200.0 * noise(9, i / 30);
+        let values = (0..2017).map(|i| 200.0 * MB + follows * MB * busier(i) + MB * noise(p, i)).collect();
+        Pod {
+            name: format!("web-{p}"),
+            start: START,
+            values,
+            restarts: Some(vec![]),
+            load: known.then(|| (0..2017).map(busier).collect()),
+            ..Pod::default()
+        }
+    };
+    let judge = |pods: Vec<Pod>| {
+        Case { pods, ..Case::one(300.0, Some(2000.0 * MB), vec![0.0; 2017]) }.judge().verdict
+    };
+    assert_eq!(judge(vec![pod(0, 0.1, false), pod(1, 0.1, false), pod(2, 0.0, false)]), Verdict::Leak);
+    assert_eq!(judge(vec![pod(0, 0.1, true), pod(1, 0.1, true), pod(2, 0.0, false)]), Verdict::None);
+}
+
+/// Without a log, a start that is known is a cut, and falls from the limit are still looked for.
+#[test]
+fn a_start_that_is_known_is_a_cut_beside_those_that_are_seen() {
+    // Restarts far below the limit at 60 h, and at the limit at 120 h.
+    let memory = |i: usize| match i {
+        0..720 => 100.0 + 0.2 * i as f64,
+        720..1440 => 100.0 + 0.54 * (i - 720) as f64,
+        _ => 100.0 + 0.2 * (i - 1440) as f64,
+    };
+    let values: Vec<f64> = (0..2017).map(|i| MB * (memory(i) + noise(4, i))).collect();
+    let mut case = Case::one(300.0, Some(490.0 * MB), values);
+    case.pods[0].restarts = None;
+    assert_eq!(case.judge().evidence.len(), 2);
+    case.pods[0].starts = vec![START + 720 * 300];
+    assert_eq!(case.judge().evidence.len(), 3);
+}
+
+/// Pods of the release before, `before` bytes an hour, and of the release of `at` hours, which leak.
+fn released(before: f64, at: usize) -> Case {
+    let pod = |name: &str, hours: std::ops::Range<usize>, growth: f64| Pod {
+        name: name.into(),
+        start: START + 3600 * hours.start as i64,
+        values: (0..hours.len() * 12)
+            .map(|i| 200.0 * MB + growth * i as f64 / 12.0 + MB * noise(hours.start as u64, i))
+            .collect(),
+        restarts: Some(vec![]),
+        ..Pod::default()
+    };
+    let mut case = Case::one(300.0, Some(512.0 * MB), vec![0.0; 2017]);
+    case.pods = vec![pod("old", 0..at, before), pod("new", at..168, MB)];
+    case.revisions = vec![START + 3600 * at as i64];
+    case
+}
+
+#[test]
+fn a_revision_is_blamed_when_memory_before_it_is_known_and_calm() {
+    let began = |case: &Case| {
+        let report = case.judge();
+        assert_eq!(report.verdict, Verdict::Leak);
+        report.began_with_revision
+    };
+    let case = released(0.0, 80);
+    assert_eq!(began(&case), Some(case.revisions[0]));
+    assert_eq!(began(&released(MB, 80)), None, "it grew before");
+    let after = |hours: usize| {
+        let memory = |i: usize| 200.0 * MB + MB * i.saturating_sub(12 * hours) as f64 / 12.0;
+        let values = (0..2017).map(|i| memory(i) + MB * noise(7, i)).collect();
+        let revisions = vec![START + 3600 * hours as i64];
+        Case { revisions, ..Case::one(300.0, Some(512.0 * MB), values) }
+    };
+    assert!(began(&after(20)).is_some());
+    assert_eq!(began(&after(12)), None, "twelve hours of seven days tell nothing");
+    for (hours, expected) in [(-4, true), (4, true), (-8, false), (8, false)] {
+        let mut case = released(0.0, 80);
+        case.revisions[0] += hours * 3600;
+        assert_eq!(began(&case).is_some(), expected, "{hours} h away");
+    }
 }
 
 // Anything at all.
@@ -727,12 +811,15 @@ fn any_values() -> impl Strategy<Value = Vec<f64>> {
 fn any_pod() -> impl Strategy<Value = Pod> {
     let restarts = prop::option::of(prop::collection::vec(any_time(), 0..6));
     let load = prop::option::weighted(0.2, any_values());
-    (select(vec!["", "a", "b", "c"]), any_time(), any::<bool>(), any_values(), restarts, load).prop_map(
-        |(name, start, aligned, values, restarts, load)| Pod {
+    let times = (any_time(), any::<bool>());
+    let starts = prop::collection::vec(any_time(), 0..3);
+    (select(vec!["", "a", "b", "c"]), times, any_values(), restarts, starts, load).prop_map(
+        |(name, (start, aligned), values, restarts, starts, load)| Pod {
             name: name.into(),
             start: if aligned { START } else { start },
             values,
             restarts,
+            starts,
             load,
         },
     )

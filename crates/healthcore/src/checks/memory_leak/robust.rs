@@ -7,6 +7,7 @@ use crate::leak::{LeakInput, LeakParams, LeakReport, PodSeries, Reason, Verdict,
 use crate::metric::Metric;
 use crate::series::Series;
 use crate::snapshot::Missing;
+use crate::time::Timestamp;
 use crate::unit::{Bytes, BytesPerHour, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
@@ -14,7 +15,10 @@ use crate::view::{Member, View, WorkloadContainer};
 struct PodMemory<'s, 'a> {
     member: &'s Member<'a>,
     series: Series<'a>,
+    /// Instants at which the process began anew by the counter; none when nobody counts.
     restarts: Option<Vec<i64>>,
+    /// Starts that the API tells, the last two at most.
+    starts: Vec<i64>,
     /// Requests a second at the instants of the series.
     load: Option<Vec<f64>>,
 }
@@ -44,6 +48,7 @@ pub(super) fn judge(
                 start_unix: window.at(first).unix_seconds(),
                 values,
                 restarts_unix: pod.restarts.as_deref(),
+                starts_unix: &pod.starts,
                 load: pod.load.as_deref(),
             }
         })
@@ -83,9 +88,10 @@ fn memory<'s, 'a>(
         for member in container.members.iter() {
             match member.series(view, metric) {
                 Ok(series) if !series.is_empty() => {
-                    let restarts = restarts(member, view);
+                    let restarts = counted(member, view);
+                    let starts = starts(member, restarts.as_deref(), view);
                     let load = requests(member, series, view);
-                    pods.push(PodMemory { member, series, restarts, load });
+                    pods.push(PodMemory { member, series, restarts, starts, load });
                 }
                 Ok(_) => {}
                 Err(missing) => why = missing,
@@ -98,25 +104,26 @@ fn memory<'s, 'a>(
     Err(why)
 }
 
-/// Instants at which the process began anew; none when nobody counts restarts.
-fn restarts(member: &Member<'_>, view: &View<'_>) -> Option<Vec<i64>> {
+/// Instants at which the process began anew, by the restart counter; none when nobody counts.
+fn counted(member: &Member<'_>, view: &View<'_>) -> Option<Vec<i64>> {
     let counted = view.series(Metric::Restarts, &member.key).ok()?;
     let window = &view.snapshot.window;
-    let mut at: Vec<i64> = counted
-        .iter()
-        .flat_map(Series::iter)
-        .filter(|(_, n)| *n > 0.0)
-        .map(|(i, _)| window.at(i).unix_seconds())
-        .collect();
-    let step = i64::from(window.step_s());
-    // The API tells the last restart to the second; the counter tells the same one up to a step apart.
-    at.extend(
-        member
-            .started()
-            .map(crate::time::Timestamp::unix_seconds)
-            .filter(|started| at.iter().all(|a| (a - started).abs() > step)),
-    );
-    Some(at)
+    let rises = counted.iter().flat_map(Series::iter).filter(|(_, n)| *n > 0.0);
+    Some(rises.map(|(i, _)| window.at(i).unix_seconds()).collect())
+}
+
+/// Starts that the API tells to the second: that of the run before, and of the one that runs now. The counter tells the
+/// same ones up to a step apart.
+fn starts(member: &Member<'_>, counted: Option<&[i64]>, view: &View<'_>) -> Vec<i64> {
+    let step = i64::from(view.snapshot.window.step_s());
+    let ended = member.container.and_then(|c| c.last_termination.as_ref());
+    let now = member.started().or_else(|| ended?.finished);
+    [ended.and_then(|e| e.started), now]
+        .into_iter()
+        .flatten()
+        .map(Timestamp::unix_seconds)
+        .filter(|start| counted.unwrap_or_default().iter().all(|at| (at - start).abs() > step))
+        .collect()
 }
 
 /// Requests a second of a pod, on the instants of its memory.
@@ -141,7 +148,7 @@ fn history_s(pods: &[PodMemory<'_, '_>]) -> f64 {
         Some((p.series.window().at(first), p.series.window().at(last)))
     });
     let (first, last) = ends.fold((None, None), |(first, last), (from, to)| {
-        (Some(first.map_or(from, |f: crate::time::Timestamp| f.min(from))), last.max(Some(to)))
+        (Some(first.map_or(from, |f: Timestamp| f.min(from))), last.max(Some(to)))
     });
     first.zip(last).map_or(0.0, |(first, last)| last.seconds_since(first))
 }
@@ -200,7 +207,7 @@ fn problem(
         (true, true) => "leak-of-one",
         (false, _) => "watch",
     };
-    let onset = report.onset_unix.map(crate::time::Timestamp::from_unix_seconds);
+    let onset = report.onset_unix.map(Timestamp::from_unix_seconds);
     let sentence = |key: &'static str| {
         let mut text = Text::new(key)
             .with("rate", BytesPerHour(rate))
@@ -253,7 +260,7 @@ fn problem(
         }
     }
     if let Some(revision) = report.began_with_revision {
-        let at = crate::time::Timestamp::from_unix_seconds(revision);
+        let at = Timestamp::from_unix_seconds(revision);
         problem = problem
             .evidence("revision", at)
             .advise(Advice::new(Text::new("compare-revision").with("time", at)));
@@ -396,6 +403,26 @@ mod tests {
                 "{told:?}"
             );
         }
+    }
+
+    /// Restarts far below the limit, of which the API alone tells: a line for each, and no line through both.
+    #[test]
+    fn a_restart_that_the_api_alone_tells_cuts() {
+        let memory: String = (0..168)
+            .map(|i| {
+                format!(
+                    "{:.2} ",
+                    if i < 84 { 300.0 + 2.0 * f64::from(i) } else { 200.0 + 2.0 * f64::from(i - 84) }
+                )
+            })
+            .collect();
+        let text = |state: &str| {
+            format!("absent restarts\ncontainer web/api-0/app limit=2Gi {state}  memory: {memory}")
+        };
+        let found = |state: &str| fixture::told("memory-leak", &text(state))[0].contains("(shape line,");
+        assert!(!found(""), "without it the fall is a step");
+        assert!(found("state=running@5010m"));
+        assert!(found("state=waiting:CrashLoopBackOff last=Error:1@5010m"));
     }
 
     /// The pods of the release before grew for five days; those that run now do not.
