@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::model::PodPhase;
 use crate::settings::Resolved;
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
+use crate::unit::Ratio;
 use crate::view::View;
 
 /// How many subjects a check found in order, in trouble, or could not judge.
@@ -37,6 +38,9 @@ pub struct Assessment {
     pub cluster: String,
     /// Counts by check id, in the order of the ids.
     pub tallies: BTreeMap<&'static str, Tally>,
+    /// Share of false findings that is accepted, by check id, for checks that are statistics; the largest one where
+    /// classes differ.
+    pub accepted: BTreeMap<&'static str, Ratio>,
     /// Problems.
     pub findings: Vec<Finding>,
     /// Workloads seen.
@@ -73,6 +77,14 @@ impl Assessment {
         self.tallies.entry(id).or_default()
     }
 
+    /// Notes which share of false findings a check accepts, if it is one that does.
+    pub(crate) fn accept(&mut self, id: &'static str, level: Option<Ratio>) {
+        if let Some(level) = level {
+            let accepted = self.accepted.entry(id).or_insert(level);
+            *accepted = Ratio(accepted.get().max(level.get()));
+        }
+    }
+
     /// Takes in another part of the same cluster. The order of parts does not matter once
     /// [`crate::report::Report::new`] has sorted.
     pub fn fold(&mut self, part: Self) {
@@ -84,6 +96,9 @@ impl Assessment {
             for (why, count) in theirs.reasons {
                 *ours.reasons.entry(why).or_default() += count;
             }
+        }
+        for (id, level) in part.accepted {
+            self.accept(id, Some(level));
         }
         self.findings.extend(part.findings);
         self.workloads += part.workloads;

@@ -9,6 +9,7 @@ use crate::model::ObjectKind;
 use crate::need::Needs;
 use crate::params::{ParamInfo, Params};
 use crate::snapshot::Missing;
+use crate::unit::Ratio;
 use crate::view::View;
 
 /// What is told of a check: in `list`, `explain`, the documentation and the catalogues.
@@ -78,6 +79,11 @@ pub trait Check: Send + Sync + 'static {
     const NEEDS_ALL: bool = false;
     /// Adds the metrics and objects that it reads.
     fn needs(params: &Self::Params, needs: &mut Needs);
+    /// Share of false findings among the sure ones that is accepted over a whole report; none for rules that are no
+    /// statistics. Problems of a check that has one carry their [`crate::finding::Chance`].
+    fn false_discovery_rate(_params: &Self::Params) -> Option<Ratio> {
+        None
+    }
     /// Judges one subject.
     ///
     /// # Errors
@@ -171,9 +177,11 @@ impl<C: Check> AnyCheck for Erased<C> {
     fn run(&self, params: &dyn Fn(Option<Class>) -> AnyParams, view: &View<'_>, out: &mut Assessment) {
         let info = self.info();
         out.tally(info.id);
+        out.accept(info.id, C::false_discovery_rate(typed::<C>(&params(None))));
         for subject in C::Subject::all(view) {
             let class: Option<Classified> = subject.workload().map(classify);
             let params = params(class.map(|c| c.class));
+            out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
             let judged = C::judge(typed::<C>(&params), &subject, view);
             let judged = match (judged, not_whole(&subject, view)) {
                 (Ok(Outcome::Problem(problem)), Some(_)) if !C::NEEDS_ALL => Ok(Outcome::Problem(problem)),

@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::analyse::Tally;
 use crate::finding::{Evidence, Finding, Severity, Value};
+use crate::report::Discovery;
+use crate::unit::Ratio;
 
 /// Holds the share of false findings below the level that each finding names, by Benjamini and Hochberg (Journal of
-/// the Royal Statistical Society B 57, 1995). What does not pass becomes info with its unsure sentence. Every finding
-/// that was tested gets the share as evidence.
+/// the Royal Statistical Society B 57, 1995). What does not pass becomes info with its unsure sentence and advice. Every
+/// finding that was tested gets the share as evidence.
 ///
-/// `tallies` tells how many subjects of each check were judged.
-pub(crate) fn control(findings: &mut [Finding], tallies: &BTreeMap<&'static str, Tally>) {
+/// `tallies` tells how many subjects of each check were judged, `accepted` which checks are statistics. Returns what has
+/// become of their findings, of those too that found nothing.
+pub(crate) fn control(
+    findings: &mut [Finding],
+    tallies: &BTreeMap<&'static str, Tally>,
+    accepted: &BTreeMap<&'static str, Ratio>,
+) -> BTreeMap<&'static str, Discovery> {
+    let told =
+        |(id, level): (&&'static str, &Ratio)| (*id, Discovery { level: *level, ..Discovery::default() });
+    let mut discoveries: BTreeMap<&'static str, Discovery> = accepted.iter().map(told).collect();
     let mut tested: BTreeMap<&str, Vec<(f64, usize)>> = BTreeMap::new();
     for (i, finding) in findings.iter().enumerate() {
         if let Some((chance, (id, _))) =
@@ -37,17 +47,24 @@ pub(crate) fn control(findings: &mut [Finding], tallies: &BTreeMap<&'static str,
             value: Value::Ratio(share),
             threshold: Some(Value::Ratio(chance.level)),
         });
-        if share > chance.level {
+        let mut unheard = Discovery::default();
+        let discovery = discoveries.get_mut(finding.check.as_ref()).unwrap_or(&mut unheard);
+        if share <= chance.level {
+            discovery.passed += 1;
+        } else {
+            discovery.set_back += 1;
             finding.severity = Severity::Info;
             finding.summary = chance.unsure;
+            finding.advice = chance.unsure_advice;
         }
     }
+    discoveries
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::{Chance, SubjectRef, Text};
+    use crate::finding::{Advice, Chance, SubjectRef, Text};
 
     fn judged(p_values: &[f64], ok: u64) -> Vec<(Severity, f64)> {
         let mut findings: Vec<Finding> = p_values
@@ -59,18 +76,30 @@ mod tests {
                 class: None,
                 summary: Text::new("sure"),
                 evidence: Vec::new(),
-                advice: Vec::new(),
+                advice: vec![Advice::new(Text::new("act"))],
                 since: None,
                 state: None,
                 fingerprint: String::new(),
                 series: None,
-                chance: Some(Chance { p: *p, level: 0.05, unsure: Text::new("unsure") }),
+                chance: Some(Chance {
+                    p: *p,
+                    level: 0.05,
+                    unsure: Text::new("unsure"),
+                    unsure_advice: vec![Advice::new(Text::new("look-again"))],
+                }),
             })
             .collect();
         let tally = Tally { ok, problem: p_values.len() as u64, ..Tally::default() };
-        control(&mut findings, &[("memory-leak", tally)].into());
+        let accepted = [("memory-leak", Ratio(0.05))].into();
+        let discovery = control(&mut findings, &[("memory-leak", tally)].into(), &accepted)["memory-leak"];
+        let passed = findings.iter().filter(|f| f.severity != Severity::Info).count() as u64;
+        let set_back = findings.len() as u64 - passed;
+        assert_eq!(discovery, Discovery { level: Ratio(0.05), passed, set_back });
         let told = |f: &Finding| {
-            assert_eq!(f.summary.key == "unsure", f.severity == Severity::Info);
+            let sure = f.severity != Severity::Info;
+            assert_eq!(f.summary.key, if sure { "sure" } else { "unsure" });
+            let advice: Vec<&str> = f.advice.iter().map(|a| &*a.text.key).collect();
+            assert_eq!(advice, [if sure { "act" } else { "look-again" }]);
             (f.severity, f.evidence[0].value.number().unwrap_or(f64::NAN))
         };
         findings.iter().map(told).collect()
@@ -100,7 +129,7 @@ mod tests {
     #[test]
     fn what_was_not_tested_stays() {
         let mut findings = Vec::new();
-        control(&mut findings, &BTreeMap::new());
+        assert!(control(&mut findings, &BTreeMap::new(), &BTreeMap::new()).is_empty());
         assert!(findings.is_empty());
     }
 }

@@ -299,6 +299,8 @@ pub struct Chance {
     pub level: f64,
     /// The sentence when too many such findings would be false.
     pub unsure: Text,
+    /// What to do then.
+    pub unsure_advice: Vec<Advice>,
 }
 
 impl Problem {
@@ -316,11 +318,11 @@ impl Problem {
             chance: None,
         }
     }
-    /// Says how easily a healthy subject would look like this, which share of false findings is accepted, and the
-    /// sentence when it is not reached.
+    /// Says how easily a healthy subject would look like this, which share of false findings is accepted, and sentence
+    /// and advice when too many would be false.
     #[must_use]
-    pub fn chance(mut self, p: f64, level: Ratio, unsure: Text) -> Self {
-        self.chance = Some(Chance { p, level: level.get(), unsure });
+    pub fn chance(mut self, p: f64, level: Ratio, unsure: Text, unsure_advice: Vec<Advice>) -> Self {
+        self.chance = Some(Chance { p, level: level.get(), unsure, unsure_advice });
         self
     }
     /// Adds a measured value.

@@ -6,6 +6,7 @@ use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity};
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
+use crate::unit::Ratio;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +62,7 @@ impl ClusterSummary {
 }
 
 /// Counts of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CheckTally {
     /// Id.
     pub id: &'static str,
@@ -69,6 +70,19 @@ pub struct CheckTally {
     pub title: &'static str,
     /// Counts.
     pub tally: Tally,
+    /// How many of its findings are sure when the share of false ones is held down; none for rules that are no statistics.
+    pub discovery: Option<Discovery>,
+}
+
+/// What holding down the share of false findings has made of the sure findings of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Discovery {
+    /// Share of false ones that is accepted among those that pass, 0..=1; the largest one where classes differ.
+    pub level: Ratio,
+    /// Findings that pass.
+    pub passed: u64,
+    /// Findings that became info.
+    pub set_back: u64,
 }
 
 /// What a run cost.
@@ -139,7 +153,7 @@ impl Report {
             });
             all.fold(assessment);
         }
-        crate::discovery::control(&mut all.findings, &all.tallies);
+        let mut discoveries = crate::discovery::control(&mut all.findings, &all.tallies, &all.accepted);
         let order = |id: &str| checks.iter().position(|c| c.info().id == id);
         all.findings.sort_by(|a, b| {
             (b.severity.cmp(&a.severity))
@@ -154,7 +168,12 @@ impl Report {
             .iter()
             .filter_map(|c| {
                 let info = c.info();
-                Some(CheckTally { id: info.id, title: info.title, tally: all.tallies.remove(info.id)? })
+                Some(CheckTally {
+                    id: info.id,
+                    title: info.title,
+                    tally: all.tallies.remove(info.id)?,
+                    discovery: discoveries.remove(info.id),
+                })
             })
             .collect();
         Self {

@@ -14,7 +14,7 @@ use crate::{RenderError, RenderOptions, escape};
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
     let mut text = serde_json::to_string_pretty(&JsonReport::new(report, options.lang))
-        .map_err(|e| RenderError::Data { format: "json", why: e.to_string() })?;
+        .map_err(|e| RenderError::Json(e.to_string()))?;
     text.push('\n');
     Ok(escape::json(text))
 }
@@ -150,6 +150,19 @@ struct Check {
     unknown: u64,
     /// Why subjects are unknown, with how many.
     reasons: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    false_discovery: Option<FalseDiscovery>,
+}
+
+/// How the share of false findings among the sure ones of a check is held down.
+#[derive(Debug, Serialize)]
+struct FalseDiscovery {
+    /// Share that is accepted.
+    level: f64,
+    /// Findings that pass.
+    passed: u64,
+    /// Findings that became info.
+    set_back: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -264,6 +277,11 @@ impl JsonReport {
                     problem: c.tally.problem,
                     unknown: c.tally.unknown,
                     reasons: c.tally.reasons.iter().map(|(why, n)| (why.to_string(), *n)).collect(),
+                    false_discovery: c.discovery.map(|d| FalseDiscovery {
+                        level: d.level.get(),
+                        passed: d.passed,
+                        set_back: d.set_back,
+                    }),
                 })
                 .collect(),
             gaps: report

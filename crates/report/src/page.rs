@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, Severity, SubjectRef};
-use healthcore::report::Report;
+use healthcore::report::{CheckTally, Report};
 use healthcore::snapshot::Origin;
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub(crate) struct Page {
     pub(crate) more_gaps: usize,
     pub(crate) unknown: Table,
     pub(crate) checks: Table,
+    /// What holding down the share of false findings has done, a sentence a check.
+    pub(crate) discoveries: Vec<String>,
     pub(crate) cost: String,
     pub(crate) made_by: String,
 }
@@ -167,6 +169,7 @@ impl Page {
                     })
                     .collect(),
             },
+            discoveries: report.checks.iter().filter_map(|c| say.discovery(c)).collect(),
             cost: w("cost-line")
                 .replace("{queries}", &count(report.cost.prometheus_queries))
                 .replace("{samples}", &count(report.cost.samples))
@@ -543,6 +546,18 @@ impl Say {
         .into_iter()
         .filter(|l| !l.items.is_empty())
         .collect()
+    }
+
+    fn discovery(&self, check: &CheckTally) -> Option<String> {
+        let found = check.discovery?;
+        let key = match (found.passed, found.set_back) {
+            (0, 0) => "discoveries-none",
+            (0, _) => "discoveries-hidden",
+            _ => "discoveries",
+        };
+        let text = self.w(key).replace("{check}", check.id);
+        let text = text.replace("{level}", &percent(found.level.get()));
+        Some(text.replace("{passed}", &count(found.passed)).replace("{set-back}", &count(found.set_back)))
     }
 
     fn unknown(&self, report: &Report) -> Table {

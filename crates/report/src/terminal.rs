@@ -137,6 +137,9 @@ impl Out {
         }
         self.heading(self.w("checks"));
         self.table(&page.checks);
+        for line in &page.discoveries {
+            self.wrapped("  - ", "    ", line);
+        }
         self.line("");
         let cost = page.cost.clone();
         self.wrapped("", "", &cost);

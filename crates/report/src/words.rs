@@ -102,6 +102,15 @@ const EN: &[(&str, &str)] = &[
     ("ok", "ok"),
     ("problem-count", "problem"),
     ("unknown-count", "unknown"),
+    (
+        "discoveries",
+        "{check}: at most {level} of the sure findings are expected to be false; {passed} passed, {set-back} did not and became info",
+    ),
+    (
+        "discoveries-hidden",
+        "{check}: at most {level} of the sure findings may be false, and none can be sure at that level: {set-back} became info",
+    ),
+    ("discoveries-none", "{check}: at most {level} of the sure findings may be false; there is none"),
     ("reasons", "Why unknown"),
     ("subjects", "Subjects at most"),
     ("cost", "Cost"),

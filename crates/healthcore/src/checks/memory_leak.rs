@@ -2,7 +2,10 @@
 
 mod robust;
 
+use std::sync::Arc;
+
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::class::{Class, classify};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
@@ -53,6 +56,9 @@ crate::params! {
         critical_growth: Ratio = Ratio(0.20) => Ratio(0.0)..=Ratio(3.0),
         /// Shortest process run (`robust`: history of all runs together) that is judged; at most three quarters of the look-back are asked for.
         min_run: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(365.0),
+        /// Work that ends by itself (classes `batch` and `runner`; Job and CronJob are of class `batch`) is judged only
+        /// where a process has been running for this long.
+        min_task_run: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(365.0),
         /// Fewest samples in a run.
         min_samples: u32 = 24 => 3..=100_000,
         /// A leak that reaches the limit within this time is critical.
@@ -78,14 +84,20 @@ impl Check for MemoryLeak {
                   bound, is the score. From 0.6 on it is said as info, to be looked at again. Long runs are also asked \
                   alone, against a stricter bound, for the one bad replica. Over all containers of a report the \
                   share of false findings is held below `false-discovery-rate` (Benjamini and Hochberg 1995): leaks \
-                  that do not pass are info. RSS is preferred to the working set, which holds page cache. Where a query for `request-rate` is configured, \
-                  memory that follows the requests is load, not growth. `linear` and `quarters` judge each living pod by its latest run that lasts at least `min-run`; pods \
+                  that do not pass are info. Each pod is judged by its RSS where that covers at least half of its working \
+                  set, which holds page cache; the evidence says how many pods by which. Where a query for \
+                  `request-rate` is configured, memory of the pods that it tells of may follow the requests: that is \
+                  load, not growth. A revision is named when it was rolled out within 3 % of the look-back (2 h at \
+                  least) of the onset, and a tenth of the look-back (6 h at least) before it is known and grew by \
+                  less than 0.3 of the rate. `linear` and `quarters` judge each living pod by its latest run that lasts at least `min-run`; pods \
                   that are gone count only when no living pod has such a run. \
                   `linear`: least squares of bytes over hours as `scipy.stats.linregress`; a leak when slope > \
                   `min-slope`, r² > `min-r-squared` and p < `max-p`. `quarters`: mean of the last quarter of the run \
                   against the first; below `warning-growth` ok, up to `critical-growth` a warning, above it critical. \
                   A leak is a warning, and critical when it reaches the limit within `critical-within`. A workload \
-                  without a living pod is not judged.",
+                  without a living pod is not judged. Growth within a run that ends by itself is no leak: of classes \
+                  `batch` and `runner` only pods whose process has been running for `min-task-run` are judged, and a \
+                  workload without one is not.",
         remedy: "Take a heap profile of the pod that is named, compare it with one of a pod just started, and look at what \
                  the release before the growth changed.",
         false_alarms: "A cache that is still filling when the window ends looks like a leak until it is full; one day of \
@@ -131,10 +143,18 @@ impl Check for MemoryLeak {
             .objects(ObjectKind::Pods);
     }
 
+    fn false_discovery_rate(params: &Self::Params) -> Option<Ratio> {
+        (params.method == Method::Robust).then_some(params.false_discovery_rate)
+    }
+
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
         if container.live().next().is_none() {
             return Ok(Outcome::NotApplicable);
         }
+        let container = &match asked(params, container, view) {
+            Some(container) => container,
+            None => return Ok(Outcome::NotApplicable),
+        };
         if params.method == Method::Robust {
             return robust::judge(params, container, view);
         }
@@ -152,6 +172,39 @@ impl Check for MemoryLeak {
         }
         Ok(worst.map_or(Outcome::Ok, |(_, problem)| problem.into()))
     }
+}
+
+/// What of a container is asked: all of it, or of work that ends by itself what has been running too long for that. None
+/// when nothing has.
+fn asked<'a>(
+    params: &MemoryLeakParams,
+    container: &WorkloadContainer<'a>,
+    view: &View<'a>,
+) -> Option<WorkloadContainer<'a>> {
+    if !matches!(classify(container.workload).class, Class::Batch | Class::Runner) {
+        return Some(container.clone());
+    }
+    let long = |member: &&Member<'_>| {
+        member.is_live() && runs_for(member, view).is_none_or(|age| age >= params.min_task_run)
+    };
+    let members: Arc<[_]> = container.members.iter().filter(long).cloned().collect();
+    (!members.is_empty()).then(|| WorkloadContainer { members, ..container.clone() })
+}
+
+/// For how long the process of a living pod has been running: since the start that the API tells, else since the pod was
+/// made, and not since before the last restart that was counted. Zero when it does not run, none when nothing tells.
+fn runs_for(member: &Member<'_>, view: &View<'_>) -> Option<Seconds> {
+    use crate::model::ContainerState;
+    let state = member.container.and_then(|c| c.state.as_ref());
+    if let Some(ContainerState::Waiting { .. } | ContainerState::Terminated(_)) = state {
+        return Some(Seconds(0.0));
+    }
+    let snapshot = view.snapshot;
+    let counted = view.series(Metric::Restarts, &member.key).ok().flatten();
+    let restarted = counted.and_then(|c| c.iter().filter(|(_, n)| *n > 0.0).last());
+    let since = member.started().or_else(|| member.pod?.created);
+    let since = since.max(restarted.map(|(i, _)| snapshot.window.at(i)))?;
+    Some(Seconds(since.age_at(snapshot.taken_at).unwrap_or(0.0)))
 }
 
 /// The run of one pod that is judged.

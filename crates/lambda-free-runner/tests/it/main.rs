@@ -1,7 +1,6 @@
 //! Runs of the whole pass on recorded snapshots.
 
 mod fake;
-mod formats;
 mod hidden;
 mod pass;
 mod snapshots;

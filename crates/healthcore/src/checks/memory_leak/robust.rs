@@ -14,6 +14,8 @@ use crate::view::{Member, View, WorkloadContainer};
 /// One pod's memory and what is known of its restarts.
 struct PodMemory<'s, 'a> {
     member: &'s Member<'a>,
+    /// RSS or working set.
+    metric: Metric,
     series: Series<'a>,
     /// Instants at which the process began anew by the counter; none when nobody counts.
     restarts: Option<Vec<i64>>,
@@ -28,7 +30,7 @@ pub(super) fn judge(
     container: &WorkloadContainer<'_>,
     view: &View<'_>,
 ) -> Judgement {
-    let (metric, pods) = memory(container, view)?;
+    let pods = memory(container, view)?;
     let window = &view.snapshot.window;
     let samples = pods.iter().map(|p| p.series.count()).max().unwrap_or(0);
     if samples < params.min_samples as usize {
@@ -71,37 +73,44 @@ pub(super) fn judge(
         &LeakParams { min_growth: params.min_growth.get(), ..LeakParams::default() },
     );
     match report.verdict {
-        Verdict::Unknown => Err(unknown(report.reason, metric, samples, params)),
+        Verdict::Unknown => Err(unknown(report.reason, samples, params)),
         Verdict::None => Ok(Outcome::Ok),
-        Verdict::Watch | Verdict::Leak => Ok(problem(params, &report, metric, &pods, limit, view).into()),
+        Verdict::Watch | Verdict::Leak => Ok(problem(params, &report, &pods, limit, view).into()),
     }
 }
 
-/// RSS of all pods where any has it, else working set.
+/// Memory of all pods that have any.
 fn memory<'s, 'a>(
     container: &'s WorkloadContainer<'a>,
     view: &View<'a>,
-) -> Result<(Metric, Vec<PodMemory<'s, 'a>>), Missing> {
+) -> Result<Vec<PodMemory<'s, 'a>>, Missing> {
     let mut why = Missing::NoSamples { metric: Metric::MemoryWorkingSet };
-    for metric in [Metric::MemoryRss, Metric::MemoryWorkingSet] {
-        let mut pods = Vec::new();
-        for member in container.members.iter() {
-            match member.series(view, metric) {
-                Ok(series) if !series.is_empty() => {
-                    let restarts = counted(member, view);
-                    let starts = starts(member, restarts.as_deref(), view);
-                    let load = requests(member, series, view);
-                    pods.push(PodMemory { member, series, restarts, starts, load });
-                }
-                Ok(_) => {}
-                Err(missing) => why = missing,
+    let mut pods = Vec::new();
+    for member in container.members.iter() {
+        match memory_of(member, view) {
+            Ok((metric, series)) => {
+                let restarts = counted(member, view);
+                let starts = starts(member, restarts.as_deref(), view);
+                let load = requests(member, series, view);
+                pods.push(PodMemory { member, metric, series, restarts, starts, load });
             }
-        }
-        if !pods.is_empty() {
-            return Ok((metric, pods));
+            Err(missing) => why = missing,
         }
     }
-    Err(why)
+    if pods.is_empty() { Err(why) } else { Ok(pods) }
+}
+
+/// RSS of a pod, or its working set where RSS has less than half as many samples. One pod is never judged by both.
+fn memory_of<'a>(member: &Member<'a>, view: &View<'a>) -> Result<(Metric, Series<'a>), Missing> {
+    let of = |metric| match member.series(view, metric) {
+        Ok(series) if series.is_empty() => Err(Missing::NoSamples { metric }),
+        found => found.map(|series| (metric, series)),
+    };
+    match (of(Metric::MemoryRss), of(Metric::MemoryWorkingSet)) {
+        (Ok(rss), Ok(working_set)) if 2 * rss.1.count() < working_set.1.count() => Ok(working_set),
+        (Ok(rss), _) => Ok(rss),
+        (Err(_), working_set) => working_set,
+    }
 }
 
 /// Instants at which the process began anew, by the restart counter; none when nobody counts.
@@ -164,12 +173,12 @@ fn node_memory(container: &WorkloadContainer<'_>, view: &View<'_>) -> Option<f64
         .min_by(f64::total_cmp)
 }
 
-fn unknown(reason: Reason, metric: Metric, samples: usize, params: &MemoryLeakParams) -> Missing {
+fn unknown(reason: Reason, samples: usize, params: &MemoryLeakParams) -> Missing {
     match reason {
         Reason::RunsTooShort => {
             Missing::NotReported { field: "a process run long enough to judge".to_owned() }
         }
-        _ if samples == 0 => Missing::NoSamples { metric },
+        _ if samples == 0 => Missing::NoSamples { metric: Metric::MemoryWorkingSet },
         _ => Missing::TooFewSamples { have: samples as u32, need: params.min_samples },
     }
 }
@@ -177,7 +186,6 @@ fn unknown(reason: Reason, metric: Metric, samples: usize, params: &MemoryLeakPa
 fn problem(
     params: &MemoryLeakParams,
     report: &LeakReport,
-    metric: Metric,
     pods: &[PodMemory<'_, '_>],
     limit: Option<f64>,
     view: &View<'_>,
@@ -243,6 +251,14 @@ fn problem(
             .evidence("runs-judged-alone", report.agreement.asked)
             .evidence("runs-growing-alone", report.agreement.growing);
     }
+    for (name, metric) in
+        [("pods-judged-by-rss", Metric::MemoryRss), ("pods-judged-by-working-set", Metric::MemoryWorkingSet)]
+    {
+        match pods.iter().filter(|p| p.metric == metric).count() {
+            0 => {}
+            count => problem = problem.evidence(name, count),
+        }
+    }
     if let Some((limit, now, time)) = left {
         problem = problem.measured("time-to-limit", time, params.critical_within);
         if let Some(rate) = report.rate {
@@ -265,15 +281,18 @@ fn problem(
             .evidence("revision", at)
             .advise(Advice::new(Text::new("compare-revision").with("time", at)));
     }
+    let look_again = Advice::new(Text::new("look-again"));
     problem = if leak {
-        problem.advise(Advice::new(Text::new("profile").with("pod", pod)))
+        problem.advise(Advice::new(Text::new("profile").with("pod", pod))).chance(
+            chance(report.score),
+            params.false_discovery_rate,
+            sentence("watch"),
+            vec![look_again],
+        )
     } else {
-        problem.advise(Advice::new(Text::new("look-again")))
+        problem.advise(look_again)
     };
-    if leak {
-        problem = problem.chance(chance(report.score), params.false_discovery_rate, sentence("watch"));
-    }
-    problem.pod(pod).since(onset).chart(metric, worst.series)
+    problem.pod(pod).since(onset).chart(worst.metric, worst.series)
 }
 
 fn fullest<'p, 's, 'a>(
@@ -464,6 +483,86 @@ mod tests {
         assert_eq!(found[0].series.as_ref().unwrap().metric, Metric::MemoryRss);
     }
 
+    fn number(finding: &crate::finding::Finding, name: &str) -> Option<f64> {
+        finding.evidence.iter().find(|e| e.name == name)?.value.number()
+    }
+
+    #[test]
+    fn each_pod_is_judged_by_its_rss_or_by_its_working_set_and_the_evidence_says_which() {
+        let (flat, grows) = (week(200.0, |_| 0.0), week(300.0, |h| 2.0 * h));
+        // A pod without RSS is not lost among those that have it.
+        let text = format!(
+            "container web/api-0/app limit=1Gi  memory: {grows} rss: {flat}\ncontainer web/api-1/app limit=1Gi  memory: {grows}"
+        );
+        let found = &findings("memory-leak", &text)[0];
+        assert_eq!(found.subject.pod.as_deref(), Some("api-1"));
+        assert_eq!(found.series.as_ref().unwrap().metric, Metric::MemoryWorkingSet);
+        assert_eq!(
+            (number(found, "pods-judged-by-rss"), number(found, "pods-judged-by-working-set")),
+            (Some(1.0), Some(1.0))
+        );
+        // RSS since yesterday only.
+        let rss: String = flat.split(' ').skip(144).map(|v| format!("{v} ")).collect();
+        let text = format!("container web/api-0/app limit=1Gi  memory: {grows} rss: _x144 {rss}");
+        let found = &findings("memory-leak", &text)[0];
+        assert_eq!(
+            (number(found, "pods-judged-by-rss"), number(found, "pods-judged-by-working-set")),
+            (None, Some(1.0))
+        );
+    }
+
+    /// What runs to its end grows as it goes; what should have ended long ago is asked.
+    #[test]
+    fn work_that_ends_by_itself_is_asked_when_it_does_not() {
+        let memory = week(300.0, |h| 2.0 * h);
+        let job = |state: &str| {
+            format!("container web/report-1/app owner=Job/report limit=1Gi {state}  memory: {memory}")
+        };
+        let runner = |state: &str| {
+            format!(
+                "workload ci/Deployment/runner note:healthcheck/class=runner\ncontainer ci/runner-7d9c5bd4f7-x2x9z/app limit=1Gi {state}  memory: {memory}"
+            )
+        };
+        for kind in [&job as &dyn Fn(&str) -> String, &runner] {
+            for method in ["robust", "linear", "quarters"] {
+                let told = |state: &str| {
+                    let bounds = "set min-slope=1MB/h\n";
+                    fixture::told("memory-leak", &format!("set method={method}\n{bounds}{}", kind(state)))
+                        .join("")
+                };
+                assert_eq!(told("state=running@23h"), "nothing", "{method}");
+                assert_ne!(told("state=running@25h"), "nothing", "{method}");
+                assert_eq!(told("state=waiting:CrashLoopBackOff"), "nothing", "{method}");
+                // Nobody tells of its start: since the pod was made, or since it last began anew.
+                assert_eq!(told("state=unknown created=23h"), "nothing", "{method}");
+                assert!(told("state=unknown created=8d").contains("/app ("), "{method}");
+                let anew = format!("{} restarts: _x150 1", kind("state=unknown created=8d restarts=1"));
+                let told = fixture::told("memory-leak", &format!("set method={method}\n{anew}"));
+                assert_eq!(told, ["nothing"], "{method}");
+            }
+            assert_eq!(
+                fixture::told("memory-leak", &format!("set min-task-run=2d\n{}", kind("state=running@25h"))),
+                ["nothing"]
+            );
+            // Nothing is known of what is asked.
+            let silent = kind("state=running@25h").replace(&format!("memory: {memory}"), "");
+            assert_eq!(
+                fixture::told("memory-leak", &silent),
+                ["1 unknown: no samples of memory-working-set"]
+            );
+        }
+    }
+
+    /// A leak that too many others make doubtful keeps none of its sure advice.
+    #[test]
+    fn the_advice_of_an_unsure_leak_is_to_look_again() {
+        let memory = week(300.0, |h| 1.5 * h);
+        let problem =
+            &findings("memory-leak", &format!("container web/api-0/app limit=580Mi  memory: {memory}"))[0];
+        let advice = &problem.chance.as_ref().unwrap().unsure_advice;
+        assert_eq!(advice.iter().map(|a| &*a.text.key).collect::<Vec<_>>(), ["look-again"]);
+    }
+
     #[test]
     fn memory_that_follows_the_requests_is_no_leak() {
         // Requests rise all week, and memory with them: 0.9 Mi for each request a second.
@@ -514,5 +613,31 @@ mod tests {
         let share = report.findings[0].evidence.iter().find(|e| e.name == "false-discovery-rate").unwrap();
         assert_eq!(share.threshold.as_ref().and_then(crate::finding::Value::number), Some(0.05));
         assert!(share.value.number().unwrap() < 0.05);
+    }
+
+    /// The level is said of a check that ran, whatever it found: nothing, or leaks that a strict level hides.
+    #[test]
+    fn the_level_is_said_whatever_is_found() {
+        let discovery = |text: &str| {
+            let fixture = fixture::Fixture::new(text);
+            let report = crate::report::Report::new(
+                "0",
+                fixture::END,
+                fixture.snapshot.window,
+                vec![(
+                    crate::report::ClusterSummary::default(),
+                    fixture.assess(&fixture.only("memory-leak")),
+                )],
+                Vec::new(),
+                crate::checks::CHECKS,
+            );
+            report.checks[0].discovery.map(|d| (d.level.get(), d.passed, d.set_back))
+        };
+        let leak = format!("container web/api-0/app limit=1Gi  memory: {}", week(300.0, |h| 0.22 * h));
+        assert_eq!(discovery(&leak), Some((0.05, 1, 0)));
+        assert_eq!(discovery(&format!("set false-discovery-rate=0.01%\n{leak}")), Some((0.0001, 0, 1)));
+        assert_eq!(discovery("container web/api-0/app  memory: 300x167"), Some((0.05, 0, 0)));
+        assert_eq!(discovery("window lookback=7d"), Some((0.05, 0, 0)));
+        assert_eq!(discovery(&format!("set method=linear\n{leak}")), None);
     }
 }
