@@ -45,6 +45,32 @@ pub(crate) fn markdown(text: &str) -> String {
     out
 }
 
+/// Text for HTML and XML, between tags and between double quotes: nothing in it is markup.
+pub(crate) fn markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in visible(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Not characters (Unicode, section 23.7); XML does not know them.
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Makes an engine write every value as [`markup`], except texts that are marked as markup already.
+pub(crate) fn write_markup(env: &mut minijinja::Environment<'_>) {
+    env.set_formatter(|out, _, value| match value.as_str() {
+        Some(text) if !value.is_safe() => out.write_str(&markup(text)).map_err(minijinja::Error::from),
+        _ => write!(out, "{value}").map_err(minijinja::Error::from),
+    });
+}
+
 /// JSON in which marks that change the direction of text, and control characters that JSON lets through, are written as
 /// escapes: the same value, and harmless on a terminal. They stand in strings only, so this is safe.
 pub(crate) fn json(text: String) -> String {
@@ -71,6 +97,7 @@ mod tests {
     #[test]
     fn nothing_breaks_out() {
         assert_eq!(markdown("a|b`c`<script>\n| x |"), "a\\|b\\`c\\`&lt;script&gt; \\| x \\|");
+        assert_eq!(markup("a<b>\"&'\u{ffff}\0"), "a&lt;b&gt;&quot;&amp;&#39;\u{fffd}\\u{0}");
         assert_eq!(visible("\u{202e}evil\u{1b}[31m\0"), "\\u{202e}evil\\u{1b}[31m\\u{0}");
         assert_eq!(visible(&"x".repeat(10_000)).chars().count(), LONGEST + 1);
     }

@@ -14,7 +14,7 @@ use crate::{RenderError, RenderOptions, escape};
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
     let mut text = serde_json::to_string_pretty(&JsonReport::new(report, options.lang))
-        .map_err(|e| RenderError::Json(e.to_string()))?;
+        .map_err(|e| RenderError::Data { format: "json", why: e.to_string() })?;
     text.push('\n');
     Ok(escape::json(text))
 }

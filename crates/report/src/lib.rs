@@ -1,15 +1,21 @@
-//! Renderers: the values of a [`healthcore::report::Report`] become Markdown, terminal text or JSON.
+//! Renderers: the values of a [`healthcore::report::Report`] become text, Markdown, JSON, YAML, CSV,
+//! JUnit, SARIF or OpenMetrics.
 //!
 //! Nothing is judged here and nothing is read: a renderer chooses words, units, decimals and order of sections. Every
 //! text of a check is a key with values; [`words`] holds what a language says for it.
 
+mod csv;
 mod escape;
 mod json;
+mod junit;
 mod markdown;
+mod openmetrics;
 mod page;
 mod quantity;
+mod sarif;
 mod terminal;
 pub mod words;
+mod yaml;
 
 use healthcore::report::Report;
 
@@ -26,11 +32,30 @@ pub enum Format {
     Markdown,
     /// The JSON contract, `schema/report-1.json`.
     Json,
+    /// The same values as YAML.
+    Yaml,
+    /// A row a finding and a row a gap, for spreadsheets.
+    Csv,
+    /// Test results: a suite a check. Warnings and critical findings are failures, what is unknown is skipped.
+    Junit,
+    /// SARIF 2.1.0: critical findings are errors, warnings are warnings, info is a note.
+    Sarif,
+    /// Gauges in text, for the textfile collector of node_exporter.
+    OpenMetrics,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &'static [Self] = &[Self::Text, Self::Markdown, Self::Json];
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Markdown,
+        Self::Json,
+        Self::Yaml,
+        Self::Csv,
+        Self::Junit,
+        Self::Sarif,
+        Self::OpenMetrics,
+    ];
 
     /// The name on the command line.
     #[must_use]
@@ -39,6 +64,11 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Json => "json",
+            Self::Yaml => "yaml",
+            Self::Csv => "csv",
+            Self::Junit => "junit",
+            Self::Sarif => "sarif",
+            Self::OpenMetrics => "openmetrics",
         }
     }
 
@@ -55,6 +85,11 @@ impl Format {
             "txt" => Some(Self::Text),
             "md" | "markdown" => Some(Self::Markdown),
             "json" => Some(Self::Json),
+            "yaml" | "yml" => Some(Self::Yaml),
+            "csv" => Some(Self::Csv),
+            "xml" => Some(Self::Junit),
+            "sarif" => Some(Self::Sarif),
+            "prom" => Some(Self::OpenMetrics),
             _ => None,
         }
     }
@@ -89,9 +124,14 @@ pub enum RenderError {
         /// What is wrong, with the line.
         why: String,
     },
-    /// The report cannot be written as JSON.
-    #[error("json: {0}")]
-    Json(String),
+    /// The report cannot be written in a format of data.
+    #[error("{format}: {why}")]
+    Data {
+        /// The format.
+        format: &'static str,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// Renders a report. The text ends with a line feed.
@@ -103,5 +143,10 @@ pub fn render(report: &Report, format: Format, options: &RenderOptions) -> Resul
         Format::Text => Ok(terminal::render(report, options)),
         Format::Markdown => markdown::render(report, options),
         Format::Json => json::render(report, options),
+        Format::Yaml => yaml::render(report, options),
+        Format::Csv => csv::render(report, options),
+        Format::Junit => junit::render(report, options),
+        Format::Sarif => sarif::render(report, options),
+        Format::OpenMetrics => Ok(openmetrics::render(report)),
     }
 }

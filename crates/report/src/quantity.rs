@@ -107,6 +107,11 @@ pub(crate) fn rfc3339(t: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(t.0).map_or_else(|_| t.unix_seconds().to_string(), |t| t.to_string())
 }
 
+/// `2026-11-21T06:52:00`: as JUnit's schemas want it, UTC without saying so.
+pub(crate) fn rfc3339_without_zone(t: Timestamp) -> String {
+    rfc3339(t).trim_end_matches('Z').to_owned()
+}
+
 /// `1,234,567`
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();

@@ -1,6 +1,7 @@
 //! Runs of the whole pass on recorded snapshots.
 
 mod fake;
+mod formats;
 mod hidden;
 mod pass;
 mod snapshots;

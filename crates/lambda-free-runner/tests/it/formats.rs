@@ -1,0 +1,119 @@
+//! What the formats of data promise, looked at as their readers do.
+
+use std::collections::BTreeSet;
+
+use healthcore::finding::Severity;
+use healthcore::report::Report;
+use serde_json::Value;
+
+/// The same values as JSON.
+#[track_caller]
+pub(crate) fn yaml(text: &str, json: &Value, what: &str) {
+    let value: Value = serde_saphyr::from_str(text).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(&value, json, "{what}");
+}
+
+/// As wide in every row, a row for each finding and gap.
+#[track_caller]
+pub(crate) fn csv(text: &str, report: &Report, what: &str) {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let columns = reader.headers().unwrap().len();
+    let rows: Vec<csv::StringRecord> =
+        reader.records().collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(rows.len(), report.findings.len() + report.gaps.len(), "{what}");
+    assert!(rows.iter().all(|r| r.len() == columns), "{what}");
+    assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{what}: a formula");
+}
+
+/// Elements, attributes and counts as the schema of Jenkins' xUnit plug-in (`junit-10.xsd`) and Surefire have them.
+#[track_caller]
+pub(crate) fn junit(text: &str, report: &Report, what: &str) {
+    let document = roxmltree::Document::parse(text).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let root = document.root_element();
+    assert_eq!(root.tag_name().name(), "testsuites", "{what}");
+    let mut failures = 0;
+    for suite in root.children().filter(roxmltree::Node::is_element) {
+        assert_eq!(suite.tag_name().name(), "testsuite", "{what}");
+        assert!(suite.has_attribute("name"), "{what}");
+        let cases: Vec<_> = suite.children().filter(roxmltree::Node::is_element).collect();
+        for case in &cases {
+            assert_eq!(case.tag_name().name(), "testcase", "{what}");
+            assert!(case.has_attribute("name") && case.has_attribute("classname"), "{what}");
+            let parts: Vec<_> =
+                case.children().filter(roxmltree::Node::is_element).map(|c| c.tag_name().name()).collect();
+            assert!(matches!(parts[..], [] | ["failure" | "skipped" | "system-out"]), "{what}: {parts:?}");
+        }
+        let with = |name: &str| {
+            cases.iter().filter(|c| c.children().any(|part| part.tag_name().name() == name)).count()
+        };
+        for (attribute, count) in [
+            ("tests", cases.len()),
+            ("failures", with("failure")),
+            ("errors", 0),
+            ("skipped", with("skipped")),
+        ] {
+            assert_eq!(suite.attribute(attribute), Some(count.to_string().as_str()), "{what}: {attribute}");
+        }
+        failures += with("failure");
+    }
+    let loud = report.findings.iter().filter(|f| f.severity > Severity::Info).count();
+    assert_eq!(failures, loud, "{what}");
+    assert_eq!(root.attribute("failures"), Some(loud.to_string().as_str()), "{what}");
+}
+
+/// What SARIF 2.1.0 requires of the parts that are written here (OASIS, sections 3.13 to 3.58).
+#[track_caller]
+pub(crate) fn sarif(text: &str, report: &Report, what: &str) {
+    let log: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(log["version"], "2.1.0", "{what}");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let ids: BTreeSet<&str> = rules.iter().map(|r| r["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), rules.len(), "{what}: rules are unique");
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), report.findings.len(), "{what}");
+    for (result, finding) in results.iter().zip(&report.findings) {
+        let index = result["ruleIndex"].as_u64().unwrap() as usize;
+        assert_eq!(rules[index]["id"], result["ruleId"], "{what}");
+        let level = match finding.severity {
+            Severity::Critical => "error",
+            Severity::Warning => "warning",
+            _ => "note",
+        };
+        assert_eq!(result["level"], level, "{what}");
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty(), "{what}");
+        let artifact = &result["locations"][0]["physicalLocation"]["artifactLocation"];
+        assert!(run["originalUriBaseIds"].get(artifact["uriBaseId"].as_str().unwrap()).is_some(), "{what}");
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~%/".contains(c);
+        let uri = artifact["uri"].as_str().unwrap();
+        assert!(!uri.is_empty() && uri.chars().all(plain) && !uri.starts_with('/'), "{what}: {uri}");
+    }
+    let told = &run["invocations"][0]["toolExecutionNotifications"];
+    assert_eq!(told.as_array().map(Vec::len), Some(report.gaps.len()), "{what}");
+}
+
+/// The text format of Prometheus in the part that it shares with OpenMetrics: every sample stands under its family, and
+/// none stands twice, which node_exporter would refuse with the whole file.
+#[track_caller]
+pub(crate) fn openmetrics(text: &str, what: &str) {
+    let mut family = String::new();
+    let mut families = BTreeSet::new();
+    let mut samples = BTreeSet::new();
+    assert!(text.ends_with("\n# EOF\n"), "{what}");
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            family = rest.strip_suffix(" gauge").unwrap_or_else(|| panic!("{what}: {line}")).to_owned();
+            assert!(families.insert(family.clone()), "{what}: {family} twice");
+        } else if !line.starts_with("# ") {
+            let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{what}: {line}"));
+            assert_eq!(series.split('{').next(), Some(family.as_str()), "{what}: {line}");
+            assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{what}: {line}");
+            assert!(samples.insert(series), "{what}: {series} twice");
+            assert_eq!(
+                series.replace("\\\\", "").replace("\\\"", "").matches('"').count() % 2,
+                0,
+                "{what}: {line}"
+            );
+        }
+    }
+}

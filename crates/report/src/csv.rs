@@ -1,0 +1,89 @@
+//! CSV (RFC 4180): a row a finding, then a row a gap.
+
+use healthcore::finding::{Finding, SubjectRef};
+use healthcore::report::Report;
+
+use crate::escape::visible;
+use crate::quantity::{rfc3339, show};
+use crate::words::sentence;
+use crate::{RenderError, RenderOptions};
+
+const COLUMNS: [&str; 16] = [
+    "record",
+    "severity",
+    "check",
+    "cluster",
+    "namespace",
+    "kind",
+    "name",
+    "pod",
+    "container",
+    "summary",
+    "evidence",
+    "advice",
+    "command",
+    "since",
+    "state",
+    "fingerprint",
+];
+
+pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
+    let wrong = |why: String| RenderError::Data { format: "csv", why };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS).map_err(|e| wrong(e.to_string()))?;
+    let findings = report.findings.iter().map(|f| finding(f, options));
+    let gaps = report.gaps.iter().map(|g| {
+        let mut row = vec![String::new(); COLUMNS.len()];
+        row[0] = "gap".to_owned();
+        row[2] = g.cause.name().to_owned();
+        row[9] = format!("{}: {}", g.scope, g.detail);
+        row
+    });
+    for row in findings.chain(gaps) {
+        writer.write_record(row.iter().map(|cell| harmless(cell))).map_err(|e| wrong(e.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| wrong(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))
+}
+
+fn finding(f: &Finding, options: &RenderOptions) -> Vec<String> {
+    let SubjectRef { cluster, namespace, kind, name, pod, container } = &f.subject;
+    let evidence: Vec<String> = f.evidence.iter().map(|e| format!("{}={}", e.name, show(&e.value))).collect();
+    let advice: Vec<String> = f.advice.iter().map(|a| sentence(options.lang, &f.check, &a.text)).collect();
+    let commands: Vec<&str> = f.advice.iter().filter_map(|a| a.command.as_deref()).collect();
+    vec![
+        "finding".to_owned(),
+        f.severity.name().to_owned(),
+        f.check.to_string(),
+        cluster.clone(),
+        namespace.clone(),
+        kind.clone(),
+        name.clone(),
+        pod.clone().unwrap_or_default(),
+        container.clone().unwrap_or_default(),
+        sentence(options.lang, &f.check, &f.summary),
+        evidence.join("; "),
+        advice.join("; "),
+        commands.join("; "),
+        f.since.map(rfc3339).unwrap_or_default(),
+        f.state.map_or("", healthcore::finding::State::name).to_owned(),
+        f.fingerprint.clone(),
+    ]
+}
+
+/// A cell that no spreadsheet takes for a formula: a quote stands before what would begin one.
+fn harmless(cell: &str) -> String {
+    let cell = visible(cell);
+    if cell.starts_with(['=', '+', '-', '@']) { format!("'{cell}") } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_formula() {
+        let cells = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "a=1", ""].map(harmless);
+        assert_eq!(cells, ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(A1)", "a=1", ""]);
+    }
+}

@@ -1,0 +1,129 @@
+//! SARIF 2.1.0 (OASIS), for code scanning and its viewers.
+//!
+//! | in the report | is |
+//! | --- | --- |
+//! | critical, warning, info | level `error`, `warning`, `note` |
+//! | check | rule |
+//! | subject | logical location, and an artifact `cluster/namespace/kind/name` under `CLUSTERS` |
+//! | gap | notification of the invocation, level `warning` |
+
+use healthcore::checks::CHECKS;
+use healthcore::finding::{Finding, Severity};
+use healthcore::report::{CheckTally, Report};
+use serde_json::{Value, json};
+
+use crate::quantity::{rfc3339, show};
+use crate::words::sentence;
+use crate::{RenderError, RenderOptions, escape};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+/// Where the paths of artifacts begin: clusters are in no folder.
+const BASE: &str = "CLUSTERS";
+
+pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
+    let rules: Vec<Value> = report.checks.iter().map(rule).collect();
+    let notifications: Vec<Value> = report
+        .gaps
+        .iter()
+        .map(|g| {
+            json!({
+                "level": "warning",
+                "message": { "text": escape::visible(&format!("{}: {}", g.scope, g.detail)) },
+                "descriptor": { "id": g.cause.name() },
+            })
+        })
+        .collect();
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "healthcheck",
+                "version": report.version,
+                "rules": rules,
+            } },
+            "invocations": [{
+                "executionSuccessful": true,
+                "endTimeUtc": rfc3339(report.taken_at),
+                "toolExecutionNotifications": notifications,
+            }],
+            "originalUriBaseIds": { BASE: { "description": { "text": "the clusters that were looked at" } } },
+            "columnKind": "unicodeCodePoints",
+            "results": report.findings.iter().map(|f| result(f, report, options)).collect::<Vec<_>>(),
+        }],
+    });
+    let mut text = serde_json::to_string_pretty(&log)
+        .map_err(|e| RenderError::Data { format: "sarif", why: e.to_string() })?;
+    text.push('\n');
+    Ok(escape::json(text))
+}
+
+fn rule(check: &CheckTally) -> Value {
+    let mut rule = json!({ "id": check.id, "shortDescription": { "text": check.title } });
+    if let Some(info) = CHECKS.iter().map(|c| c.info()).find(|i| i.id == check.id) {
+        rule["fullDescription"] = json!({ "text": info.checks });
+        rule["help"] = json!({ "text": info.remedy });
+    }
+    rule
+}
+
+const fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
+fn result(f: &Finding, report: &Report, options: &RenderOptions) -> Value {
+    let s = &f.subject;
+    let place = [&s.cluster, &s.namespace, &s.kind, &s.name];
+    let uri: Vec<String> = place.iter().filter(|p| !p.is_empty()).map(|p| segment(p)).collect();
+    let name = place.iter().map(|p| p.as_str()).chain(s.container.as_deref()).collect::<Vec<_>>().join("/");
+    let mut lines = vec![sentence(options.lang, &f.check, &f.summary)];
+    lines.extend(f.advice.iter().map(|a| sentence(options.lang, &f.check, &a.text)));
+    let evidence: serde_json::Map<String, Value> =
+        f.evidence.iter().map(|e| (e.name.to_string(), escape::visible(&show(&e.value)).into())).collect();
+    let mut result = json!({
+        "ruleId": f.check,
+        "level": level(f.severity),
+        "message": { "text": escape::visible(&lines.join(". ")) },
+        "locations": [{
+            "physicalLocation": { "artifactLocation": { "uri": uri.join("/"), "uriBaseId": BASE } },
+            "logicalLocations": [{
+                "name": escape::visible(&s.name),
+                "fullyQualifiedName": escape::visible(&name),
+                "kind": "resource",
+            }],
+        }],
+        "partialFingerprints": { "healthcheck/v1": f.fingerprint },
+        "properties": evidence,
+    });
+    if let Some(index) = report.checks.iter().position(|c| c.id == f.check) {
+        result["ruleIndex"] = index.into();
+    }
+    result
+}
+
+/// A name as one segment of a path (RFC 3986): all but unreserved characters as octets in hexadecimal.
+fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in escape::visible(name).bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(segment("a/../b é"), "a%2F..%2Fb%20%C3%A9");
+    }
+}
