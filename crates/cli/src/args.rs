@@ -129,7 +129,7 @@ pub(crate) enum ConfigCommand {
 }
 
 /// What is asked of servers, and means nothing to a recording, which has its own objects and window.
-const OF_SERVERS: [&str; 18] = [
+const OF_SERVERS: [&str; 19] = [
     "prometheus",
     "prometheus_via",
     "dialect",
@@ -139,6 +139,7 @@ const OF_SERVERS: [&str; 18] = [
     "prometheus_matcher",
     "timeout",
     "concurrency",
+    "clusters_at_once",
     "kubeconfig",
     "context",
     "no_kubernetes",
@@ -262,6 +263,9 @@ pub(crate) struct Sources {
     /// Requests under way at once, to each server [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: Option<u16>,
+    /// Clusters of the configuration file that are read at once [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) clusters_at_once: Option<u16>,
     /// Kubeconfig file
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

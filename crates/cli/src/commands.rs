@@ -198,6 +198,7 @@ fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> Ru
         lookback: lookback(args, config),
         step: args.step.or(config.step),
         at: args.at,
+        clusters_at_once: sources::at_once(args, config),
         ..defaults
     }
 }

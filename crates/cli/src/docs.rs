@@ -5,6 +5,7 @@ use healthcore::checks::CHECKS;
 use healthcore::class::Class;
 use healthcore::settings::{Settings, nearest};
 use healthcore::unit::Seconds;
+use lambda_free_runner::DEFAULT_CLUSTERS_AT_ONCE;
 use lambda_free_runner::config::Config;
 
 use crate::args::Choice;
@@ -83,6 +84,8 @@ pub(crate) fn effective(
     if let Some(step) = config.step {
         text.push_str(&format!("step: {step}  # {}\n", origin("step")));
     }
+    let at_once = config.clusters_at_once.unwrap_or(DEFAULT_CLUSTERS_AT_ONCE);
+    text.push_str(&format!("clusters-at-once: {at_once}  # {}\n", origin("clusters-at-once")));
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.

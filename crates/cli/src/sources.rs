@@ -1,16 +1,18 @@
 //! From arguments and environment to servers.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Reach};
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
 use healthcore_sources::{BrokenSource, MetricsSource, ObjectSource, Selection, SourceError};
-use lambda_free_runner::ClusterSources;
 use lambda_free_runner::config::{ClusterConfig, Config, credential, holds_credentials};
+use lambda_free_runner::{ClusterSources, DEFAULT_CLUSTERS_AT_ONCE};
 
 use crate::args::{DialectArg, Sources};
 
@@ -28,11 +30,12 @@ pub(crate) async fn connect(
                 "{argument}: counts for the server of --prometheus or --prometheus-via only, and the clusters come from the configuration file; give `prometheus.{key}` there, or name the server by an argument"
             );
         }
-        let mut clusters = Vec::new();
-        for cluster in chosen(args, config)? {
-            clusters.push(configured(cluster, args, verbose).await?);
-        }
-        return Ok(clusters);
+        // A credential plugin of one cluster may take its time.
+        return stream::iter(chosen(args, config)?)
+            .map(|cluster| configured(cluster, args, verbose))
+            .buffered(at_once(args, config).get())
+            .try_collect()
+            .await;
     }
     if args.prometheus.as_deref().is_some_and(holds_credentials) {
         bail!(
@@ -80,6 +83,12 @@ pub(crate) async fn connect(
         objects: api.filter(|_| !args.no_kubernetes).map(Api::objects),
         selection: Selection { namespaces: args.namespace.clone() },
     }])
+}
+
+/// How many clusters are read at once.
+pub(crate) fn at_once(args: &Sources, config: &Config) -> NonZeroUsize {
+    let given = args.clusters_at_once.and_then(|n| NonZeroUsize::new(usize::from(n)));
+    given.or(config.clusters_at_once).unwrap_or(DEFAULT_CLUSTERS_AT_ONCE)
 }
 
 /// The clusters of the configuration file that are looked at: the one that `--cluster` names, or all.

@@ -17,11 +17,15 @@ use tokio::task::JoinHandle;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
 use crate::redact;
+use crate::room::{Place, Room};
 use crate::spec::ClusterSources;
 
 /// Parts that are fetched beside the one that is waited for: enough to keep the server busy while the slowest query of a
 /// part is still under way.
 const AHEAD: usize = 1;
+
+/// Parts that one cluster may have under way: one that is judged, one that is waited for, and those ahead.
+pub(crate) const UNDER_WAY: usize = AHEAD + 2;
 
 /// What the run is about, shared by all parts.
 #[derive(Clone, Copy)]
@@ -43,7 +47,15 @@ pub(crate) struct Feed {
     owners: Arc<Owners>,
     parts: std::vec::IntoIter<(Partition, Objects)>,
     pub(crate) all_parts: usize,
-    ahead: VecDeque<JoinHandle<(Snapshot, Vec<Gap>)>>,
+    ahead: VecDeque<JoinHandle<Part>>,
+    room: Room,
+}
+
+/// What was fetched of a partition, and the room that it takes.
+pub(crate) struct Part {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) place: Place,
 }
 
 impl Feed {
@@ -55,6 +67,7 @@ impl Feed {
         sources: &ClusterSources,
         needs: Arc<Needs>,
         frame: Frame,
+        room: Room,
         progress: &dyn Progress,
     ) -> Result<Self, Vec<SourceError>> {
         progress.connecting(&sources.name);
@@ -134,6 +147,7 @@ impl Feed {
             all_parts: parts.len(),
             parts: parts.into_iter(),
             ahead: VecDeque::new(),
+            room,
         })
     }
 
@@ -142,15 +156,24 @@ impl Feed {
         self.parts.as_slice().iter().map(|(p, _)| p)
     }
 
-    /// The next part; none after the last. Those after it are being fetched meanwhile.
-    pub(crate) async fn next(&mut self) -> Option<(Snapshot, Vec<Gap>)> {
+    /// The next part; none after the last. Those after it are being fetched meanwhile, as far as there is room.
+    pub(crate) async fn next(&mut self) -> Option<Part> {
+        if self.ahead.is_empty() {
+            let place = self.room.wait(self.wanted()?).await;
+            self.fetch(place);
+        }
         while self.ahead.len() <= AHEAD
-            && let Some(task) = self.fetch()
+            && let Some(place) = self.wanted().and_then(|samples| self.room.at_once(samples))
         {
-            self.ahead.push_back(task);
+            self.fetch(place);
         }
         let part = self.ahead.pop_front()?;
         Some(part.await.expect("fetching a part does not panic and is not cancelled"))
+    }
+
+    /// Room for the next part that nobody fetches yet; none when all are.
+    fn wanted(&self) -> Option<u64> {
+        self.parts.as_slice().first().map(|(partition, _)| partition.samples)
     }
 
     /// What the servers of the cluster have cost so far: metrics, API.
@@ -161,12 +184,12 @@ impl Feed {
         )
     }
 
-    fn fetch(&mut self) -> Option<JoinHandle<(Snapshot, Vec<Gap>)>> {
-        let (partition, objects) = self.parts.next()?;
+    fn fetch(&mut self, place: Place) {
+        let Some((partition, objects)) = self.parts.next() else { return };
         let (metrics, needs, owners) =
             (self.metrics.clone(), Arc::clone(&self.needs), Arc::clone(&self.owners));
         let (frame, cluster) = (self.frame, self.head.name.clone());
-        Some(tokio::spawn(async move {
+        self.ahead.push_back(tokio::spawn(async move {
             let Fetched { value: mut series, mut gaps } = match metrics {
                 Some(_) if is_nowhere(&partition) => Fetched::default(),
                 Some(metrics) => metrics.series(&needs, &partition, &frame.window).await,
@@ -182,8 +205,9 @@ impl Feed {
                 });
             }
             redact::gaps(&mut gaps);
-            (Snapshot { cluster, taken_at: frame.taken_at, window: frame.window, objects, series }, gaps)
-        }))
+            let Frame { taken_at, window, .. } = frame;
+            Part { snapshot: Snapshot { cluster, taken_at, window, objects, series }, gaps, place }
+        }));
     }
 }
 

@@ -11,10 +11,11 @@ pub mod leaks;
 mod listing;
 mod progress;
 mod redact;
+mod room;
 mod run;
 mod spec;
 
 pub use decide::{Decision, FailOn, decide};
 pub use progress::{Progress, Silent};
 pub use run::{RunError, dry_run, run_once};
-pub use spec::{ClusterSources, DEFAULT_LOOKBACK, Input, RunSpec};
+pub use spec::{ClusterSources, DEFAULT_CLUSTERS_AT_ONCE, DEFAULT_LOOKBACK, Input, RunSpec};

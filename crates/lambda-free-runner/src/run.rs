@@ -1,18 +1,22 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore::analyse::{Assessment, analyse};
 use healthcore::checks::CHECKS;
+use healthcore::need::Needs;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
 use healthcore::snapshot::{Gap, GapCause, Missing, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window, WindowError};
-use healthcore_sources::SourceError;
-use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording};
+use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording, Section};
+use healthcore_sources::{SourceError, Usage};
 
-use crate::feed::{Feed, Frame, is_nowhere};
+use crate::feed::{Feed, Frame, Part, UNDER_WAY, is_nowhere};
 use crate::progress::Progress;
 use crate::redact;
+use crate::room::Room;
 use crate::spec::{ClusterSources, Input, RunSpec};
 
 /// Why there is no report.
@@ -81,59 +85,66 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
         spec.step(),
         readable(frame.window.end())
     )];
-    let mut errors = Vec::new();
-    let mut answered = 0;
-    for cluster in clusters {
-        lines.push(format!("cluster {}", cluster.name));
-        if let Some(api) = &cluster.objects {
-            lines.extend(
-                api.plan(&needs.objects)
-                    .into_iter()
-                    .map(|(verb, resource)| format!("  right: {verb} {resource}")),
-            );
-        }
-        let feed = match Feed::open(cluster, Arc::clone(&needs), frame, progress).await {
-            Ok(feed) => feed,
-            Err(reasons) => {
-                lines.extend(
-                    reasons.iter().map(|why| redact::text(&format!("  no source: {why}")).into_owned()),
-                );
-                errors.extend(reasons);
-                continue;
-            }
-        };
-        answered += 1;
-        lines.extend(
-            feed.head.gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)),
-        );
-        let Some(metrics) = &cluster.metrics else {
-            lines.push("  no metrics server: no series are asked for".to_owned());
-            continue;
-        };
-        lines.extend(metrics.asked().into_iter().map(|q| format!("  asked already: {q}")));
-        let about = |samples: u64| match samples {
-            0 => "few samples, only where something has happened".to_owned(),
-            some => format!("about {some} samples"),
-        };
-        let (mut total, mut parts) = (0, 0);
-        for (i, partition) in feed.partitions().enumerate().filter(|(_, p)| !is_nowhere(p)) {
-            let samples = healthcore::need::expected_samples(&needs, partition);
-            total += samples;
-            parts += 1;
-            lines.push(format!("  part {} of {}: {}", i + 1, feed.all_parts, about(samples)));
-            let plan = metrics.plan(&needs, partition, &frame.window);
-            lines.extend(plan.into_iter().map(|q| format!("    {q}")));
-        }
-        lines.push(match parts {
-            0 => "  in all: nothing to ask for".to_owned(),
-            1 => format!("  in all: 1 part, {}", about(total)),
-            parts => format!("  in all: {parts} parts, {}", about(total)),
-        });
+    let room = Room::of_parts(UNDER_WAY, spec.budget);
+    let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters)
+        .map(|cluster| plan(cluster, &needs, frame, room.clone(), progress))
+        .buffered(spec.clusters_at_once.get())
+        .collect()
+        .await;
+    if planned.iter().all(|(_, errors)| !errors.is_empty()) {
+        return Err(RunError::NoneReachable(planned.into_iter().flat_map(|(_, errors)| errors).collect()));
     }
-    if answered == 0 {
-        return Err(RunError::NoneReachable(errors));
-    }
+    lines.extend(planned.into_iter().flat_map(|(lines, _)| lines));
     Ok(lines)
+}
+
+/// What a run would ask of one cluster; errors when none of its servers can be used.
+async fn plan(
+    cluster: &ClusterSources,
+    needs: &Arc<Needs>,
+    frame: Frame,
+    room: Room,
+    progress: &dyn Progress,
+) -> (Vec<String>, Vec<SourceError>) {
+    let mut lines = vec![format!("cluster {}", cluster.name)];
+    if let Some(api) = &cluster.objects {
+        let rights = api.plan(&needs.objects).into_iter();
+        lines.extend(rights.map(|(verb, resource)| format!("  right: {verb} {resource}")));
+    }
+    let feed = match Feed::open(cluster, Arc::clone(needs), frame, room, progress).await {
+        Ok(feed) => feed,
+        Err(errors) => {
+            let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
+            lines.extend(errors.iter().map(why));
+            return (lines, errors);
+        }
+    };
+    let gaps = &feed.head.gaps;
+    lines.extend(gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)));
+    let Some(metrics) = &cluster.metrics else {
+        lines.push("  no metrics server: no series are asked for".to_owned());
+        return (lines, Vec::new());
+    };
+    lines.extend(metrics.asked().into_iter().map(|q| format!("  asked already: {q}")));
+    let about = |samples: u64| match samples {
+        0 => "few samples, only where something has happened".to_owned(),
+        some => format!("about {some} samples"),
+    };
+    let (mut total, mut parts) = (0, 0);
+    for (i, partition) in feed.partitions().enumerate().filter(|(_, p)| !is_nowhere(p)) {
+        let samples = healthcore::need::expected_samples(needs, partition);
+        total += samples;
+        parts += 1;
+        lines.push(format!("  part {} of {}: {}", i + 1, feed.all_parts, about(samples)));
+        let plan = metrics.plan(needs, partition, &frame.window);
+        lines.extend(plan.into_iter().map(|q| format!("    {q}")));
+    }
+    lines.push(match parts {
+        0 => "  in all: nothing to ask for".to_owned(),
+        1 => format!("  in all: 1 part, {}", about(total)),
+        parts => format!("  in all: {parts} parts, {}", about(total)),
+    });
+    (lines, Vec::new())
 }
 
 /// An instant as people write it, to the second.
@@ -165,53 +176,95 @@ async fn live(
         return Err(RunError::NoSource);
     }
     let frame = frame(spec)?;
-    let needs = Arc::new(checks.needs());
-    let mut recorder = match &spec.record {
-        Some(path) => Some(Recorder::create(path, &Header::new(frame.taken_at, frame.window))?),
-        None => None,
+    let header = Header::new(frame.taken_at, frame.window);
+    let recorder = spec.record.as_ref().map(|path| Recorder::create(path, &header)).transpose()?;
+    let pass = Pass {
+        checks,
+        needs: Arc::new(checks.needs()),
+        frame,
+        room: Room::of_parts(UNDER_WAY, spec.budget),
+        record: spec.record.as_deref(),
+        progress,
     };
-    let mut fold = Fold::new(frame.taken_at, frame.window, Arc::clone(checks));
-    let mut errors = Vec::new();
-    let mut cost = Closing::default();
-    for cluster in clusters {
-        let mut feed = match Feed::open(cluster, Arc::clone(&needs), frame, progress).await {
-            Ok(feed) => feed,
-            Err(reasons) => {
-                let gaps = reasons.iter().map(|e| unreachable(&cluster.name, e)).collect();
-                let head = ClusterHead { name: cluster.name.clone(), gaps, ..ClusterHead::default() };
-                errors.extend(reasons);
-                if let Some(recorder) = &mut recorder {
-                    recorder.cluster(&head)?;
-                }
-                fold.cluster(head);
-                continue;
-            }
-        };
-        if let Some(recorder) = &mut recorder {
-            recorder.cluster(&feed.head)?;
-        }
-        fold.cluster(feed.head.clone());
-        let mut done = 0;
-        while let Some((part, gaps)) = feed.next().await {
-            recorder = fold.part(part, gaps, recorder).await?;
-            done += 1;
-            progress.judged(&cluster.name, done, feed.all_parts);
-        }
-        let (metrics, api) = feed.usage();
+    let pass = &pass;
+    let mut covered: Vec<Covered> = stream::iter(clusters.iter().enumerate())
+        .map(|(at, cluster)| pass.cover(at, cluster))
+        .buffer_unordered(spec.clusters_at_once.get())
+        .try_collect()
+        .await?;
+    covered.sort_by_key(|c| c.at);
+    if !covered.iter().any(|c| c.fold.answered()) {
+        return Err(RunError::NoneReachable(covered.into_iter().flat_map(|c| c.errors).collect()));
+    }
+    let mut cost = Closing {
+        seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+        peak_rss_bytes: peak_rss_bytes(),
+        ..Closing::default()
+    };
+    for (metrics, api) in covered.iter().map(|c| c.usage) {
         cost.prometheus_queries += metrics.requests;
         cost.samples += metrics.samples;
         cost.bytes += metrics.bytes + api.bytes;
         cost.kubernetes_requests += api.requests;
     }
-    if fold.answered == 0 {
-        return Err(RunError::NoneReachable(errors));
-    }
-    cost.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    cost.peak_rss_bytes = peak_rss_bytes();
-    if let Some(recorder) = recorder {
+    if let Some(mut recorder) = recorder {
+        for section in covered.iter_mut().filter_map(|c| c.section.take()) {
+            recorder.append(section)?;
+        }
         recorder.finish(cost)?;
     }
-    Ok(fold.finish(cost))
+    let folds = covered.into_iter().map(|c| c.fold).collect();
+    Ok(report(&header, folds, cost))
+}
+
+/// What the clusters of a live run have in common.
+struct Pass<'a> {
+    checks: &'a Arc<Resolved>,
+    needs: Arc<Needs>,
+    frame: Frame,
+    room: Room,
+    record: Option<&'a Path>,
+    progress: &'a dyn Progress,
+}
+
+/// A cluster of a live run, read and judged.
+struct Covered {
+    /// Its place in the order of the clusters.
+    at: usize,
+    fold: Fold,
+    section: Option<Section>,
+    /// Why it cannot be used, when none of its servers can.
+    errors: Vec<SourceError>,
+    usage: (Usage, Usage),
+}
+
+impl Pass<'_> {
+    async fn cover(&self, at: usize, cluster: &ClusterSources) -> Result<Covered, RunError> {
+        let needs = Arc::clone(&self.needs);
+        let (head, mut feed, errors) =
+            match Feed::open(cluster, needs, self.frame, self.room.clone(), self.progress).await {
+                Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
+                Err(errors) => {
+                    let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();
+                    let head = ClusterHead { name: cluster.name.clone(), gaps, ..ClusterHead::default() };
+                    (head, None, errors)
+                }
+            };
+        let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
+        let mut fold = Fold::new(head, Arc::clone(self.checks));
+        let mut usage = Default::default();
+        if let Some(feed) = &mut feed {
+            let mut done = 0;
+            while let Some(Part { snapshot, gaps, place }) = feed.next().await {
+                section = fold.part(snapshot, gaps, section).await?;
+                drop(place);
+                done += 1;
+                self.progress.judged(&cluster.name, done, feed.all_parts);
+            }
+            usage = feed.usage();
+        }
+        Ok(Covered { at, fold, section, errors, usage })
+    }
 }
 
 async fn replay(
@@ -221,8 +274,8 @@ async fn replay(
 ) -> Result<Report, RunError> {
     let header = recording.header();
     let needed = checks.needs().objects;
-    let mut fold = Fold::new(header.taken_at, header.window, checks);
-    let mut cluster = String::new();
+    let header = Header::new(header.taken_at, header.window);
+    let mut folds: Vec<Fold> = Vec::new();
     let mut unrecorded: Vec<Unavailable> = Vec::new();
     let mut done = 0;
     let mut reading = read_next(recording);
@@ -246,17 +299,19 @@ async fn replay(
                     .collect();
                 head.unavailable.extend(unrecorded.iter().cloned());
                 progress.connecting(&head.name);
-                cluster.clone_from(&head.name);
                 done = 0;
-                fold.cluster(head);
+                folds.push(Fold::new(head, Arc::clone(&checks)));
             }
             Some(Entry::Part(mut part, gaps)) => {
                 part.objects.unavailable.extend(unrecorded.iter().cloned());
+                let fold = folds
+                    .last_mut()
+                    .ok_or_else(|| RunError::Stopped("a part without a cluster".to_owned()))?;
                 fold.part(*part, gaps, None).await?;
                 done += 1;
-                progress.judged(&cluster, done, done);
+                progress.judged(&fold.summary.name, done, done);
             }
-            Some(Entry::End(closing)) => return Ok(fold.finish(closing)),
+            Some(Entry::End(closing)) => return Ok(report(&header, folds, closing)),
             None => return Err(RunError::Stopped("the recording has no end".to_owned())),
         }
     }
@@ -271,73 +326,71 @@ fn read_next(mut recording: Recording) -> Reading {
     })
 }
 
-/// What has been judged so far.
+/// What has been judged of one cluster so far.
 struct Fold {
-    taken_at: Timestamp,
-    window: Window,
     checks: Arc<Resolved>,
-    clusters: Vec<(ClusterSummary, Assessment)>,
+    summary: ClusterSummary,
+    assessment: Assessment,
     gaps: Vec<Gap>,
-    answered: usize,
 }
 
 impl Fold {
-    fn new(taken_at: Timestamp, window: Window, checks: Arc<Resolved>) -> Self {
-        Self { taken_at, window, checks, clusters: Vec::new(), gaps: Vec::new(), answered: 0 }
-    }
-
-    fn cluster(&mut self, head: ClusterHead) {
-        self.answered += usize::from(head.objects_from.is_some() || head.metrics_via.is_some());
-        let assessment = Assessment::new(&head.name, &head.unavailable, &self.checks);
+    fn new(head: ClusterHead, checks: Arc<Resolved>) -> Self {
+        let assessment = Assessment::new(&head.name, &head.unavailable, &checks);
         let summary = ClusterSummary {
             name: head.name,
             objects_from: head.objects_from,
             metrics_via: head.metrics_via,
             ..ClusterSummary::default()
         };
-        self.clusters.push((summary, assessment));
-        self.gaps.extend(head.gaps);
+        Self { checks, summary, assessment, gaps: head.gaps }
     }
 
-    /// Judges a part, and records it first when there is a recorder. Runs beside the fetching of the next part.
+    fn answered(&self) -> bool {
+        !self.summary.is_unseen()
+    }
+
+    /// Judges a part, and records it first when there is a recording. Runs beside the fetching of the next part.
     async fn part(
         &mut self,
         part: Snapshot,
         gaps: Vec<Gap>,
-        recorder: Option<Recorder>,
-    ) -> Result<Option<Recorder>, RunError> {
+        section: Option<Section>,
+    ) -> Result<Option<Section>, RunError> {
         let checks = Arc::clone(&self.checks);
         let work = move || -> Result<_, SourceError> {
-            let mut recorder = recorder;
-            if let Some(recorder) = &mut recorder {
-                recorder.part(&part, &gaps)?;
+            let mut section = section;
+            if let Some(section) = &mut section {
+                section.part(&part, &gaps)?;
             }
-            Ok((analyse(&part, &checks), gaps, recorder))
+            Ok((analyse(&part, &checks), gaps, section))
         };
-        let (assessment, gaps, recorder) =
+        let (assessment, gaps, section) =
             tokio::task::spawn_blocking(work).await.map_err(|e| RunError::Stopped(e.to_string()))??;
-        let (_, open) = self
-            .clusters
-            .last_mut()
-            .ok_or_else(|| RunError::Stopped("a part without a cluster".to_owned()))?;
-        open.fold(assessment);
+        self.assessment.fold(assessment);
         self.gaps.extend(gaps);
-        Ok(recorder)
+        Ok(section)
     }
+}
 
-    fn finish(self, closing: Closing) -> Report {
-        let version = env!("CARGO_PKG_VERSION");
-        let mut report = Report::new(version, self.taken_at, self.window, self.clusters, self.gaps, CHECKS);
-        report.cost = Cost {
-            prometheus_queries: closing.prometheus_queries,
-            samples: closing.samples,
-            bytes: closing.bytes,
-            kubernetes_requests: closing.kubernetes_requests,
-            seconds: closing.seconds,
-            peak_rss_bytes: closing.peak_rss_bytes,
-        };
-        report
+fn report(header: &Header, folds: Vec<Fold>, closing: Closing) -> Report {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut gaps = Vec::new();
+    let mut clusters = Vec::new();
+    for fold in folds {
+        gaps.extend(fold.gaps);
+        clusters.push((fold.summary, fold.assessment));
     }
+    let mut report = Report::new(version, header.taken_at, header.window, clusters, gaps, CHECKS);
+    report.cost = Cost {
+        prometheus_queries: closing.prometheus_queries,
+        samples: closing.samples,
+        bytes: closing.bytes,
+        kubernetes_requests: closing.kubernetes_requests,
+        seconds: closing.seconds,
+        peak_rss_bytes: closing.peak_rss_bytes,
+    };
+    report
 }
 
 fn unreachable(cluster: &str, error: &SourceError) -> Gap {

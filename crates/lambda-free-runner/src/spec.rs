@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use healthcore_sources::{MetricsSource, ObjectSource, Selection};
 
 /// How far a run looks back unless told otherwise.
 pub const DEFAULT_LOOKBACK: Seconds = Seconds(7.0 * 86_400.0);
+
+/// Clusters that a run reads at once unless told otherwise: their servers do the work, and four keep this side busy.
+pub const DEFAULT_CLUSTERS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// What a run is to do.
 #[derive(Clone)]
@@ -25,8 +29,10 @@ pub struct RunSpec {
     pub at: Option<Timestamp>,
     /// File to write what was fetched to.
     pub record: Option<PathBuf>,
-    /// Bounds on what is held in memory at once.
+    /// Bounds on what is held in memory at once, whatever the number of clusters.
     pub budget: Budget,
+    /// Clusters that are read at once. It does not change the report.
+    pub clusters_at_once: NonZeroUsize,
 }
 
 impl RunSpec {
@@ -41,6 +47,7 @@ impl RunSpec {
             at: None,
             record: None,
             budget: Budget::default(),
+            clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
         }
     }
 

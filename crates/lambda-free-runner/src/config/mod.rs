@@ -8,6 +8,7 @@ mod template;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct ConfigError {
 pub struct Config {
     /// Clusters, in order.
     pub clusters: Vec<ClusterConfig>,
+    /// Clusters that are read at once.
+    pub clusters_at_once: Option<NonZeroUsize>,
     /// How far to look back.
     pub lookback: Option<Seconds>,
     /// Time between two samples.
@@ -86,7 +89,7 @@ pub struct KubernetesConfig {
 
 /// Keys of the file, by the path of their map.
 pub(crate) const TOP: &[&str] =
-    &["clusters", "lookback", "step", "only", "skip", "checks", "thresholds", "queries"];
+    &["clusters", "clusters-at-once", "lookback", "step", "only", "skip", "checks", "thresholds", "queries"];
 pub(crate) const CLUSTER: &[&str] = &["name", "namespaces", "kubernetes", "prometheus"];
 pub(crate) const KUBERNETES: &[&str] = &["kubeconfig", "context"];
 pub(crate) const PROMETHEUS: &[&str] = &[
@@ -142,6 +145,7 @@ impl Config {
         let secrets = Secrets { folder, environment };
         for (key, node) in root.map(TOP)? {
             match key {
+                "clusters-at-once" => config.clusters_at_once = NonZeroUsize::new(from_1_to_64(&node)?),
                 "lookback" => config.lookback = Some(node.read()?),
                 "step" => config.step = Some(node.read()?),
                 "only" => config.settings.only.extend(node.texts()?),
@@ -346,6 +350,15 @@ fn cluster(
     Ok(out)
 }
 
+fn from_1_to_64(node: &Node<'_>) -> Result<usize, String> {
+    let given: u32 = node.read()?;
+    if (1..=64).contains(&given) {
+        Ok(given as usize)
+    } else {
+        Err(format!("{}: expected a number from 1 to 64, got `{given}`", node.path()))
+    }
+}
+
 fn prometheus(
     node: &Node<'_>,
     secrets: &Secrets<'_>,
@@ -399,12 +412,7 @@ fn prometheus(
             }
             "retries" => out.retries = value.read()?,
             "concurrency" => {
-                let given: u32 = value.read()?;
-                if !(1..=64).contains(&given) {
-                    let why = format!("expected a number from 1 to 64, got `{given}`");
-                    return Err(format!("{}: {why}", value.path()));
-                }
-                out.concurrency = given as usize;
+                out.concurrency = from_1_to_64(&value)?;
             }
             _ => {
                 out.compression = value.word(&[
@@ -470,7 +478,7 @@ mod tests {
         for (text, expected) in [
             (
                 "clusterz: []",
-                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, lookback, step",
+                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, clusters-at-once, lookback, step",
             ),
             (
                 "clusters: [{name: a, prometheus: {urll: x}}]",
@@ -507,6 +515,7 @@ mod tests {
                 "clusters: [{name: a, prometheus: {url: x, timeout: 300000000000000d}}]",
                 "clusters[0].prometheus.timeout: expected a time-out above zero and at most `1d`",
             ),
+            ("clusters-at-once: 0", "clusters-at-once: expected a number from 1 to 64, got `0`"),
             ("lookback: [1]", "lookback: expected a single value, got a list"),
             ("clusters: {}", "clusters: expected a list"),
             (

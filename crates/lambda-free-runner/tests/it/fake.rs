@@ -13,29 +13,51 @@ use healthcore::snapshot::{Gap, Missing, Objects, Snapshot};
 use healthcore::time::Window;
 use healthcore_sources::{Fetched, MetricsSource, ObjectSource, Selection, SourceError, Usage};
 use lambda_free_runner::{ClusterSources, Input, RunSpec};
+use tokio::sync::Notify;
 
 pub(crate) struct Fake {
     part: Snapshot,
     requests: AtomicU64,
     down: bool,
     gaps: Vec<Gap>,
+    /// What it waits for before it answers its first question.
+    waits: Option<Arc<Notify>>,
+    /// What is told when it is asked for its cost, which is when its cluster is done.
+    done: Option<Arc<Notify>>,
 }
 
 impl Fake {
     pub(crate) fn new(part: Snapshot) -> Arc<Self> {
-        Arc::new(Self { part, requests: AtomicU64::new(0), down: false, gaps: Vec::new() })
+        Arc::new(Self::of(part))
     }
 
     pub(crate) fn down(part: Snapshot) -> Arc<Self> {
-        Arc::new(Self { part, requests: AtomicU64::new(0), down: true, gaps: Vec::new() })
+        Arc::new(Self { down: true, ..Self::of(part) })
+    }
+
+    /// One that waits with its first answer, or tells when its cluster is done.
+    pub(crate) fn in_turn(
+        part: Snapshot,
+        waits: Option<Arc<Notify>>,
+        done: Option<Arc<Notify>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { waits, done, ..Self::of(part) })
+    }
+
+    fn of(part: Snapshot) -> Self {
+        let requests = AtomicU64::new(0);
+        Self { part, requests, down: false, gaps: Vec::new(), waits: None, done: None }
     }
 
     /// An API that lists the objects of the part, and tells of lists that it keeps to itself.
     pub(crate) fn with_gaps(part: Snapshot, gaps: Vec<Gap>) -> Arc<Self> {
-        Arc::new(Self { part, requests: AtomicU64::new(0), down: false, gaps })
+        Arc::new(Self { gaps, ..Self::of(part) })
     }
 
-    fn answer(&self) -> Result<(), SourceError> {
+    async fn answer(&self) -> Result<(), SourceError> {
+        if let Some(waits) = &self.waits {
+            waits.notified().await;
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.down {
             return Err(SourceError::Unreachable {
@@ -47,6 +69,7 @@ impl Fake {
     }
 
     fn used(&self) -> Usage {
+        self.done.iter().for_each(|done| done.notify_one());
         Usage { requests: self.requests.load(Ordering::Relaxed), ..Usage::default() }
     }
 }
@@ -69,10 +92,22 @@ pub(crate) fn spec(metrics: Option<Arc<Fake>>, objects: Option<Arc<Fake>>) -> Ru
     }
 }
 
+/// A live run over several fakes, each metrics server and API of a cluster of its own, named `c0`, `c1`, ...
+pub(crate) fn fleet(fakes: Vec<Arc<Fake>>) -> RunSpec {
+    let first = spec(fakes.first().cloned(), None);
+    let clusters = fakes.into_iter().enumerate().map(|(at, fake)| ClusterSources {
+        name: format!("c{at}"),
+        metrics: Some(fake.clone()),
+        objects: Some(fake),
+        selection: Selection::default(),
+    });
+    RunSpec { input: Input::Live(clusters.collect()), ..first }
+}
+
 #[async_trait]
 impl ObjectSource for Fake {
     async fn probe(&self) -> Result<(), SourceError> {
-        self.answer()
+        self.answer().await
     }
     async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -92,7 +127,7 @@ impl MetricsSource for Fake {
         "direct".into()
     }
     async fn probe(&self) -> Result<(), SourceError> {
-        self.answer()
+        self.answer().await
     }
     async fn objects(&self, selection: &Selection, _: &BTreeSet<ObjectKind>, _: &Window) -> Fetched<Objects> {
         let mut objects = self.part.objects.clone();

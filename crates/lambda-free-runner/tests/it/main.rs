@@ -1,6 +1,7 @@
 //! Runs of the whole pass on recorded snapshots.
 
 mod fake;
+mod fleet;
 mod formats;
 mod hidden;
 mod pass;

@@ -21,4 +21,4 @@ mod tests;
 
 pub use format::{Closing, ClusterHead, Header, MAJOR, MINOR};
 pub use reader::{Entry, Recording};
-pub use writer::Recorder;
+pub use writer::{Recorder, Section};

@@ -14,7 +14,20 @@ const LEVEL: i32 = 3;
 
 /// Writes a recording. The file appears under its name only when [`Recorder::finish`] has succeeded; a run
 /// that ends before leaves nothing behind.
+///
+/// Clusters are written one after the other ([`Recorder::cluster`]), or beside one another ([`Recorder::section`]).
 pub struct Recorder {
+    path: PathBuf,
+    stream: Stream,
+}
+
+/// One cluster of a recording, in a file of its own until [`Recorder::append`] takes it over. So clusters that are fetched
+/// at the same time neither mix nor wait for one another, and the recording does not depend on which was first.
+pub struct Section(Stream);
+
+/// Lines on their way to a file that has no lasting name yet; removed when dropped.
+struct Stream {
+    /// The recording, for messages.
     path: PathBuf,
     partial: PathBuf,
     out: Option<Out>,
@@ -38,6 +51,26 @@ impl Write for Out {
             Self::Plain(w) => w.flush(),
             Self::Zstd(w) => w.flush(),
         }
+    }
+}
+
+impl Out {
+    fn new(path: &Path, file: BufWriter<File>) -> std::io::Result<Self> {
+        if path.extension().is_some_and(|e| e == "zst") {
+            Ok(Self::Zstd(Box::new(zstd::Encoder::new(file, LEVEL)?)))
+        } else {
+            Ok(Self::Plain(file))
+        }
+    }
+
+    /// Ends what is compressed, and gives the file with everything written to it.
+    fn close(self) -> std::io::Result<BufWriter<File>> {
+        let mut file = match self {
+            Self::Plain(w) => w,
+            Self::Zstd(w) => w.finish()?,
+        };
+        file.flush()?;
+        Ok(file)
     }
 }
 
@@ -79,22 +112,8 @@ impl Recorder {
     /// The file cannot be made there, as [`Recorder::check`] tells before.
     pub fn create(path: &Path, header: &Header) -> Result<Self, SourceError> {
         Self::check(path)?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".partial-{}", std::process::id()));
-        let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(|e| {
-            file_error(path, &format!("cannot be written: {e}; the folder must exist and be writable"))
-        })?;
-        let file = BufWriter::with_capacity(1 << 16, file);
-        let out = if path.extension().is_some_and(|e| e == "zst") {
-            Out::Zstd(Box::new(
-                zstd::Encoder::new(file, LEVEL).map_err(|e| file_error(path, &e.to_string()))?,
-            ))
-        } else {
-            Out::Plain(file)
-        };
-        let mut recorder = Self { path: path.to_owned(), partial, out: Some(out), parts: 0 };
-        recorder.line(header)?;
+        let mut recorder = Self { path: path.to_owned(), stream: Stream::create(path, "")? };
+        recorder.stream.line(header)?;
         Ok(recorder)
     }
 
@@ -103,7 +122,7 @@ impl Recorder {
     /// # Errors
     /// The file cannot be written.
     pub fn cluster(&mut self, head: &ClusterHead) -> Result<(), SourceError> {
-        self.line(&Line::Cluster(head.clone()))
+        self.stream.line(&Line::Cluster(head.clone()))
     }
 
     /// Writes a part of the cluster that was begun last.
@@ -111,6 +130,74 @@ impl Recorder {
     /// # Errors
     /// The file cannot be written.
     pub fn part(&mut self, part: &Snapshot, gaps: &[Gap]) -> Result<(), SourceError> {
+        self.stream.part(part, gaps)
+    }
+
+    /// Begins a cluster beside the recording at `path`; `at` tells it from others of the same run.
+    ///
+    /// # Errors
+    /// Its file cannot be made.
+    pub fn section(path: &Path, at: usize, head: &ClusterHead) -> Result<Section, SourceError> {
+        let mut stream = Stream::create(path, &format!("-{at}"))?;
+        stream.line(&Line::Cluster(head.clone()))?;
+        Ok(Section(stream))
+    }
+
+    /// Takes over a cluster that is whole. Clusters stand in the order in which they are taken over.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn append(&mut self, section: Section) -> Result<(), SourceError> {
+        let Section(mut section) = section;
+        let failed = |e: std::io::Error| file_error(&self.path, &format!("cannot be written: {e}"));
+        section.close().map_err(failed)?;
+        // Compressed frames may stand one behind the other (RFC 8878, section 3).
+        let mut file = self.stream.close().map_err(failed)?;
+        std::io::copy(&mut File::open(&section.partial).map_err(failed)?, &mut file).map_err(failed)?;
+        self.stream.out = Some(Out::new(&self.path, file).map_err(failed)?);
+        self.stream.parts += section.parts;
+        Ok(())
+    }
+
+    /// Ends the recording and gives the file its name.
+    ///
+    /// # Errors
+    /// The file cannot be written or renamed, or something that is no file has come to be there.
+    pub fn finish(mut self, closing: Closing) -> Result<(), SourceError> {
+        self.stream.line(&Line::End(Closing { parts: self.stream.parts, ..closing }))?;
+        // A run takes minutes, in which something else may have come to be there.
+        Self::check(&self.path)?;
+        let failed = |e: std::io::Error| file_error(&self.path, &format!("cannot be written: {e}"));
+        self.stream.close().map_err(failed)?.get_ref().sync_all().map_err(failed)?;
+        std::fs::rename(&self.stream.partial, &self.path).map_err(failed)
+    }
+}
+
+impl Section {
+    /// Writes a part of the cluster.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn part(&mut self, part: &Snapshot, gaps: &[Gap]) -> Result<(), SourceError> {
+        self.0.part(part, gaps)
+    }
+}
+
+impl Stream {
+    fn create(path: &Path, mark: &str) -> Result<Self, SourceError> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".partial-{}{mark}", std::process::id()));
+        let partial = path.with_file_name(name);
+        let file = File::create(&partial).map_err(|e| {
+            file_error(path, &format!("cannot be written: {e}; the folder must exist and be writable"))
+        })?;
+        let mut stream = Self { path: path.to_owned(), partial, out: None, parts: 0 };
+        let file = BufWriter::with_capacity(1 << 16, file);
+        stream.out = Some(Out::new(path, file).map_err(|e| file_error(path, &e.to_string()))?);
+        Ok(stream)
+    }
+
+    fn part(&mut self, part: &Snapshot, gaps: &[Gap]) -> Result<(), SourceError> {
         let metrics =
             part.series.metrics().map(|(name, missing)| MetricLine { name, missing: missing.cloned() });
         self.line(&Line::Part(PartLine { objects: part.objects.clone(), metrics: metrics.collect() }))?;
@@ -130,22 +217,8 @@ impl Recorder {
         self.line(&Line::Gaps(gaps.to_vec()))
     }
 
-    /// Ends the recording and gives the file its name.
-    ///
-    /// # Errors
-    /// The file cannot be written or renamed, or something that is no file has come to be there.
-    pub fn finish(mut self, closing: Closing) -> Result<(), SourceError> {
-        self.line(&Line::End(Closing { parts: self.parts, ..closing }))?;
-        // A run takes minutes, in which something else may have come to be there.
-        Self::check(&self.path)?;
-        let failed = |e: std::io::Error| file_error(&self.path, &format!("cannot be written: {e}"));
-        let mut file = match self.out.take().expect("finish is called once, and only drop takes it before") {
-            Out::Plain(w) => w,
-            Out::Zstd(w) => w.finish().map_err(failed)?,
-        };
-        file.flush().map_err(failed)?;
-        file.get_ref().sync_all().map_err(failed)?;
-        std::fs::rename(&self.partial, &self.path).map_err(failed)
+    fn close(&mut self) -> std::io::Result<BufWriter<File>> {
+        self.out.take().expect("a stream is closed once").close()
     }
 
     fn line(&mut self, line: &impl serde::Serialize) -> Result<(), SourceError> {
@@ -157,9 +230,9 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
+impl Drop for Stream {
     fn drop(&mut self) {
-        // After `finish` the partial file is gone and this fails, as it should.
+        // The partial file of a whole recording has its name by then, and this fails, as it should.
         let _ = std::fs::remove_file(&self.partial);
     }
 }
