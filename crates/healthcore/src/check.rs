@@ -5,8 +5,9 @@ use std::any::Any;
 use crate::analyse::Assessment;
 use crate::class::{Class, Classified, classify};
 use crate::finding::{Finding, Problem, SubjectRef, Text, fingerprint};
+use crate::metric::Metric;
 use crate::model::ObjectKind;
-use crate::need::Needs;
+use crate::need::{Importance, Needs};
 use crate::params::{ParamInfo, Params};
 use crate::snapshot::Missing;
 use crate::unit::Ratio;
@@ -101,6 +102,11 @@ pub trait Subject<'a>: Sized {
     fn workload(&self) -> Option<&'a crate::model::Workload>;
     /// Lists without which there is no telling how many subjects there are.
     fn lists() -> &'static [ObjectKind];
+    /// Why a part of the subject that should have samples of a metric has none, if so. The engine asks it of every
+    /// metric that a check requires before it counts the subject as in order.
+    fn unseen(&self, _view: &View<'_>, _metric: Metric) -> Option<Missing> {
+        None
+    }
 }
 
 /// A check whose types are erased, for lists.
@@ -188,6 +194,10 @@ impl<C: Check> AnyCheck for Erased<C> {
                 (_, Some(why)) => Err(why.clone()),
                 (judged, None) => judged,
             };
+            let judged = match judged {
+                Ok(Outcome::Ok) => all_seen::<C>(typed::<C>(&params), &subject, view),
+                judged => judged,
+            };
             match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
                 Ok(Outcome::NotApplicable) => {}
@@ -198,6 +208,17 @@ impl<C: Check> AnyCheck for Erased<C> {
                 }
             }
         }
+    }
+}
+
+/// In order, unless a part of the subject was not seen: a problem there would not have been either.
+fn all_seen<'v, C: Check>(params: &C::Params, subject: &impl Subject<'v>, view: &View<'_>) -> Judgement {
+    let mut needs = Needs::default();
+    C::needs(params, &mut needs);
+    let required = needs.metrics.iter().filter(|(_, importance)| **importance == Importance::Required);
+    match required.into_iter().find_map(|(metric, _)| subject.unseen(view, *metric)) {
+        Some(why) => Err(why),
+        None => Ok(Outcome::Ok),
     }
 }
 

@@ -18,6 +18,8 @@
 //! node      node-1 arch=arm64 cpu=4 memory=16Gi
 //! absent    rss                                       # the server has no series of it
 //! failed    cpu                                       # its query failed
+//! partial   restarts oom                              # its answer was not whole
+//! thinned   web/api-1                                 # a pod whose series were left out
 //! denied    pods namespace=web                        # the list is forbidden
 //! offline                                             # no metrics server
 //! origin    kube-state-metrics
@@ -377,13 +379,17 @@ fn build(text: &str) -> Result<Fixture, String> {
                 allocatable_cpu: line.parse("cpu")?,
                 allocatable_memory: line.parse("memory")?,
             }),
-            "absent" | "failed" => {
+            "thinned" => {
+                let [namespace, pod] = line.path()?;
+                b.series.thin_out(namespace, pod);
+            }
+            "absent" | "failed" | "partial" => {
                 for name in &line.names {
                     let (metric, _) = metric(name).ok_or_else(|| line.refuse(name))?;
-                    let why = if line.head == "absent" {
-                        Missing::MetricAbsent { metric }
-                    } else {
-                        Missing::QueryFailed { metric }
+                    let why = match line.head.as_str() {
+                        "absent" => Missing::MetricAbsent { metric },
+                        "partial" => Missing::PartialAnswer { metric },
+                        _ => Missing::QueryFailed { metric },
                     };
                     b.series.missing(metric, why);
                 }

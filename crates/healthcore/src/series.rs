@@ -1,6 +1,6 @@
 //! Samples on the grid of a run, with gaps, and where they are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::metric::{Metric, SeriesOf, Shape};
@@ -265,6 +265,8 @@ impl SeriesKey {
 #[derive(Debug, Clone, Default)]
 pub struct SeriesStore {
     metrics: BTreeMap<Metric, MetricSeries>,
+    /// Namespace and name of pods whose series were not asked for, because their workload is too large.
+    thinned: BTreeSet<(Arc<str>, Arc<str>)>,
 }
 
 /// What is known of one metric in a partition.
@@ -286,6 +288,16 @@ impl SeriesStore {
         self.metrics.entry(metric).or_default().missing.get_or_insert(why);
     }
 
+    /// Notes a pod whose series were not asked for, because its workload is too large for one partition.
+    pub fn thin_out(&mut self, namespace: &str, pod: &str) {
+        self.thinned.insert((namespace.into(), pod.into()));
+    }
+
+    /// Namespace and name of the pods that [`SeriesStore::thin_out`] has noted, in order.
+    pub fn thinned(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.thinned.iter().map(|(namespace, pod)| (&**namespace, &**pod))
+    }
+
     /// Adds samples; where the owner has some already, the larger value stays at every instant.
     pub fn insert(&mut self, metric: Metric, key: SeriesKey, samples: Samples) {
         let series = &mut self.metrics.entry(metric).or_default().series;
@@ -300,16 +312,23 @@ impl SeriesStore {
     /// The samples of `key`, as the server gave them.
     ///
     /// # Errors
-    /// The metric was not asked for, could not be fetched or is absent, or this owner has no sample.
+    /// The metric was not asked for, could not be fetched or is absent, this owner has no sample, or it was left out.
     /// For a [`Shape::Sparse`] metric that exists, no sample is not an error: `Ok(None)`.
     pub fn get(&self, metric: Metric, key: &SeriesKey) -> Result<Option<&Samples>, Missing> {
         let Some(found) = self.metrics.get(&metric) else { return Err(Missing::NotAsked { metric }) };
         match (found.series.get(key), &found.missing) {
             (Some(samples), _) if !samples.is_empty() => Ok(Some(samples)),
+            _ if self.left_out(metric, key) => Err(Missing::Thinned),
             (_, Some(why)) => Err(why.clone()),
             (_, None) if metric.shape() == Shape::Sparse => Ok(None),
             _ => Err(Missing::NoSamples { metric }),
         }
+    }
+
+    fn left_out(&self, metric: Metric, key: &SeriesKey) -> bool {
+        metric.of() == SeriesOf::Container
+            && !self.thinned.is_empty()
+            && self.thinned.contains(&(key.namespace.clone(), key.name.clone()))
     }
 
     /// Every metric that was asked for, with the reason when it could not be had.
@@ -324,7 +343,7 @@ impl SeriesStore {
 
     /// Every key that has samples of a container metric, in order, each once.
     #[must_use]
-    pub fn containers(&self) -> std::collections::BTreeSet<&SeriesKey> {
+    pub fn containers(&self) -> BTreeSet<&SeriesKey> {
         self.metrics
             .iter()
             .filter(|(m, _)| m.of() == SeriesOf::Container)
@@ -347,6 +366,7 @@ impl SeriesStore {
 
     /// Takes all series of `other` in.
     pub fn absorb(&mut self, other: Self) {
+        self.thinned.extend(other.thinned);
         for (metric, found) in other.metrics {
             self.fetched(metric);
             if let Some(why) = found.missing {

@@ -138,6 +138,16 @@ pub enum Missing {
         /// The metric.
         metric: Metric,
     },
+    /// The server has series of the metric, but none that the configured label matchers let through.
+    MatchersExclude {
+        /// The metric.
+        metric: Metric,
+    },
+    /// The answer was not whole, and this was not in it.
+    PartialAnswer {
+        /// The metric.
+        metric: Metric,
+    },
     /// The query failed, or its answer was cut.
     QueryFailed {
         /// The metric.
@@ -179,6 +189,11 @@ pub enum Missing {
         /// Resource.
         resource: String,
     },
+    /// The list is not whole: a part of the source did not answer.
+    PartialList {
+        /// Resource.
+        resource: String,
+    },
     /// The source does not report a field that the check reads.
     NotReported {
         /// The field, for instance `restart count`.
@@ -203,6 +218,10 @@ impl std::fmt::Display for Missing {
         match self {
             Self::NotAsked { metric } => write!(f, "{metric} was not recorded"),
             Self::MetricAbsent { metric } => write!(f, "the server has no series of {metric}"),
+            Self::MatchersExclude { metric } => {
+                write!(f, "no series of {metric} matches the configured label matchers")
+            }
+            Self::PartialAnswer { metric } => write!(f, "not in the partial answer for {metric}"),
             Self::QueryFailed { metric } => write!(f, "the query for {metric} failed"),
             Self::NoMetricsSource => f.write_str("no metrics server"),
             Self::NoSamples { metric } => write!(f, "no samples of {metric}"),
@@ -222,6 +241,7 @@ impl std::fmt::Display for Missing {
                 write!(f, "not allowed to {verb} {resource} in all namespaces")
             }
             Self::ListFailed { resource } => write!(f, "listing {resource} failed"),
+            Self::PartialList { resource } => write!(f, "the list of {resource} is not whole"),
             Self::NotReported { field } => write!(f, "{field} is not reported"),
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
             Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
@@ -262,6 +282,8 @@ pub enum GapCause {
     Partial,
     /// The source answered with a warning.
     Warning,
+    /// The source answered with a note that makes nothing unknown.
+    Info,
     /// A metric that checks need is not there.
     MetricAbsent,
     /// An object could not be read.
@@ -288,6 +310,7 @@ impl GapCause {
             Self::Failed => "failed",
             Self::Partial => "partial",
             Self::Warning => "warning",
+            Self::Info => "info",
             Self::MetricAbsent => "metric-absent",
             Self::InvalidObject => "invalid-object",
             Self::Thinned => "thinned",

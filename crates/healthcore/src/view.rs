@@ -102,6 +102,10 @@ pub struct WorkloadContainer<'a> {
     pub members: Arc<[Member<'a>]>,
 }
 
+/// Seconds after which samples of what runs are expected: a metrics server may have to find it first, and a rate needs
+/// several scrapes.
+const SETTLED_S: f64 = 900.0;
+
 /// A container in one pod.
 #[derive(Debug, Clone)]
 pub struct Member<'a> {
@@ -141,6 +145,22 @@ impl<'a> Member<'a> {
         crate::checks::loops(pod, container, view.snapshot.taken_at)
     }
 
+    /// Whether a metrics server that sees it has samples of it: it runs, and has for some time. One that crash-loops
+    /// may have none.
+    #[must_use]
+    pub fn is_settled(&self, view: &View<'_>) -> bool {
+        let (Some(pod), Some(container)) = (self.pod, self.container) else { return false };
+        let runs = match &container.state {
+            Some(state) => matches!(state, ContainerState::Running { .. }),
+            None => pod.phase == PodPhase::Running,
+        };
+        let settled_s = SETTLED_S.max(3.0 * f64::from(view.snapshot.window.step_s()));
+        let since = self.started().or(pod.created);
+        let old =
+            |t: crate::time::Timestamp| t.age_at(view.snapshot.taken_at).is_some_and(|age| age >= settled_s);
+        self.is_live() && runs && since.is_none_or(old) && !self.crash_loops(view)
+    }
+
     /// When the process that runs now began, if the API tells.
     #[must_use]
     pub fn started(&self) -> Option<crate::time::Timestamp> {
@@ -152,6 +172,16 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> WorkloadContainer<'a> {
+    /// Why a measurement of a living member that has run for some time cannot be had, if so: nothing is in order that
+    /// was not seen.
+    pub fn unmeasured<T>(
+        &self,
+        view: &View<'_>,
+        mut measure: impl FnMut(&Member<'a>) -> Result<T, Missing>,
+    ) -> Option<Missing> {
+        self.members.iter().filter(|m| m.is_settled(view)).find_map(|m| measure(m).err())
+    }
+
     /// Members whose pod is there and has not ended.
     pub fn live(&self) -> impl Iterator<Item = &Member<'a>> {
         self.members.iter().filter(|m| m.is_live())
@@ -245,6 +275,9 @@ impl<'a> Subject<'a> for WorkloadContainer<'a> {
     }
     fn lists() -> &'static [ObjectKind] {
         &[ObjectKind::Workloads, ObjectKind::Pods]
+    }
+    fn unseen(&self, view: &View<'_>, metric: Metric) -> Option<Missing> {
+        self.unmeasured(view, |member| view.series(metric, &member.key))
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use healthcore::metric::SeriesOf;
-use healthcore::model::{Event, Hpa, WorkloadId};
-use healthcore::need::{Budget, Needs, Partition, Selector, partitions};
+use healthcore::model::{Event, Hpa, Pod, WorkloadId};
+use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
 use healthcore::series::SeriesStore;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot};
 use healthcore::time::{Timestamp, Window};
@@ -197,6 +197,9 @@ impl Feed {
             };
             gaps = scoped(&cluster, gaps);
             keep_own(&mut series, &partition, &objects, &owners);
+            for pod in left_out(&partition, &objects) {
+                series.thin_out(&pod.workload.namespace, &pod.name);
+            }
             if let Some((id, kept, all)) = &partition.thinned {
                 gaps.push(Gap {
                     scope: format!("{cluster}/{id}"),
@@ -228,6 +231,19 @@ fn without_server(needs: &Needs) -> SeriesStore {
         store.missing(*metric, Missing::NoMetricsSource);
     }
     store
+}
+
+/// Pods whose series were not asked for, because their workload is too large.
+fn left_out<'o>(partition: &'o Partition, objects: &'o Objects) -> impl Iterator<Item = &'o Pod> {
+    let of = partition.thinned.as_ref().map(|(id, ..)| id);
+    let kept: BTreeSet<&str> = match &partition.selector {
+        Selector::Pods { patterns, .. } => patterns.iter().map(String::as_str).collect(),
+        Selector::Namespaces(_) => BTreeSet::new(),
+    };
+    objects
+        .pods
+        .iter()
+        .filter(move |pod| of == Some(&pod.workload) && !kept.contains(literal(&pod.name).as_str()))
 }
 
 /// Keeps the series of the partition's own workloads and autoscalers: a pattern may match more.

@@ -62,15 +62,23 @@ impl Check for MemoryUsage {
         if container.live().all(|m| limit_of(m) <= 0.0) {
             return Ok(Outcome::NotApplicable);
         }
+        let used = |member: &Member<'_>| -> Result<f64, Missing> {
+            let series = view.series(Metric::MemoryWorkingSet, &member.key)?;
+            let series = series.ok_or(Missing::NoSamples { metric: Metric::MemoryWorkingSet })?;
+            measure::now(&series, params.lookback)
+        };
         let (member, share) = measure::worst(container, Metric::MemoryWorkingSet, |member| {
             let limit = limit_of(member);
             if limit <= 0.0 {
                 return Err(Missing::NotReported { field: "memory limit".into() });
             }
-            Ok(measure::now(&member.series(view, Metric::MemoryWorkingSet)?, params.lookback)? / limit)
+            Ok(used(member)? / limit)
         })?;
         if share < params.warning.get() {
-            return Ok(Outcome::Ok);
+            return match container.unmeasured(view, used) {
+                Some(why) => Err(why),
+                None => Ok(Outcome::Ok),
+            };
         }
         let critical = share > params.critical.get();
         let (severity, bound) = if critical {
@@ -166,6 +174,12 @@ mod tests {
              container web/api-1/app limit=1000Mi  memory: 750x5\n\
              container web/api-2/app limit=1000Mi",
             "warning web/api/app (api-1): memory is at 75% of its limit (750Mi of 1000Mi)",
+        );
+        // One of which nothing is known any more may be worse.
+        check(
+            "window step=5m\ncontainer web/api-0/app limit=1000Mi  memory: 500x20\n\
+             container web/api-1/app limit=1000Mi  memory: 500x10 _x10",
+            "1 unknown: 0 samples, 1 needed",
         );
         // A pod that is gone does not.
         check(

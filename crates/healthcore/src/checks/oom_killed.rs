@@ -67,17 +67,18 @@ impl Check for OomKilled {
         let mut known = false;
         for member in container.members.iter() {
             let found = kills_of(params, member, view);
-            known |= found.known;
+            known |= found.known.is_ok();
             if found.count > 0 {
                 kills.push((member, found));
             }
         }
         if kills.is_empty() {
-            let applies = !container.members.is_empty();
-            return match (known, applies) {
-                (true, _) => Ok(Outcome::Ok),
-                (false, true) => Err(Missing::NotReported { field: "state of the container".into() }),
-                (false, false) => Ok(Outcome::NotApplicable),
+            let unseen = container.unmeasured(view, |member| kills_of(params, member, view).known);
+            return match (unseen, known, container.members.is_empty()) {
+                (Some(why), ..) => Err(why),
+                (None, true, _) => Ok(Outcome::Ok),
+                (None, false, false) => Err(state_unknown()),
+                (None, false, true) => Ok(Outcome::NotApplicable),
             };
         }
         let count: u64 = kills.iter().map(|(_, k)| k.count).sum();
@@ -134,9 +135,9 @@ impl Check for OomKilled {
 }
 
 /// What is known of the kills of one container of one pod.
-#[derive(Default)]
 struct Kills {
-    known: bool,
+    /// Whether a kill would have been told, by one source or another; else why not.
+    known: Result<(), Missing>,
     count: u64,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -146,7 +147,14 @@ struct Kills {
 }
 
 fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> Kills {
-    let mut kills = Kills::default();
+    let mut kills = Kills {
+        known: known(member, view),
+        count: 0,
+        first: None,
+        last: None,
+        before: None,
+        sources: Vec::new(),
+    };
     let window = &view.snapshot.window;
     let inside = |t: Timestamp| t > window.start() && t.age_at(view.snapshot.taken_at).is_some();
     let memory = member.series(view, Metric::MemoryWorkingSet).ok();
@@ -159,7 +167,6 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     let mut times: Vec<Timestamp> = Vec::new();
 
     if let Ok(events) = view.series(Metric::OomEvents, &member.key) {
-        kills.known = true;
         if let Some(events) = events {
             for (index, n) in events.iter() {
                 kills.count += n.round() as u64;
@@ -180,7 +187,6 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         };
         now.into_iter().chain(&c.last_termination)
     });
-    kills.known |= member.container.is_some_and(|c| c.state.is_some() || c.restarts.is_some());
     let latest_restart = restarts
         .as_ref()
         .ok()
@@ -240,7 +246,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             && event.last.is_none_or(inside)
             && means(member, event, !kills.sources.is_empty())
         {
-            kills.known = true;
+            kills.known = Ok(());
             kills.sources.push("event");
             kills.count = kills.count.max(u64::from(event.count.max(1)));
             times.extend(event.last);
@@ -249,6 +255,34 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
     kills.first = times.iter().min().copied();
     kills.last = times.iter().max().copied();
     kills
+}
+
+fn state_unknown() -> Missing {
+    Missing::NotReported { field: "state of the container".into() }
+}
+
+/// Whether the events metric or the status would tell of a kill.
+///
+/// No sample of the metric is no kill only where the same exporter tells of the container at all. The status keeps the
+/// last end only; that is taken for all where nobody exports the metric, but not where its answer was cut.
+fn known(member: &Member<'_>, view: &View<'_>) -> Result<(), Missing> {
+    let events = view.series(Metric::OomEvents, &member.key);
+    let scraped = !matches!(
+        view.series(Metric::MemoryWorkingSet, &member.key),
+        Err(Missing::NoSamples { .. } | Missing::PartialAnswer { .. })
+    );
+    let status = member.container.filter(|c| c.state.is_some() || c.restarts.is_some());
+    match events {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) if scraped => Ok(()),
+        Err(why @ Missing::PartialAnswer { .. }) => {
+            let one_end_at_most = status.is_some_and(|c| c.restarts.is_some_and(|n| n <= 1));
+            if one_end_at_most { Ok(()) } else { Err(why) }
+        }
+        _ if status.is_some() => Ok(()),
+        Err(why @ (Missing::Thinned | Missing::QueryFailed { .. })) => Err(why),
+        _ => Err(state_unknown()),
+    }
 }
 
 /// Whether an event tells of a kill in the member's pod. Those of nodes have been given to their pods before.
@@ -318,6 +352,29 @@ mod tests {
         );
         assert_eq!(evidence(TOLD_THREE_TIMES, "told-by"), "event, oom-events, status");
         assert_eq!(evidence(TOLD_THREE_TIMES, "memory-before"), "508Mi");
+    }
+
+    #[test]
+    fn a_partial_answer_tells_of_the_kills_in_it_alone() {
+        let partial = |restarts: u32| {
+            let text = format!(
+                "partial oom\ncontainer web/api-0/app limit=512Mi restarts={restarts} last=Error:1@5h  memory: 100x24"
+            );
+            fixture::told("oom-killed", &text).join("; ")
+        };
+        assert_eq!(partial(2), "1 unknown: not in the partial answer for oom-events");
+        assert_eq!(partial(1), "1 ok", "the status tells of the only end");
+        check(
+            &format!("partial oom\n{TOLD_THREE_TIMES}"),
+            "critical web/api/app (api-0): OOM kills: 1, the last at 1h ago (limit 512Mi)",
+        );
+    }
+
+    #[test]
+    fn silence_of_an_exporter_that_does_not_see_the_container_is_no_health() {
+        let text = "container web/api-0/app limit=512Mi state=unknown restarts=unknown";
+        check(text, "1 unknown: state of the container is not reported");
+        check(&format!("{text}  memory: 100x24"), "1 ok");
     }
 
     #[test]

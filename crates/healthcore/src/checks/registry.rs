@@ -6,7 +6,7 @@ use super::CHECKS;
 use crate::analyse::{Assessment, analyse};
 use crate::check::AnyCheck;
 use crate::fixture::Fixture;
-use crate::metric::Metric;
+use crate::metric::{Metric, SeriesOf};
 use crate::model::WorkloadId;
 use crate::need::{Importance, Needs};
 use crate::report::{ClusterSummary, Report};
@@ -246,6 +246,44 @@ fn no_problem_without_metrics() {
             assert!(tally.unknown > 0, "{}", check.info().id);
         }
     }
+}
+
+/// What is in order is so only where every pod that should have samples has them; a pod that is new, is not started or
+/// crash-loops need not.
+#[test]
+fn nothing_is_in_order_that_was_not_seen() {
+    let pod = |n: u8, words: &str, series: &str| {
+        format!(
+            "container web/api-{n}/app limit=512Mi request=384Mi cpu-limit=500m cpu-request=200m {words}  {series}\n"
+        )
+    };
+    let series = "memory: 300x200  rss: 290x200  cpu: 0.15x200";
+    let told = |id: &str, words: &str, rest: &str| {
+        let seen = pod(0, "", series);
+        crate::fixture::told(id, &format!("{rest}\n{seen}{}", pod(1, words, ""))).join("; ")
+    };
+    let mut judged = 0;
+    for check in CHECKS {
+        let id = check.info().id;
+        let needs = alone(*check).needs();
+        let required =
+            needs.metrics.iter().any(|(m, i)| m.of() == SeriesOf::Container && *i == Importance::Required);
+        let of_containers = crate::fixture::told(id, &pod(0, "", series)) == ["1 ok"];
+        if !required || !of_containers {
+            continue;
+        }
+        judged += 1;
+        let unseen = told(id, "", "");
+        assert!(unseen.starts_with("1 unknown: no samples of "), "{id}: {unseen}");
+        let left_out = "1 unknown: left out, because the workload is too large";
+        assert_eq!(told(id, "", "thinned web/api-1"), left_out, "{id}");
+        for words in
+            ["state=running@10m", "state=waiting:ContainerCreating", "state=waiting:CrashLoopBackOff"]
+        {
+            assert_eq!(told(id, words, ""), "1 ok", "{id}: {words}");
+        }
+    }
+    assert!(judged >= 5, "only {judged} checks say that the healthy pod is in order");
 }
 
 /// With every list denied there is no subject, no problem, and nothing in order: only unknown.

@@ -72,9 +72,10 @@ impl Check for Restarts {
             }
         }
         let Some((member, found)) = worst else {
-            return match why {
-                Some(missing) if !known => Err(missing),
-                _ => Ok(Outcome::Ok),
+            let unseen = container.unmeasured(view, |member| seen(params, member, view));
+            return match unseen.or(why.filter(|_| !known)) {
+                Some(missing) => Err(missing),
+                None => Ok(Outcome::Ok),
             };
         };
         let (loops, now) = (CrashLoopingParams::default(), view.snapshot.taken_at);
@@ -166,6 +167,8 @@ fn seen(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result
                 timed: true,
             });
         }
+        // What was cut off says more than that the status has no count either.
+        Err(why @ Missing::PartialAnswer { .. }) => return by_status(params, member, view).map_err(|_| why),
         Err(_) => {}
     }
     by_status(params, member, view)
@@ -260,6 +263,21 @@ mod tests {
     fn old_restarts_are_no_news() {
         check("window lookback=7d step=1h\ncontainer web/api-0/app restarts=9  restarts: _x20 9", "1 ok");
         check("offline\ncontainer web/api-0/app restarts=400 last=Error:1@20d", "1 ok");
+    }
+
+    #[test]
+    fn a_partial_answer_tells_of_the_restarts_in_it_alone() {
+        let of = |pods: &str| {
+            fixture::told("restarts", &format!("partial restarts\nwindow step=5m\n{pods}")).join("; ")
+        };
+        let unknown = "1 unknown: not in the partial answer for restarts";
+        assert_eq!(of("container web/api-0/app restarts=unknown"), unknown);
+        assert_eq!(of("container web/api-0/app restarts=0"), "1 ok", "the status tells");
+        // One that is seen does not speak for another that is not.
+        let told = "container web/api-0/app restarts=0\ncontainer web/api-1/app restarts=unknown";
+        assert_eq!(of(told), unknown);
+        let restarted = "container web/api-0/app restarts=unknown  restarts: _x20 1x4\ncontainer web/api-1/app restarts=unknown";
+        assert_eq!(of(restarted), "info web/api/app (api-0): restarts in 1d: 5");
     }
 
     #[test]

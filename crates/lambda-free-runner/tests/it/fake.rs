@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use healthcore::metric::SeriesOf;
 use healthcore::model::ObjectKind;
-use healthcore::need::{Needs, Partition, Selector};
+use healthcore::need::{Needs, Partition, Selector, literal};
 use healthcore::series::SeriesStore;
 use healthcore::snapshot::{Gap, Missing, Objects, Snapshot};
 use healthcore::time::Window;
@@ -145,10 +145,13 @@ impl MetricsSource for Fake {
         for metric in needs.metrics.keys() {
             store.fetched(*metric);
             for (key, samples) in self.part.series.of(*metric) {
-                // As a server does, patterns are taken generously: more may come than belongs to the part.
+                // As a server does, patterns are taken generously: more may come than belongs to the part. Names are names.
                 let selected = match &partition.selector {
                     Selector::Namespaces(names) => names.iter().any(|n| **n == *key.namespace),
-                    Selector::Pods { namespace, .. } => **namespace == *key.namespace,
+                    Selector::Pods { namespace, patterns } => {
+                        let names = patterns.iter().all(|p| !p.contains('['));
+                        **namespace == *key.namespace && (!names || patterns.contains(&literal(&key.name)))
+                    }
                 };
                 if selected {
                     store.insert(*metric, key.clone(), samples.clone());

@@ -1,5 +1,6 @@
 //! What must hold of every pass, whatever the cluster.
 
+use healthcore::fixture::Fixture;
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report, Verdict};
 use healthcore::snapshot::{Gap, GapCause, Snapshot};
@@ -95,6 +96,27 @@ fn checks_do_not_change_one_another() {
             assert!(alone.checks.iter().eq(all.checks.iter().filter(|c| c.id == id)), "{}: {id}", story.name);
         }
     }
+}
+
+/// Pods that were left out may be in trouble; what was seen still tells its own.
+#[test]
+fn a_workload_that_is_too_large_is_not_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.ndjson");
+    let mut text = String::new();
+    for pod in 0..9 {
+        let container = "app limit=512Mi request=384Mi";
+        text += &format!("container web/api-{pod}/{container}  memory: 300x200\n");
+        text += &format!("container web/db-{pod}/{container}  memory: 500x200\n");
+    }
+    let part = Fixture::new(&text).snapshot;
+    let spec = RunSpec { record: Some(path.clone()), ..live(Budget { samples: 600, series: 9 }, part) };
+    let report = run(&spec).unwrap();
+    let usage = &report.checks.iter().find(|c| c.id == "memory-usage").unwrap().tally;
+    assert_eq!((usage.ok, usage.problem, usage.unknown), (0, 1, 1));
+    let why: Vec<String> = usage.reasons.keys().map(ToString::to_string).collect();
+    assert_eq!(why, ["left out, because the workload is too large"]);
+    assert_eq!(report, run(&RunSpec::new(Input::Recording(path))).unwrap());
 }
 
 #[test]

@@ -90,6 +90,9 @@ pub struct Closing {
 pub(super) struct PartLine {
     pub(super) objects: Objects,
     pub(super) metrics: Vec<MetricLine>,
+    /// Namespace and name of pods whose series were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) thinned: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -165,6 +165,7 @@ impl Recording {
                             series.missing(metric.name, why.clone());
                         }
                     }
+                    part.thinned.iter().for_each(|(namespace, pod)| series.thin_out(namespace, pod));
                     self.pending = Some(part);
                 }
                 (Line::Series(s), true) => {

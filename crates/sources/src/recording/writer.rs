@@ -200,7 +200,12 @@ impl Stream {
     fn part(&mut self, part: &Snapshot, gaps: &[Gap]) -> Result<(), SourceError> {
         let metrics =
             part.series.metrics().map(|(name, missing)| MetricLine { name, missing: missing.cloned() });
-        self.line(&Line::Part(PartLine { objects: part.objects.clone(), metrics: metrics.collect() }))?;
+        let thinned = part.series.thinned().map(|(namespace, pod)| (namespace.to_owned(), pod.to_owned()));
+        self.line(&Line::Part(PartLine {
+            objects: part.objects.clone(),
+            metrics: metrics.collect(),
+            thinned: thinned.collect(),
+        }))?;
         for (metric, _) in part.series.metrics() {
             for (key, samples) in part.series.of(metric) {
                 self.line(&Line::Series(SeriesLine(
