@@ -201,7 +201,7 @@ fn runs_for(member: &Member<'_>, view: &View<'_>) -> Option<Seconds> {
     }
     let snapshot = view.snapshot;
     let counted = view.series(Metric::Restarts, &member.key).ok().flatten();
-    let restarted = counted.and_then(|c| c.iter().filter(|(_, n)| *n > 0.0).last());
+    let restarted = counted.and_then(|c| c.iter().rfind(|(_, n)| *n > 0.0));
     let since = member.started().or_else(|| member.pod?.created);
     let since = since.max(restarted.map(|(i, _)| snapshot.window.at(i)))?;
     Some(Seconds(since.age_at(snapshot.taken_at).unwrap_or(0.0)))
