@@ -15,7 +15,16 @@
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume"
-//! node      node-1 arch=arm64 cpu=4 memory=16Gi
+//! node      node-1 arch=arm64 cpu=4 memory=16Gi kubelet=v1.33.2 cordoned Ready=no:KubeletNotReady@20m
+//! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no
+//! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
+//! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
+//! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
+//! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi created=30d
+//! quota     web/team requests.memory=9Gi/10Gi pods=9/10
+//! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
+//! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
+//! server    version=v1.33.2
 //! absent    rss                                       # the server has no series of it
 //! failed    cpu                                       # its query failed
 //! partial   restarts oom                              # its answer was not whole
@@ -37,6 +46,10 @@ use std::collections::BTreeMap;
 use crate::analyse::{Assessment, analyse};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
+use crate::inventory::{
+    Backend, Certificate, CronJob, DisruptionBudget, Endpoints, Job, ObjectId, Quota, QuotaResource, Route,
+    RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
+};
 use crate::metric::Metric;
 use crate::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, Pod,
@@ -46,7 +59,7 @@ use crate::series::{Samples, SeriesKey, SeriesStore};
 use crate::settings::{CheckSettings, Resolved, Settings};
 use crate::snapshot::{Missing, Objects, Origin, Snapshot, Unavailable};
 use crate::time::{Timestamp, Window};
-use crate::unit::{Bytes, Cores, Seconds};
+use crate::unit::{Bytes, Cores, Seconds, parse_quantity};
 
 /// The last instant of every window that is made here: 2026-11-20T01:00:00Z.
 pub const END: Timestamp = Timestamp::from_unix_seconds(1_795_136_400);
@@ -222,6 +235,27 @@ impl Line {
         let parts: Vec<&str> = path.split('/').collect();
         parts.try_into().map_err(|_| self.refuse(path))
     }
+    fn id(&self) -> Result<ObjectId, String> {
+        let [namespace, name] = self.path()?;
+        Ok(ObjectId::new(namespace, name))
+    }
+    fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+    /// Values between commas.
+    fn list<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+        let values = self.get(name).unwrap_or_default().split(',').filter(|v| !v.is_empty());
+        values.map(|value| read(value).ok_or_else(|| self.refuse(value))).collect()
+    }
+    /// Attributes that begin with a capital letter.
+    fn conditions(&self) -> Result<Vec<Condition>, String> {
+        let named =
+            self.attributes.iter().filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
+        let read = |(kind, value): &(String, String)| {
+            condition(kind, value).ok_or_else(|| self.refuse(&format!("{kind}={value}")))
+        };
+        named.map(read).collect()
+    }
     fn refuse(&self, what: &str) -> String {
         format!("fixture line {}: {}: cannot read `{what}`", self.number, self.head)
     }
@@ -373,12 +407,19 @@ fn build(text: &str) -> Result<Fixture, String> {
             }
             "hpa" => b.hpa(line)?,
             "event" => b.event(line)?,
-            "node" => b.objects.nodes.push(Node {
-                name: line.path::<1>()?[0].to_owned(),
-                architecture: line.get("arch").unwrap_or("amd64").to_owned(),
-                allocatable_cpu: line.parse("cpu")?,
-                allocatable_memory: line.parse("memory")?,
-            }),
+            "node" => b.node(line)?,
+            "service" => b.service(line)?,
+            "route" => b.route(line)?,
+            "secret" => b.secret(line)?,
+            "budget" => b.budget(line)?,
+            "claim" => b.claim(line)?,
+            "quota" => b.quota(line)?,
+            "job" => b.job(line)?,
+            "cronjob" => b.cron_job(line)?,
+            "server" => {
+                line.known(&["version"])?;
+                b.objects.inventory.server_version = line.text("version");
+            }
             "thinned" => {
                 let [namespace, pod] = line.path()?;
                 b.series.thin_out(namespace, pod);
@@ -403,6 +444,8 @@ fn build(text: &str) -> Result<Fixture, String> {
     let mut objects = b.objects;
     objects.workloads = b.workloads.into_values().collect();
     // As sources do.
+    objects.inventory.sort();
+    objects.give_architectures_to_pods();
     objects.give_node_kills_to_pods();
     let snapshot = Snapshot {
         cluster: "test".to_owned(),
@@ -485,6 +528,7 @@ impl Builder {
                 deleting: false,
                 unschedulable: None,
                 containers: Vec::new(),
+                ..Pod::default()
             });
             pods.len() - 1
         });
@@ -592,6 +636,7 @@ impl Builder {
                 last_termination: last,
                 restarts,
                 ready,
+                ..Container::default()
             });
             self.insert(line, &SeriesKey::container(namespace, &pod_name, name));
         }
@@ -647,17 +692,181 @@ impl Builder {
         Ok(())
     }
 
+    fn node(&mut self, line: &Line) -> Result<(), String> {
+        self.objects.nodes.push(Node {
+            name: line.path::<1>()?[0].to_owned(),
+            architecture: line.get("arch").unwrap_or("amd64").to_owned(),
+            allocatable_cpu: line.parse("cpu")?,
+            allocatable_memory: line.parse("memory")?,
+            conditions: line.conditions()?,
+            unschedulable: line.flag("cordoned"),
+            kubelet_version: line.text("kubelet"),
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn service(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["type", "ports", "selects", "ready", "all", "zero", "dns", "created"])?;
+        let ready = line.parse("ready")?;
+        let all = line.parse("all")?.or(ready);
+        let port = |text: &str| {
+            let (name, port) = text.split_once(':').unwrap_or(("", text));
+            Some(ServicePort { name: name.to_owned(), port: port.parse().ok()? })
+        };
+        self.objects.inventory.services.push(Service {
+            id: line.id()?,
+            kind: line.get("type").unwrap_or("ClusterIP").to_owned(),
+            selects: line.get("selects") != Some("no"),
+            ports: line.list("ports", port)?,
+            endpoints: all.map(|all| Endpoints { ready: ready.unwrap_or(0), all }),
+            scaled_to_zero: line.get("zero").map(str::to_owned),
+            dns_names: line.list("dns", |name| Some(name.to_owned()))?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn route(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["hosts", "backends", "tls", "dns", "created"])?;
+        let [namespace, kind, name] = line.path()?;
+        let text = |name: &str| Some(name.to_owned());
+        let backend = |text: &str| {
+            let (service, port) = text.split_once(':').map_or((text, None), |(s, p)| (s, Some(p.to_owned())));
+            let (namespace, service) = service.split_once('/').unwrap_or((namespace, service));
+            Some(Backend { service: ObjectId::new(namespace, service), port })
+        };
+        let tls = |text: &str| {
+            let (host, secret) = text.split_once('@')?;
+            let hosts = (!host.is_empty()).then(|| host.to_owned());
+            let secret = (!secret.is_empty()).then(|| ObjectId::new(namespace, secret));
+            Some(RouteTls { hosts: hosts.into_iter().collect(), secret })
+        };
+        self.objects.inventory.routes.push(Route {
+            id: ObjectId::new(namespace, name),
+            kind: kind.to_owned(),
+            hosts: line.list("hosts", text)?,
+            tls: line.list("tls", tls)?,
+            backends: line.list("backends", backend)?,
+            dns_names: line.list("dns", text)?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn secret(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["names", "expires", "since", "issuer", "chain", "broken", "managed"])?;
+        // Expired ones are written with a minus sign.
+        let expires = match line.get("expires").map(|text| text.strip_prefix('-').ok_or(text)) {
+            None => END.plus_seconds(90.0 * 86_400.0),
+            Some(Ok(ago)) => before(ago.parse().map_err(|_| line.refuse(ago))?),
+            Some(Err(left)) => {
+                let left: Seconds = left.parse().map_err(|_| line.refuse(left))?;
+                END.plus_seconds(left.get())
+            }
+        };
+        let names = line.list("names", |name| Some(name.to_owned()))?;
+        let issuer = line.get("issuer").unwrap_or("CN=ca");
+        let own = |at: usize| Certificate {
+            subject: if at == 0 {
+                format!("CN={}", line.path().map_or("", |[_, n]: [&str; 2]| n))
+            } else {
+                issuer.to_owned()
+            },
+            issuer: if at == 0 { issuer.to_owned() } else { "CN=root".to_owned() },
+            names: if at == 0 { names.clone() } else { Vec::new() },
+            not_before: END.plus_seconds(-30.0 * 86_400.0),
+            not_after: if at == 0 { expires } else { END.plus_seconds(3650.0 * 86_400.0) },
+            fingerprint: format!("{at:02x}"),
+        };
+        let count = if line.get("broken").is_some() { 0 } else { line.parse("chain")?.unwrap_or(1) };
+        let mut chain: Vec<Certificate> = (0..count).map(own).collect();
+        if let (Some(since), Some(first)) = (line.ago("since")?, chain.first_mut()) {
+            first.not_before = since;
+        }
+        let broken = line.get("broken").map(str::to_owned);
+        let managed_by = line.get("managed").map(str::to_owned);
+        self.objects.inventory.tls_secrets.push(TlsSecret { id: line.id()?, chain, broken, managed_by });
+        Ok(())
+    }
+
+    fn budget(&mut self, line: &Line) -> Result<(), String> {
+        let text = |name: &str| line.get(name).map(str::to_owned);
+        self.objects.inventory.disruption_budgets.push(DisruptionBudget {
+            id: line.id()?,
+            min_available: text("min"),
+            max_unavailable: text("max"),
+            expected_pods: line.parse("expected")?,
+            current_healthy: line.parse("healthy")?.unwrap_or(0),
+            desired_healthy: line.parse("desired")?.unwrap_or(0),
+            disruptions_allowed: line.parse("allowed")?.unwrap_or(0),
+            conditions: line.conditions()?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn claim(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["phase", "class", "requested", "capacity", "created"])?;
+        self.objects.inventory.volume_claims.push(VolumeClaim {
+            id: line.id()?,
+            phase: line.get("phase").unwrap_or("Bound").to_owned(),
+            class: line.text("class"),
+            requested: line.parse("requested")?,
+            capacity: line.parse("capacity")?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn quota(&mut self, line: &Line) -> Result<(), String> {
+        let bound = |(name, value): &(String, String)| {
+            let (used, hard) = value.split_once('/')?;
+            let (used, hard) = (parse_quantity(used).ok()?, parse_quantity(hard).ok()?);
+            Some(QuotaResource { name: name.clone(), hard, used })
+        };
+        let resources: Option<Vec<_>> = line.attributes.iter().map(bound).collect();
+        let resources = resources.ok_or_else(|| line.refuse("used/hard"))?;
+        self.objects.inventory.quotas.push(Quota { id: line.id()?, resources });
+        Ok(())
+    }
+
+    fn job(&mut self, line: &Line) -> Result<(), String> {
+        self.objects.inventory.jobs.push(Job {
+            id: line.id()?,
+            cron_job: line.get("cron").map(str::to_owned),
+            created: line.ago("created")?,
+            started: line.ago("started")?.or(line.ago("created")?),
+            completed: line.ago("completed")?,
+            active: line.parse("active")?.unwrap_or(0),
+            succeeded: line.parse("succeeded")?.unwrap_or(0),
+            failed: line.parse("failed")?.unwrap_or(0),
+            backoff_limit: line.parse("backoff")?,
+            suspended: line.flag("suspended"),
+            conditions: line.conditions()?,
+        });
+        Ok(())
+    }
+
+    fn cron_job(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["schedule", "zone", "last-schedule", "last-success", "created"])?;
+        self.objects.inventory.cron_jobs.push(CronJob {
+            id: line.id()?,
+            schedule: line.get("schedule").unwrap_or("0 3 * * *").to_owned(),
+            time_zone: line.get("zone").map(str::to_owned),
+            suspended: line.flag("suspended"),
+            last_schedule: line.ago("last-schedule")?,
+            last_success: line.ago("last-success")?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
     fn denied(&mut self, line: &Line) -> Result<(), String> {
         let namespace = line.get("namespace").map(str::to_owned);
         for name in &line.names {
-            let kind = match name.as_str() {
-                "workloads" => ObjectKind::Workloads,
-                "pods" => ObjectKind::Pods,
-                "autoscalers" => ObjectKind::Autoscalers,
-                "events" => ObjectKind::Events,
-                "nodes" => ObjectKind::Nodes,
-                other => return Err(line.refuse(other)),
-            };
+            let kind = ObjectKind::ALL.iter().copied().find(|kind| kind.name() == name);
+            let kind = kind.ok_or_else(|| line.refuse(name))?;
             let why = Missing::AccessDenied {
                 verb: "list".to_owned(),
                 resource: name.clone(),

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod finding;
 #[doc(hidden)]
 pub mod fixture;
+pub mod inventory;
 pub mod leak;
 pub mod measure;
 pub mod metric;

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::unit::{Bytes, Cores};
 
 /// Names one workload: namespace, kind, name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadId {
     /// Namespace.
@@ -105,7 +105,7 @@ pub enum PodPhase {
 }
 
 /// A living pod (past pods are known from their series only).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pod {
     /// Name.
@@ -120,6 +120,9 @@ pub struct Pod {
     /// Node it runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// CPU architecture of that node, where nodes were listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
@@ -163,7 +166,7 @@ pub enum ContainerRole {
 }
 
 /// A container of a living pod, as its pod has it (injected ones too).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Container {
     /// Name.
@@ -174,6 +177,15 @@ pub struct Container {
     /// Image as written in the pod.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// Image that runs, with its digest: `registry.example/app@sha256:...`; empty before it was pulled.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image_id: String,
+    /// When its image is pulled: `Always`, `IfNotPresent`, `Never`; empty when not reported.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pull_policy: String,
+    /// Which probes it has; unknown from metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
     /// What it asks for and may use.
     #[serde(default)]
     pub resources: Resources,
@@ -189,6 +201,21 @@ pub struct Container {
     /// Whether it is ready; unknown when not reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
+}
+
+/// Which probes a container has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probes {
+    /// Restarts it when it fails.
+    #[serde(default)]
+    pub liveness: bool,
+    /// Takes it out of its Services while it fails.
+    #[serde(default)]
+    pub readiness: bool,
+    /// Holds the others off until it has succeeded.
+    #[serde(default)]
+    pub startup: bool,
 }
 
 fn is_main(role: &ContainerRole) -> bool {
@@ -367,7 +394,7 @@ pub struct Event {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
     /// Name.
@@ -381,39 +408,64 @@ pub struct Node {
     /// Memory that pods can use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocatable_memory: Option<Bytes>,
+    /// Its conditions: `Ready`, `MemoryPressure`, `DiskPressure`, `PIDPressure`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Whether no pod is placed on it any more (cordoned).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unschedulable: bool,
+    /// Version of its kubelet, such as `v1.33.2`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kubelet_version: String,
+    /// When it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
 }
 
-/// Kinds of objects that a source can list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ObjectKind {
-    /// Deployments, StatefulSets, DaemonSets, Jobs, CronJobs, ReplicaSets and other owners.
-    Workloads,
-    /// Pods.
-    Pods,
-    /// HorizontalPodAutoscalers.
-    Autoscalers,
-    /// Events of type Warning.
-    Events,
-    /// Nodes.
-    Nodes,
-}
+macro_rules! object_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
+        /// Kinds of objects that a source can list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum ObjectKind { $($(#[$doc])* $variant),+ }
 
-impl ObjectKind {
-    /// Every kind, in order.
-    pub const ALL: &'static [Self] =
-        &[Self::Workloads, Self::Pods, Self::Autoscalers, Self::Events, Self::Nodes];
+        impl ObjectKind {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-    /// The lower-case name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Workloads => "workloads",
-            Self::Pods => "pods",
-            Self::Autoscalers => "autoscalers",
-            Self::Events => "events",
-            Self::Nodes => "nodes",
+            /// The lower-case name.
+            #[must_use]
+            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
         }
-    }
+    };
+}
+
+object_kinds! {
+    /// Deployments, StatefulSets, DaemonSets, Jobs, CronJobs, ReplicaSets and other owners.
+    Workloads = "workloads";
+    /// Pods.
+    Pods = "pods";
+    /// HorizontalPodAutoscalers.
+    Autoscalers = "autoscalers";
+    /// Events of type Warning.
+    Events = "events";
+    /// Nodes.
+    Nodes = "nodes";
+    /// Services and their endpoints.
+    Services = "services";
+    /// Ingresses, and where they are installed the routes of the Gateway API and of Istio.
+    Routes = "routes";
+    /// ConfigMaps with nginx `server_name` lines, which are routes too.
+    ServerNames = "server-names";
+    /// Secrets of type `kubernetes.io/tls`.
+    TlsSecrets = "tls-secrets";
+    /// PodDisruptionBudgets.
+    DisruptionBudgets = "disruption-budgets";
+    /// PersistentVolumeClaims.
+    VolumeClaims = "volume-claims";
+    /// ResourceQuotas.
+    Quotas = "quotas";
+    /// Jobs and CronJobs with schedule and outcome.
+    Schedules = "schedules";
 }

@@ -326,7 +326,9 @@ mod tests {
                         last_termination: None,
                         restarts: None,
                         ready: None,
+                        ..Container::default()
                     }],
+                    ..Pod::default()
                 });
             }
             objects.workloads.push(Workload {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::Inventory;
 use crate::metric::Metric;
 use crate::model::{
     Container, ContainerState, Event, Hpa, Node, ObjectKind, Pod, Termination, Workload, WorkloadId,
@@ -48,12 +49,26 @@ pub struct Objects {
     /// Nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,
+    /// What else the cluster holds; in one part of a cluster only.
+    #[serde(default, skip_serializing_if = "Inventory::is_empty")]
+    pub inventory: Inventory,
     /// Lists that could not be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Unavailable>,
 }
 
 impl Objects {
+    /// Gives the pods the architecture of their nodes, before the cluster is cut into parts: nodes are in one of them
+    /// only.
+    pub fn give_architectures_to_pods(&mut self) {
+        let of: BTreeMap<&str, &str> =
+            self.nodes.iter().map(|n| (n.name.as_str(), n.architecture.as_str())).collect();
+        for pod in &mut self.pods {
+            let found = pod.node.as_deref().and_then(|name| of.get(name));
+            pod.architecture = found.filter(|a| !a.is_empty()).map(|a| (*a).to_owned());
+        }
+    }
+
     /// The latest instant that the objects tell of.
     #[must_use]
     pub fn latest(&self) -> Option<Timestamp> {

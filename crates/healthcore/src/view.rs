@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::check::Subject;
 use crate::finding::SubjectRef;
+use crate::inventory::Held;
 use crate::metric::Metric;
 use crate::model::{
-    Container, ContainerRole, ContainerState, Event, Hpa, ObjectKind, Pod, PodPhase, Resources, Workload,
-    WorkloadId,
+    Container, ContainerRole, ContainerState, Event, Hpa, Node, ObjectKind, Pod, PodPhase, Resources,
+    Workload, WorkloadId,
 };
 use crate::series::{Series, SeriesKey};
 use crate::snapshot::{Missing, Owners, Snapshot};
@@ -416,5 +417,43 @@ impl<'a> Subject<'a> for EventsOf<'a> {
     /// Workloads without a list of events are judged one by one, as unknown.
     fn lists() -> &'static [ObjectKind] {
         &[ObjectKind::Workloads, ObjectKind::Pods]
+    }
+}
+
+/// Objects of the inventory are subjects as they are; they have no class.
+impl<'a, T: Held> Subject<'a> for &'a T {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        T::all(&view.snapshot.objects.inventory).iter().collect()
+    }
+    fn reference(&self) -> SubjectRef {
+        let id = self.id();
+        SubjectRef {
+            namespace: id.namespace.clone(),
+            kind: self.kind().to_owned(),
+            name: id.name.clone(),
+            ..SubjectRef::default()
+        }
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        None
+    }
+    fn lists() -> &'static [ObjectKind] {
+        const { &[T::LIST] }
+    }
+}
+
+/// Nodes are subjects as they are; they have no namespace.
+impl<'a> Subject<'a> for &'a Node {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        view.snapshot.objects.nodes.iter().collect()
+    }
+    fn reference(&self) -> SubjectRef {
+        SubjectRef { kind: "Node".to_owned(), name: self.name.clone(), ..SubjectRef::default() }
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        None
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::Nodes]
     }
 }

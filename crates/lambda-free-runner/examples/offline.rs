@@ -132,7 +132,9 @@ fn part(window: &Window, first: usize, metrics: &[Metric]) -> Snapshot {
                 last_termination: None,
                 restarts: Some(0),
                 ready: Some(true),
+                ..Container::default()
             }],
+            ..Pod::default()
         });
         objects.workloads.push(Workload {
             id,

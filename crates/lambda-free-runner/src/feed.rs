@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use healthcore::inventory::Inventory;
 use healthcore::metric::SeriesOf;
 use healthcore::model::{Event, Hpa, Pod, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
 use healthcore::series::SeriesStore;
-use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::ClusterHead;
@@ -321,7 +322,26 @@ fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(
         }
     }
     out[0].nodes = objects.nodes;
-    parts.into_iter().zip(out).collect()
+    let mut out: Vec<(Partition, Objects)> = parts.into_iter().zip(out).collect();
+    if !objects.inventory.is_empty() {
+        out.push(whole_cluster(objects.origin, objects.inventory, objects.unavailable));
+    }
+    out
+}
+
+/// A part for what is judged over the whole cluster at once. It has no series.
+fn whole_cluster(
+    origin: Origin,
+    inventory: Inventory,
+    unavailable: Vec<Unavailable>,
+) -> (Partition, Objects) {
+    let partition = Partition {
+        selector: Selector::Namespaces(Vec::new()),
+        workloads: Default::default(),
+        samples: 0,
+        thinned: None,
+    };
+    (partition, Objects { origin, inventory, unavailable, ..Objects::default() })
 }
 
 /// The API knows no past. When its objects tell of what happened after the end of the window, their states are not those

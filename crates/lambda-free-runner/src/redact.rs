@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use healthcore::inventory::Inventory;
 use healthcore::model::{ContainerState, Termination};
 use healthcore::snapshot::{Gap, Objects};
 use healthcore_sources::prometheus::without_tokens;
@@ -70,6 +71,12 @@ pub(crate) fn objects(objects: &mut Objects) {
     }
     objects.events.iter_mut().for_each(|e| scrub(&mut e.message));
     objects.hpas.iter_mut().flat_map(|h| &mut h.conditions).for_each(|c| scrub(&mut c.message));
+    objects.nodes.iter_mut().flat_map(|n| &mut n.conditions).for_each(|c| scrub(&mut c.message));
+    let Inventory { jobs, disruption_budgets, tls_secrets, .. } = &mut objects.inventory;
+    let of_jobs = jobs.iter_mut().flat_map(|j| &mut j.conditions);
+    let of_budgets = disruption_budgets.iter_mut().flat_map(|b| &mut b.conditions);
+    of_jobs.chain(of_budgets).for_each(|c| scrub(&mut c.message));
+    tls_secrets.iter_mut().filter_map(|s| s.broken.as_mut()).for_each(scrub);
 }
 
 /// Redacts the details of gaps.

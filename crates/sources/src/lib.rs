@@ -4,6 +4,7 @@
 //! reachable, an unreadable recording) is an error.
 
 mod broken;
+mod certificate;
 mod error;
 mod fetched;
 pub mod kubernetes;

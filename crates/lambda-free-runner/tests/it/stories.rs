@@ -144,7 +144,9 @@ impl Scene {
                 last_termination: None,
                 restarts: Some(0),
                 ready: Some(true),
+                ..Container::default()
             }],
+            ..Pod::default()
         });
         self.objects.pods.last_mut().expect("just pushed")
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use healthcore::model::{
-    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, Pod, PodPhase,
+    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, Pod, PodPhase, Probes,
     Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
 };
 use healthcore::time::Timestamp;
@@ -35,6 +35,8 @@ pub(super) struct ControllerEntry {
     pub(super) created: Option<Timestamp>,
     pub(super) owner: Option<wire::OwnerReference>,
     pub(super) marks: BTreeMap<String, String>,
+    /// Labels of the pods that it would have, when it is scaled to zero.
+    pub(super) zero: Option<BTreeMap<String, String>>,
 }
 
 fn controller_of(meta: &mut wire::Meta) -> Option<wire::OwnerReference> {
@@ -116,6 +118,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             phase,
             reason: status.reason.filter(|r| !r.is_empty()),
             node: spec.node_name.filter(|n| !n.is_empty()),
+            architecture: None,
             created: time(meta.creation_timestamp),
             ready,
             deleting: meta.deletion_timestamp.is_some(),
@@ -153,15 +156,19 @@ fn container(
         name: raw.name,
         role,
         image: raw.image,
+        pull_policy: raw.image_pull_policy,
+        probes: Some(Probes {
+            liveness: raw.liveness_probe.is_some(),
+            readiness: raw.readiness_probe.is_some(),
+            startup: raw.startup_probe.is_some(),
+        }),
         resources,
-        state: None,
-        last_termination: None,
-        restarts: None,
-        ready: None,
+        ..Container::default()
     };
     if let Some(status) = status {
         container.state = state(status.state);
         container.last_termination = status.last_state.terminated.map(termination);
+        container.image_id = status.image_id;
         container.restarts = status.restart_count;
         container.ready = status.ready;
     }
@@ -222,11 +229,18 @@ pub(super) fn daemon_set(raw: wire::Controller) -> ControllerEntry {
 }
 
 fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> ControllerEntry {
-    let wire::Controller { metadata: mut meta, mut spec, .. } = raw;
+    let wire::Controller { metadata: mut meta, spec, .. } = raw;
+    let wire::TemplateMeta { labels, annotations } = spec.template.metadata;
+    let mut of_template = wire::Meta { annotations, ..wire::Meta::default() };
+    let own = |(key, value): (&String, &String)| {
+        key.starts_with("healthcheck/").then(|| (key.clone(), value.clone()))
+    };
+    of_template.labels.healthcheck = labels.iter().filter_map(own).collect();
     ControllerEntry {
         replicas: Some(replicas),
         created: time(meta.creation_timestamp),
-        marks: marks([&mut meta, &mut spec.template.metadata]),
+        marks: marks([&mut meta, &mut of_template]),
+        zero: (replicas.desired == 0).then_some(labels),
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
     }
@@ -239,9 +253,23 @@ pub(super) fn unscaled(kind: &str, raw: wire::MetaOnly) -> ControllerEntry {
         replicas: None,
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta]),
+        zero: None,
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
     }
+}
+
+/// Conditions as the API sends them.
+pub(super) fn conditions(raw: Vec<wire::Condition>) -> Vec<Condition> {
+    raw.into_iter()
+        .map(|c| Condition {
+            status: truth(&c.status),
+            kind: c.kind,
+            reason: c.reason,
+            message: cut(c.message),
+            since: time(c.last_transition_time),
+        })
+        .collect()
 }
 
 /// An autoscaler of `autoscaling/v2` or `v2beta2`.
@@ -274,18 +302,7 @@ pub(super) fn hpa(raw: wire::Hpa, troubles: &mut Troubles) -> Option<Hpa> {
             utilization: true,
         });
     }
-    let conditions = raw
-        .status
-        .conditions
-        .into_iter()
-        .map(|c| Condition {
-            status: truth(&c.status),
-            kind: c.kind,
-            reason: c.reason,
-            message: cut(c.message),
-            since: time(c.last_transition_time),
-        })
-        .collect();
+    let conditions = conditions(raw.status.conditions);
     Some(Hpa {
         namespace: raw.metadata.namespace,
         name: raw.metadata.name,
@@ -394,5 +411,14 @@ pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<Node> {
     };
     let allocatable_cpu = amount(raw.status.allocatable.cpu, "cpu").map(Cores);
     let allocatable_memory = amount(raw.status.allocatable.memory, "memory").map(Bytes);
-    Some(Node { name, architecture: raw.status.node_info.architecture, allocatable_cpu, allocatable_memory })
+    Some(Node {
+        architecture: raw.status.node_info.architecture,
+        allocatable_cpu,
+        allocatable_memory,
+        conditions: conditions(raw.status.conditions),
+        unschedulable: raw.spec.unschedulable,
+        kubelet_version: raw.status.node_info.kubelet_version,
+        created: time(raw.metadata.creation_timestamp),
+        name,
+    })
 }

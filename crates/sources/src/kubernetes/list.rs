@@ -99,7 +99,7 @@ where
                     get(version, &next).await
                 }
                 None => {
-                    listed.refusal = Some(Refusal::NotFound);
+                    listed.refusal = (!resource.optional).then_some(Refusal::NotFound);
                     return listed;
                 }
             },

@@ -6,6 +6,7 @@
 mod connect;
 mod convert;
 mod exec;
+mod inventory;
 mod list;
 mod owners;
 mod reach;

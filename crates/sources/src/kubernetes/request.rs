@@ -16,6 +16,8 @@ pub(super) struct Resource {
     pub(super) metadata_only: bool,
     pub(super) field_selector: Option<&'static str>,
     pub(super) namespaced: bool,
+    /// Whether it may not be installed; then there is nothing of it, and that is no gap.
+    pub(super) optional: bool,
 }
 
 impl Resource {
@@ -25,7 +27,16 @@ impl Resource {
         versions: &'static [&'static str],
         plural: &'static str,
     ) -> Self {
-        Self { kind, group, versions, plural, metadata_only: false, field_selector: None, namespaced: true }
+        Self {
+            kind,
+            group,
+            versions,
+            plural,
+            metadata_only: false,
+            field_selector: None,
+            namespaced: true,
+            optional: false,
+        }
     }
 
     /// The name that RBAC rules use: `horizontalpodautoscalers.autoscaling`.
@@ -119,6 +130,46 @@ pub(super) const EVENTS: Resource = Resource {
 pub(super) const NODES: Resource =
     Resource { namespaced: false, ..Resource::new(ObjectKind::Nodes, "", &["v1"], "nodes") };
 
+pub(super) const SERVICES: Resource = Resource::new(ObjectKind::Services, "", &["v1"], "services");
+pub(super) const ENDPOINT_SLICES: Resource =
+    Resource::new(ObjectKind::Services, "discovery.k8s.io", &["v1", "v1beta1"], "endpointslices");
+pub(super) const INGRESSES: Resource =
+    Resource::new(ObjectKind::Routes, "networking.k8s.io", &["v1"], "ingresses");
+pub(super) const GATEWAYS: Resource = gateway_api("gateways", &["v1", "v1beta1"]);
+pub(super) const HTTP_ROUTES: Resource = gateway_api("httproutes", &["v1", "v1beta1"]);
+pub(super) const GRPC_ROUTES: Resource = gateway_api("grpcroutes", &["v1", "v1alpha2"]);
+pub(super) const TLS_ROUTES: Resource = gateway_api("tlsroutes", &["v1", "v1alpha3", "v1alpha2"]);
+pub(super) const VIRTUAL_SERVICES: Resource = Resource {
+    optional: true,
+    ..Resource::new(
+        ObjectKind::Routes,
+        "networking.istio.io",
+        &["v1", "v1beta1", "v1alpha3"],
+        "virtualservices",
+    )
+};
+pub(super) const CONFIG_MAPS: Resource = Resource::new(ObjectKind::ServerNames, "", &["v1"], "configmaps");
+pub(super) const TLS_SECRETS: Resource = Resource {
+    field_selector: Some("type=kubernetes.io/tls"),
+    ..Resource::new(ObjectKind::TlsSecrets, "", &["v1"], "secrets")
+};
+pub(super) const DISRUPTION_BUDGETS: Resource =
+    Resource::new(ObjectKind::DisruptionBudgets, "policy", &["v1", "v1beta1"], "poddisruptionbudgets");
+pub(super) const VOLUME_CLAIMS: Resource =
+    Resource::new(ObjectKind::VolumeClaims, "", &["v1"], "persistentvolumeclaims");
+pub(super) const QUOTAS: Resource = Resource::new(ObjectKind::Quotas, "", &["v1"], "resourcequotas");
+pub(super) const JOB_OUTCOMES: Resource = Resource::new(ObjectKind::Schedules, "batch", &["v1"], "jobs");
+pub(super) const CRON_JOB_SCHEDULES: Resource =
+    Resource::new(ObjectKind::Schedules, "batch", &["v1", "v1beta1"], "cronjobs");
+
+/// A resource of the Gateway API, which is installed where it is wanted.
+const fn gateway_api(plural: &'static str, versions: &'static [&'static str]) -> Resource {
+    Resource {
+        optional: true,
+        ..Resource::new(ObjectKind::Routes, "gateway.networking.k8s.io", versions, plural)
+    }
+}
+
 /// Every list that kinds of objects need. Pods need their owners, and owners are workloads.
 pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::Pods], PODS),
@@ -131,4 +182,19 @@ pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::Autoscalers], AUTOSCALERS),
     (&[ObjectKind::Events], EVENTS),
     (&[ObjectKind::Nodes], NODES),
+    (&[ObjectKind::Services], SERVICES),
+    (&[ObjectKind::Services], ENDPOINT_SLICES),
+    (&[ObjectKind::Routes], INGRESSES),
+    (&[ObjectKind::Routes], GATEWAYS),
+    (&[ObjectKind::Routes], HTTP_ROUTES),
+    (&[ObjectKind::Routes], GRPC_ROUTES),
+    (&[ObjectKind::Routes], TLS_ROUTES),
+    (&[ObjectKind::Routes], VIRTUAL_SERVICES),
+    (&[ObjectKind::ServerNames], CONFIG_MAPS),
+    (&[ObjectKind::TlsSecrets], TLS_SECRETS),
+    (&[ObjectKind::DisruptionBudgets], DISRUPTION_BUDGETS),
+    (&[ObjectKind::VolumeClaims], VOLUME_CLAIMS),
+    (&[ObjectKind::Quotas], QUOTAS),
+    (&[ObjectKind::Schedules], JOB_OUTCOMES),
+    (&[ObjectKind::Schedules], CRON_JOB_SCHEDULES),
 ];

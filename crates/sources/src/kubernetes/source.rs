@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::connect::{self, KubernetesSettings};
 use super::convert;
+use super::inventory::ScaledToZero;
 use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
 use super::reach::{Reach, Tunnel};
@@ -75,7 +76,12 @@ impl KubernetesSource {
     }
 
     /// Lists a resource wherever the scope says.
-    async fn collect<T, U>(&self, run: &Run<'_>, resource: &Resource, convert: Convert<T, U>) -> Part<U>
+    pub(super) async fn collect<T, U>(
+        &self,
+        run: &Run<'_>,
+        resource: &Resource,
+        convert: Convert<T, U>,
+    ) -> Part<U>
     where
         T: DeserializeOwned + 'static,
         U: Namespaced + Send + 'static,
@@ -261,8 +267,19 @@ impl KubernetesSource {
     }
 }
 
+/// Workloads that are asked to have no pod.
+fn scaled_to_zero(controllers: &Controllers) -> Vec<ScaledToZero> {
+    let Controllers { deployments, stateful_sets, .. } = controllers;
+    let zero = |entry: &convert::ControllerEntry| {
+        let labels = entry.zero.clone()?;
+        let name = format!("{} {}", entry.id.kind, entry.id.name);
+        Some(ScaledToZero { namespace: entry.id.namespace.clone(), name, labels })
+    };
+    deployments.iter().chain(stateful_sets).filter_map(zero).collect()
+}
+
 /// What every list of one call shares.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     kinds: &'a BTreeSet<ObjectKind>,
     scope: Scope,
     fallback: OnceCell<Fallback>,
@@ -291,7 +308,7 @@ enum Scaled {
 }
 
 /// What arrived of a resource, and what did not.
-struct Part<U> {
+pub(super) struct Part<U> {
     items: Vec<U>,
     gaps: Vec<Gap>,
     unavailable: Vec<Unavailable>,
@@ -304,8 +321,13 @@ impl<U> Default for Part<U> {
 }
 
 impl<U> Part<U> {
+    /// Whether all of it arrived.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unavailable.is_empty()
+    }
+
     /// The items; the rest is noted.
-    fn settle(self, unavailable: &mut Vec<Unavailable>, gaps: &mut Vec<Gap>) -> Vec<U> {
+    pub(super) fn settle(self, unavailable: &mut Vec<Unavailable>, gaps: &mut Vec<Gap>) -> Vec<U> {
         unavailable.extend(self.unavailable);
         gaps.extend(self.gaps);
         self.items
@@ -325,7 +347,7 @@ fn unavailable(resource: &Resource, namespace: Option<&str>, refusal: &Refusal) 
 }
 
 /// Where an object lives.
-trait Namespaced {
+pub(super) trait Namespaced {
     fn namespace(&self) -> &str;
 }
 
@@ -431,6 +453,7 @@ impl ObjectSource for KubernetesSource {
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
         };
+        let scaled_to_zero = scaled_to_zero(&controllers);
         let mut hpas = hpas.settle(u, g);
         let events = convert::fold_events(events.settle(u, g));
         let mut nodes = nodes.settle(u, g);
@@ -451,8 +474,10 @@ impl ObjectSource for KubernetesSource {
         if !kinds.contains(&ObjectKind::Workloads) {
             unavailable.retain(|u| u.kind != ObjectKind::Workloads);
         }
-        let mut objects =
-            Objects { origin: Origin::KubernetesApi, workloads, pods, hpas, events, nodes, unavailable };
+        let inventory = self.inventory(run, &scaled_to_zero, &mut unavailable, &mut gaps).await;
+        let origin = Origin::KubernetesApi;
+        let mut objects = Objects { origin, workloads, pods, hpas, events, nodes, inventory, unavailable };
+        objects.give_architectures_to_pods();
         objects.give_node_kills_to_pods();
         Fetched { value: objects, gaps }
     }
@@ -461,6 +486,8 @@ impl ObjectSource for KubernetesSource {
         let mut plan = vec![("list".to_owned(), request::NAMESPACES.name())];
         let wanted = request::LISTS.iter().filter(|(_, resource)| wants(kinds, resource));
         plan.extend(wanted.map(|(_, resource)| ("list".to_owned(), resource.name())));
+        let mut seen = BTreeSet::new();
+        plan.retain(|right| seen.insert(right.clone()));
         if kinds.contains(&ObjectKind::Pods) {
             // Of owners that are no built-in kind.
             plan.push(("get".to_owned(), "*/scale".to_owned()));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use healthcore::inventory::{Backend, Endpoints};
 use healthcore::model::{
-    ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Replicas, Termination,
+    ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Probes, Replicas, Termination,
 };
 use healthcore::snapshot::{GapCause, Missing, Objects};
 use healthcore::time::Timestamp;
@@ -660,7 +661,7 @@ fn without_the_right_to_list_namespaces_the_own_one_is_left() {
 fn no_right_at_all_is_said_once_a_resource() {
     let (fetched, _) = objects(&[], |_| status(403, "forbidden"));
     let scopes: Vec<_> = fetched.gaps.iter().map(|g| g.scope.as_str()).collect();
-    assert_eq!(scopes.len(), 10, "{scopes:?}");
+    assert_eq!(scopes.len(), super::request::LISTS.len(), "{scopes:?}");
     assert!(scopes.contains(&"prod/pods") && scopes.contains(&"prod/jobs.batch"), "{scopes:?}");
     assert!(fetched.value.unavailable.iter().any(|u| u.kind == ObjectKind::Pods && u.namespace.is_none()));
 }
@@ -724,7 +725,7 @@ fn a_glob_that_matches_most_namespaces_takes_one_list() {
         _ => empty(),
     });
     let names: Vec<_> = fetched.value.pods.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!((names, log.len()), (vec!["in"], 11));
+    assert_eq!((names, log.len()), (vec!["in"], 1 + super::request::LISTS.len()));
 }
 
 #[test]
@@ -769,6 +770,19 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list horizontalpodautoscalers.autoscaling",
             "list events",
             "list nodes",
+            "list services",
+            "list endpointslices.discovery.k8s.io",
+            "list ingresses.networking.k8s.io",
+            "list gateways.gateway.networking.k8s.io",
+            "list httproutes.gateway.networking.k8s.io",
+            "list grpcroutes.gateway.networking.k8s.io",
+            "list tlsroutes.gateway.networking.k8s.io",
+            "list virtualservices.networking.istio.io",
+            "list configmaps",
+            "list secrets",
+            "list poddisruptionbudgets.policy",
+            "list persistentvolumeclaims",
+            "list resourcequotas",
             "get */scale",
         ]
     );
@@ -862,3 +876,211 @@ fn a_server_that_is_not_there_is_unreachable() {
         "{said}"
     );
 }
+
+/// A self-signed certificate for `front.example` and 10.0.0.1, made once by `openssl req -x509 -newkey ed25519`.
+const CERTIFICATE: &str = include_str!("tests/front.crt");
+
+#[test]
+fn services_have_the_endpoints_of_all_their_slices() {
+    let objects = converted(&[
+        ("/services", || {
+            json!({"metadata": meta("api"),
+                   "spec": {"selector": {"app": "api"}, "ports": [{"name": "http", "port": 80}, {"port": 8080}]}})
+        }),
+        ("/endpointslices", || {
+            let mut meta = meta("api-x2x9z");
+            meta["labels"] = json!({"kubernetes.io/service-name": "api"});
+            json!({"metadata": meta, "addressType": "IPv4",
+                   "endpoints": [{"conditions": {"ready": true}}, {"conditions": {}}, {"conditions": {"ready": false}}]})
+        }),
+        ("/endpointslices", || {
+            let mut meta = meta("api-other");
+            meta["labels"] = json!({"kubernetes.io/service-name": "api"});
+            json!({"metadata": meta, "addressType": "IPv6", "endpoints": [{"conditions": {"ready": true}}]})
+        }),
+        ("/services", || {
+            let mut meta = meta("old");
+            meta["annotations"] =
+                json!({"external-dns.alpha.kubernetes.io/hostname": "A.example., b.example"});
+            json!({"metadata": meta, "spec": {"type": "LoadBalancer", "selector": {"app": "old"}}})
+        }),
+        ("/deployments", || {
+            json!({"metadata": meta("old"), "spec": {"replicas": 0, "template": {"metadata":
+                   {"labels": {"app": "old", "tier": "web", "healthcheck/class": "jvm"}}}}})
+        }),
+    ]);
+    let [api, old] = &objects.inventory.services[..] else { panic!("{:?}", objects.inventory.services) };
+    assert_eq!(api.endpoints, Some(Endpoints { ready: 2, all: 3 }));
+    let ports: Vec<_> = api.ports.iter().map(|p| (p.name.as_str(), p.port)).collect();
+    assert_eq!((api.kind.as_str(), ports), ("ClusterIP", vec![("http", 80), ("", 8080)]));
+    assert_eq!((api.selects, &api.scaled_to_zero), (true, &None));
+    assert_eq!(old.endpoints, Some(Endpoints::default()));
+    assert_eq!(old.scaled_to_zero.as_deref(), Some("Deployment old"));
+    assert_eq!(old.dns_names, ["a.example", "b.example"]);
+    assert_eq!(objects.workloads[0].annotations["healthcheck/class"], "jvm");
+}
+
+#[test]
+fn routes_of_every_kind() {
+    let objects = converted(&[
+        ("/ingresses", || {
+            json!({"metadata": meta("front"), "spec": {
+                "tls": [{"hosts": ["Front.example"], "secretName": "front-tls"}],
+                "defaultBackend": {"resource": {"kind": "Bucket", "name": "static"}},
+                "rules": [{"host": "front.example", "http": {"paths": [
+                    {"path": "/", "backend": {"service": {"name": "api", "port": {"number": 80}}}},
+                    {"path": "/x", "backend": {"service": {"name": "api", "port": {"name": "http"}}}}]}},
+                    {"http": null}]}})
+        }),
+        ("/gateways", || {
+            json!({"metadata": meta("edge"), "spec": {"listeners": [
+                {"hostname": "*.shop.example", "tls": {"certificateRefs": [{"name": "wild", "namespace": "certs"}]}}]}})
+        }),
+        ("/httproutes", || {
+            json!({"metadata": meta("shop"), "spec": {"hostnames": ["buy.shop.example"],
+                "rules": [{"backendRefs": [{"name": "cart", "port": 8080}, {"kind": "Mirror", "name": "none"}]}]}})
+        }),
+        ("/virtualservices", || {
+            json!({"metadata": meta("mesh"), "spec": {"hosts": ["pay.example"], "http": [{"route": [
+                {"destination": {"host": "pay.bank.svc.cluster.local", "port": {"number": 9000}}},
+                {"destination": {"host": "api.stripe.example"}}]}]}})
+        }),
+        ("/configmaps", || {
+            json!({"metadata": meta("nginx"), "data": {"a.conf":
+                "server { listen 80; server_name  old.example .wild.example\n  _ ~^x; # server_name no.example;\n }"}})
+        }),
+        ("/configmaps", || json!({"metadata": meta("other"), "data": {"k": "v"}})),
+    ]);
+    let told: Vec<String> = objects
+        .inventory
+        .routes
+        .iter()
+        .map(|r| {
+            let backend = |b: &Backend| {
+                format!("{}/{}:{}", b.service.namespace, b.service.name, b.port.as_deref().unwrap_or("-"))
+            };
+            let backends: Vec<String> = r.backends.iter().map(backend).collect();
+            let secrets: Vec<&str> =
+                r.tls.iter().filter_map(|t| t.secret.as_ref()).map(|s| s.name.as_str()).collect();
+            format!("{} {} -> {} {}", r.kind, r.hosts.join(","), backends.join(","), secrets.join(","))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "Gateway *.shop.example ->  wild",
+            "Ingress front.example -> shop/api:80,shop/api:http front-tls",
+            "VirtualService pay.example -> bank/pay:9000 ",
+            "ConfigMap *.wild.example,old.example,wild.example ->  ",
+            "HTTPRoute buy.shop.example -> shop/cart:8080 ",
+        ]
+    );
+}
+
+#[test]
+fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
+    let objects = converted(&[
+        ("/secrets", || {
+            let pem = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, CERTIFICATE);
+            json!({"metadata": meta("front-tls"), "data": {"tls.crt": pem, "tls.key": "c2VjcmV0"}})
+        }),
+        ("/secrets", || json!({"metadata": meta("broken"), "data": {"tls.crt": "Z2FyYmFnZQ=="}})),
+        ("/secrets", || json!({"metadata": meta("empty"), "data": null})),
+    ]);
+    let [broken, empty, front] = &objects.inventory.tls_secrets[..] else { panic!() };
+    assert_eq!(broken.broken.as_deref(), Some("`tls.crt`: there is no block `BEGIN CERTIFICATE`"));
+    assert_eq!(empty.broken.as_deref(), Some("`tls.crt` is empty"));
+    assert_eq!((front.broken.as_deref(), front.chain.len()), (None, 1));
+    let certificate = &front.chain[0];
+    assert_eq!(certificate.subject, "CN=front.example");
+    assert_eq!(certificate.names, ["front.example", "10.0.0.1"]);
+    assert_eq!(certificate.not_after.seconds_since(certificate.not_before), 36_500.0 * 86_400.0);
+    assert_eq!(certificate.fingerprint.len(), 64);
+    assert!(!format!("{objects:?}").contains("c2VjcmV0"));
+}
+
+#[test]
+fn budgets_claims_quotas_and_jobs() {
+    let objects = converted(&[
+        ("/poddisruptionbudgets", || {
+            json!({"metadata": meta("api"), "spec": {"minAvailable": "50%", "maxUnavailable": null},
+                   "status": {"expectedPods": 4, "currentHealthy": 3, "desiredHealthy": 2, "disruptionsAllowed": 1}})
+        }),
+        ("/persistentvolumeclaims", || {
+            json!({"metadata": meta("data"), "spec": {"storageClassName": "ssd",
+                   "resources": {"requests": {"storage": "10Gi"}}},
+                   "status": {"phase": "Bound", "capacity": {"storage": "20Gi"}}})
+        }),
+        ("/resourcequotas", || {
+            json!({"metadata": meta("team"), "spec": {"hard": {"pods": "10"}},
+                   "status": {"hard": {"pods": "10", "requests.cpu": "4", "new": "1"},
+                              "used": {"pods": "9", "requests.cpu": "3500m"}}})
+        }),
+        ("/jobs", || {
+            let mut raw = json!({"metadata": owned("dump-1", "batch/v1", "CronJob", "dump"), "spec": {"backoffLimit": 6},
+                   "status": {"failed": 7, "startTime": "2026-01-02T03:00:00Z", "conditions": [
+                       {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
+            raw["metadata"]["name"] = json!("dump-1");
+            raw
+        }),
+        ("/cronjobs", || {
+            json!({"metadata": meta("dump"), "spec": {"schedule": "0 3 * * *", "timeZone": "Asia/Taipei", "suspend": true},
+                   "status": {"lastScheduleTime": "2026-01-02T03:00:00Z"}})
+        }),
+    ]);
+    let held = &objects.inventory;
+    let budget = &held.disruption_budgets[0];
+    assert_eq!((budget.min_available.as_deref(), budget.max_unavailable.as_deref()), (Some("50%"), None));
+    assert_eq!((budget.expected_pods, budget.desired_healthy, budget.disruptions_allowed), (Some(4), 2, 1));
+    let claim = &held.volume_claims[0];
+    assert_eq!((claim.requested, claim.capacity), (Some(Bytes(10.0 * GIB)), Some(Bytes(20.0 * GIB))));
+    let bounds: Vec<_> = held.quotas[0].resources.iter().map(|r| (r.name.as_str(), r.used, r.hard)).collect();
+    assert_eq!(bounds, [("pods", 9.0, 10.0), ("requests.cpu", 3.5, 4.0)]);
+    let job = &held.jobs[0];
+    assert_eq!((job.cron_job.as_deref(), job.failed, job.backoff_limit), (Some("dump"), 7, Some(6)));
+    assert_eq!(job.failure().map(|c| c.reason.as_str()), Some("BackoffLimitExceeded"));
+    let cron = &held.cron_jobs[0];
+    assert_eq!((cron.schedule.as_str(), cron.time_zone.as_deref()), ("0 3 * * *", Some("Asia/Taipei")));
+    assert_eq!((cron.suspended, cron.last_schedule), (true, at("2026-01-02T03:00:00Z")));
+}
+
+/// What may not be installed is no gap.
+#[test]
+fn routes_that_are_not_installed_are_none() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        path if path.contains("gateway.networking") || path.contains("istio") => status(404, "no such API"),
+        _ => empty(),
+    });
+    assert_eq!(gaps(&fetched), []);
+}
+
+#[test]
+fn containers_tell_probes_policy_and_digest() {
+    let objects = converted(&[
+        ("/pods", || {
+            json!({"metadata": meta("web"), "spec": {"nodeName": "arm-1", "containers": [
+                {"name": "app", "image": "shop/web:latest", "imagePullPolicy": "IfNotPresent",
+                 "livenessProbe": {"httpGet": {"port": 80}}, "readinessProbe": null}]},
+                "status": {"phase": "Running", "containerStatuses": [
+                    {"name": "app", "imageID": "shop/web@sha256:aa", "restartCount": 0}]}})
+        }),
+        ("/nodes", || {
+            json!({"metadata": {"name": "arm-1"}, "spec": {"unschedulable": true},
+                   "status": {"nodeInfo": {"architecture": "arm64", "kubeletVersion": "v1.33.2"},
+                              "conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}})
+        }),
+    ]);
+    let pod = &objects.pods[0];
+    assert_eq!(pod.architecture.as_deref(), Some("arm64"));
+    let container = &pod.containers[0];
+    assert_eq!(container.probes, Some(Probes { liveness: true, readiness: false, startup: false }));
+    assert_eq!(
+        (container.pull_policy.as_str(), container.image_id.as_str()),
+        ("IfNotPresent", "shop/web@sha256:aa")
+    );
+    let node = &objects.nodes[0];
+    assert_eq!((node.unschedulable, node.kubelet_version.as_str()), (true, "v1.33.2"));
+    assert_eq!((node.conditions[0].kind.as_str(), node.conditions[0].status), ("Ready", None));
+}
+
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;

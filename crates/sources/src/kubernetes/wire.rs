@@ -1,5 +1,6 @@
 //! Objects as the API sends them, with the fields that are read and no others.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use healthcore::time::Timestamp;
@@ -7,7 +8,9 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// The Go API writes `null` for empty lists and zero times.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    d: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
@@ -206,6 +209,14 @@ pub(super) struct Container {
     #[serde(default)]
     pub(super) restart_policy: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) image_pull_policy: String,
+    #[serde(default)]
+    pub(super) liveness_probe: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) readiness_probe: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) startup_probe: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) resources: Resources,
 }
 
@@ -289,6 +300,8 @@ pub(super) struct Condition {
 pub(super) struct ContainerStatus {
     #[serde(default)]
     pub(super) name: String,
+    #[serde(default, rename = "imageID", deserialize_with = "or_default")]
+    pub(super) image_id: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) state: State,
     #[serde(default, deserialize_with = "or_default")]
@@ -354,7 +367,22 @@ pub(super) struct ControllerSpec {
     #[serde(default)]
     pub(super) replicas: Option<u32>,
     #[serde(default, deserialize_with = "or_default")]
-    pub(super) template: MetaOnly,
+    pub(super) template: Template,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Template {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) metadata: TemplateMeta,
+}
+
+/// Metadata of a pod template, whose labels tell which services select its pods.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct TemplateMeta {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) annotations: Marks,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -532,12 +560,22 @@ pub(super) struct EventSeries {
 pub(super) struct Node {
     pub(super) metadata: Meta,
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) spec: NodeSpec,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) status: NodeStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct NodeSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) unschedulable: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NodeStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) conditions: Vec<Condition>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) node_info: NodeInfo,
     #[serde(default, deserialize_with = "or_default")]
@@ -545,7 +583,10 @@ pub(super) struct NodeStatus {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct NodeInfo {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) kubelet_version: String,
     #[serde(default)]
     pub(super) architecture: String,
 }

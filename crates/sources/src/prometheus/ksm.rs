@@ -88,10 +88,9 @@ pub(super) async fn objects(
             out.value.unavailable.push(Unavailable::new(kind, None, why));
         }
     }
-    for kind in [ObjectKind::Events, ObjectKind::Nodes] {
-        if kinds.contains(&kind) {
-            out.value.unavailable.push(Unavailable::new(kind, None, Missing::NoKubernetesSource));
-        }
+    let told = [ObjectKind::Pods, ObjectKind::Workloads, ObjectKind::Autoscalers];
+    for kind in kinds.iter().filter(|kind| !told.contains(kind)) {
+        out.value.unavailable.push(Unavailable::new(*kind, None, Missing::NoKubernetesSource));
     }
     let phases = failed.contains("pod states") || states.pods.values().any(|pod| pod.phase.is_some());
     assemble(states, pods, workloads, kinds, &mut out.value);
@@ -248,6 +247,7 @@ impl PodRow {
             last_termination: None,
             restarts: None,
             ready: None,
+            ..Container::default()
         })
     }
 }
@@ -319,6 +319,7 @@ fn assemble(
                 .unschedulable
                 .then(|| Unschedulable { since: row.created, message: String::new() }),
             containers: containers.into_values().collect(),
+            ..Pod::default()
         });
     }
     for (id, (desired, ready, created)) in workloads {

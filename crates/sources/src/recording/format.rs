@@ -138,7 +138,7 @@ impl<'de> Deserialize<'de> for Number {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
     Cluster(ClusterHead),
-    Part(PartLine),
+    Part(Box<PartLine>),
     #[serde(borrow)]
     Series(SeriesLine<'a>),
     Gaps(Vec<Gap>),

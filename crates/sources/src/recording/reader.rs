@@ -166,7 +166,7 @@ impl Recording {
                         }
                     }
                     part.thinned.iter().for_each(|(namespace, pod)| series.thin_out(namespace, pod));
-                    self.pending = Some(part);
+                    self.pending = Some(*part);
                 }
                 (Line::Series(s), true) => {
                     let key = SeriesKey::container(&s.1, &s.2, &s.3);

@@ -201,11 +201,12 @@ impl Stream {
         let metrics =
             part.series.metrics().map(|(name, missing)| MetricLine { name, missing: missing.cloned() });
         let thinned = part.series.thinned().map(|(namespace, pod)| (namespace.to_owned(), pod.to_owned()));
-        self.line(&Line::Part(PartLine {
+        let line = PartLine {
             objects: part.objects.clone(),
             metrics: metrics.collect(),
             thinned: thinned.collect(),
-        }))?;
+        };
+        self.line(&Line::Part(Box::new(line)))?;
         for (metric, _) in part.series.metrics() {
             for (key, samples) in part.series.of(metric) {
                 self.line(&Line::Series(SeriesLine(

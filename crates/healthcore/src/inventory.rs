@@ -1,0 +1,425 @@
+//! What a cluster holds besides workloads and pods: services, routes, certificates, budgets, claims, quotas, jobs.
+//!
+//! These objects are few and small, so those of a whole cluster are judged together, in a part of their own without
+//! series ([`crate::snapshot::Objects::inventory`]). As in [`crate::model`], a field that no check reads does not exist.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Condition, ObjectKind};
+use crate::time::Timestamp;
+use crate::unit::Bytes;
+
+/// Objects of a cluster that are judged all together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// Services with the state of their endpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
+    /// What routes hosts to services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Certificates of TLS Secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls_secrets: Vec<TlsSecret>,
+    /// PodDisruptionBudgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disruption_budgets: Vec<DisruptionBudget>,
+    /// PersistentVolumeClaims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volume_claims: Vec<VolumeClaim>,
+    /// ResourceQuotas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<Quota>,
+    /// Jobs, those of CronJobs too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
+    /// CronJobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cron_jobs: Vec<CronJob>,
+    /// Version of the API server, such as `v1.33.2`; empty when it does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server_version: String,
+}
+
+impl Inventory {
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Puts every list into the order of namespaces and names.
+    pub fn sort(&mut self) {
+        let Self {
+            services,
+            routes,
+            tls_secrets,
+            disruption_budgets,
+            volume_claims,
+            quotas,
+            jobs,
+            cron_jobs,
+            server_version: _,
+        } = self;
+        services.sort_by(|a, b| a.id.cmp(&b.id));
+        routes.sort_by(|a, b| (&a.id, &a.kind).cmp(&(&b.id, &b.kind)));
+        tls_secrets.sort_by(|a, b| a.id.cmp(&b.id));
+        disruption_budgets.sort_by(|a, b| a.id.cmp(&b.id));
+        volume_claims.sort_by(|a, b| a.id.cmp(&b.id));
+        quotas.sort_by(|a, b| a.id.cmp(&b.id));
+        jobs.sort_by(|a, b| a.id.cmp(&b.id));
+        cron_jobs.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+/// A kind of object that an [`Inventory`] holds; checks judge each by itself.
+pub trait Held: Sized + 'static {
+    /// The list that it comes from.
+    const LIST: ObjectKind;
+    /// All of them in an inventory.
+    fn all(inventory: &Inventory) -> &[Self];
+    /// Its name.
+    fn id(&self) -> &ObjectId;
+    /// Its kind as Kubernetes spells it.
+    fn kind(&self) -> &str;
+}
+
+macro_rules! held {
+    ($($of:ty: $list:ident in $field:ident, $kind:literal;)+) => {
+        $(impl Held for $of {
+            const LIST: ObjectKind = ObjectKind::$list;
+            fn all(inventory: &Inventory) -> &[Self] {
+                &inventory.$field
+            }
+            fn id(&self) -> &ObjectId {
+                &self.id
+            }
+            fn kind(&self) -> &str {
+                $kind
+            }
+        })+
+    };
+}
+held! {
+    Service: Services in services, "Service";
+    TlsSecret: TlsSecrets in tls_secrets, "Secret";
+    DisruptionBudget: DisruptionBudgets in disruption_budgets, "PodDisruptionBudget";
+    VolumeClaim: VolumeClaims in volume_claims, "PersistentVolumeClaim";
+    Quota: Quotas in quotas, "ResourceQuota";
+    Job: Schedules in jobs, "Job";
+    CronJob: Schedules in cron_jobs, "CronJob";
+}
+
+impl Held for Route {
+    const LIST: ObjectKind = ObjectKind::Routes;
+    fn all(inventory: &Inventory) -> &[Self] {
+        &inventory.routes
+    }
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+}
+
+/// Namespace and name of an object whose kind is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectId {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectId {
+    /// From its parts.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// A Service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its name.
+    pub id: ObjectId,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it selects pods; the endpoints of one that does not are kept by someone else.
+    pub selects: bool,
+    /// Ports that it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ServicePort>,
+    /// Its endpoints in all EndpointSlices; none when those could not be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+    /// Kind and name of a workload that it selects and that is scaled to zero on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_to_zero: Option<String>,
+    /// Host names of the annotation `external-dns.alpha.kubernetes.io/hostname`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<String>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServicePort {
+    /// Name; empty where there is one port only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Number.
+    pub port: u16,
+}
+
+/// How many endpoints a Service has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// Ready ones, which get traffic.
+    pub ready: u32,
+    /// All.
+    pub all: u32,
+}
+
+/// An object that routes hosts to services: Ingress, Gateway, HTTPRoute, GRPCRoute, TLSRoute, VirtualService, or a
+/// ConfigMap with nginx `server_name` lines.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Its name.
+    pub id: ObjectId,
+    /// Its kind.
+    pub kind: String,
+    /// Hosts, lower case; `*.example.com` for all names one label below; none for any host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Where it ends TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<RouteTls>,
+    /// Services that it sends requests to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<Backend>,
+    /// Host names of the annotation `external-dns.alpha.kubernetes.io/hostname`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<String>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// Hosts for which a route ends TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTls {
+    /// Hosts; none for those of the route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Secret with the certificate; none for the controller's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ObjectId>,
+}
+
+/// A Service that a route sends requests to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// The Service.
+    pub service: ObjectId,
+    /// Name or number of its port; none where the route names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+/// A Secret of type `kubernetes.io/tls`: what its certificates say. The private key is never read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSecret {
+    /// Its name.
+    pub id: ObjectId,
+    /// The certificates in the order of the file: that of the server first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<Certificate>,
+    /// Why the file could not be read as certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
+    /// Name of the cert-manager Certificate that keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+}
+
+/// An X.509 certificate (RFC 5280), what checks read of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// Distinguished name of the subject.
+    pub subject: String,
+    /// Distinguished name of the issuer.
+    pub issuer: String,
+    /// DNS names and IP addresses of the subject alternative name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// From when it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+    /// SHA-256 of the certificate (DER), in lower-case hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// A PodDisruptionBudget.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DisruptionBudget {
+    /// Its name.
+    pub id: ObjectId,
+    /// `minAvailable` as written: a number or a percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_available: Option<String>,
+    /// `maxUnavailable` as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<String>,
+    /// Pods that it counts; none before the controller has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_pods: Option<u32>,
+    /// Pods that are healthy.
+    #[serde(default)]
+    pub current_healthy: u32,
+    /// Pods that must stay healthy.
+    #[serde(default)]
+    pub desired_healthy: u32,
+    /// Pods that may be evicted now.
+    #[serde(default)]
+    pub disruptions_allowed: u32,
+    /// Its conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeClaim {
+    /// Its name.
+    pub id: ObjectId,
+    /// `Pending`, `Bound` or `Lost`.
+    pub phase: String,
+    /// Storage class.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub class: String,
+    /// What it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Bytes>,
+    /// What it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Bytes>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// A ResourceQuota.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Its name.
+    pub id: ObjectId,
+    /// What it bounds, in the order of the names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<QuotaResource>,
+}
+
+/// One bound of a quota, in base units.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaResource {
+    /// `requests.memory`, `pods`, `count/secrets`, ...
+    pub name: String,
+    /// The bound.
+    pub hard: f64,
+    /// What is used of it.
+    pub used: f64,
+}
+
+/// A Job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Its name.
+    pub id: ObjectId,
+    /// The CronJob that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_job: Option<String>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended with success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Timestamp>,
+    /// Pods that run.
+    #[serde(default)]
+    pub active: u32,
+    /// Pods that ended with success.
+    #[serde(default)]
+    pub succeeded: u32,
+    /// Pods that failed.
+    #[serde(default)]
+    pub failed: u32,
+    /// Retries before it counts as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<u32>,
+    /// Whether it waits on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// Its conditions: `Complete`, `Failed`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+impl Job {
+    /// The condition `Failed`, when it is true.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == "Failed" && c.status == Some(true))
+    }
+}
+
+/// A CronJob.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CronJob {
+    /// Its name.
+    pub id: ObjectId,
+    /// Schedule in cron notation.
+    pub schedule: String,
+    /// Zone of the schedule; none for that of the controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Whether it is stopped on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// When it last made a Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule: Option<Timestamp>,
+    /// When a Job of it last ended with success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Timestamp>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}

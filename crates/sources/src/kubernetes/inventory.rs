@@ -1,0 +1,807 @@
+//! Services, routes, certificates, budgets, claims, quotas and jobs: how the API sends each, and what is read of it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use healthcore::inventory::{
+    Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ObjectId, Quota, QuotaResource, Route,
+    RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
+};
+use healthcore::snapshot::{Gap, Unavailable};
+use healthcore::time::Timestamp;
+use healthcore::unit::{Bytes, parse_quantity};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::convert::{Troubles, conditions};
+use super::request;
+use super::source::{KubernetesSource, Namespaced, Run};
+use super::wire::{self, Time, or_default};
+use crate::certificate;
+
+/// Annotation with the host names that external-dns makes.
+const DNS_NAMES: &str = "external-dns.alpha.kubernetes.io/hostname";
+
+/// A workload that is scaled to zero on purpose, and the labels that its pods would have.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ScaledToZero {
+    pub(super) namespace: String,
+    /// Kind and name.
+    pub(super) name: String,
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+impl KubernetesSource {
+    /// Lists what the run asks for besides workloads and pods.
+    pub(super) async fn inventory(
+        &self,
+        run: &Run<'_>,
+        scaled_to_zero: &[ScaledToZero],
+        unavailable: &mut Vec<Unavailable>,
+        gaps: &mut Vec<Gap>,
+    ) -> Inventory {
+        let (services, slices, ingresses, gateways, http, grpc, tls, virtual_services, server_names) = tokio::join!(
+            self.collect(run, &request::SERVICES, service),
+            self.collect(run, &request::ENDPOINT_SLICES, endpoint_slice),
+            self.collect(run, &request::INGRESSES, ingress),
+            self.collect(run, &request::GATEWAYS, gateway),
+            self.collect(run, &request::HTTP_ROUTES, |raw, _| Some(gateway_route("HTTPRoute", raw))),
+            self.collect(run, &request::GRPC_ROUTES, |raw, _| Some(gateway_route("GRPCRoute", raw))),
+            self.collect(run, &request::TLS_ROUTES, |raw, _| Some(gateway_route("TLSRoute", raw))),
+            self.collect(run, &request::VIRTUAL_SERVICES, virtual_service),
+            self.collect(run, &request::CONFIG_MAPS, server_names),
+        );
+        let (secrets, budgets, claims, quotas, jobs, cron_jobs) = tokio::join!(
+            self.collect(run, &request::TLS_SECRETS, tls_secret),
+            self.collect(run, &request::DISRUPTION_BUDGETS, disruption_budget),
+            self.collect(run, &request::VOLUME_CLAIMS, volume_claim),
+            self.collect(run, &request::QUOTAS, quota),
+            self.collect(run, &request::JOB_OUTCOMES, job),
+            self.collect(run, &request::CRON_JOB_SCHEDULES, cron_job),
+        );
+        let (u, g) = (unavailable, gaps);
+        let slices_known = slices.is_whole();
+        let slices = slices.settle(u, g);
+        let services = services.settle(u, g);
+        let routes = [ingresses, gateways, http, grpc, tls, virtual_services, server_names];
+        let mut inventory = Inventory {
+            services: with_endpoints(services, &slices, slices_known, scaled_to_zero),
+            routes: routes.into_iter().flat_map(|part| part.settle(u, g)).collect(),
+            tls_secrets: secrets.settle(u, g),
+            disruption_budgets: budgets.settle(u, g),
+            volume_claims: claims.settle(u, g),
+            quotas: quotas.settle(u, g),
+            jobs: jobs.settle(u, g),
+            cron_jobs: cron_jobs.settle(u, g),
+            server_version: String::new(),
+        };
+        inventory.sort();
+        inventory
+    }
+}
+
+macro_rules! namespaced {
+    ($($kind:ty),+) => {
+        $(impl Namespaced for $kind {
+            fn namespace(&self) -> &str {
+                &self.id.namespace
+            }
+        })+
+    };
+}
+namespaced!(RawService, EndpointSlice, Route, TlsSecret, DisruptionBudget, VolumeClaim, Quota, Job, CronJob);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Meta {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(default)]
+    creation_timestamp: Option<Time>,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    annotations: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    owner_references: Vec<wire::OwnerReference>,
+}
+
+impl Meta {
+    fn created(&self) -> Option<Timestamp> {
+        self.creation_timestamp.map(|t| t.0)
+    }
+    fn id(&self) -> ObjectId {
+        ObjectId::new(&self.namespace, &self.name)
+    }
+    fn dns_names(&self) -> Vec<String> {
+        let names = self.annotations.get(DNS_NAMES).map_or("", String::as_str);
+        names.split(',').map(host).filter(|name| !name.is_empty()).collect()
+    }
+}
+
+/// Metadata, specification and status of an object.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "S: Deserialize<'de> + Default, T: Deserialize<'de> + Default")]
+pub(super) struct Object<S, T = Nothing> {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: S,
+    #[serde(default, deserialize_with = "or_default")]
+    status: T,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Nothing {}
+
+/// Host names are compared without case and final dot (RFC 4343).
+fn host(name: &str) -> String {
+    name.trim().trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn hosts<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut out: Vec<String> =
+        names.into_iter().map(|n| host(n)).filter(|n| !n.is_empty() && n != "*").collect();
+    out.sort();
+    out.dedup();
+    out
+}
+
+/// A number or a text, as Kubernetes writes `IntOrString`.
+fn int_or_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+// --- Services ---------------------------------------------------------------------------------------------------------
+
+/// A service before it is joined with its endpoints.
+#[derive(Debug, PartialEq)]
+pub(super) struct RawService {
+    id: ObjectId,
+    selector: BTreeMap<String, String>,
+    service: Service,
+}
+
+fn service(raw: Object<ServiceSpec>, _: &mut Troubles) -> Option<RawService> {
+    let Object { metadata: meta, spec, .. } = raw;
+    let ports = spec.ports.into_iter().map(|p| ServicePort { name: p.name, port: p.port }).collect();
+    let service = Service {
+        id: meta.id(),
+        kind: if spec.kind.is_empty() { "ClusterIP".to_owned() } else { spec.kind },
+        selects: !spec.selector.is_empty(),
+        ports,
+        endpoints: None,
+        scaled_to_zero: None,
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+    };
+    Some(RawService { id: meta.id(), selector: spec.selector, service })
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ServiceSpec {
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    selector: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    ports: Vec<RawPort>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawPort {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    port: u16,
+}
+
+/// An EndpointSlice: the service that it is of, its address type, and how many of its endpoints are ready.
+#[derive(Debug, PartialEq)]
+pub(super) struct EndpointSlice {
+    id: ObjectId,
+    address_type: String,
+    endpoints: Endpoints,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawEndpointSlice {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "or_default")]
+    address_type: String,
+    #[serde(default, deserialize_with = "or_default")]
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Endpoint {
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: EndpointConditions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct EndpointConditions {
+    #[serde(default)]
+    ready: Option<bool>,
+}
+
+fn endpoint_slice(raw: RawEndpointSlice, _: &mut Troubles) -> Option<EndpointSlice> {
+    let service = raw.metadata.labels.get("kubernetes.io/service-name")?;
+    // "A nil value should be interpreted as true" (API reference of EndpointConditions).
+    let ready = raw.endpoints.iter().filter(|e| e.conditions.ready != Some(false)).count();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Some(EndpointSlice {
+        id: ObjectId::new(&raw.metadata.namespace, service),
+        address_type: raw.address_type,
+        endpoints: Endpoints { ready: count(ready), all: count(raw.endpoints.len()) },
+    })
+}
+
+/// Gives every service its endpoints. Of a dual-stack service each endpoint stands in a slice of either family, so that
+/// the family with more counts.
+fn with_endpoints(
+    services: Vec<RawService>,
+    slices: &[EndpointSlice],
+    slices_known: bool,
+    scaled_to_zero: &[ScaledToZero],
+) -> Vec<Service> {
+    let mut counts: BTreeMap<&ObjectId, BTreeMap<&str, Endpoints>> = BTreeMap::new();
+    for slice in slices {
+        let count = counts.entry(&slice.id).or_default().entry(&slice.address_type).or_default();
+        count.ready += slice.endpoints.ready;
+        count.all += slice.endpoints.all;
+    }
+    let most = |id: &ObjectId| {
+        let families = counts.get(id).map(|families| families.values().copied());
+        families.into_iter().flatten().max_by_key(|e| (e.ready, e.all)).unwrap_or_default()
+    };
+    let zero = |raw: &RawService| {
+        let selected = |w: &&ScaledToZero| {
+            w.namespace == raw.id.namespace
+                && raw.selector.iter().all(|(key, value)| w.labels.get(key) == Some(value))
+        };
+        scaled_to_zero.iter().find(selected).map(|w| w.name.clone())
+    };
+    let join = |raw: RawService| Service {
+        endpoints: slices_known.then(|| most(&raw.id)),
+        scaled_to_zero: if raw.selector.is_empty() { None } else { zero(&raw) },
+        ..raw.service
+    };
+    services.into_iter().map(join).collect()
+}
+
+// --- Routes -----------------------------------------------------------------------------------------------------------
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IngressSpec {
+    #[serde(default)]
+    default_backend: Option<IngressBackend>,
+    #[serde(default, deserialize_with = "or_default")]
+    tls: Vec<IngressTls>,
+    #[serde(default, deserialize_with = "or_default")]
+    rules: Vec<IngressRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IngressTls {
+    #[serde(default, deserialize_with = "or_default")]
+    hosts: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    secret_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressRule {
+    #[serde(default, deserialize_with = "or_default")]
+    host: String,
+    #[serde(default, deserialize_with = "or_default")]
+    http: IngressHttp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressHttp {
+    #[serde(default, deserialize_with = "or_default")]
+    paths: Vec<IngressPath>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressPath {
+    #[serde(default, deserialize_with = "or_default")]
+    backend: IngressBackend,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressBackend {
+    /// None for a backend that is another resource than a service.
+    #[serde(default)]
+    service: Option<IngressService>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressService {
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    port: IngressPort,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IngressPort {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    number: Option<u16>,
+}
+
+fn ingress(raw: Object<IngressSpec>, _: &mut Troubles) -> Option<Route> {
+    let Object { metadata: meta, spec, .. } = raw;
+    let backend = |b: &IngressBackend| {
+        let service = b.service.as_ref()?;
+        let number = || service.port.number.map(|n| n.to_string());
+        let port = service.port.name.clone().filter(|n| !n.is_empty()).or_else(number);
+        Some(Backend { service: ObjectId::new(&meta.namespace, &service.name), port })
+    };
+    let paths = spec.rules.iter().flat_map(|r| &r.http.paths).map(|p| &p.backend);
+    let mut backends: Vec<Backend> = paths.chain(&spec.default_backend).filter_map(backend).collect();
+    backends.sort();
+    backends.dedup();
+    let secret = |name: &str| (!name.is_empty()).then(|| ObjectId::new(&meta.namespace, name));
+    let tls = spec
+        .tls
+        .iter()
+        .map(|t| RouteTls { hosts: hosts(&t.hosts), secret: secret(&t.secret_name) })
+        .collect();
+    Some(Route {
+        id: meta.id(),
+        kind: "Ingress".to_owned(),
+        hosts: hosts(spec.rules.iter().map(|r| &r.host)),
+        tls,
+        backends,
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct GatewaySpec {
+    #[serde(default, deserialize_with = "or_default")]
+    listeners: Vec<Listener>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Listener {
+    #[serde(default, deserialize_with = "or_default")]
+    hostname: String,
+    #[serde(default, deserialize_with = "or_default")]
+    tls: ListenerTls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListenerTls {
+    #[serde(default, deserialize_with = "or_default")]
+    certificate_refs: Vec<Reference>,
+}
+
+/// A reference of the Gateway API; what is left out is a core object of the same namespace.
+#[derive(Debug, Default, Deserialize)]
+struct Reference {
+    #[serde(default, deserialize_with = "or_default")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default)]
+    port: Option<u16>,
+}
+
+impl Reference {
+    fn id(&self, own: &str) -> ObjectId {
+        ObjectId::new(if self.namespace.is_empty() { own } else { &self.namespace }, &self.name)
+    }
+    fn is(&self, kind: &str) -> bool {
+        self.kind.is_empty() || self.kind == kind
+    }
+}
+
+fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Route> {
+    let Object { metadata: meta, spec, .. } = raw;
+    let mut tls = Vec::new();
+    for listener in &spec.listeners {
+        for reference in listener.tls.certificate_refs.iter().filter(|r| r.is("Secret")) {
+            let secret = Some(reference.id(&meta.namespace));
+            tls.push(RouteTls { hosts: hosts([&listener.hostname]), secret });
+        }
+    }
+    Some(Route {
+        id: meta.id(),
+        kind: "Gateway".to_owned(),
+        hosts: hosts(spec.listeners.iter().map(|l| &l.hostname)),
+        tls,
+        backends: Vec::new(),
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct GatewayRouteSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    hostnames: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    rules: Vec<GatewayRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GatewayRule {
+    #[serde(default, deserialize_with = "or_default")]
+    backend_refs: Vec<Reference>,
+}
+
+fn gateway_route(kind: &str, raw: Object<GatewayRouteSpec>) -> Route {
+    let Object { metadata: meta, spec, .. } = raw;
+    let references = spec.rules.iter().flat_map(|r| &r.backend_refs).filter(|r| r.is("Service"));
+    let mut backends: Vec<Backend> = references
+        .map(|r| Backend { service: r.id(&meta.namespace), port: r.port.map(|p| p.to_string()) })
+        .collect();
+    backends.sort();
+    backends.dedup();
+    Route {
+        id: meta.id(),
+        kind: kind.to_owned(),
+        hosts: hosts(&spec.hostnames),
+        tls: Vec::new(),
+        backends,
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct VirtualServiceSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    hosts: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    http: Vec<IstioRule>,
+    #[serde(default, deserialize_with = "or_default")]
+    tls: Vec<IstioRule>,
+    #[serde(default, deserialize_with = "or_default")]
+    tcp: Vec<IstioRule>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IstioRule {
+    #[serde(default, deserialize_with = "or_default")]
+    route: Vec<IstioRoute>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IstioRoute {
+    #[serde(default, deserialize_with = "or_default")]
+    destination: IstioDestination,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IstioDestination {
+    #[serde(default, deserialize_with = "or_default")]
+    host: String,
+    #[serde(default, deserialize_with = "or_default")]
+    port: IngressPort,
+}
+
+fn virtual_service(raw: Object<VirtualServiceSpec>, _: &mut Troubles) -> Option<Route> {
+    let Object { metadata: meta, spec, .. } = raw;
+    let rules = spec.http.iter().chain(&spec.tls).chain(&spec.tcp);
+    let destinations = rules.flat_map(|r| &r.route).map(|r| &r.destination);
+    let mut backends: Vec<Backend> = destinations
+        .filter_map(|d| {
+            let service = service_of_host(&d.host, &meta.namespace)?;
+            Some(Backend { service, port: d.port.number.map(|n| n.to_string()) })
+        })
+        .collect();
+    backends.sort();
+    backends.dedup();
+    Some(Route {
+        id: meta.id(),
+        kind: "VirtualService".to_owned(),
+        hosts: hosts(&spec.hosts),
+        tls: Vec::new(),
+        backends,
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+    })
+}
+
+/// The service behind `name`, `name.namespace.svc` or `name.namespace.svc.cluster.local`; none for a host outside of the
+/// cluster.
+fn service_of_host(host: &str, own: &str) -> Option<ObjectId> {
+    let parts: Vec<&str> = host.split('.').collect();
+    match parts[..] {
+        [name] if !name.is_empty() => Some(ObjectId::new(own, name)),
+        [name, namespace, "svc", ..] => Some(ObjectId::new(namespace, name)),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ConfigMap {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "or_default")]
+    data: BTreeMap<String, String>,
+}
+
+/// A ConfigMap with nginx configuration; others are passed over.
+fn server_names(raw: ConfigMap, _: &mut Troubles) -> Option<Route> {
+    let names: Vec<String> = raw.data.values().flat_map(|text| nginx_hosts(text)).collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(Route {
+        id: raw.metadata.id(),
+        kind: "ConfigMap".to_owned(),
+        hosts: hosts(&names),
+        created: raw.metadata.created(),
+        ..Route::default()
+    })
+}
+
+/// Names of the `server_name` directives of nginx (ngx_http_core_module). Regular expressions and the catch-all `_` name
+/// no host; `.example.com` is the name itself and everything below.
+fn nginx_hosts(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    for directive in text.split([';', '{', '}']) {
+        let mut words = directive.split_whitespace();
+        if words.next() != Some("server_name") {
+            continue;
+        }
+        for name in words.filter(|n| *n != "_" && !n.starts_with('~') && !n.contains('$')) {
+            let name = name.trim_matches(['"', '\'']);
+            match name.strip_prefix('.') {
+                Some(rest) => out.extend([rest.to_owned(), format!("*.{rest}")]),
+                None => out.push(name.to_owned()),
+            }
+        }
+    }
+    out
+}
+
+// --- Certificates -----------------------------------------------------------------------------------------------------
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Secret {
+    metadata: Meta,
+    #[serde(default, deserialize_with = "or_default")]
+    data: SecretData,
+}
+
+/// The certificate alone: the private key beside it is skipped where it is read.
+#[derive(Debug, Default, Deserialize)]
+struct SecretData {
+    #[serde(default, rename = "tls.crt", deserialize_with = "or_default")]
+    certificate: String,
+}
+
+fn tls_secret(raw: Secret, _: &mut Troubles) -> Option<TlsSecret> {
+    let Secret { metadata: meta, data } = raw;
+    let read = || {
+        let pem = STANDARD.decode(&data.certificate).map_err(|e| format!("`tls.crt` is not base64: {e}"))?;
+        if pem.is_empty() {
+            return Err("`tls.crt` is empty".to_owned());
+        }
+        certificate::from_pem(&pem).map_err(|why| format!("`tls.crt`: {why}"))
+    };
+    let (chain, broken) = match read() {
+        Ok(chain) => (chain, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let managed_by = meta.annotations.get("cert-manager.io/certificate-name").cloned();
+    Some(TlsSecret { id: meta.id(), chain, broken, managed_by })
+}
+
+// --- Budgets, claims, quotas ------------------------------------------------------------------------------------------
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BudgetSpec {
+    #[serde(default)]
+    min_available: Value,
+    #[serde(default)]
+    max_unavailable: Value,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BudgetStatus {
+    #[serde(default)]
+    expected_pods: Option<u32>,
+    #[serde(default, deserialize_with = "or_default")]
+    current_healthy: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    desired_healthy: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    disruptions_allowed: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: Vec<wire::Condition>,
+}
+
+fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) -> Option<DisruptionBudget> {
+    let Object { metadata: meta, spec, status } = raw;
+    Some(DisruptionBudget {
+        id: meta.id(),
+        min_available: int_or_text(&spec.min_available),
+        max_unavailable: int_or_text(&spec.max_unavailable),
+        expected_pods: status.expected_pods,
+        current_healthy: status.current_healthy,
+        desired_healthy: status.desired_healthy,
+        disruptions_allowed: status.disruptions_allowed,
+        conditions: conditions(status.conditions),
+        created: meta.created(),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClaimSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    storage_class_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    resources: ClaimResources,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ClaimResources {
+    #[serde(default, deserialize_with = "or_default")]
+    requests: Storage,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Storage {
+    #[serde(default)]
+    storage: Option<wire::Quantity>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ClaimStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    phase: String,
+    #[serde(default, deserialize_with = "or_default")]
+    capacity: Storage,
+}
+
+fn volume_claim(raw: Object<ClaimSpec, ClaimStatus>, troubles: &mut Troubles) -> Option<VolumeClaim> {
+    let Object { metadata: meta, spec, status } = raw;
+    let mut bytes = |storage: Storage, what: &str| {
+        let quantity = storage.storage?;
+        match parse_quantity(&quantity.0) {
+            Ok(amount) => Some(Bytes(amount)),
+            Err(e) => {
+                troubles.push(format!("{}/{}: {what}: {e}", meta.namespace, meta.name));
+                None
+            }
+        }
+    };
+    let requested = bytes(spec.resources.requests, "requested storage");
+    let capacity = bytes(status.capacity, "capacity");
+    Some(VolumeClaim {
+        id: meta.id(),
+        phase: status.phase,
+        class: spec.storage_class_name,
+        requested,
+        capacity,
+        created: meta.created(),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct QuotaStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    hard: BTreeMap<String, wire::Quantity>,
+    #[serde(default, deserialize_with = "or_default")]
+    used: BTreeMap<String, wire::Quantity>,
+}
+
+fn quota(raw: Object<Nothing, QuotaStatus>, troubles: &mut Troubles) -> Option<Quota> {
+    let Object { metadata: meta, status, .. } = raw;
+    let mut resources = Vec::with_capacity(status.hard.len());
+    for (name, hard) in status.hard {
+        // Before the controller has looked, nothing is known of what is used.
+        let Some(used) = status.used.get(&name) else { continue };
+        match (parse_quantity(&hard.0), parse_quantity(&used.0)) {
+            (Ok(hard), Ok(used)) => resources.push(QuotaResource { name, hard, used }),
+            (Err(e), _) | (_, Err(e)) => {
+                troubles.push(format!("{}/{}: {name}: {e}", meta.namespace, meta.name));
+            }
+        }
+    }
+    Some(Quota { id: meta.id(), resources })
+}
+
+// --- Jobs -------------------------------------------------------------------------------------------------------------
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JobSpec {
+    #[serde(default)]
+    backoff_limit: Option<u32>,
+    #[serde(default, deserialize_with = "or_default")]
+    suspend: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JobStatus {
+    #[serde(default)]
+    start_time: Option<Time>,
+    #[serde(default)]
+    completion_time: Option<Time>,
+    #[serde(default, deserialize_with = "or_default")]
+    active: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    succeeded: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    failed: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: Vec<wire::Condition>,
+}
+
+fn job(raw: Object<JobSpec, JobStatus>, _: &mut Troubles) -> Option<Job> {
+    let Object { metadata: meta, spec, status } = raw;
+    let owner = meta.owner_references.iter().find(|o| o.controller && o.kind == "CronJob");
+    Some(Job {
+        id: meta.id(),
+        cron_job: owner.map(|o| o.name.clone()),
+        created: meta.created(),
+        started: status.start_time.map(|t| t.0),
+        completed: status.completion_time.map(|t| t.0),
+        active: status.active,
+        succeeded: status.succeeded,
+        failed: status.failed,
+        backoff_limit: spec.backoff_limit,
+        suspended: spec.suspend,
+        conditions: conditions(status.conditions),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CronJobSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    schedule: String,
+    #[serde(default)]
+    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    suspend: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CronJobStatus {
+    #[serde(default)]
+    last_schedule_time: Option<Time>,
+    #[serde(default)]
+    last_successful_time: Option<Time>,
+}
+
+fn cron_job(raw: Object<CronJobSpec, CronJobStatus>, _: &mut Troubles) -> Option<CronJob> {
+    let Object { metadata: meta, spec, status } = raw;
+    Some(CronJob {
+        id: meta.id(),
+        schedule: spec.schedule,
+        time_zone: spec.time_zone.filter(|zone| !zone.is_empty()),
+        suspended: spec.suspend,
+        last_schedule: status.last_schedule_time.map(|t| t.0),
+        last_success: status.last_successful_time.map(|t| t.0),
+        created: meta.created(),
+    })
+}
