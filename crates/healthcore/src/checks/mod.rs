@@ -5,6 +5,7 @@ use crate::check::{AnyCheck, Erased};
 pub mod cpu_overprovisioned;
 pub mod cpu_underprovisioned;
 pub mod crash_looping;
+pub mod disruption_budget_blocking;
 pub mod hpa_at_max;
 pub mod hpa_metrics_unknown;
 pub mod hpa_over_scaled;
@@ -44,6 +45,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<hpa_under_scaled::HpaUnderScaled>::new(),
     &Erased::<restarts::Restarts>::new(),
     &Erased::<warning_events::WarningEvents>::new(),
+    &Erased::<disruption_budget_blocking::DisruptionBudgetBlocking>::new(),
     &Erased::<requests_missing::RequestsMissing>::new(),
     &Erased::<memory_overprovisioned::MemoryOverprovisioned>::new(),
     &Erased::<cpu_overprovisioned::CpuOverprovisioned>::new(),

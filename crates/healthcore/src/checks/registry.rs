@@ -7,7 +7,7 @@ use crate::analyse::{Assessment, analyse};
 use crate::check::AnyCheck;
 use crate::fixture::Fixture;
 use crate::metric::{Metric, SeriesOf};
-use crate::model::WorkloadId;
+use crate::model::{ObjectKind, WorkloadId};
 use crate::need::{Importance, Needs};
 use crate::report::{ClusterSummary, Report};
 use crate::series::{SeriesKey, SeriesStore};
@@ -40,6 +40,7 @@ const BUSY: &str = r#"
     event web/Pod/api-7d9c5bd4f7-x2x9z reason=Unhealthy count=400 first=20h last=2m message="Readiness probe failed"
     event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
     node node-1 cpu=8 memory=32Gi
+    budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
 "#;
 
 fn all() -> Resolved {
@@ -289,7 +290,8 @@ fn nothing_is_in_order_that_was_not_seen() {
 /// With every list denied there is no subject, no problem, and nothing in order: only unknown.
 #[test]
 fn only_unknown_when_everything_is_denied() {
-    let fixture = Fixture::new("offline\ndenied workloads pods autoscalers events nodes namespace=web");
+    let kinds: Vec<&str> = ObjectKind::ALL.iter().map(|kind| kind.name()).collect();
+    let fixture = Fixture::new(&format!("offline\ndenied {} namespace=web", kinds.join(" ")));
     let assessment = fixture.assess(&all());
     assert_eq!(assessment.findings, []);
     for check in CHECKS {
@@ -329,6 +331,8 @@ fn cut(snapshot: &Snapshot, parts: usize) -> Vec<Snapshot> {
             part
         })
         .collect();
+    out[0].objects.nodes.clone_from(&objects.nodes);
+    out[parts - 1].objects.inventory = objects.inventory.clone();
     for workload in &objects.workloads {
         out[part_of(Some(&workload.id))].objects.workloads.push(workload.clone());
     }
