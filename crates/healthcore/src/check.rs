@@ -250,6 +250,10 @@ fn finding(
     if problem.pod.is_some() {
         subject.pod = problem.pod;
     }
+    let series = problem.series.map(|mut chart| {
+        chart.advise(&problem.advice);
+        chart
+    });
     Finding {
         check: std::borrow::Cow::Borrowed(info.id),
         severity: problem.severity,
@@ -261,7 +265,7 @@ fn finding(
         since: problem.since,
         state: None,
         fingerprint,
-        series: problem.series,
+        series,
         chance: problem.chance,
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Metric;
+use crate::chart::ChartSeries;
 use crate::time::Timestamp;
 use crate::unit::Ratio;
 
@@ -364,24 +364,12 @@ impl Problem {
         self.since = since;
         self
     }
-    /// Adds the curve behind it.
+    /// Adds the curve behind it, where there is one.
     #[must_use]
-    pub fn chart(mut self, metric: Metric, series: crate::series::Series<'_>) -> Self {
-        self.series = Some(ChartSeries { metric, points: series.thinned(CHART_POINTS) });
+    pub fn chart(mut self, chart: Option<ChartSeries>) -> Self {
+        self.series = chart;
         self
     }
-}
-
-/// Points that a chart of one finding may have: enough for the width of a page.
-const CHART_POINTS: usize = 120;
-
-/// A curve for a chart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChartSeries {
-    /// What it measures.
-    pub metric: Metric,
-    /// Instants and values in order of time.
-    pub points: Vec<(Timestamp, f64)>,
 }
 
 /// A problem with its check and subject: one entry of the report.

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod analyse;
+pub mod chart;
 pub mod check;
 pub mod checks;
 pub mod class;

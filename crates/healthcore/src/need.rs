@@ -36,6 +36,10 @@ impl Needs {
         self.metrics.entry(metric).or_insert(Importance::Optional);
         self
     }
+    /// Asks for what a chart of a container marks, where it exists.
+    pub fn chart(&mut self) -> &mut Self {
+        self.optional(Metric::Restarts).optional(Metric::OomEvents)
+    }
     /// Asks for a list of objects.
     pub fn objects(&mut self, kind: ObjectKind) -> &mut Self {
         self.objects.insert(kind);

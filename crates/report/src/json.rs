@@ -1,22 +1,87 @@
 //! The JSON contract. Field names and order are promised; `schema/report-1.json` describes them.
 
 use std::collections::BTreeMap;
+use std::io;
 
+use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, Text, Value};
 use healthcore::report::Report;
 use healthcore::snapshot::Origin;
+use healthcore::time::Timestamp;
 use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::quantity::rfc3339;
 use crate::words::{Lang, sentence};
 use crate::{RenderError, RenderOptions, escape};
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
-    let mut text = serde_json::to_string_pretty(&JsonReport::new(report, options.lang))
-        .map_err(|e| RenderError::Data { format: "json", why: e.to_string() })?;
-    text.push('\n');
-    Ok(escape::json(text))
+    pretty(&JsonReport::new(report, options.lang))
+        .map(escape::json)
+        .map_err(|why| RenderError::Data { format: "json", why })
+}
+
+/// Indented JSON with a line feed at the end, in which a point of a curve, an array in an array, takes one line.
+fn pretty(value: &impl Serialize) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PointsOnOneLine::default());
+    value.serialize(&mut serializer).map_err(|e| e.to_string())?;
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map_err(|e| e.to_string())
+}
+
+/// The usual indentation, but for arrays in arrays.
+#[derive(Default)]
+struct PointsOnOneLine {
+    usual: PrettyFormatter<'static>,
+    /// Whether each container that is open is an array.
+    open: Vec<bool>,
+}
+
+impl PointsOnOneLine {
+    fn in_point(&self) -> bool {
+        self.open.ends_with(&[true, true])
+    }
+}
+
+impl Formatter for PointsOnOneLine {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open.push(true);
+        if self.in_point() { writer.write_all(b"[") } else { self.usual.begin_array(writer) }
+    }
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        let in_point = self.in_point();
+        self.open.pop();
+        if in_point { writer.write_all(b"]") } else { self.usual.end_array(writer) }
+    }
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        match (self.in_point(), first) {
+            (false, _) => self.usual.begin_array_value(writer, first),
+            (true, true) => Ok(()),
+            (true, false) => writer.write_all(b", "),
+        }
+    }
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.usual.end_array_value(writer)
+    }
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open.push(false);
+        self.usual.begin_object(writer)
+    }
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open.pop();
+        self.usual.end_object(writer)
+    }
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.usual.begin_object_key(writer, first)
+    }
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.usual.begin_object_value(writer)
+    }
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.usual.end_object_value(writer)
+    }
 }
 
 /// A report as the JSON contract has it. Numbers are in base units: bytes, cores, seconds, ratio.
@@ -134,6 +199,41 @@ struct Series {
     metric: &'static str,
     unit: &'static str,
     points: Vec<(i64, Scalar)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    curves: Vec<Curve>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<Mark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reaches_limit: Option<ReachesLimit>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    kind: &'static str,
+    value: Scalar,
+}
+
+#[derive(Debug, Serialize)]
+struct Curve {
+    kind: &'static str,
+    points: Vec<(i64, Scalar)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Mark {
+    at: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ReachesLimit {
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earliest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -341,12 +441,25 @@ fn finding(f: &Finding, lang: Lang) -> JsonFinding {
         since: f.since.map(rfc3339),
         state: f.state.map(healthcore::finding::State::name),
         fingerprint: f.fingerprint.clone(),
-        series: f.series.as_ref().map(|s| Series {
-            metric: s.metric.name(),
-            unit: s.metric.unit(),
-            points: s.points.iter().map(|(t, v)| (t.unix_seconds(), number(*v))).collect(),
-        }),
+        series: f.series.as_ref().map(series),
         class: f.class.map(|c| Class { name: c.class.name(), origin: c.origin }),
+    }
+}
+
+fn series(s: &ChartSeries) -> Series {
+    let points = |p: &[(Timestamp, f64)]| p.iter().map(|(t, v)| (t.unix_seconds(), number(*v))).collect();
+    Series {
+        metric: s.metric.name(),
+        unit: s.metric.unit(),
+        points: points(&s.points),
+        lines: s.lines.iter().map(|l| Line { kind: l.kind.name(), value: number(l.value) }).collect(),
+        curves: s.curves.iter().map(|c| Curve { kind: c.kind.name(), points: points(&c.points) }).collect(),
+        marks: s.marks.iter().map(|m| Mark { at: rfc3339(m.at), kind: m.kind.name() }).collect(),
+        reaches_limit: s.reaches_limit.as_ref().map(|r| ReachesLimit {
+            at: rfc3339(r.at),
+            earliest: r.earliest.map(rfc3339),
+            latest: r.latest.map(rfc3339),
+        }),
     }
 }
 
@@ -372,5 +485,18 @@ fn container(f: &ContainerFacts) -> Container {
         cpu_p95_cores: some(f.cpu_p95),
         jvm_heap_used_bytes: some(f.jvm_heap_used),
         jvm_heap_max_bytes: some(f.jvm_heap_max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_point_takes_one_line() {
+        let value =
+            serde_json::json!({ "points": [[1, 2.5], [3, 4]], "none": [], "names": ["a", { "b": [] }] });
+        let text = super::pretty(&value).unwrap();
+        assert!(text.contains("  \"points\": [\n    [1, 2.5],\n    [3, 4]\n  ]"), "{text}");
+        assert!(text.contains("  \"names\": [\n    \"a\",\n    {\n      \"b\": []\n    }\n  ]"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

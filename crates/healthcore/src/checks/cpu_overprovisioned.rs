@@ -1,5 +1,6 @@
 //! `cpu-overprovisioned`: far more CPU is reserved than used.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
@@ -60,6 +61,7 @@ impl Check for CpuOverprovisioned {
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
             .metric(Metric::CpuUsage)
+            .chart()
             .objects(ObjectKind::Autoscalers)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
@@ -100,6 +102,7 @@ impl Check for CpuOverprovisioned {
             .evidence("cpu-p95", Cores(p95))
             .evidence("freed", freed)
             .advise(measure::set_resource(advice, container, "requests=cpu", &to.to_string()))
+            .chart(ChartSeries::of_fullest(view, container, Metric::CpuUsage))
             .into())
     }
 }

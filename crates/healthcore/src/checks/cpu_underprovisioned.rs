@@ -1,5 +1,6 @@
 //! `cpu-underprovisioned`: the CPU limit is too small for what is used.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
@@ -45,7 +46,7 @@ impl Check for CpuUnderprovisioned {
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.metric(Metric::CpuUsage).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs.metric(Metric::CpuUsage).chart().objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -67,6 +68,7 @@ impl Check for CpuUnderprovisioned {
             .evidence("cpu-p95", Cores(p95))
             .evidence("cpu-limit", limit)
             .advise(measure::set_resource(advice, container, "limits=cpu", &to.to_string()))
+            .chart(ChartSeries::of_fullest(view, container, Metric::CpuUsage))
             .into())
     }
 }

@@ -1,5 +1,6 @@
 //! `hpa-at-max`: an autoscaler has no replica left to add.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_use::patch;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
@@ -78,7 +79,8 @@ impl Check for HpaAtMax {
             Some(Value::from(hpa.max_replicas)),
             to.into(),
         );
-        Ok(problem.advise(patch(advice, hpa, &[("maxReplicas", to)])).into())
+        let problem = problem.advise(patch(advice, hpa, &[("maxReplicas", to)]));
+        Ok(problem.chart(ChartSeries::of_autoscaler(view, hpa)).into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `hpa-over-scaled`: many replicas do little.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
@@ -68,6 +69,7 @@ impl Check for HpaOverScaled {
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
             .metric(Metric::CpuUsage)
+            .optional(Metric::HpaReplicas)
             .objects(ObjectKind::Autoscalers)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
@@ -114,6 +116,7 @@ impl Check for HpaOverScaled {
         .measured("cpu-of-request", share, params.low_use)
         .evidence("freed", freed)
         .advise(advice)
+        .chart(ChartSeries::of_autoscaler(view, hpa))
         .into())
     }
 }

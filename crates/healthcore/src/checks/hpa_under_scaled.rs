@@ -1,5 +1,6 @@
 //! `hpa-under-scaled`: few replicas do too much.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_at_max::{next_max, tells};
 use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
@@ -98,6 +99,7 @@ impl Check for HpaUnderScaled {
         .measured("replicas", hpa.current_replicas, params.replicas)
         .measured("cpu-of-request", share, params.high_use)
         .advise(advice)
+        .chart(ChartSeries::of_autoscaler(view, hpa))
         .into())
     }
 }

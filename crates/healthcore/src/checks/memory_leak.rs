@@ -1,9 +1,11 @@
 //! `memory-leak`: memory grows without end.
 
+mod picture;
 mod robust;
 
 use std::sync::Arc;
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::class::{Class, classify};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
@@ -137,7 +139,7 @@ impl Check for MemoryLeak {
         needs
             .metric(Metric::MemoryWorkingSet)
             .optional(Metric::MemoryRss)
-            .optional(Metric::Restarts)
+            .chart()
             .optional(Metric::RequestRate)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
@@ -167,7 +169,8 @@ impl Check for MemoryLeak {
             if let Some((growth, problem)) = found
                 && worst.as_ref().is_none_or(|(g, _)| growth > *g)
             {
-                worst = Some((growth, problem));
+                let chart = ChartSeries::of_member(view, container, run.member, run.metric);
+                worst = Some((growth, problem.chart(chart)));
             }
         }
         Ok(worst.map_or(Outcome::Ok, |(_, problem)| problem.into()))
@@ -332,7 +335,6 @@ fn finish(problem: Problem, run: &Run<'_, '_>) -> Problem {
         .pod(pod)
         .since(run.memory.iter().next().map(|(i, _)| run.memory.window().at(i)))
         .advise(Advice::new(Text::new("profile").with("pod", pod)))
-        .chart(run.metric, run.memory)
 }
 
 #[cfg(test)]

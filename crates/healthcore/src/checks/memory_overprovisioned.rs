@@ -1,5 +1,6 @@
 //! `memory-overprovisioned`: far more memory is reserved than used.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
@@ -59,7 +60,11 @@ impl Check for MemoryOverprovisioned {
     const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.metric(Metric::MemoryWorkingSet).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs
+            .metric(Metric::MemoryWorkingSet)
+            .chart()
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -126,7 +131,7 @@ impl Check for MemoryOverprovisioned {
             )),
             None => problem,
         };
-        Ok(problem.into())
+        Ok(problem.chart(ChartSeries::of_fullest(view, container, Metric::MemoryWorkingSet)).into())
     }
 }
 

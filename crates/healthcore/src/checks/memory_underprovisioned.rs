@@ -1,5 +1,6 @@
 //! `memory-underprovisioned`: request or limit is too small for what is used.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
@@ -53,7 +54,11 @@ impl Check for MemoryUnderprovisioned {
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.metric(Metric::MemoryWorkingSet).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs
+            .metric(Metric::MemoryWorkingSet)
+            .chart()
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -105,7 +110,7 @@ impl Check for MemoryUnderprovisioned {
             problem =
                 problem.advise(measure::set_resource(advice, container, "requests=memory", &to.to_string()));
         }
-        Ok(problem.into())
+        Ok(problem.chart(ChartSeries::of_fullest(view, container, Metric::MemoryWorkingSet)).into())
     }
 }
 

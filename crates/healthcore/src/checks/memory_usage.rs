@@ -1,5 +1,6 @@
 //! `memory-usage`: the working set is near the limit.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
@@ -53,7 +54,11 @@ impl Check for MemoryUsage {
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.metric(Metric::MemoryWorkingSet).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs
+            .metric(Metric::MemoryWorkingSet)
+            .chart()
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -87,7 +92,6 @@ impl Check for MemoryUsage {
             (Severity::Warning, params.warning)
         };
         let (used, limit) = (Bytes(share * limit_of(member)), Bytes(limit_of(member)));
-        let series = member.series(view, Metric::MemoryWorkingSet)?;
         let to = measure::round_memory(Bytes(used.get() * params.limit_factor));
         let advice = if critical && to > limit {
             let advice =
@@ -105,7 +109,7 @@ impl Check for MemoryUsage {
         .evidence("memory-limit", limit)
         .pod(member.pod_name())
         .advise(advice)
-        .chart(Metric::MemoryWorkingSet, series)
+        .chart(ChartSeries::of_member(view, container, member, Metric::MemoryWorkingSet))
         .into())
     }
 }

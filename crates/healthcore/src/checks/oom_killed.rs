@@ -1,5 +1,6 @@
 //! `oom-killed`: the kernel killed a container for its memory.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::measure;
@@ -54,8 +55,7 @@ impl Check for OomKilled {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
-            .optional(Metric::OomEvents)
-            .optional(Metric::Restarts)
+            .chart()
             .optional(Metric::MemoryWorkingSet)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods)
@@ -127,10 +127,7 @@ impl Check for OomKilled {
         let inspect = Advice::new(Text::new("inspect"));
         let inspect = inspect.command(command, &[&id.namespace, worst.pod_name(), &container.name]);
         problem = problem.advise(inspect);
-        if let Ok(series) = worst.series(view, Metric::MemoryWorkingSet) {
-            problem = problem.chart(Metric::MemoryWorkingSet, series);
-        }
-        Ok(problem.into())
+        Ok(problem.chart(ChartSeries::of_member(view, container, worst, Metric::MemoryWorkingSet)).into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `restarts`: a container was started anew.
 
+use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::checks::pod_state::crash_loops;
@@ -48,7 +49,7 @@ impl Check for Restarts {
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.optional(Metric::Restarts).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs.chart().objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
@@ -112,6 +113,7 @@ impl Check for Restarts {
             .pod(member.pod_name())
             .since(found.first)
             .advise(advice.command(command, &[&id.namespace, member.pod_name(), &container.name]))
+            .chart(ChartSeries::of_restarts(view, container, member))
             .into())
     }
 }

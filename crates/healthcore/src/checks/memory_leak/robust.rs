@@ -1,6 +1,6 @@
 //! Method `robust`: [`crate::leak`] over all pods of a container.
 
-use super::MemoryLeakParams;
+use super::{MemoryLeakParams, picture};
 use crate::check::{Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::leak::{LeakInput, LeakParams, LeakReport, PodSeries, Reason, Verdict, detect};
@@ -75,7 +75,7 @@ pub(super) fn judge(
     match report.verdict {
         Verdict::Unknown => Err(unknown(report.reason, samples, params)),
         Verdict::None => Ok(Outcome::Ok),
-        Verdict::Watch | Verdict::Leak => Ok(problem(params, &report, &pods, limit, view).into()),
+        Verdict::Watch | Verdict::Leak => Ok(problem(params, container, &report, &pods, limit, view).into()),
     }
 }
 
@@ -185,6 +185,7 @@ fn unknown(reason: Reason, samples: usize, params: &MemoryLeakParams) -> Missing
 
 fn problem(
     params: &MemoryLeakParams,
+    container: &WorkloadContainer<'_>,
     report: &LeakReport,
     pods: &[PodMemory<'_, '_>],
     limit: Option<f64>,
@@ -292,7 +293,10 @@ fn problem(
     } else {
         problem.advise(look_again)
     };
-    problem.pod(pod).since(onset).chart(worst.metric, worst.series)
+    let place = pods.iter().position(|p| std::ptr::eq(p, worst)).unwrap_or(0);
+    let left = left.map(|(limit, now, _)| (limit, now));
+    let chart = picture::chart(view, container, worst.member, worst.metric, report, place, left);
+    problem.pod(pod).since(onset).chart(chart)
 }
 
 fn fullest<'p, 's, 'a>(
