@@ -100,6 +100,16 @@ impl Scheme {
         }
     }
 
+    /// The matcher that leaves out series whose labels are rather those of another scheme: `pod` beside `exported_pod` is
+    /// that of the exporter, and kubelets of Kubernetes 1.14 wrote `pod` beside `pod_name`.
+    pub(super) const fn alone(self) -> &'static str {
+        match self {
+            Self::Plain => "exported_container=\"\"",
+            Self::Exported => "",
+            Self::Old => "container=\"\"",
+        }
+    }
+
     /// Labels for namespace, pod and container.
     pub(super) const fn labels(self) -> [&'static str; 3] {
         match self {
@@ -113,18 +123,32 @@ impl Scheme {
 /// What was found out about a server once a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Facts {
-    pub(super) schemes: BTreeMap<Family, Scheme>,
+    /// Labels in use, the most frequent first. More than one where exporters are scraped in different ways.
+    pub(super) schemes: BTreeMap<Family, Vec<Scheme>>,
     /// Seconds between two scrapes of cAdvisor.
     pub(super) scrape_s: Option<u64>,
     /// Names of metrics that exist.
     pub(super) present: std::collections::BTreeSet<String>,
     /// Whether `present` could be asked at all.
     pub(super) knows_presence: bool,
+    /// Of those in `present`, the ones that have no series at the end of the window any more.
+    pub(super) ended: std::collections::BTreeSet<String>,
+    /// Of those that are not in `present`, the ones that have series which the configured matchers exclude.
+    pub(super) excluded: std::collections::BTreeSet<String>,
 }
 
 impl Facts {
+    /// The labels that most series of the family have.
     pub(super) fn scheme(&self, family: Family) -> Scheme {
-        self.schemes.get(&family).copied().unwrap_or_default()
+        self.schemes(family)[0]
+    }
+
+    /// All labels in use in the family, at least one.
+    pub(super) fn schemes(&self, family: Family) -> &[Scheme] {
+        match self.schemes.get(&family) {
+            Some(schemes) if !schemes.is_empty() => schemes,
+            _ => &[Scheme::Plain],
+        }
     }
 
     /// At least four scrapes, at least one step, whole minutes.
@@ -165,24 +189,53 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The query for a metric and a part of the cluster.
-    pub(super) fn query(
+    /// The queries for a metric and a part of the cluster: one for each kind of labels, and so many more that each one
+    /// `fits`. One that names a single namespace or pattern is as short as can be.
+    pub(super) fn queries(
         &self,
         metric: Metric,
         selector: &Selector,
         facts: &Facts,
         step_s: u64,
         lookback_s: u64,
+        fits: &dyn Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let own = self.overrides.contains_key(&metric);
+        let schemes = if own { &[Scheme::Plain][..] } else { facts.schemes(Family::of(metric)) };
+        let query = |scheme, part: &Selector| self.query(metric, part, facts, scheme, step_s, lookback_s);
+        let mut out = Vec::new();
+        for scheme in schemes {
+            let mut parts = vec![selector.clone()];
+            while let Some(part) = parts.pop() {
+                let text = query(*scheme, &part);
+                match halves(&part) {
+                    Some([first, second]) if !fits(&text) => parts.extend([second, first]),
+                    _ => out.push(text),
+                }
+            }
+        }
+        out
+    }
+
+    fn query(
+        &self,
+        metric: Metric,
+        selector: &Selector,
+        facts: &Facts,
+        scheme: Scheme,
+        step_s: u64,
+        lookback_s: u64,
     ) -> String {
         if let Some(own) = self.overrides.get(&metric) {
             return own.fill(selector, step_s, lookback_s, facts.rate_window_s(step_s));
         }
-        let scheme = facts.scheme(Family::of(metric));
+        let mixed = facts.schemes(Family::of(metric)).len() > 1;
+        let alone = if mixed { scheme.alone().to_owned() } else { String::new() };
         let (by, own) = if metric == Metric::HpaReplicas {
             let namespace = scheme.labels()[0];
             (
                 format!("{namespace}, horizontalpodautoscaler, hpa"),
-                self.matchers(vec![namespaces(selector, namespace)]),
+                self.matchers(vec![namespaces(selector, namespace), alone.replace("container", "namespace")]),
             )
         } else {
             let [namespace, pod, container] = scheme.labels();
@@ -196,6 +249,7 @@ impl Catalogue {
             } else {
                 matchers.push(format!("{pod}!=\"\""));
             }
+            matchers.push(alone);
             (format!("{namespace}, {pod}, {container}"), self.matchers(matchers))
         };
         template(metric)
@@ -235,9 +289,29 @@ impl Catalogue {
                 metric,
                 &Selector::Namespaces(vec!["a".into()]),
                 &Facts::default(),
+                Scheme::Plain,
                 300,
                 600,
             )),
+        }
+    }
+
+    /// The user's own matchers as they are written, for messages.
+    pub(super) fn own_matchers(&self) -> &[String] {
+        &self.matchers
+    }
+}
+
+/// A selector in two; none when it names one thing only, or all.
+fn halves(selector: &Selector) -> Option<[Selector; 2]> {
+    let split = |names: &[String]| {
+        let (first, second) = names.split_at(names.len() / 2);
+        (!first.is_empty()).then(|| [first.to_vec(), second.to_vec()])
+    };
+    match selector {
+        Selector::Namespaces(names) => Some(split(names)?.map(Selector::Namespaces)),
+        Selector::Pods { namespace, patterns } => {
+            Some(split(patterns)?.map(|patterns| Selector::Pods { namespace: namespace.clone(), patterns }))
         }
     }
 }
@@ -305,7 +379,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_valid_query_for_every_kind_of_labels() {
         for scheme in Scheme::ALL {
-            let facts = Facts { schemes: Family::ALL.map(|f| (f, scheme)).into(), ..Facts::default() };
+            let facts = Facts { schemes: Family::ALL.map(|f| (f, vec![scheme])).into(), ..Facts::default() };
             // Only the user can name the metric of requests.
             for metric in Metric::ALL.iter().filter(|m| **m != Metric::RequestRate) {
                 for selector in [
@@ -314,7 +388,7 @@ mod tests {
                     Selector::Namespaces(vec![]),
                 ] {
                     let catalogue = Catalogue::new(&BTreeMap::new(), &["cluster=\"prod\"".into()]).unwrap();
-                    let query = catalogue.query(*metric, &selector, &facts, 300, 604_800);
+                    let query = catalogue.query(*metric, &selector, &facts, scheme, 300, 604_800);
                     promql_parser::parser::parse(&query).unwrap_or_else(|e| panic!("{query}: {e}"));
                     assert!(query.contains("cluster=\"prod\"") && !query.contains("{by}"), "{query}");
                     assert!(catalogue.has(*metric) && !catalogue.names(*metric).is_empty(), "{metric}");
@@ -337,8 +411,9 @@ mod tests {
     #[test]
     fn queries_read_as_expected() {
         let catalogue = Catalogue::default();
-        let query =
-            |metric, selector: &Selector| catalogue.query(metric, selector, &Facts::default(), 300, 604_800);
+        let query = |metric, selector: &Selector| {
+            catalogue.query(metric, selector, &Facts::default(), Scheme::Plain, 300, 604_800)
+        };
         assert_eq!(
             query(Metric::MemoryWorkingSet, &Selector::Namespaces(vec!["a".into(), "b".into()])),
             "max by (namespace, pod, container) (container_memory_working_set_bytes{container!=\"\",container!=\"POD\",namespace=~\"a|b\",pod!=\"\"})"
@@ -355,6 +430,48 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_is_too_long_is_halved() {
+        let names = |names: &[&str]| Selector::Namespaces(names.iter().map(ToString::to_string).collect());
+        let catalogue = Catalogue::default();
+        let ask = |selector: &Selector, most: usize| {
+            let fits = |query: &str| query.len() <= most;
+            catalogue.queries(Metric::MemoryRss, selector, &Facts::default(), 300, 600, &fits)
+        };
+        let five = names(&["aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd", "eeeeeeeeee"]);
+        let whole = ask(&five, 1000);
+        assert_eq!(whole.len(), 1);
+        let parts = ask(&five, whole[0].len() - 1);
+        assert_eq!(
+            parts,
+            [
+                ask(&names(&["aaaaaaaaaa", "bbbbbbbbbb"]), 1000),
+                ask(&names(&["cccccccccc", "dddddddddd", "eeeeeeeeee"]), 1000)
+            ]
+            .concat()
+        );
+        assert_eq!(ask(&five, 0).len(), 5, "each alone, and not for ever");
+        assert_eq!(ask(&names(&[]), 0).len(), 1);
+        assert_eq!(ask(&part(), 0).len(), 2);
+    }
+
+    #[test]
+    fn where_exporters_are_scraped_in_two_ways_both_are_asked() {
+        let facts = Facts {
+            schemes: [(Family::Ksm, vec![Scheme::Plain, Scheme::Exported])].into(),
+            ..Facts::default()
+        };
+        let all = Selector::Namespaces(vec![]);
+        let queries = |metric| Catalogue::default().queries(metric, &all, &facts, 300, 600, &|_| true);
+        let [plain, exported] = &queries(Metric::Restarts)[..] else { panic!("two queries") };
+        assert!(plain.contains("pod!=\"\",exported_container=\"\"}"), "{plain}");
+        assert!(
+            exported.starts_with("(max by (exported_namespace, exported_pod, exported_container)"),
+            "{exported}"
+        );
+        assert_eq!(queries(Metric::MemoryRss).len(), 1);
+    }
+
+    #[test]
     fn templates_of_the_user() {
         let make = |name: &str, template: &str| {
             Catalogue::new(&BTreeMap::from([(name.to_owned(), template.to_owned())]), &[])
@@ -365,7 +482,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            ok.query(Metric::MemoryWorkingSet, &part(), &Facts::default(), 300, 600),
+            ok.query(Metric::MemoryWorkingSet, &part(), &Facts::default(), Scheme::Plain, 300, 600),
             "container_memory_working_set_bytes{namespace=~\"web\", pod=~\"api-[a-z0-9]+-[a-z0-9]{5}|db\\\\.x-[0-9]+\", container=~\".+\"}"
         );
         for (name, template, expected) in [

@@ -17,6 +17,13 @@ use crate::Usage;
 /// A server that has answered nothing for so long counts as gone. Longer than a restart or a full disk queue takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longest query in an address, encoded, in bytes. Gateways commonly take 8 kB for the whole request line
+/// (`large_client_header_buffers` of nginx); the rest is for the path and the other parameters.
+const LONGEST_IN_URL: usize = 5_900;
+
+/// Longest query in a form, in bytes: VictoriaMetrics takes 16 KiB (`-search.maxQueryLen`).
+const LONGEST_IN_FORM: usize = 16_000;
+
 /// Longest pause before a query is sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -90,6 +97,22 @@ impl Client {
         }
     }
 
+    fn style(&self) -> Style {
+        match self.dialect {
+            Dialect::Arms => Style::Url,
+            Dialect::Prometheus if self.get.load(Ordering::Relaxed) => Style::Get,
+            Dialect::Prometheus => Style::Form,
+        }
+    }
+
+    /// Whether servers and the gateways before them take a query of that length, sent as this server wants it.
+    pub(super) fn fits(&self, query: &str) -> bool {
+        match self.style() {
+            Style::Form => query.len() <= LONGEST_IN_FORM,
+            Style::Url | Style::Get => encoded_len(query) <= LONGEST_IN_URL,
+        }
+    }
+
     /// Sends a query and hands each element of its result to `each` as it arrives. When the query is sent again,
     /// elements come again.
     pub(super) async fn query(
@@ -160,11 +183,7 @@ impl Client {
         params: &[(&'static str, String)],
         each: &mut (dyn FnMut(&[u8]) -> Result<(), DecodeError> + Send),
     ) -> Result<Envelope, (QueryError, Option<Option<Duration>>)> {
-        let style = match self.dialect {
-            Dialect::Arms => Style::Url,
-            Dialect::Prometheus if self.get.load(Ordering::Relaxed) => Style::Get,
-            Dialect::Prometheus => Style::Form,
-        };
+        let style = self.style();
         let request = QueryRequest { path, params: params.to_vec(), style };
         self.requests.fetch_add(1, Ordering::Relaxed);
         if let Some(log) = &self.log {
@@ -216,8 +235,32 @@ impl Client {
             Some(e) => Err(e),
             None => splitter.finish(),
         };
-        judge(status, answer.retry_after, envelope)
+        judge(status, answer.retry_after, envelope).map_err(|(e, pause)| (length_told(e, params), pause))
     }
+}
+
+/// Length of a text in a URL or a form, in bytes.
+fn encoded_len(text: &str) -> usize {
+    form_urlencoded::byte_serialize(text.as_bytes()).map(str::len).sum()
+}
+
+/// Says what to do when a query was too long for the server.
+fn length_told(error: QueryError, params: &[(&'static str, String)]) -> QueryError {
+    let lower = error.detail.to_lowercase();
+    let by_words = ["too long query", "query too long", "query is too long", "query size in bytes exceeds"];
+    if !matches!(error.status, Some(413 | 414 | 431)) && !by_words.iter().any(|w| lower.contains(w)) {
+        return error;
+    }
+    let query = params.iter().find(|(name, _)| *name == "query").map_or("", |(_, query)| query);
+    let detail = format!(
+        "{}; the query of {} bytes ({} in a URL) is too long for the server or a gateway before it: choose fewer namespaces \
+         (`-n`), or raise the bound there (nginx: large_client_header_buffers, client_max_body_size; \
+         VictoriaMetrics: -search.maxQueryLen)",
+        error.detail,
+        query.len(),
+        encoded_len(query)
+    );
+    QueryError { detail, ..error }
 }
 
 /// How long a server has left every query without an answer in time. Queries that are under way together and all stall

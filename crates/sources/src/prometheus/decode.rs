@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use healthcore::series::Samples;
+use healthcore::snapshot::GapCause;
 use healthcore::time::{Timestamp, Window};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -28,6 +29,9 @@ pub(super) struct Envelope {
     pub(super) warnings: Vec<String>,
     #[serde(default)]
     pub(super) infos: Vec<String>,
+    /// VictoriaMetrics says so where a part of its storage did not answer.
+    #[serde(default, rename = "isPartial")]
+    pub(super) is_partial: bool,
     #[serde(default)]
     pub(super) data: EnvelopeData,
 }
@@ -36,6 +40,33 @@ pub(super) struct Envelope {
 pub(super) struct EnvelopeData {
     #[serde(default, rename = "resultType")]
     pub(super) result_type: String,
+}
+
+/// What an answer says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Whether something may be missing from it.
+    pub(super) partial: bool,
+    /// Its own words, and what they are.
+    pub(super) notes: Vec<(GapCause, String)>,
+}
+
+impl Envelope {
+    /// What it says about itself. A warning means that something may be missing; an info does not. Older versions of
+    /// Prometheus put infos among the warnings.
+    pub(super) fn said(&self) -> Said {
+        let is_info = |words: &&String| words.starts_with("PromQL info:");
+        let warnings: Vec<&String> = self.warnings.iter().filter(|w| !is_info(w)).collect();
+        let partial = self.is_partial || !warnings.is_empty();
+        let note = |cause| move |words: &String| (cause, words.clone());
+        let mut notes: Vec<_> = warnings.into_iter().map(note(GapCause::Warning)).collect();
+        if self.is_partial {
+            let words = "the server says that its answer is partial (isPartial): a part of its storage did not answer";
+            notes.push((GapCause::Partial, words.to_owned()));
+        }
+        notes.extend(self.infos.iter().chain(self.warnings.iter().filter(is_info)).map(note(GapCause::Info)));
+        Said { partial, notes }
+    }
 }
 
 /// Why an answer cannot be decoded.

@@ -60,7 +60,10 @@ pub(super) async fn objects(
         out.gaps.push(prometheus.gap(
             "kube-state-metrics",
             GapCause::MetricAbsent,
-            format!("the server has no series of {WITNESS}; without the Kubernetes API and without kube-state-metrics no workload is known"),
+            format!(
+                "{}; without the Kubernetes API and without kube-state-metrics no workload is known",
+                prometheus.absence(facts, &[WITNESS.to_owned()])
+            ),
         ));
         let why = Missing::NoKubernetesSource;
         out.value.unavailable = kinds.iter().map(|k| Unavailable::new(*k, None, why.clone())).collect();
@@ -68,23 +71,29 @@ pub(super) async fn objects(
     }
     let mut asked = Asked {
         prometheus,
-        namespace: selection_matcher(selection, facts.scheme(Family::Ksm).labels()[0]),
+        namespaces: namespaces(prometheus, facts, &selection.namespaces),
         time: window.end().unix_seconds(),
         gaps: Vec::new(),
         failed: BTreeSet::new(),
+        partial: BTreeSet::new(),
     };
     let states: States = asked.told("pod states", STATES, " == 1").await;
     let pods: Pods = asked.told("pods", PODS, "").await;
     let workloads: Workloads = asked.told("workloads", WORKLOADS, "").await;
-    let Asked { gaps, failed, namespace, time, .. } = asked;
+    let Asked { gaps, failed, partial, namespaces, time, .. } = asked;
     out.gaps.extend(gaps);
     for (kind, needs) in [
         (ObjectKind::Pods, &["pods", "pod states"][..]),
         (ObjectKind::Workloads, &["pods", "workloads"]),
         (ObjectKind::Autoscalers, &["workloads"]),
     ] {
-        if kinds.contains(&kind) && needs.iter().any(|n| failed.contains(n)) {
-            let why = Missing::ListFailed { resource: "kube-state-metrics".into() };
+        let resource = "kube-state-metrics".to_owned();
+        let why = match needs {
+            needs if needs.iter().any(|n| failed.contains(n)) => Missing::ListFailed { resource },
+            needs if needs.iter().any(|n| partial.contains(n)) => Missing::PartialList { resource },
+            _ => continue,
+        };
+        if kinds.contains(&kind) {
             out.value.unavailable.push(Unavailable::new(kind, None, why));
         }
     }
@@ -94,12 +103,14 @@ pub(super) async fn objects(
     }
     let phases = failed.contains("pod states") || states.pods.values().any(|pod| pod.phase.is_some());
     assemble(states, pods, workloads, kinds, &mut out.value);
-    if failed.is_empty() {
+    if failed.is_empty() && partial.is_empty() {
         let told = unmatched(selection, &out.value);
         out.gaps
             .extend(told.map(|(pattern, words)| prometheus.gap(pattern, GapCause::NothingMatches, words)));
     }
-    out.gaps.extend(since::blind(prometheus, &namespace, time, &mut out.value).await);
+    for namespace in &namespaces {
+        out.gaps.extend(since::blind(prometheus, namespace, time, &mut out.value).await);
+    }
     if !phases && !out.value.pods.is_empty() {
         out.gaps.push(prometheus.gap(
             "pod states",
@@ -108,6 +119,32 @@ pub(super) async fn objects(
         ));
     }
     out
+}
+
+/// Matchers for the namespaces of a selection: one for each kind of labels in use, and more where one would make a query
+/// too long.
+fn namespaces(prometheus: &Prometheus, facts: &Facts, selected: &[String]) -> Vec<String> {
+    let schemes = facts.schemes(Family::Ksm);
+    if selected.is_empty() {
+        return vec![String::new()];
+    }
+    let mut out = BTreeSet::new();
+    for scheme in schemes {
+        let label = scheme.labels()[0];
+        let alone = if schemes.len() > 1 && label == "namespace" { ",exported_namespace=\"\"" } else { "" };
+        let mut parts = vec![selected];
+        while let Some(part) = parts.pop() {
+            let matcher = format!("{}{alone}", selection_matcher(part, label));
+            // The longest query has it twice.
+            if part.len() > 1 && !prometheus.fits(&format!("{PODS}{matcher}{matcher}")) {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            } else {
+                out.insert(matcher);
+            }
+        }
+    }
+    out.into_iter().collect()
 }
 
 /// Patterns of the selection that match no namespace of the objects, each with a sentence about it.
@@ -138,33 +175,39 @@ trait Fold: Default + Send {
 /// The queries of one listing, and what came of them.
 struct Asked<'p> {
     prometheus: &'p Prometheus,
-    /// The matcher of the namespaces.
-    namespace: String,
+    /// Matchers of the namespaces, one a query.
+    namespaces: Vec<String>,
     time: i64,
     gaps: Vec<Gap>,
     failed: BTreeSet<&'static str>,
+    /// What was answered in part.
+    partial: BTreeSet<&'static str>,
 }
 
 impl Asked<'_> {
     /// Asks for the metrics of some names. A query without a whole answer tells nothing.
     async fn told<F: Fold>(&mut self, what: &'static str, names: &str, suffix: &str) -> F {
-        let own = vec![format!("__name__=~\"{names}\""), self.namespace.clone()];
-        let query = format!("{{{}}}{suffix}", self.prometheus.matchers(own));
         let mut told = F::default();
-        let mut take = |series| told.row(&Row { series: &series });
-        let answer = self.prometheus.instant_each(&query, self.time, &mut take).await;
-        match answer {
-            Ok(warnings) => {
-                let gap = |w| self.prometheus.gap(what, GapCause::Warning, w);
-                self.gaps.extend(warnings.into_iter().map(gap));
-                told
-            }
-            Err(e) => {
-                self.gaps.push(self.prometheus.gap(what, e.cause, e.detail));
-                self.failed.insert(what);
-                F::default()
+        for namespace in self.namespaces.clone() {
+            let own = vec![format!("__name__=~\"{names}\""), namespace];
+            let query = format!("{{{}}}{suffix}", self.prometheus.matchers(own));
+            let mut take = |series| told.row(&Row { series: &series });
+            match self.prometheus.instant_each(&query, self.time, &mut take).await {
+                Ok(said) => {
+                    if said.partial {
+                        self.partial.insert(what);
+                    }
+                    let gap = |(cause, words)| self.prometheus.gap(what, cause, words);
+                    self.gaps.extend(said.notes.into_iter().map(gap));
+                }
+                Err(e) => {
+                    self.gaps.push(self.prometheus.gap(what, e.cause, e.detail));
+                    self.failed.insert(what);
+                    return F::default();
+                }
             }
         }
+        told
     }
 }
 

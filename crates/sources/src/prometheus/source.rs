@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::catalogue::{Catalogue, Facts, Family, Scheme, quoted};
 use super::client::{Client, Log, QueryError};
-use super::decode::{InstantSeries, Labels, instant_series, range_series};
+use super::decode::{InstantSeries, Labels, Said, instant_series, range_series};
 use super::http::HttpTransport;
 use super::ksm;
 use super::settings::{Dialect, PrometheusSettings};
@@ -34,6 +34,8 @@ pub struct Prometheus {
     /// What was asked once, for `--dry-run`.
     asked: Mutex<Vec<String>>,
     name: String,
+    /// Header that names a tenant, when one is set.
+    tenant: Option<String>,
 }
 
 impl Prometheus {
@@ -82,6 +84,7 @@ impl Prometheus {
             told: AtomicBool::new(false),
             asked: Mutex::default(),
             name,
+            tenant: settings.headers.iter().map(|(name, _)| name).find(|n| is_tenant(n)).cloned(),
         })
     }
 
@@ -92,25 +95,21 @@ impl Prometheus {
         self
     }
 
-    /// The elements of the vector of an instant query, and warnings.
-    async fn instant(
-        &self,
-        query: &str,
-        time_s: i64,
-    ) -> Result<(Vec<InstantSeries>, Vec<String>), QueryError> {
+    /// The elements of the vector of an instant query, and what the answer says about itself.
+    async fn instant(&self, query: &str, time_s: i64) -> Result<(Vec<InstantSeries>, Said), QueryError> {
         let mut found = Vec::new();
-        let warnings = self.instant_each(query, time_s, &mut |series| found.push(series)).await?;
-        Ok((found, warnings))
+        let said = self.instant_each(query, time_s, &mut |series| found.push(series)).await?;
+        Ok((found, said))
     }
 
-    /// Hands each element of the vector of an instant query to `each` as it is decoded; gives the warnings. When the
-    /// query is sent again, elements come again.
+    /// Hands each element of the vector of an instant query to `each` as it is decoded; gives what the answer says about
+    /// itself. When the query is sent again, elements come again.
     pub(super) async fn instant_each(
         &self,
         query: &str,
         time_s: i64,
         each: &mut (dyn FnMut(InstantSeries) + Send),
-    ) -> Result<Vec<String>, QueryError> {
+    ) -> Result<Said, QueryError> {
         self.note_asked(query);
         let params = vec![("query", query.to_owned()), ("time", time_s.to_string())];
         let mut count = 0;
@@ -123,7 +122,7 @@ impl Prometheus {
             })
             .await?;
         self.client.count_samples(count);
-        Ok(envelope.warnings)
+        Ok(envelope.said())
     }
 
     fn note_asked(&self, query: &str) {
@@ -138,70 +137,149 @@ impl Prometheus {
         self.catalogue.matchers(own)
     }
 
+    pub(super) fn fits(&self, query: &str) -> bool {
+        self.client.fits(query)
+    }
+
     /// What the server has, asked once: labels in use, scrape interval, metrics that exist.
-    pub(super) async fn facts(&self, time_s: i64) -> (&Facts, Vec<Gap>) {
-        let (facts, gaps) = self.facts.get_or_init(|| self.ask_facts(time_s)).await;
+    pub(super) async fn facts(&self, window: &Window) -> (&Facts, Vec<Gap>) {
+        let (facts, gaps) = self.facts.get_or_init(|| self.ask_facts(window)).await;
         let gaps = if self.told.swap(true, Ordering::Relaxed) { Vec::new() } else { gaps.clone() };
         (facts, gaps)
     }
 
-    async fn ask_facts(&self, time_s: i64) -> (Facts, Vec<Gap>) {
+    async fn ask_facts(&self, window: &Window) -> (Facts, Vec<Gap>) {
         let mut gaps = Vec::new();
-        let facts = self.find_facts(time_s, &mut gaps).await;
+        let mut facts = Facts::default();
+        let time_s = window.end().unix_seconds();
+        self.find_schemes(time_s, &mut facts, &mut gaps).await;
+        facts.scrape_s = self.find_scrape_interval(time_s, &facts).await;
+        self.find_metrics(window, &mut facts, &mut gaps).await;
         (facts, gaps)
     }
 
-    async fn find_facts(&self, time_s: i64, gaps: &mut Vec<Gap>) -> Facts {
-        let mut facts = Facts::default();
-        let own = |matchers: Vec<String>| self.catalogue.matchers(matchers);
+    /// How many series of each family have which labels.
+    async fn find_schemes(&self, time_s: i64, facts: &mut Facts, gaps: &mut Vec<Gap>) {
+        let mark = |family: Family, scheme: Scheme| format!("{}/{}", family.witness(), scheme.name());
         let mut branches = Vec::new();
         for family in Family::ALL {
             for scheme in Scheme::ALL {
                 let [_, pod, container] = scheme.labels();
-                let selector = own(vec![format!("{container}!=\"\""), format!("{pod}!=\"\"")]);
-                let mark = format!("{}/{}", family.witness(), scheme.name());
-                branches.push(format!(
-                    "label_replace(count({}{{{selector}}}), \"mark\", \"{mark}\", \"\", \"\")",
-                    family.witness()
-                ));
+                let labels =
+                    vec![format!("{container}!=\"\""), format!("{pod}!=\"\""), scheme.alone().to_owned()];
+                let selector = format!("{}{{{}}}", family.witness(), self.catalogue.matchers(labels));
+                branches.push(marked(&format!("count({selector})"), &mark(family, scheme)));
             }
         }
-        match self.instant(&branches.join(" or "), time_s).await {
-            Ok((found, _)) => {
-                let marks: BTreeSet<&str> =
-                    found.iter().filter_map(|s| s.metric.get("mark").map(String::as_str)).collect();
-                for family in Family::ALL {
-                    let used = Scheme::ALL
-                        .into_iter()
-                        .find(|s| marks.contains(format!("{}/{}", family.witness(), s.name()).as_str()));
-                    if let Some(scheme) = used {
-                        facts.schemes.insert(family, scheme);
-                    }
-                }
+        let found = match self.instant(&branches.join(" or "), time_s).await {
+            Ok((found, said)) => {
+                gaps.extend(
+                    said.notes.into_iter().map(|(cause, words)| self.gap("labels in use", cause, words)),
+                );
+                found
             }
-            Err(e) => gaps.push(self.gap("labels in use", e.cause, e.detail)),
+            Err(e) => return gaps.push(self.gap("labels in use", e.cause, e.detail)),
+        };
+        for family in Family::ALL {
+            let count = |scheme: Scheme| {
+                let marked = found.iter().find(|s| s.metric.get("mark") == Some(&mark(family, scheme)));
+                marked.map_or(0.0, |s| s.value)
+            };
+            let used = in_use(Scheme::ALL.map(|scheme| (scheme, count(scheme))));
+            if let [(first, most), (second, fewer), ..] = used[..] {
+                let detail = format!(
+                    "{most} series of {} are labelled {} and {fewer} {}; both are read",
+                    family.witness(),
+                    first.labels().join(", "),
+                    second.labels().join(", ")
+                );
+                gaps.push(self.gap("labels in use", GapCause::Info, detail));
+            }
+            if !used.is_empty() {
+                facts.schemes.insert(family, used.into_iter().map(|(scheme, _)| scheme).collect());
+            }
         }
+    }
+
+    /// Seconds between two scrapes of cAdvisor.
+    async fn find_scrape_interval(&self, time_s: i64, facts: &Facts) -> Option<u64> {
         let [_, _, container] = facts.scheme(Family::Cadvisor).labels();
-        let cadvisor = own(vec![format!("{container}!=\"\""), format!("{container}!=\"POD\"")]);
+        let labels = vec![format!("{container}!=\"\""), format!("{container}!=\"POD\"")];
+        let cadvisor = self.catalogue.matchers(labels);
         let counted =
             format!("quantile(0.5, count_over_time({}{{{cadvisor}}}[10m]))", Family::Cadvisor.witness());
-        if let Ok((found, _)) = self.instant(&counted, time_s).await {
-            let count = found.first().map_or(0.0, |s| s.value);
-            facts.scrape_s = (count >= 1.0).then(|| (600.0 / count).round() as u64);
-        }
+        let (found, _) = self.instant(&counted, time_s).await.ok()?;
+        let count = found.first().map_or(0.0, |s| s.value);
+        (count >= 1.0).then(|| (600.0 / count).round() as u64)
+    }
+
+    /// Which metrics exist; of the others, which have ended within the window or are excluded by the matchers.
+    async fn find_metrics(&self, window: &Window, facts: &mut Facts, gaps: &mut Vec<Gap>) {
+        let time_s = window.end().unix_seconds();
         let mut names: Vec<String> = Metric::ALL.iter().flat_map(|m| self.catalogue.names(*m)).collect();
         names.push(ksm::WITNESS.to_owned());
         names.sort();
         names.dedup();
-        let all = own(vec![format!("__name__=~\"{}\"", quoted(&names.join("|")))]);
+        let of = |names: &[String]| format!("__name__=~\"{}\"", quoted(&names.join("|")));
+        let all = self.catalogue.matchers(vec![of(&names)]);
         match self.instant(&format!("count by (__name__) ({{{all}}})"), time_s).await {
-            Ok((found, _)) => {
+            Ok((found, said)) => {
                 facts.present = found.iter().filter_map(|s| s.metric.get("__name__").cloned()).collect();
-                facts.knows_presence = true;
+                facts.knows_presence = !said.partial;
+                let note = |(cause, words)| self.gap("metrics that exist", cause, words);
+                gaps.extend(said.notes.into_iter().map(note));
             }
-            Err(e) => gaps.push(self.gap("metrics that exist", e.cause, e.detail)),
+            Err(e) => return gaps.push(self.gap("metrics that exist", e.cause, e.detail)),
         }
-        facts
+        names.retain(|name| !facts.present.contains(name));
+        if names.is_empty() || !facts.knows_presence {
+            return;
+        }
+        // `or` does not tell elements apart by their names.
+        let counted = |matchers: &str, offset: &str| {
+            let count = format!("count by (__name__) ({{{matchers}}}{offset})");
+            format!("label_replace({count}, \"metric\", \"$1\", \"__name__\", \"(.+)\")")
+        };
+        let absent = self.catalogue.matchers(vec![of(&names)]);
+        let ago = |quarters: f64| format!(" offset {}s", (window.seconds() * quarters / 4.0) as u64);
+        let mut branches: Vec<String> =
+            [1.0, 2.0, 3.0, 4.0].map(|q| marked(&counted(&absent, &ago(q)), "ended")).to_vec();
+        if !self.catalogue.own_matchers().is_empty() {
+            branches.push(marked(&counted(&of(&names), ""), "excluded"));
+        }
+        // Only words depend on it, and which metrics are asked for in vain: an error is no gap.
+        let Ok((found, _)) = self.instant(&branches.join(" or "), time_s).await else { return };
+        for series in found {
+            let label = |name| series.metric.get(name).map(String::as_str);
+            let Some(metric) = label("metric").map(str::to_owned) else { continue };
+            match label("mark") {
+                Some("ended") => {
+                    facts.present.insert(metric.clone());
+                    facts.ended.insert(metric);
+                }
+                Some("excluded") => drop(facts.excluded.insert(metric)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Says that metrics have no series, and what about them is known.
+    pub(super) fn absence(&self, facts: &Facts, names: &[String]) -> String {
+        let names_in_words = names.join(" or ");
+        if names.iter().any(|n| facts.excluded.contains(n)) {
+            let matchers = self.catalogue.own_matchers().join(", ");
+            return format!(
+                "the server has series of {names_in_words}, but none that matches {matchers}; check the configured matchers"
+            );
+        }
+        match &self.tenant {
+            Some(header) => {
+                format!(
+                    "the server has no series of {names_in_words} for the tenant that the header {header} names"
+                )
+            }
+            None => format!("the server has no series of {names_in_words}"),
+        }
     }
 
     /// Start and end of the range queries that cover the window.
@@ -230,20 +308,33 @@ impl Prometheus {
             return out;
         }
         out.store.fetched(metric);
-        if facts.knows_presence && !self.catalogue.names(metric).iter().any(|n| facts.present.contains(n)) {
-            out.store.missing(metric, Missing::MetricAbsent { metric });
+        let names = self.catalogue.names(metric);
+        if facts.knows_presence && !names.iter().any(|n| facts.present.contains(n)) {
+            let excluded = names.iter().any(|n| facts.excluded.contains(n));
+            out.store.missing(
+                metric,
+                if excluded { Missing::MatchersExclude { metric } } else { Missing::MetricAbsent { metric } },
+            );
             if importance == Importance::Required {
-                let names = self.catalogue.names(metric).join(" or ");
-                out.gaps.push(self.gap(
-                    metric.name(),
-                    GapCause::MetricAbsent,
-                    format!("the server has no series of {names}"),
-                ));
+                let detail = self.absence(facts, &names);
+                out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, detail));
             }
             return out;
         }
-        let query = self.catalogue.query(metric, &partition.selector, facts, step, window.seconds() as u64);
-        for (start, end) in Self::spans(window) {
+        let has_now = |n: &String| facts.present.contains(n) && !facts.ended.contains(n);
+        if facts.knows_presence && importance == Importance::Required && !names.iter().any(has_now) {
+            let detail = format!(
+                "the series of {} end before the end of the window: nobody exports or scrapes it any more",
+                names.join(" or ")
+            );
+            out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, detail));
+        }
+        let lookback = window.seconds() as u64;
+        let fits = |query: &str| self.client.fits(query);
+        let queries = self.catalogue.queries(metric, &partition.selector, facts, step, lookback, &fits);
+        let asked =
+            queries.iter().flat_map(|query| Self::spans(window).into_iter().map(move |span| (query, span)));
+        for (query, (start, end)) in asked {
             let params = vec![
                 ("query", query.clone()),
                 ("start", start.to_string()),
@@ -272,7 +363,11 @@ impl Prometheus {
             let mut note = |cause, detail: String| out.gaps.push(self.gap(metric.name(), cause, detail));
             match answer {
                 Ok(envelope) => {
-                    envelope.warnings.into_iter().for_each(|w| note(GapCause::Warning, w));
+                    let said = envelope.said();
+                    said.notes.into_iter().for_each(|(cause, words)| note(cause, words));
+                    if said.partial {
+                        out.store.missing(metric, Missing::PartialAnswer { metric });
+                    }
                     if envelope.data.result_type != "matrix" {
                         note(
                             GapCause::Failed,
@@ -407,7 +502,7 @@ impl MetricsSource for Prometheus {
     }
 
     async fn prepare(&self, window: &Window) {
-        self.facts.get_or_init(|| self.ask_facts(window.end().unix_seconds())).await;
+        self.facts.get_or_init(|| self.ask_facts(window)).await;
     }
 
     async fn objects(
@@ -416,14 +511,14 @@ impl MetricsSource for Prometheus {
         kinds: &BTreeSet<ObjectKind>,
         window: &Window,
     ) -> Fetched<Objects> {
-        let (facts, mut gaps) = self.facts(window.end().unix_seconds()).await;
+        let (facts, mut gaps) = self.facts(window).await;
         let mut fetched = ksm::objects(self, facts, selection, kinds, window).await;
         fetched.gaps.append(&mut gaps);
         fetched
     }
 
     async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore> {
-        let (facts, mut gaps) = self.facts(window.end().unix_seconds()).await;
+        let (facts, mut gaps) = self.facts(window).await;
         let mut store = SeriesStore::default();
         // The client bounds how many are under way at once.
         let mut answers = stream::iter(needs.metrics.clone())
@@ -444,12 +539,16 @@ impl MetricsSource for Prometheus {
         let facts = self.facts.get().map(|(facts, _)| facts.clone()).unwrap_or_default();
         let step = u64::from(window.step_s());
         let lookback = window.seconds() as u64;
-        let queries = needs.metrics.keys().filter(|m| self.catalogue.has(**m)).map(|m| {
-            let query = self.catalogue.query(*m, &partition.selector, &facts, step, lookback);
-            let ranges = Self::spans(window).len();
-            format!("{m}: {ranges} range {}: {query}", if ranges == 1 { "query" } else { "queries" })
-        });
-        queries.collect()
+        let fits = |query: &str| self.client.fits(query);
+        let ranges = Self::spans(window).len();
+        let line = |metric: Metric, query: String| {
+            format!("{metric}: {ranges} range {}: {query}", if ranges == 1 { "query" } else { "queries" })
+        };
+        let of = |metric: &Metric| {
+            let queries = self.catalogue.queries(*metric, &partition.selector, &facts, step, lookback, &fits);
+            queries.into_iter().map(|query| line(*metric, query)).collect::<Vec<_>>()
+        };
+        needs.metrics.keys().filter(|m| self.catalogue.has(**m)).flat_map(of).collect()
     }
 
     fn asked(&self) -> Vec<String> {
@@ -461,9 +560,27 @@ impl MetricsSource for Prometheus {
     }
 }
 
-/// The matcher of the namespaces of a selection on a label; empty for all.
-pub(super) fn selection_matcher(selection: &Selection, label: &str) -> String {
-    if selection.namespaces.is_empty() {
+/// The expression with a label `mark`, so that `or` keeps it apart from others.
+fn marked(expression: &str, mark: &str) -> String {
+    format!("label_replace({expression}, \"mark\", \"{mark}\", \"\", \"\")")
+}
+
+/// Labels that at least one in a hundred series has, the most frequent first. Fewer are strays, not worth a query each.
+fn in_use(counts: [(Scheme, f64); 3]) -> Vec<(Scheme, f64)> {
+    let most = counts.iter().map(|(_, n)| *n).fold(0.0, f64::max);
+    let mut used: Vec<_> = counts.into_iter().filter(|(_, n)| *n > 0.0 && n * 100.0 >= most).collect();
+    used.sort_by(|a, b| b.1.total_cmp(&a.1));
+    used
+}
+
+/// Whether a header names the tenant of Mimir, Loki's relatives or Thanos.
+fn is_tenant(header: &str) -> bool {
+    ["x-scope-orgid", "thanos-tenant"].iter().any(|known| header.eq_ignore_ascii_case(known))
+}
+
+/// The matcher of namespaces, names or globs, on a label; empty for all.
+pub(super) fn selection_matcher(namespaces: &[String], label: &str) -> String {
+    if namespaces.is_empty() {
         return String::new();
     }
     let pattern = |glob: &String| -> String {
@@ -474,6 +591,6 @@ pub(super) fn selection_matcher(selection: &Selection, label: &str) -> String {
         };
         glob.chars().map(part).collect()
     };
-    let patterns: Vec<String> = selection.namespaces.iter().map(pattern).collect();
+    let patterns: Vec<String> = namespaces.iter().map(pattern).collect();
     format!("{label}=~\"{}\"", quoted(&patterns.join("|")))
 }

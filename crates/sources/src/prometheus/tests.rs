@@ -54,15 +54,16 @@ async fn exists(server: &MockServer, metric: &str) {
 }
 
 async fn ask(settings: &PrometheusSettings) -> Fetched<SeriesStore> {
+    ask_for(settings, Metric::MemoryWorkingSet, Selector::Namespaces(vec!["web".into()])).await
+}
+
+/// The answer for one metric.
+async fn ask_for(settings: &PrometheusSettings, metric: Metric, selector: Selector) -> Fetched<SeriesStore> {
     let mut needs = Needs::default();
-    needs.metric(Metric::MemoryWorkingSet);
-    let partition = Partition {
-        selector: Selector::Namespaces(vec!["web".into()]),
-        workloads: BTreeSet::new(),
-        samples: 12,
-        thinned: None,
-    };
-    Prometheus::new(settings).unwrap().series(&needs, &partition, &window()).await
+    needs.metric(metric);
+    let partition = Partition { selector, workloads: BTreeSet::new(), samples: 12, thinned: None };
+    let prometheus = Prometheus::new(settings).unwrap();
+    prometheus.series(&needs, &partition, &window()).await
 }
 
 fn values(fetched: &Fetched<SeriesStore>) -> Vec<(usize, f64)> {
@@ -158,8 +159,180 @@ async fn warnings_are_gaps_and_the_values_stay() {
         MATRIX.replacen("{\"status\"", "{\"warnings\":[\"store gone\"],\"infos\":[\"note\"],\"status\"", 1);
     let (fetched, _) = after(text(&warned)).await;
     assert_eq!(values(&fetched), WHOLE);
-    assert_eq!((fetched.gaps.len(), fetched.gaps[0].cause), (1, GapCause::Warning));
-    assert_eq!(fetched.gaps[0].detail, "store gone");
+    let told: Vec<_> = fetched.gaps.iter().map(|g| (g.cause, g.detail.as_str())).collect();
+    assert_eq!(told, [(GapCause::Warning, "store gone"), (GapCause::Info, "note")]);
+}
+
+/// What is known of the restarts of a container that is in an answer, and of one that is not.
+async fn restarts_in(answer: &str) -> [Result<bool, Missing>; 2] {
+    let server = MockServer::start().await;
+    exists(&server, "kube_pod_container_status_restarts_total").await;
+    range(&server, text(&answer.replace("RESULT", MATRIX.split_once("\"data\":").unwrap().1)), 9, 5).await;
+    let fetched =
+        ask_for(&settings(&server), Metric::Restarts, Selector::Namespaces(vec!["web".into()])).await;
+    ["api-0", "api-1"].map(|pod| {
+        let key = SeriesKey::container("web", pod, "app");
+        fetched.value.get(Metric::Restarts, &key).map(|found| found.is_some())
+    })
+}
+
+#[tokio::test]
+async fn what_is_not_in_a_partial_answer_is_unknown() {
+    let unknown = Err(Missing::PartialAnswer { metric: Metric::Restarts });
+    for words in ["\"isPartial\":true", "\"warnings\":[\"store gone\"]"] {
+        let answer = format!("{{\"status\":\"success\",{words},\"data\":RESULT");
+        assert_eq!(restarts_in(&answer).await, [Ok(true), unknown.clone()], "{words}");
+    }
+    for words in ["\"isPartial\":false", "\"infos\":[\"a\"]", "\"warnings\":[\"PromQL info: a\"]"] {
+        let answer = format!("{{\"status\":\"success\",{words},\"data\":RESULT");
+        assert_eq!(restarts_in(&answer).await, [Ok(true), Ok(false)], "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_partial_list_of_kube_state_metrics_is_not_whole() {
+    let partial = vector(PODS).replacen('{', "{\"isPartial\":true,", 1);
+    let fetched = told("kube_pod_owner", text(&partial), 99).await;
+    assert!(!fetched.value.pods.is_empty(), "what came is told");
+    let why = Missing::PartialList { resource: "kube-state-metrics".into() };
+    let lists: Vec<_> = fetched.value.unavailable.into_iter().map(|u| (u.kind, u.why)).collect();
+    assert_eq!(lists, [(ObjectKind::Pods, why.clone()), (ObjectKind::Workloads, why)]);
+}
+
+/// Asks of a server that answers the question for labels in use with these marks.
+async fn asked_with_labels(marks: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let server = MockServer::start().await;
+    let rows: Vec<(&str, &str, &str)> = marks.iter().map(|(mark, count)| ("x", *mark, *count)).collect();
+    Mock::given(body_string_contains("%22mark%22"))
+        .and(body_string_contains("exported"))
+        .respond_with(text(&vector(&rows)))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    facts(&server).await;
+    range(&server, text(MATRIX), 9, 5).await;
+    let fetched = ask(&settings(&server)).await;
+    let queries = server.received_requests().await.unwrap();
+    let queries = queries.iter().filter(|r| r.url.path().ends_with("query_range"));
+    let query = |r: &wiremock::Request| {
+        let mut params = form_urlencoded::parse(&r.body);
+        params.find(|(name, _)| name == "query").unwrap().1.into_owned()
+    };
+    let by = |query: String| query.split(&['(', ')'][..]).nth(1).unwrap().to_owned();
+    (queries.map(|r| by(query(r))).collect(), fetched.gaps.into_iter().map(|g| g.detail).collect())
+}
+
+#[tokio::test]
+async fn labels_are_chosen_by_the_number_of_series_that_have_them() {
+    let witness = "mark=container_memory_working_set_bytes";
+    let (plain, exported) = (format!("{witness}/plain"), format!("{witness}/exported"));
+    let (asked, gaps) = asked_with_labels(&[(&exported, "3"), (&plain, "900")]).await;
+    assert_eq!((asked, gaps), (vec!["namespace, pod, container".to_owned()], vec![]), "three are strays");
+    let (asked, gaps) = asked_with_labels(&[(&exported, "300"), (&plain, "900")]).await;
+    assert_eq!(asked, ["namespace, pod, container", "exported_namespace, exported_pod, exported_container"]);
+    assert_eq!(
+        gaps,
+        ["900 series of container_memory_working_set_bytes are labelled namespace, pod, container and 300 \
+          exported_namespace, exported_pod, exported_container; both are read"]
+    );
+}
+
+#[tokio::test]
+async fn what_goes_into_an_address_is_short_enough_for_gateways() {
+    let server = MockServer::start().await;
+    let present = vector(&[("container_memory_working_set_bytes", "", "1")]);
+    Mock::given(path("/prefix/api/v1/query")).respond_with(text(&present)).mount(&server).await;
+    range(&server, text(MATRIX), 99, 5).await;
+    let patterns: Vec<String> =
+        (0..200).map(|n| format!("workload-{n:03}-[a-z0-9]+-[a-z0-9]{{5}}")).collect();
+    let selector = Selector::Pods { namespace: "web".into(), patterns: patterns.clone() };
+    let settings = PrometheusSettings { dialect: Dialect::Arms, ..settings(&server) };
+    let mut needs = Needs::default();
+    needs.metric(Metric::MemoryWorkingSet);
+    let partition = Partition { selector, workloads: BTreeSet::new(), samples: 12, thinned: None };
+    let prometheus = Prometheus::new(&settings).unwrap();
+    let fetched = prometheus.series(&needs, &partition, &window()).await;
+    assert_eq!((values(&fetched), fetched.gaps.len()), (WHOLE.to_vec(), 0));
+    let planned = prometheus.plan(&needs, &partition, &window());
+    let asked = server.received_requests().await.unwrap();
+    let asked: Vec<_> = asked.iter().filter(|r| r.url.path().ends_with("query_range")).collect();
+    let longest = asked.iter().filter_map(|r| r.url.query()).map(str::len).max().unwrap();
+    assert!(asked.len() > 1 && longest < 6_100, "{} queries, {longest} bytes", asked.len());
+    assert_eq!(planned.len(), asked.len());
+    let all: String =
+        asked.iter().flat_map(|r| r.url.query_pairs()).map(|(_, value)| value.into_owned()).collect();
+    assert!(patterns.iter().all(|p| all.contains(p)), "no pattern is lost");
+}
+
+#[tokio::test]
+async fn a_query_that_is_too_long_for_the_server_says_what_to_do() {
+    let limit = r#"{"status":"error","errorType":"422","error":"too long query; got 20000 bytes; mustn't exceed `-search.maxQueryLen=16384` bytes"}"#;
+    for answer in [
+        ResponseTemplate::new(414),
+        ResponseTemplate::new(413),
+        ResponseTemplate::new(422).set_body_string(limit),
+    ] {
+        let (fetched, asked) = after(answer).await;
+        let detail = &fetched.gaps[0].detail;
+        assert!(
+            detail.contains("the query of 128 bytes (182 in a URL)")
+                && detail.contains("choose fewer namespaces (`-n`)"),
+            "{detail}"
+        );
+        assert_eq!(asked, 1, "not tried again");
+    }
+}
+
+/// The gaps of a server where metrics exist only in answers to the question for them that holds `mark`.
+async fn absent(mark: &str, change: impl FnOnce(&mut PrometheusSettings)) -> (String, Result<(), Missing>) {
+    let server = MockServer::start().await;
+    let row = format!("metric=container_memory_working_set_bytes mark={mark}");
+    Mock::given(body_string_contains(format!("%22{mark}%22")))
+        .respond_with(text(&vector(&[("x", &row, "1")])))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    exists(&server, "up").await;
+    let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+    range(&server, text(nothing), 9, 5).await;
+    let mut settings = settings(&server);
+    change(&mut settings);
+    let fetched = ask(&settings).await;
+    let key = SeriesKey::container("web", "api-0", "app");
+    let known = fetched.value.get(Metric::MemoryWorkingSet, &key).map(drop);
+    (fetched.gaps.into_iter().map(|g| g.detail).collect::<Vec<_>>().join("; "), known)
+}
+
+#[tokio::test]
+async fn why_a_metric_is_absent_is_told() {
+    let metric = Metric::MemoryWorkingSet;
+    let name = "container_memory_working_set_bytes";
+    assert_eq!(
+        absent("nothing", |_| {}).await,
+        (format!("the server has no series of {name}"), Err(Missing::MetricAbsent { metric }))
+    );
+    assert_eq!(
+        absent("nothing", |s| s.headers.push(("X-Scope-OrgID".into(), Secret::new("team")))).await.0,
+        format!("the server has no series of {name} for the tenant that the header X-Scope-OrgID names")
+    );
+    assert_eq!(
+        absent("excluded", |s| s.matchers.push("cluster=\"prdo\"".into())).await,
+        (
+            format!(
+                "the server has series of {name}, but none that matches cluster=\"prdo\"; check the configured matchers"
+            ),
+            Err(Missing::MatchersExclude { metric })
+        )
+    );
+    assert_eq!(
+        absent("ended", |_| {}).await,
+        (
+            format!(
+                "the series of {name} end before the end of the window: nobody exports or scrapes it any more"
+            ),
+            Err(Missing::NoSamples { metric })
+        )
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use healthcore::model::Condition;
-use healthcore::snapshot::{Gap, GapCause, Objects};
+use healthcore::snapshot::{Gap, Objects};
 use healthcore::time::Timestamp;
 
 use super::{Name, Prometheus, Row, autoscaler};
@@ -52,7 +52,7 @@ pub(super) async fn blind(
     };
     let gap = |cause, detail| prometheus.gap("history of autoscalers", cause, detail);
     match prometheus.instant_each(&query, time_s, &mut take).await {
-        Ok(warnings) => {
+        Ok(said) => {
             for hpa in &mut objects.hpas {
                 let name = (hpa.namespace.clone(), hpa.name.clone());
                 let since = active.get(&name).map(|t| t + STEP_S).or_else(|| first.get(&name).copied());
@@ -60,7 +60,7 @@ pub(super) async fn blind(
                     condition.since = since.map(|t| Timestamp::from_unix_seconds((t as i64).min(time_s)));
                 }
             }
-            warnings.into_iter().map(|w| gap(GapCause::Warning, w)).collect()
+            said.notes.into_iter().map(|(cause, words)| gap(cause, words)).collect()
         }
         Err(e) => vec![gap(e.cause, e.detail)],
     }
