@@ -165,6 +165,12 @@ pub(crate) struct Check {
     /// Write what was fetched to a file; compressed when its name ends in .zst
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub(crate) record: Option<PathBuf>,
+    /// Remember this run there, and say what changed since those before: a folder, or the address of an object store. Off unless the configuration names one
+    #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Output")]
+    pub(crate) history: Option<String>,
+    /// Neither compare with earlier runs nor remember this one, whatever the configuration says
+    #[arg(long, conflicts_with = "history", help_heading = "Output")]
+    pub(crate) no_history: bool,
     /// Print queries, rights and an estimate of the cost, and fetch no series
     #[arg(long, conflicts_with_all = ["record", "format", "output"])]
     pub(crate) dry_run: bool,

@@ -9,7 +9,8 @@ use healthcore::checks::CHECKS;
 use healthcore::settings::{Settings, nearest};
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
-use lambda_free_runner::config::{Config, schema, template};
+use lambda_free_runner::config::{Config, holds_credentials, schema, template};
+use lambda_free_runner::history::History;
 use lambda_free_runner::{DEFAULT_LOOKBACK, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
@@ -128,13 +129,33 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
             }
         }
     };
+    let spec = RunSpec { history: if args.dry_run { None } else { history(args, &config)? }, ..spec };
     if args.dry_run {
         let lines = runtime.block_on(dry_run(&spec, &bar))?;
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
     output::write(&report, &args.output, &targets, io.color)?;
+    let missed = report.gaps.iter().find(|g| spec.history.is_some() && History::is_own(g));
+    if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
+        anyhow::bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);
+    }
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
+}
+
+/// Where the run is remembered: the place of the arguments, else that of the file.
+fn history(args: &Check, config: &Config) -> anyhow::Result<Option<History>> {
+    if args.no_history {
+        return Ok(None);
+    }
+    let retention = config.history.as_ref().map(|h| h.retention).unwrap_or_default();
+    if args.history.as_deref().is_some_and(holds_credentials) {
+        anyhow::bail!(
+            "--history: the address holds credentials, which every user of the machine can see; give them in the environment"
+        );
+    }
+    let place = args.history.as_ref().or(config.history.as_ref().map(|h| &h.location));
+    Ok(place.map(|place| History::open(place, retention)).transpose()?)
 }
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {

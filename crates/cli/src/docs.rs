@@ -86,6 +86,19 @@ pub(crate) fn effective(
     }
     let at_once = config.clusters_at_once.unwrap_or(DEFAULT_CLUSTERS_AT_ONCE);
     text.push_str(&format!("clusters-at-once: {at_once}  # {}\n", origin("clusters-at-once")));
+    if let Some(history) = &config.history {
+        text.push_str(&format!(
+            "history:\n  location: {}  # {}\n  keep: {}  # {}\n  keep-runs: {}  # {}\n  required: {}  # {}\n",
+            serde_json::json!(without_secrets(&history.location)),
+            origin("history.location"),
+            history.retention.age,
+            origin("history.keep"),
+            history.retention.runs,
+            origin("history.keep-runs"),
+            history.required,
+            origin("history.required"),
+        ));
+    }
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.

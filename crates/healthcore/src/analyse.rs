@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
+use crate::history::Coverage;
 use crate::model::PodPhase;
 use crate::settings::Resolved;
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
@@ -43,6 +44,10 @@ pub struct Assessment {
     pub accepted: BTreeMap<&'static str, Ratio>,
     /// Problems.
     pub findings: Vec<Finding>,
+    /// What is near its bound and not beyond it.
+    pub watch: Vec<Finding>,
+    /// What was looked at, and what could not be.
+    pub coverage: Coverage,
     /// Workloads seen.
     pub workloads: u64,
     /// Pods seen, finished ones too.
@@ -62,10 +67,12 @@ impl Assessment {
     pub fn new(cluster: &str, unavailable: &[Unavailable], checks: &Resolved) -> Self {
         let mut assessment = Self { cluster: cluster.to_owned(), ..Self::default() };
         for resolved in checks.checks() {
-            let tally = assessment.tally(resolved.check.info().id);
+            let id = resolved.check.info().id;
+            assessment.tally(id);
             for list in unavailable {
                 if resolved.check.lists().contains(&list.kind) {
-                    tally.unknown(list.why.clone());
+                    assessment.tally(id).unknown(list.why.clone());
+                    assessment.coverage.hidden.push((id, list.clone()));
                 }
             }
         }
@@ -101,6 +108,8 @@ impl Assessment {
             self.accept(id, Some(level));
         }
         self.findings.extend(part.findings);
+        self.watch.extend(part.watch);
+        self.coverage.fold(part.coverage);
         self.workloads += part.workloads;
         self.pods += part.pods;
         self.containers += part.containers;
@@ -121,6 +130,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         containers: pods.iter().map(|p| p.containers.len() as u64).sum(),
         completed_pods: pods.iter().filter(|p| p.phase == PodPhase::Succeeded).count() as u64,
         facts: facts(&view),
+        coverage: Coverage::of(&snapshot.objects),
         ..Assessment::default()
     };
     for resolved in checks.checks() {

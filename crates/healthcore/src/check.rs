@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::analyse::Assessment;
 use crate::class::{Class, Classified, classify};
-use crate::finding::{Finding, Problem, SubjectRef, Text, fingerprint};
+use crate::finding::{Finding, Problem, Severity, SubjectRef, Text, fingerprint, fingerprint_hash};
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::{Importance, Needs};
@@ -49,10 +49,22 @@ impl CheckInfo {
 pub enum Outcome {
     /// Nothing wrong.
     Ok,
+    /// Nothing wrong yet, and not far from it: the problem that it would be. The subject counts as ok and goes on the
+    /// watch list.
+    Near(Box<Problem>),
     /// Something wrong.
     Problem(Box<Problem>),
     /// The question does not arise for this subject; it is not counted.
     NotApplicable,
+}
+
+impl Outcome {
+    /// A problem when its bound is reached, else one for the watch list.
+    #[must_use]
+    pub fn when(reached: bool, problem: Problem) -> Self {
+        let problem = Box::new(problem);
+        if reached { Self::Problem(problem) } else { Self::Near(problem) }
+    }
 }
 
 impl From<Problem> for Outcome {
@@ -195,13 +207,27 @@ impl<C: Check> AnyCheck for Erased<C> {
                 (judged, None) => judged,
             };
             let judged = match judged {
-                Ok(Outcome::Ok) => all_seen::<C>(typed::<C>(&params), &subject, view),
+                Ok(fine @ (Outcome::Ok | Outcome::Near(_))) => {
+                    all_seen::<C>(typed::<C>(&params), &subject, view).map(|_| fine)
+                }
                 judged => judged,
             };
             match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
+                Ok(Outcome::Near(problem)) => {
+                    out.tally(info.id).ok += 1;
+                    // Many are near; a curve for each would be a report of its own.
+                    let problem =
+                        Problem { severity: Severity::Info, series: None, advice: Vec::new(), ..*problem };
+                    out.watch.push(finding(info, subject.reference(), class, problem, view));
+                }
                 Ok(Outcome::NotApplicable) => {}
-                Err(why) => out.tally(info.id).unknown(why),
+                Err(why) => {
+                    out.tally(info.id).unknown(why);
+                    let cluster = view.snapshot.cluster.clone();
+                    let subject = SubjectRef { cluster, ..subject.reference() };
+                    out.coverage.unjudged.insert(fingerprint_hash(info.id, &subject));
+                }
                 Ok(Outcome::Problem(problem)) => {
                     out.tally(info.id).problem += 1;
                     out.findings.push(finding(info, subject.reference(), class, *problem, view));

@@ -419,11 +419,26 @@ pub enum State {
     Worse,
     /// It was there and more severe.
     Better,
+    /// It comes and goes.
+    Flapping,
     /// It is there no more.
     Resolved,
+    /// It was there, and this run could not look.
+    NotChecked,
 }
 
 impl State {
+    /// Every state, those that ask for attention first.
+    pub const ALL: &'static [Self] = &[
+        Self::New,
+        Self::Worse,
+        Self::Flapping,
+        Self::Better,
+        Self::Resolved,
+        Self::NotChecked,
+        Self::Ongoing,
+    ];
+
     /// The lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -432,7 +447,9 @@ impl State {
             Self::Ongoing => "ongoing",
             Self::Worse => "worse",
             Self::Better => "better",
+            Self::Flapping => "flapping",
             Self::Resolved => "resolved",
+            Self::NotChecked => "not-checked",
         }
     }
 }
@@ -441,6 +458,11 @@ impl State {
 /// The pod is left out unless the subject is a pod itself, so that a rollout keeps the fingerprint.
 #[must_use]
 pub fn fingerprint(check: &str, subject: &SubjectRef) -> String {
+    format!("{:016x}", fingerprint_hash(check, subject))
+}
+
+/// The fingerprint as a number.
+pub(crate) fn fingerprint_hash(check: &str, subject: &SubjectRef) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let parts = [
         check,
@@ -455,7 +477,7 @@ pub fn fingerprint(check: &str, subject: &SubjectRef) -> String {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
-    format!("{hash:016x}")
+    hash
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod finding;
 #[doc(hidden)]
 pub mod fixture;
+pub mod history;
 pub mod inventory;
 pub mod leak;
 pub mod measure;

@@ -8,6 +8,12 @@ use crate::time::{Timestamp, Window};
 use crate::unit::Seconds;
 use crate::view::{Member, View, WorkloadContainer};
 
+/// From where on a value is near an upper bound that it has not reached: the last tenth.
+#[must_use]
+pub fn near(bound: f64) -> f64 {
+    0.9 * bound
+}
+
 /// The value now: the median of the samples in the last `lookback`, so that one noisy sample decides nothing. On a
 /// grid coarser than that it is the last sample of the grid.
 ///

@@ -1,9 +1,12 @@
 //! The result of a run as values: what every renderer starts from.
 
+use std::collections::BTreeMap;
+
 use crate::analyse::{Assessment, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity};
+use crate::history::{Changes, Coverage};
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
 use crate::unit::Ratio;
@@ -21,6 +24,12 @@ pub struct Report {
     pub clusters: Vec<ClusterSummary>,
     /// Problems: most severe first, then in the order of the checks, then by subject.
     pub findings: Vec<Finding>,
+    /// What is near its bound and not beyond it, in the same order.
+    pub watch: Vec<Finding>,
+    /// What changed since the runs before; none without history.
+    pub changes: Option<Changes>,
+    /// What was looked at, by cluster.
+    pub coverage: BTreeMap<String, Coverage>,
     /// Counts of every enabled check, in the order of the checks.
     pub checks: Vec<CheckTally>,
     /// What could not be had.
@@ -142,7 +151,11 @@ impl Report {
     ) -> Self {
         let mut all = Assessment::default();
         let mut clusters = Vec::new();
-        for (summary, assessment) in parts {
+        let mut coverage = BTreeMap::new();
+        for (summary, mut assessment) in parts {
+            if !summary.is_unseen() {
+                coverage.insert(summary.name.clone(), std::mem::take(&mut assessment.coverage));
+            }
             clusters.push(ClusterSummary {
                 workloads: assessment.workloads,
                 pods: assessment.pods,
@@ -155,12 +168,14 @@ impl Report {
         }
         let mut discoveries = crate::discovery::control(&mut all.findings, &all.tallies, &all.accepted);
         let order = |id: &str| checks.iter().position(|c| c.info().id == id);
-        all.findings.sort_by(|a, b| {
+        let by_weight = |a: &Finding, b: &Finding| {
             (b.severity.cmp(&a.severity))
                 .then_with(|| order(&a.check).cmp(&order(&b.check)))
                 .then_with(|| a.subject.cmp(&b.subject))
                 .then_with(|| a.fingerprint.cmp(&b.fingerprint))
-        });
+        };
+        all.findings.sort_by(by_weight);
+        all.watch.sort_by(by_weight);
         all.facts.sort_by(|a, b| a.key().cmp(b.key()));
         gaps.sort();
         gaps.dedup();
@@ -182,6 +197,9 @@ impl Report {
             window,
             clusters,
             findings: all.findings,
+            watch: all.watch,
+            changes: None,
+            coverage,
             checks,
             gaps,
             cost: Cost::default(),

@@ -7,6 +7,7 @@
 pub mod config;
 mod decide;
 mod feed;
+pub mod history;
 pub mod leaks;
 mod listing;
 mod progress;

@@ -54,13 +54,16 @@ pub enum RunError {
 pub async fn run_once(spec: &RunSpec, progress: &dyn Progress) -> Result<Report, RunError> {
     let started = Instant::now();
     let checks = Arc::new(spec.settings.resolve(CHECKS)?);
-    let report = match &spec.input {
+    let mut report = match &spec.input {
         Input::Live(clusters) => live(spec, clusters, &checks, started, progress).await?,
         Input::Recording(path) => replay(Recording::open(path)?, checks, progress).await?,
         Input::Embedded(name, bytes) => {
             replay(Recording::read(name, Box::new(*bytes))?, checks, progress).await?
         }
     };
+    if let Some(history) = &spec.history {
+        history.tell(&mut report).await;
+    }
     progress.finished();
     Ok(report)
 }
@@ -187,11 +190,10 @@ async fn live(
         progress,
     };
     let pass = &pass;
-    let mut covered: Vec<Covered> = stream::iter(clusters.iter().enumerate())
-        .map(|(at, cluster)| pass.cover(at, cluster))
-        .buffer_unordered(spec.clusters_at_once.get())
-        .try_collect()
-        .await?;
+    // Made before they are polled: a closure in the stream would keep callers from spawning the run.
+    let all: Vec<_> = clusters.iter().enumerate().map(|(at, cluster)| pass.cover(at, cluster)).collect();
+    let mut covered: Vec<Covered> =
+        stream::iter(all).buffer_unordered(spec.clusters_at_once.get()).try_collect().await?;
     covered.sort_by_key(|c| c.at);
     if !covered.iter().any(|c| c.fold.answered()) {
         return Err(RunError::NoneReachable(covered.into_iter().flat_map(|c| c.errors).collect()));

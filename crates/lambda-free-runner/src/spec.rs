@@ -29,6 +29,8 @@ pub struct RunSpec {
     pub at: Option<Timestamp>,
     /// File to write what was fetched to.
     pub record: Option<PathBuf>,
+    /// Where runs are remembered and compared with; none for a run without past.
+    pub history: Option<crate::history::History>,
     /// Bounds on what is held in memory at once, whatever the number of clusters.
     pub budget: Budget,
     /// Clusters that are read at once. It does not change the report.
@@ -46,6 +48,7 @@ impl RunSpec {
             step: None,
             at: None,
             record: None,
+            history: None,
             budget: Budget::default(),
             clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
         }

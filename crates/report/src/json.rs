@@ -5,7 +5,8 @@ use std::io;
 
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
-use healthcore::finding::{Finding, Text, Value};
+use healthcore::finding::{Finding, SubjectRef, Text, Value};
+use healthcore::history::Changes;
 use healthcore::report::Report;
 use healthcore::snapshot::Origin;
 use healthcore::time::Timestamp;
@@ -95,6 +96,10 @@ pub struct JsonReport {
     verdict: &'static str,
     clusters: Vec<Cluster>,
     findings: Vec<JsonFinding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    watch: Vec<JsonFinding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<JsonChanges>,
     checks: Vec<Check>,
     gaps: Vec<JsonGap>,
     cost: Cost,
@@ -148,6 +153,42 @@ struct JsonFinding {
     series: Option<Series>,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<Class>,
+}
+
+/// What changed since the runs before.
+#[derive(Debug, Serialize)]
+struct JsonChanges {
+    before: Vec<Before>,
+    gone: Vec<JsonGone>,
+    trends: Vec<JsonTrend>,
+}
+
+#[derive(Debug, Serialize)]
+struct Before {
+    cluster: String,
+    taken_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonGone {
+    state: &'static str,
+    check: String,
+    severity: &'static str,
+    subject: JsonSubject,
+    summary: String,
+    since: String,
+    last_seen: String,
+    fingerprint: String,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonTrend {
+    subject: JsonSubject,
+    resource: &'static str,
+    from_ratio: Scalar,
+    to_ratio: Scalar,
+    over_s: Scalar,
+    full_in_s: Scalar,
 }
 
 #[derive(Debug, Serialize)]
@@ -341,7 +382,7 @@ impl JsonReport {
     #[must_use]
     pub fn new(report: &Report, lang: Lang) -> Self {
         Self {
-            format: JsonFormat { name: "healthcheck-report", major: 1, minor: 0 },
+            format: JsonFormat { name: "healthcheck-report", major: 1, minor: 1 },
             tool: Tool { version: report.version.clone() },
             taken_at: rfc3339(report.taken_at),
             window: JsonWindow {
@@ -368,6 +409,8 @@ impl JsonReport {
                 })
                 .collect(),
             findings: report.findings.iter().map(|f| finding(f, lang)).collect(),
+            watch: report.watch.iter().map(|f| finding(f, lang)).collect(),
+            changes: report.changes.as_ref().map(|c| changes(c, lang)),
             checks: report
                 .checks
                 .iter()
@@ -402,19 +445,51 @@ impl JsonReport {
     }
 }
 
+fn subject(s: &SubjectRef) -> JsonSubject {
+    JsonSubject {
+        cluster: s.cluster.clone(),
+        namespace: s.namespace.clone(),
+        kind: s.kind.clone(),
+        name: s.name.clone(),
+        pod: s.pod.clone(),
+        container: s.container.clone(),
+    }
+}
+
+fn changes(c: &Changes, lang: Lang) -> JsonChanges {
+    let gone = c.gone.iter().map(|g| JsonGone {
+        state: g.state.name(),
+        check: g.was.check.clone(),
+        severity: g.was.severity.name(),
+        subject: subject(&g.was.subject),
+        summary: sentence(lang, &g.was.check, &g.was.summary),
+        since: rfc3339(g.was.first),
+        last_seen: rfc3339(g.was.last),
+        fingerprint: g.was.fingerprint.clone(),
+    });
+    let trends = c.trends.iter().map(|t| JsonTrend {
+        subject: subject(&t.subject),
+        resource: t.resource.name(),
+        from_ratio: number(t.from),
+        to_ratio: number(t.to),
+        over_s: number(t.over_s),
+        full_in_s: number(t.full_in_s),
+    });
+    JsonChanges {
+        before: (c.before.iter())
+            .map(|(cluster, at)| Before { cluster: cluster.clone(), taken_at: rfc3339(*at) })
+            .collect(),
+        gone: gone.collect(),
+        trends: trends.collect(),
+    }
+}
+
 fn finding(f: &Finding, lang: Lang) -> JsonFinding {
     let say = |text: &Text| sentence(lang, &f.check, text);
     JsonFinding {
         check: f.check.to_string(),
         severity: f.severity.name(),
-        subject: JsonSubject {
-            cluster: f.subject.cluster.clone(),
-            namespace: f.subject.namespace.clone(),
-            kind: f.subject.kind.clone(),
-            name: f.subject.name.clone(),
-            pod: f.subject.pod.clone(),
-            container: f.subject.container.clone(),
-        },
+        subject: subject(&f.subject),
         summary: say(&f.summary),
         evidence: f
             .evidence

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
-use healthcore::finding::{Finding, Severity, SubjectRef};
+use healthcore::finding::{Finding, Severity, State, SubjectRef};
 use healthcore::report::{CheckTally, Report};
 use healthcore::snapshot::Origin;
 use serde::Serialize;
@@ -19,6 +19,10 @@ const MOST_NOTES: usize = 40;
 const MOST_ADVICE: usize = 25;
 /// Rows of gaps.
 const MOST_GAPS: usize = 50;
+/// Rows of containers whose headroom shrinks.
+const MOST_TRENDS: usize = 10;
+/// Rows of what changed.
+const MOST_CHANGES: usize = 40;
 /// Rows of a Top table.
 const TOP: usize = 5;
 
@@ -39,10 +43,17 @@ pub(crate) struct Page {
     pub(crate) taken_at: String,
     pub(crate) window: String,
     pub(crate) clusters: Table,
+    /// What changed since the run before, in one line; empty without history.
+    pub(crate) changed: String,
+    pub(crate) changes: Vec<ChangeRow>,
+    pub(crate) more_changes: usize,
     pub(crate) problems: Vec<ProblemRow>,
     pub(crate) no_problems: &'static str,
     pub(crate) notes: Vec<ProblemRow>,
     pub(crate) more_notes: usize,
+    pub(crate) watch: Vec<ProblemRow>,
+    pub(crate) more_watch: usize,
+    pub(crate) trends: Table,
     pub(crate) tops: Vec<Table>,
     pub(crate) details: Vec<Detail>,
     pub(crate) more_details: usize,
@@ -74,6 +85,13 @@ pub(crate) struct ProblemRow {
     pub(crate) check_id: String,
     pub(crate) subject: String,
     pub(crate) summary: String,
+}
+
+/// A finding that is not what it was in the run before.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChangeRow {
+    pub(crate) state: &'static str,
+    pub(crate) row: ProblemRow,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,6 +153,12 @@ impl Page {
                 duration(report.window.seconds())
             ),
             clusters: say.clusters(report),
+            changed: say.changed(report),
+            more_changes: say.changes(report).count().saturating_sub(MOST_CHANGES),
+            changes: say.changes(report).take(MOST_CHANGES).collect(),
+            watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
+            more_watch: report.watch.len().saturating_sub(MOST_NOTES),
+            trends: say.trends(report),
             no_problems: w(if report.is_blind() { "no-problems-seen" } else { "no-problems" }),
             problems: loud.iter().map(|f| say.row(f)).collect(),
             notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
@@ -241,6 +265,63 @@ impl Say {
             check_id: f.check.to_string(),
             subject: self.subject(&f.subject),
             summary: sentence(self.lang, &f.check, &f.summary),
+        }
+    }
+
+    fn state(&self, state: State) -> &'static str {
+        // The heading of the gaps has the plain key.
+        self.w(if state == State::NotChecked { "not-checked-now" } else { state.name() })
+    }
+
+    /// How many findings have which state, with the run that they were compared with.
+    fn changed(&self, report: &Report) -> String {
+        let Some(changes) = &report.changes else { return String::new() };
+        let Some(before) = changes.before.values().max() else { return self.w("first-run").to_owned() };
+        let now = report.findings.iter().filter_map(|f| f.state);
+        let states: Vec<State> = now.chain(changes.gone.iter().map(|g| g.state)).collect();
+        let counts = State::ALL.iter().filter_map(|state| {
+            let n = states.iter().filter(|s| *s == state).count();
+            (n > 0).then(|| format!("{n} {}", self.state(*state)))
+        });
+        let counts: Vec<String> = counts.collect();
+        let counts = if counts.is_empty() { self.w("nothing-changed").to_owned() } else { counts.join(", ") };
+        self.w("changed-since").replace("{time}", &time(*before)).replace("{counts}", &counts)
+    }
+
+    /// What is not as it was, most important first: the list is in the order of the states.
+    fn changes<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = ChangeRow> + 'r {
+        let gone = report.changes.iter().flat_map(|c| &c.gone);
+        let told = State::ALL.iter().filter(|s| **s != State::Ongoing);
+        told.flat_map(move |state| {
+            let of_state = move |f: &&Finding| f.state == Some(*state);
+            let found = report.findings.iter().filter(of_state).map(|f| self.row(f));
+            let was = gone.clone().filter(move |g| g.state == *state).map(|g| ProblemRow {
+                severity: self.w(g.was.severity.name()),
+                severity_id: g.was.severity.name(),
+                check: title(&g.was.check),
+                check_id: g.was.check.clone(),
+                subject: self.subject(&g.was.subject),
+                summary: sentence(self.lang, &g.was.check, &g.was.summary),
+            });
+            found.chain(was).map(|row| ChangeRow { state: self.state(*state), row })
+        })
+    }
+
+    fn trends(&self, report: &Report) -> Table {
+        let rows = report.changes.iter().flat_map(|c| &c.trends).take(MOST_TRENDS).map(|t| {
+            vec![
+                self.subject(&t.subject),
+                self.w(t.resource.name()).to_owned(),
+                format!("{} → {}", percent(t.from), percent(t.to)),
+                duration(t.over_s),
+                if t.full_in_s > 0.0 { duration(t.full_in_s) } else { self.w("now").to_owned() },
+            ]
+        });
+        Table {
+            title: self.w("trends"),
+            headers: ["container", "resource", "of-limit", "over", "full-in"].map(|k| self.w(k)).to_vec(),
+            numeric: vec![false, false, true, true, true],
+            rows: rows.collect(),
         }
     }
 

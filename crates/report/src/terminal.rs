@@ -74,6 +74,23 @@ impl Out {
             self.w("window").to_lowercase(),
             page.window
         ));
+        if !page.changed.is_empty() {
+            self.heading(self.w("changes"));
+            self.wrapped("", "", &page.changed);
+            for change in &page.changes {
+                let line = format!(
+                    "{}, {}: {}: {}",
+                    change.state,
+                    change.row.severity,
+                    visible(&change.row.subject),
+                    visible(&change.row.summary)
+                );
+                self.wrapped("  - ", "    ", &line);
+            }
+            if page.more_changes > 0 {
+                self.more(page.more_changes);
+            }
+        }
         self.line("");
         self.table(&page.clusters);
 
@@ -104,6 +121,23 @@ impl Out {
                     self.line(&format!("  {}", list.more));
                 }
             }
+        }
+        if !page.watch.is_empty() {
+            self.heading(self.w("watch-list"));
+            for row in &page.watch {
+                self.wrapped(
+                    "  - ",
+                    "    ",
+                    &format!("{}: {}", visible(&row.subject), visible(&row.summary)),
+                );
+            }
+            if page.more_watch > 0 {
+                self.more(page.more_watch);
+            }
+        }
+        if !page.trends.rows.is_empty() {
+            self.heading(page.trends.title);
+            self.table(&page.trends);
         }
         for table in &page.tops {
             self.heading(table.title);

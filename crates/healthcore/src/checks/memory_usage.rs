@@ -79,11 +79,12 @@ impl Check for MemoryUsage {
             }
             Ok(used(member)? / limit)
         })?;
-        if share < params.warning.get() {
-            return match container.unmeasured(view, used) {
-                Some(why) => Err(why),
-                None => Ok(Outcome::Ok),
-            };
+        let reached = share >= params.warning.get();
+        if !reached && let Some(why) = container.unmeasured(view, used) {
+            return Err(why);
+        }
+        if share < measure::near(params.warning.get()) {
+            return Ok(Outcome::Ok);
         }
         let critical = share > params.critical.get();
         let (severity, bound) = if critical {
@@ -100,7 +101,7 @@ impl Check for MemoryUsage {
         } else {
             Advice::new(Text::new("watch").with("critical", params.critical))
         };
-        Ok(Problem::new(
+        let problem = Problem::new(
             severity,
             Text::new("near-limit").with("share", Ratio(share)).with("use", used).with("limit", limit),
         )
@@ -109,8 +110,8 @@ impl Check for MemoryUsage {
         .evidence("memory-limit", limit)
         .pod(member.pod_name())
         .advise(advice)
-        .chart(ChartSeries::of_member(view, container, member, Metric::MemoryWorkingSet))
-        .into())
+        .chart(ChartSeries::of_member(view, container, member, Metric::MemoryWorkingSet));
+        Ok(Outcome::when(reached, problem))
     }
 }
 

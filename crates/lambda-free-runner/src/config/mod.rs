@@ -18,6 +18,8 @@ use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
 
+use crate::history::Retention;
+
 pub use template::{schema, template};
 use tree::Node;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub lookback: Option<Seconds>,
     /// Time between two samples.
     pub step: Option<Seconds>,
+    /// Where runs are remembered.
+    pub history: Option<HistoryConfig>,
     /// Choices for checks.
     pub settings: Settings,
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
@@ -52,6 +56,17 @@ pub struct Config {
     /// Every single value that the file gives, by its path, such as `checks.memory-usage.warning` or
     /// `clusters[0].prometheus.url`. A value of a file that it takes over has the path of what it sets.
     pub given: BTreeMap<String, Given>,
+}
+
+/// Where runs are remembered, and for how long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryConfig {
+    /// A folder, or the address of an object store.
+    pub location: String,
+    /// How long runs are kept.
+    pub retention: Retention,
+    /// Whether a run that could not be remembered or compared counts as one that could not run.
+    pub required: bool,
 }
 
 /// A value of a file as it stands there.
@@ -88,8 +103,19 @@ pub struct KubernetesConfig {
 }
 
 /// Keys of the file, by the path of their map.
-pub(crate) const TOP: &[&str] =
-    &["clusters", "clusters-at-once", "lookback", "step", "only", "skip", "checks", "thresholds", "queries"];
+pub(crate) const TOP: &[&str] = &[
+    "clusters",
+    "clusters-at-once",
+    "lookback",
+    "step",
+    "history",
+    "only",
+    "skip",
+    "checks",
+    "thresholds",
+    "queries",
+];
+pub(crate) const HISTORY: &[&str] = &["location", "keep", "keep-runs", "required"];
 pub(crate) const CLUSTER: &[&str] = &["name", "namespaces", "kubernetes", "prometheus"];
 pub(crate) const KUBERNETES: &[&str] = &["kubeconfig", "context"];
 pub(crate) const PROMETHEUS: &[&str] = &[
@@ -148,6 +174,7 @@ impl Config {
                 "clusters-at-once" => config.clusters_at_once = NonZeroUsize::new(from_1_to_64(&node)?),
                 "lookback" => config.lookback = Some(node.read()?),
                 "step" => config.step = Some(node.read()?),
+                "history" => config.history = Some(history(&node, folder)?),
                 "only" => config.settings.only.extend(node.texts()?),
                 "skip" => config.settings.skip.extend(node.texts()?),
                 "checks" => {
@@ -295,6 +322,44 @@ impl Secrets<'_> {
             .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))?;
         credential(&text).map_err(|e| format!("{}: {}: {e}", node.path(), path.display()))
     }
+}
+
+/// A folder is relative to the file, as all paths in it.
+fn history(node: &Node<'_>, folder: &Path) -> Result<HistoryConfig, String> {
+    let mut out = HistoryConfig { location: String::new(), retention: Retention::default(), required: false };
+    for (key, value) in node.map(HISTORY)? {
+        match key {
+            "location" => {
+                let text = value.text()?;
+                if holds_credentials(&text) {
+                    return Err(format!(
+                        "{}: the address holds credentials, and the file is for none; give them in the environment",
+                        value.path()
+                    ));
+                }
+                out.location = match text.contains("://") || text.is_empty() {
+                    true => text,
+                    false => folder.join(text).display().to_string(),
+                };
+            }
+            "keep" => out.retention.age = value.read()?,
+            "keep-runs" => {
+                let runs: u32 = value.read()?;
+                if runs == 0 {
+                    return Err(format!("{}: expected a number from 1, got `0`", value.path()));
+                }
+                out.retention.runs = runs as usize;
+            }
+            _ => out.required = value.read()?,
+        }
+    }
+    if out.location.is_empty() {
+        return Err(format!("{}.location: expected a folder or the address of an object store", node.path()));
+    }
+    if out.retention.age <= Seconds(0.0) {
+        return Err(format!("{}.keep: expected a duration above zero such as `400d`", node.path()));
+    }
+    Ok(out)
 }
 
 fn cluster(
@@ -516,6 +581,13 @@ mod tests {
                 "clusters[0].prometheus.timeout: expected a time-out above zero and at most `1d`",
             ),
             ("clusters-at-once: 0", "clusters-at-once: expected a number from 1 to 64, got `0`"),
+            (
+                "history: {location: h, keep: 0s}",
+                "history.keep: expected a duration above zero such as `400d`",
+            ),
+            ("history: {location: h, keep-runs: 0}", "history.keep-runs: expected a number from 1, got `0`"),
+            ("history: {keep: 3d}", "history.location: expected a folder or the address of an object store"),
+            ("history: {location: 's3://key:word@b/p'}", "history.location: the address holds credentials"),
             ("lookback: [1]", "lookback: expected a single value, got a list"),
             ("clusters: {}", "clusters: expected a list"),
             (

@@ -64,7 +64,13 @@ pub fn schema() -> Value {
     let mut cluster = object(cluster);
     cluster["required"] = json!(["name"]);
 
+    let mut history = keyed(super::HISTORY);
+    history.insert("required".into(), json!({ "type": "boolean" }));
+    let mut history = object(history);
+    history["required"] = json!(["location"]);
+
     let mut top = keyed(super::TOP);
+    top.insert("history".into(), history);
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
     top.insert("only".into(), texts());
     top.insert("skip".into(), texts());

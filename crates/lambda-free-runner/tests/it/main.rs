@@ -4,6 +4,7 @@ mod fake;
 mod fleet;
 mod formats;
 mod hidden;
+mod history;
 mod pass;
 mod snapshots;
 mod stories;

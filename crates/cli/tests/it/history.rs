@@ -1,0 +1,47 @@
+//! `--history` and `history:` as their users meet them.
+
+use crate::{fixture, refused, run};
+
+#[test]
+fn a_place_is_given_by_argument_or_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = fixture("healthy");
+    let config = folder.path().join("healthcheck.yaml");
+    std::fs::write(&config, "history: {location: of-file, required: true}\n").unwrap();
+    let (config, place) = (config.to_str().unwrap(), folder.path().join("of-argument"));
+    let check =
+        |rest: &[&str]| run(&[&["check", "--snapshot", &snapshot, "--format", "text"], rest].concat());
+
+    let out = check(&["--history", place.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&out.stdout).contains("The first run that is remembered"));
+    assert!(place.is_dir() && out.status.success());
+
+    let out = check(&["--config", config, "--no-history"]);
+    assert!(!String::from_utf8_lossy(&out.stdout).contains("What changed"));
+    let of_file = folder.path().join("of-file");
+    assert!(!of_file.exists());
+
+    assert!(check(&["--config", config]).status.success());
+    let cluster = std::fs::read_dir(&of_file).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(cluster.join("20200101T000000Z-0000000000000000.ndjson.zst"), "torn").unwrap();
+    let out = check(&["--config", config]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(
+        said.contains("is no history of healthcheck") && said.contains("the report is written all the same"),
+        "{said}"
+    );
+    assert!(String::from_utf8_lossy(&out.stdout).contains("Health report"));
+    assert_eq!(out.status.code(), Some(2));
+}
+
+#[test]
+fn what_is_no_place_is_refused() {
+    let snapshot = fixture("healthy");
+    let check = |place: &str, expected: &[&str]| {
+        refused(&["check", "--snapshot", &snapshot, "--history", place], expected)
+    };
+    check("/dev/null/h", &["history `/dev/null/h`: the folder cannot be made"]);
+    check("s3://key:hunter2@bucket/h", &["--history: the address holds credentials"]);
+    check("", &["a value is required for '--history <PLACE>'"]);
+    refused(&["check", "--no-history", "--history", "h"], &["cannot be used with"]);
+}

@@ -1,0 +1,372 @@
+//! Findings with a life: a report against what earlier runs have kept.
+//!
+//! History is an input. [`compare`] takes the report and the [`PastRun`]s of its clusters, gives every finding its
+//! state, tells what is there no more, and returns what this run leaves for the next one. With the same history the
+//! same report comes out, byte for byte.
+//!
+//! | state | means |
+//! | --- | --- |
+//! | new | it was not there in the run before |
+//! | ongoing | it was there, and neither its severity nor its main value has left the [`Rules::noise`] band |
+//! | worse, better | its severity changed, or its main value left the band around the value at the last change told |
+//! | flapping | it has come or gone at least [`Rules::flapping_changes`] times in the last [`Rules::flapping_runs`] runs |
+//! | resolved | it was there, and this run looked and did not find it |
+//! | not checked | it was there, and this run could not look: cluster, namespace or check were out of sight |
+//!
+//! The main value of a finding is the first of its evidence that was compared with a bound. A value that creeps is worse
+//! as soon as it has gone the width of the band since a change was last told, however many runs that takes.
+
+mod headroom;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use headroom::{Headroom, Resource, Trend, trends};
+
+use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
+use crate::model::Event;
+use crate::report::Report;
+use crate::snapshot::{Objects, Unavailable};
+use crate::time::Timestamp;
+
+/// What is kept of a run, for one cluster.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PastRun {
+    /// The cluster.
+    pub cluster: String,
+    /// When the data were taken.
+    pub taken_at: Timestamp,
+    /// Version of the tool that made it.
+    pub version: String,
+    /// What it found, and what runs before it had found and it could not check; in the order of fingerprints.
+    pub findings: Vec<Kept>,
+    /// What was near its bound; in the order of fingerprints.
+    pub watch: Vec<Kept>,
+    /// How much of their limits containers used.
+    pub headroom: Vec<Headroom>,
+    /// Warning events, which Kubernetes forgets after an hour.
+    pub events: Vec<Event>,
+}
+
+/// A finding as history keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// [`Finding::fingerprint`].
+    pub fingerprint: String,
+    /// Id of the check.
+    pub check: String,
+    /// How bad it was.
+    pub severity: Severity,
+    /// What it is about. The cluster is that of the run and not kept twice.
+    pub subject: SubjectRef,
+    /// One sentence.
+    pub summary: Text,
+    /// The run that found it first, without a run between that did not find it.
+    pub first: Timestamp,
+    /// The last run that found it; earlier than the run that keeps it when that one could not look.
+    pub last: Timestamp,
+    /// The main value when a change was last told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<MainValue>,
+}
+
+/// The value that a finding is measured by, with its bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MainValue {
+    /// What was measured.
+    pub name: String,
+    /// The value in its base unit.
+    pub value: f64,
+    /// What it was compared with.
+    pub bound: f64,
+}
+
+impl MainValue {
+    fn of(finding: &Finding) -> Option<Self> {
+        let number = |v: &Value| if matches!(v, Value::Time(_)) { None } else { v.number() };
+        finding.evidence.iter().find_map(|e| {
+            let (value, bound) = (number(&e.value)?, number(e.threshold.as_ref()?)?);
+            (value.is_finite() && bound.is_finite()).then(|| Self { name: e.name.to_string(), value, bound })
+        })
+    }
+
+    /// By how much this has gone to the bad side of `told`, as a share of it; negative to the good side. What is beyond
+    /// an upper bound gets worse upwards, what is below a lower one downwards.
+    fn worsening(&self, told: &Self) -> f64 {
+        let change = (self.value - told.value) / told.value.abs().max(f64::MIN_POSITIVE);
+        if self.value >= self.bound { change } else { -change }
+    }
+}
+
+/// The numbers behind the states.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Share by which a main value may differ from the one told last and still be the same.
+    pub noise: f64,
+    /// Comings and goings from which on a finding flaps.
+    pub flapping_changes: usize,
+    /// Runs, this one included, in which they are counted.
+    pub flapping_runs: usize,
+    /// Seconds after which a finding that no run could check again is forgotten.
+    pub forget_s: f64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { noise: 0.10, flapping_changes: 3, flapping_runs: 10, forget_s: 30.0 * 86_400.0 }
+    }
+}
+
+/// What a run looked at, so that what it does not find can be told from what it did not see.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Coverage {
+    /// Namespaces of which some object was seen.
+    pub namespaces: BTreeSet<String>,
+    /// Fingerprints, as numbers, of subjects that a check could not judge.
+    pub(crate) unjudged: BTreeSet<u64>,
+    /// Lists that could not be had, by the id of a check that judges what is in them.
+    pub(crate) hidden: Vec<(&'static str, Unavailable)>,
+}
+
+impl Coverage {
+    /// The namespaces of objects.
+    pub(crate) fn of(objects: &Objects) -> Self {
+        let pods = objects.pods.iter().map(|p| &p.workload.namespace);
+        let workloads = objects.workloads.iter().map(|w| &w.id.namespace);
+        let autoscalers = objects.hpas.iter().map(|h| &h.namespace);
+        Self { namespaces: pods.chain(workloads).chain(autoscalers).cloned().collect(), ..Self::default() }
+    }
+
+    pub(crate) fn fold(&mut self, part: Self) {
+        self.namespaces.extend(part.namespaces);
+        self.unjudged.extend(part.unjudged);
+        self.hidden.extend(part.hidden);
+    }
+
+    /// Whether a check could have found again what it once found.
+    fn covers(&self, kept: &Kept) -> bool {
+        let namespace = kept.subject.namespace.as_str();
+        let in_sight = namespace.is_empty() || self.namespaces.contains(namespace);
+        let judged = u64::from_str_radix(&kept.fingerprint, 16).is_ok_and(|f| !self.unjudged.contains(&f));
+        let hidden = |(id, list): &(&str, Unavailable)| *id == kept.check && list.hides(list.kind, namespace);
+        in_sight && judged && !self.hidden.iter().any(hidden)
+    }
+}
+
+/// What changed since the runs before.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// The run that each cluster was compared with. A cluster that no run knows is not in it.
+    pub before: BTreeMap<String, Timestamp>,
+    /// What the runs before found and this one does not, in the order of findings.
+    pub gone: Vec<Gone>,
+    /// Containers whose headroom shrinks, those that are full soonest first.
+    pub trends: Vec<Trend>,
+}
+
+impl Changes {
+    /// Whether a cluster has been compared with a run before.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.before.is_empty()
+    }
+}
+
+/// A finding that is not there any more, or could not be looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gone {
+    /// [`State::Resolved`], [`State::Flapping`] or [`State::NotChecked`].
+    pub state: State,
+    /// The finding.
+    pub was: Kept,
+}
+
+/// Gives findings and the watch list their states, fills [`Report::changes`], and returns what to keep of this run: one
+/// entry for each cluster that was seen.
+///
+/// `past` holds the runs of a cluster in order of time. Runs at or after the report's own time do not count, so that a
+/// report made again is the same.
+pub fn compare(report: &mut Report, past: &BTreeMap<String, Vec<PastRun>>, rules: &Rules) -> Vec<PastRun> {
+    let mut changes = Changes::default();
+    let mut keep = Vec::new();
+    for cluster in report.coverage.keys().cloned().collect::<Vec<_>>() {
+        let runs = past.get(&cluster).map_or(&[][..], Vec::as_slice);
+        let runs = &runs[..runs.partition_point(|run| run.taken_at < report.taken_at)];
+        keep.push(Life { report, cluster: &cluster, runs, rules }.live(&mut changes));
+    }
+    changes.gone.sort_by(|a, b| {
+        (b.was.severity.cmp(&a.was.severity))
+            .then_with(|| a.was.check.cmp(&b.was.check))
+            .then_with(|| a.was.subject.cmp(&b.was.subject))
+    });
+    headroom::order(&mut changes.trends);
+    report.changes = Some(changes);
+    keep
+}
+
+/// Where a past run is looked up.
+type Find = for<'r> fn(&'r PastRun, &str) -> Option<&'r Kept>;
+
+impl PastRun {
+    fn finding(&self, fingerprint: &str) -> Option<&Kept> {
+        found(&self.findings, fingerprint)
+    }
+
+    /// What was watched, or was a finding and is not any more.
+    fn watched(&self, fingerprint: &str) -> Option<&Kept> {
+        found(&self.watch, fingerprint).or_else(|| self.finding(fingerprint))
+    }
+
+    /// Puts its lists into the order in which they are looked up.
+    pub fn sort(&mut self) {
+        self.findings.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+        self.watch.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    }
+}
+
+fn found<'k>(list: &'k [Kept], fingerprint: &str) -> Option<&'k Kept> {
+    list.binary_search_by(|k| k.fingerprint.as_str().cmp(fingerprint)).ok().map(|at| &list[at])
+}
+
+/// One cluster's findings and what is known of them.
+struct Life<'a> {
+    report: &'a mut Report,
+    cluster: &'a str,
+    /// Runs before this one, in order of time.
+    runs: &'a [PastRun],
+    rules: &'a Rules,
+}
+
+impl Life<'_> {
+    fn live(self, changes: &mut Changes) -> PastRun {
+        let cluster = self.cluster.to_owned();
+        let taken_at = self.report.taken_at;
+        let mut run = PastRun {
+            cluster: cluster.clone(),
+            taken_at,
+            version: self.report.version.clone(),
+            headroom: headroom::of(&self.report.facts, self.cluster),
+            ..PastRun::default()
+        };
+        let mut findings = std::mem::take(&mut self.report.findings);
+        run.findings = self.follow(&mut findings, PastRun::finding);
+        self.report.findings = findings;
+        let mut watch = std::mem::take(&mut self.report.watch);
+        run.watch = self.follow(&mut watch, PastRun::watched);
+        self.report.watch = watch;
+
+        if let Some(before) = self.runs.last() {
+            changes.before.insert(cluster, before.taken_at);
+            for was in self.missing(&run.findings, before) {
+                let state = self.farewell(&was);
+                if state == State::NotChecked {
+                    run.findings.push(was.clone());
+                }
+                let mut was = was;
+                was.subject.cluster = self.cluster.to_owned();
+                changes.gone.push(Gone { state, was });
+            }
+            changes.trends.extend(trends(self.runs, &run));
+        }
+        run.sort();
+        run
+    }
+
+    /// Gives findings of this cluster their states, and returns what to keep of them.
+    fn follow(&self, findings: &mut [Finding], find: Find) -> Vec<Kept> {
+        let mut keep = Vec::new();
+        for finding in findings.iter_mut().filter(|f| f.subject.cluster == self.cluster) {
+            let (state, first, told) = self.state(finding, find);
+            // In the first run of a cluster everything would be new, which says nothing.
+            finding.state = self.runs.last().map(|_| state);
+            keep.push(Kept {
+                fingerprint: finding.fingerprint.clone(),
+                check: finding.check.to_string(),
+                severity: finding.severity,
+                subject: SubjectRef { cluster: String::new(), ..finding.subject.clone() },
+                summary: finding.summary.clone(),
+                first,
+                last: self.report.taken_at,
+                told,
+            });
+            if first < self.report.taken_at {
+                finding.since = finding.since.or(Some(first));
+            }
+        }
+        keep
+    }
+
+    /// State of a finding, the run that it is known since, and the main value that a reader knows after this report.
+    fn state(&self, finding: &Finding, find: Find) -> (State, Timestamp, Option<MainValue>) {
+        let now = MainValue::of(finding);
+        let seen = self.sightings(&finding.fingerprint, find);
+        if changes(seen.iter().map(|s| s.1).chain([true])) >= self.rules.flapping_changes {
+            let first = seen.iter().find(|s| s.1).map_or(self.report.taken_at, |s| s.0);
+            return (State::Flapping, first, now);
+        }
+        let Some(was) = self.runs.last().and_then(|run| find(run, &finding.fingerprint)) else {
+            return (State::New, self.report.taken_at, now);
+        };
+        let by = match (&now, &was.told) {
+            (Some(now), Some(told)) if now.name == told.name => now.worsening(told),
+            _ => 0.0,
+        };
+        // A change of just the width of the band is inside, whatever rounding makes of it.
+        let noise = self.rules.noise + 1e-9;
+        let state = match finding.severity.cmp(&was.severity) {
+            std::cmp::Ordering::Greater => State::Worse,
+            std::cmp::Ordering::Less => State::Better,
+            std::cmp::Ordering::Equal if by > noise => State::Worse,
+            std::cmp::Ordering::Equal if by < -noise => State::Better,
+            std::cmp::Ordering::Equal => State::Ongoing,
+        };
+        let told = if state == State::Ongoing { was.told.clone().or(now) } else { now };
+        (state, was.first, told)
+    }
+
+    /// In which of the last runs a finding was there, leaving out those that could not look.
+    fn sightings(&self, fingerprint: &str, find: Find) -> Vec<(Timestamp, bool)> {
+        let first = self.runs.len().saturating_sub(self.rules.flapping_runs.saturating_sub(1));
+        let mut seen = Vec::new();
+        for run in &self.runs[first..] {
+            match find(run, fingerprint) {
+                Some(kept) if kept.last < run.taken_at => {}
+                found => seen.push((run.taken_at, found.is_some())),
+            }
+        }
+        seen
+    }
+
+    /// What the run before knew and this one does not find. What nobody could check for long is forgotten.
+    fn missing(&self, found: &[Kept], before: &PastRun) -> Vec<Kept> {
+        let found: BTreeSet<&str> = found.iter().map(|k| k.fingerprint.as_str()).collect();
+        let old = |k: &&Kept| self.report.taken_at.seconds_since(k.last) > self.rules.forget_s;
+        let gone = before.findings.iter().filter(|k| !found.contains(k.fingerprint.as_str()));
+        gone.filter(|k| !old(k) || self.checks(k)).cloned().collect()
+    }
+
+    fn farewell(&self, was: &Kept) -> State {
+        if !self.checks(was) {
+            return State::NotChecked;
+        }
+        let seen = self.sightings(&was.fingerprint, PastRun::finding);
+        let flaps = changes(seen.iter().map(|s| s.1).chain([false])) >= self.rules.flapping_changes;
+        if flaps { State::Flapping } else { State::Resolved }
+    }
+
+    /// Whether this run looked for something.
+    fn checks(&self, kept: &Kept) -> bool {
+        self.report.checks.iter().any(|c| c.id == kept.check)
+            && self.report.coverage.get(self.cluster).is_some_and(|c| c.covers(kept))
+    }
+}
+
+/// How often a sequence changes.
+fn changes(mut seen: impl Iterator<Item = bool>) -> usize {
+    let Some(mut last) = seen.next() else { return 0 };
+    seen.filter(|now| std::mem::replace(&mut last, *now) != *now).count()
+}
+
+#[cfg(test)]
+mod tests;

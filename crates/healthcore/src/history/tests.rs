@@ -1,0 +1,178 @@
+use super::*;
+use crate::checks::CHECKS;
+use crate::fixture::Fixture;
+use crate::report::ClusterSummary;
+use crate::settings::Settings;
+
+/// Runs a day apart, each over the objects of a text.
+struct Story {
+    past: BTreeMap<String, Vec<PastRun>>,
+    day: i64,
+    settings: Settings,
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut settings = Settings::default();
+        settings.only.extend(["memory-usage".to_owned(), "requests-missing".to_owned()]);
+        Self { past: BTreeMap::new(), day: 0, settings }
+    }
+
+    fn report(&self, text: &str) -> Report {
+        let checks = self.settings.resolve(CHECKS).expect("ids of checks");
+        let fixture = Fixture::new(text);
+        let snapshot = &fixture.snapshot;
+        let summary = ClusterSummary {
+            name: snapshot.cluster.clone(),
+            objects_from: Some(snapshot.objects.origin),
+            metrics_via: Some("direct".to_owned()),
+            ..ClusterSummary::default()
+        };
+        let parts = vec![(summary, fixture.assess(&checks))];
+        let at = snapshot.taken_at.plus_seconds(86_400.0 * self.day as f64);
+        Report::new("0", at, snapshot.window, parts, Vec::new(), CHECKS)
+    }
+
+    /// The next run: what it says of its findings, of the watch list, and of those that are gone.
+    fn run(&mut self, text: &str) -> String {
+        let mut report = self.report(text);
+        self.day += 1;
+        for run in compare(&mut report, &self.past, &Rules::default()) {
+            self.past.entry(run.cluster.clone()).or_default().push(run);
+        }
+        told(&report)
+    }
+}
+
+fn told(report: &Report) -> String {
+    let of = |f: &Finding| {
+        let state = f.state.map_or("-", State::name);
+        let days = f.since.map_or(0.0, |since| report.taken_at.seconds_since(since) / 86_400.0);
+        format!("{state} {}@{days}", f.subject.name)
+    };
+    let found = report.findings.iter().map(of);
+    let watch = report.watch.iter().map(|f| format!("watch {}", of(f)));
+    let gone = report.changes.iter().flat_map(|c| &c.gone);
+    let gone = gone.map(|g| format!("{} {}", g.state.name(), g.was.subject.name));
+    found.chain(watch).chain(gone).collect::<Vec<_>>().join(", ")
+}
+
+/// A container that uses so many per cent of its limit.
+fn at(percent: u32) -> String {
+    format!("container web/api-0/app limit=1000Mi request=900Mi cpu-request=1  memory: {}x5", percent * 10)
+}
+
+/// The states of a container over runs with these uses.
+#[track_caller]
+fn check(uses: &[u32], expected: &[&str]) {
+    let mut story = Story::new();
+    let told: Vec<String> = uses.iter().map(|u| story.run(&at(*u))).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_life() {
+    check(
+        &[50, 75, 75, 86, 75, 50, 50],
+        &["", "new api@0", "ongoing api@1", "worse api@2", "better api@3", "resolved api", ""],
+    );
+}
+
+#[test]
+fn the_first_run_has_nothing_to_compare_with() {
+    check(&[75, 75], &["- api@0", "ongoing api@1"]);
+}
+
+#[test]
+fn noise_is_no_change_and_creeping_is() {
+    check(
+        &[50, 70, 76, 71, 77, 78, 84],
+        &["", "new api@0", "ongoing api@1", "ongoing api@2", "ongoing api@3", "worse api@4", "ongoing api@5"],
+    );
+}
+
+#[test]
+fn three_changes_are_flapping() {
+    check(&[50, 75, 50, 75, 50], &["", "new api@0", "resolved api", "flapping api@2", "flapping api"]);
+    let calm = [50; 8];
+    let mut uses = vec![50, 75, 50];
+    uses.extend(calm);
+    uses.push(75);
+    let mut story = Story::new();
+    let last = uses.iter().map(|u| story.run(&at(*u))).last();
+    assert_eq!(last.as_deref(), Some("new api@0"), "what lies back is forgiven");
+}
+
+#[test]
+fn what_is_near_is_watched() {
+    check(
+        &[50, 65, 66, 75, 65],
+        &["", "watch new api@0", "watch ongoing api@1", "new api@0", "watch better api@1, resolved api"],
+    );
+}
+
+#[test]
+fn what_was_not_looked_at_is_not_resolved() {
+    let other = "container shop/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    let both = |percent| format!("{}\n{other}", at(percent));
+    for hidden in [
+        other.to_owned(),
+        format!("{}\nabsent memory", both(50).replace("memory: 500x5", "")),
+        format!("denied pods namespace=web\n{other}"),
+    ] {
+        let mut story = Story::new();
+        story.run(&both(50));
+        assert_eq!(story.run(&both(75)), "new api@0");
+        assert_eq!(story.run(&hidden), "not-checked api", "{hidden}");
+        assert_eq!(story.run(&hidden), "not-checked api", "{hidden}");
+        assert_eq!(story.run(&both(75)), "ongoing api@3", "{hidden}");
+        assert_eq!(story.run(&hidden), "not-checked api", "{hidden}");
+        assert_eq!(story.run(&both(50)), "resolved api", "{hidden}");
+    }
+}
+
+#[test]
+fn a_check_that_does_not_run_resolves_nothing() {
+    let mut story = Story::new();
+    story.run(&at(50));
+    story.run(&at(75));
+    story.settings.only.remove("memory-usage");
+    assert_eq!(story.run(&at(50)), "not-checked api");
+}
+
+#[test]
+fn what_nobody_could_check_for_a_month_is_forgotten() {
+    let mut story = Story::new();
+    story.run(&at(75));
+    let other = "container shop/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    story.day = 30;
+    assert_eq!(story.run(other), "not-checked api");
+    story.day = 31;
+    assert_eq!(story.run(other), "");
+    assert_eq!(story.past["test"].last().unwrap().findings, []);
+}
+
+#[test]
+fn a_workload_that_is_gone_has_no_problem() {
+    let mut story = Story::new();
+    let other = "container web/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    story.run(&format!("{}\n{other}", at(75)));
+    assert_eq!(story.run(other), "resolved api");
+}
+
+#[test]
+fn a_report_made_again_is_the_same() {
+    let mut story = Story::new();
+    story.run(&at(50));
+    let first = story.run(&at(75));
+    story.day -= 1;
+    assert_eq!(story.run(&at(75)), first, "its own record is no past");
+}
+
+#[test]
+fn less_is_worse_below_a_lower_bound() {
+    let value = |value, bound| MainValue { name: "left".into(), value, bound };
+    assert!(value(5.0, 30.0).worsening(&value(10.0, 30.0)) > 0.4);
+    assert!(value(50.0, 30.0).worsening(&value(40.0, 30.0)) > 0.2);
+    assert_eq!(value(0.0, 0.0).worsening(&value(0.0, 0.0)), 0.0);
+}

@@ -1,0 +1,240 @@
+//! How a run of a cluster is kept: lines of JSON, compressed with zstd.
+//!
+//! The first line is the head, the last one counts those between, so that a file that was cut is known as one. Readers
+//! pass over what a later minor version has added and refuse a later major version.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use healthcore::history::{Headroom, Kept, PastRun};
+use healthcore::model::Event;
+use healthcore::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Version of the format.
+const MAJOR: u32 = 1;
+const MINOR: u32 = 0;
+
+/// Compression level of zstd: files are small, so the time does not matter.
+const LEVEL: i32 = 9;
+
+/// How zstd begins (RFC 8878).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Longest text that a file may hold, in bytes. A year of a large fleet is smaller.
+const LONGEST: u64 = 256 << 20;
+
+/// Why a file of the history cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FormatError {
+    #[error("is no history of healthcheck: {0}")]
+    Foreign(String),
+    #[error(
+        "has version {0} of the history format, and this program reads up to {MAJOR}; use a healthcheck at least as new as the one that wrote it"
+    )]
+    Newer(u32),
+    #[error("is cut or damaged: {0}")]
+    Damaged(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    #[serde(rename = "healthcheck-history")]
+    version: Version,
+    cluster: String,
+    taken_at: Timestamp,
+    /// Version of the tool.
+    tool: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    major: u32,
+    minor: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    Finding(Kept),
+    Watch(Kept),
+    Headroom(Headroom),
+    Event(Event),
+    End(usize),
+}
+
+/// The lines of a run, not compressed. Equal runs have equal lines.
+pub(super) fn lines(run: &PastRun) -> Vec<u8> {
+    let head = Head {
+        version: Version { major: MAJOR, minor: MINOR },
+        cluster: run.cluster.clone(),
+        taken_at: run.taken_at,
+        tool: run.version.clone(),
+    };
+    let mut out = Vec::new();
+    let mut line = |value: &dyn erased::Line| value.write(&mut out);
+    line(&head);
+    let findings = run.findings.iter().cloned().map(Line::Finding);
+    let watch = run.watch.iter().cloned().map(Line::Watch);
+    let headroom = run.headroom.iter().cloned().map(Line::Headroom);
+    let events = run.events.iter().cloned().map(Line::Event);
+    let mut count = 0;
+    for entry in findings.chain(watch).chain(headroom).chain(events) {
+        line(&entry);
+        count += 1;
+    }
+    line(&Line::End(count));
+    out
+}
+
+/// Values of several types as lines.
+mod erased {
+    pub(super) trait Line {
+        fn write(&self, out: &mut Vec<u8>);
+    }
+
+    impl<T: serde::Serialize> Line for T {
+        fn write(&self, out: &mut Vec<u8>) {
+            serde_json::to_writer(&mut *out, self)
+                .expect("values of history have text keys, and memory takes all");
+            out.push(b'\n');
+        }
+    }
+}
+
+pub(super) fn compress(lines: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    encoder.include_checksum(true)?;
+    std::io::Write::write_all(&mut encoder, lines)?;
+    encoder.finish()
+}
+
+/// Reads what [`compress`] made of [`lines`].
+pub(super) fn read(bytes: &[u8]) -> Result<PastRun, FormatError> {
+    let damaged = |e: &dyn std::fmt::Display| FormatError::Damaged(e.to_string());
+    let decoder = zstd::Decoder::new(bytes).map_err(|e| damaged(&e))?;
+    let mut text = BufReader::new(decoder.take(LONGEST));
+    let mut line = String::new();
+    text.read_line(&mut line).map_err(|e| match bytes.starts_with(&MAGIC) {
+        true => damaged(&e),
+        false => FormatError::Foreign("it is not compressed with zstd".into()),
+    })?;
+    let head: serde_json::Value =
+        serde_json::from_str(&line).map_err(|_| FormatError::Foreign("its first line is no head".into()))?;
+    let major = head["healthcheck-history"]["major"].as_u64().unwrap_or(0);
+    if major > u64::from(MAJOR) {
+        return Err(FormatError::Newer(u32::try_from(major).unwrap_or(u32::MAX)));
+    }
+    let head: Head =
+        serde_json::from_value(head).map_err(|_| FormatError::Foreign("its first line is no head".into()))?;
+    let mut run =
+        PastRun { cluster: head.cluster, taken_at: head.taken_at, version: head.tool, ..PastRun::default() };
+    let mut count = 0;
+    loop {
+        line.clear();
+        if text.read_line(&mut line).map_err(|e| damaged(&e))? == 0 {
+            return Err(FormatError::Damaged(format!("it ends after {count} lines, without its last")));
+        }
+        match serde_json::from_str(&line) {
+            Ok(Line::End(written)) if written == count => break,
+            Ok(Line::End(written)) => {
+                return Err(FormatError::Damaged(format!("it has {count} lines of {written}")));
+            }
+            Ok(Line::Finding(kept)) => run.findings.push(kept),
+            Ok(Line::Watch(kept)) => run.watch.push(kept),
+            Ok(Line::Headroom(headroom)) => run.headroom.push(headroom),
+            Ok(Line::Event(event)) => run.events.push(event),
+            // Something that a later minor version tells.
+            Err(_) if head.version.minor > MINOR => {}
+            Err(e) => return Err(FormatError::Damaged(format!("line {}: {e}", count + 2))),
+        }
+        count += 1;
+    }
+    // Only at its very end does the decoder compare the checksum.
+    match text.read_line(&mut line) {
+        Ok(0) => {}
+        Ok(_) => return Err(FormatError::Damaged("it goes on after its last line".into())),
+        Err(e) => return Err(damaged(&e)),
+    }
+    run.sort();
+    Ok(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use healthcore::finding::{Severity, SubjectRef, Text};
+
+    pub(super) fn run() -> PastRun {
+        let at = Timestamp::from_unix_seconds(1_795_136_400);
+        let kept = |fingerprint: &str| Kept {
+            fingerprint: fingerprint.into(),
+            check: "memory-usage".into(),
+            severity: Severity::Warning,
+            subject: SubjectRef { namespace: "web".into(), name: "api".into(), ..SubjectRef::default() },
+            summary: Text::new("near-limit"),
+            first: at,
+            last: at,
+            told: None,
+        };
+        let subject = SubjectRef { name: "api".into(), ..SubjectRef::default() };
+        PastRun {
+            cluster: "prod".into(),
+            taken_at: at,
+            version: "0.1.0".into(),
+            findings: vec![kept("0a"), kept("0b")],
+            watch: vec![kept("0c")],
+            headroom: vec![Headroom { subject, memory: Some(700), cpu: None }],
+            events: Vec::new(),
+        }
+    }
+
+    fn of(text: &str) -> Result<PastRun, String> {
+        read(&compress(text.as_bytes()).unwrap()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(read(&compress(&lines(&run())).unwrap()).unwrap(), run());
+    }
+
+    #[test]
+    fn what_is_no_history_is_refused_helpfully() {
+        let text = String::from_utf8(lines(&run())).unwrap();
+        let newer = text.replacen("\"major\":1", "\"major\":2", 1);
+        assert_eq!(
+            of(&newer).unwrap_err(),
+            "has version 2 of the history format, and this program reads up to 1; use a healthcheck at least as new as the one that wrote it"
+        );
+        assert_eq!(of("{}\n").unwrap_err(), "is no history of healthcheck: its first line is no head");
+        assert!(read(b"PK\x03\x04").unwrap_err().to_string().starts_with("is no history of healthcheck"));
+        assert!(read(b"").unwrap_err().to_string().starts_with("is no history of healthcheck"));
+        let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
+        assert_eq!(
+            of(without_last).unwrap_err(),
+            "is cut or damaged: it ends after 4 lines, without its last"
+        );
+        let without_one = text.replacen(text.lines().nth(1).unwrap(), "", 1).replacen("\n\n", "\n", 1);
+        assert_eq!(of(&without_one).unwrap_err(), "is cut or damaged: it has 3 lines of 4");
+        let strange = text.replacen("{\"watch\"", "{\"wotch\"", 1);
+        assert!(of(&strange).unwrap_err().starts_with("is cut or damaged: line 4: unknown variant `wotch`"));
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let whole = compress(&lines(&run())).unwrap();
+        for length in 0..whole.len() {
+            assert!(read(&whole[..length]).is_err(), "{length} bytes of {}", whole.len());
+        }
+    }
+
+    #[test]
+    fn a_later_minor_version_is_read() {
+        let text = String::from_utf8(lines(&run())).unwrap();
+        let later = text
+            .replacen("\"minor\":0", "\"minor\":1", 1)
+            .replacen("{\"watch\"", "{\"wotch\"", 1)
+            .replacen("\"fingerprint\"", "\"new-field\":1,\"fingerprint\"", 1);
+        let read = of(&later).unwrap();
+        assert_eq!((read.findings.len(), read.watch.len(), read.headroom.len()), (2, 0, 1));
+    }
+}

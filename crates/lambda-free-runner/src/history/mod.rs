@@ -1,0 +1,269 @@
+//! Runs remembered: one immutable object a run and cluster, in a folder or an object store.
+//!
+//! Nothing is ever changed in place, and a name says what is in it, so two programs that write at once lose nothing.
+//! What cannot be read or written is a gap of the report, and never costs the report itself.
+
+mod format;
+mod name;
+mod place;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use healthcore::history::{PastRun, Rules, compare};
+use healthcore::report::Report;
+use healthcore::snapshot::{Gap, GapCause};
+use healthcore::time::Timestamp;
+use healthcore::unit::Seconds;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+pub use place::HistoryError;
+
+/// Runs just before this one that are read, whatever time they span: enough to see what comes and goes.
+const LAST: usize = 12;
+/// Days before this run of which one run each is read, for trends.
+const DAYS: usize = 31;
+/// Objects that are read at once.
+const AT_ONCE: usize = 8;
+/// Runs that cannot be read and are named one by one; more are counted.
+const MOST_NAMED: usize = 3;
+/// Largest object that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+/// Time for all that is asked of a store in one go.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long runs are kept. The newest run of a cluster stays in any case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retention {
+    /// Age at which a run is removed, counted back from the newest run of its cluster.
+    pub age: Seconds,
+    /// Runs of a cluster that are kept at most.
+    pub runs: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Seconds::from_days(400.0), runs: 2000 }
+    }
+}
+
+/// Where runs are remembered.
+#[derive(Clone)]
+pub struct History {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    /// How messages name it, without secrets.
+    place: String,
+    retention: Retention,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("History").field("place", &self.place).field("retention", &self.retention).finish()
+    }
+}
+
+/// A run as its name tells it.
+struct Named {
+    path: Path,
+    taken_at: Timestamp,
+    size: u64,
+}
+
+impl History {
+    /// The history at a place: a folder, which is made when it is not there, or the address of an object store.
+    ///
+    /// # Errors
+    /// The place cannot be one. Whether a store answers is not tried.
+    pub fn open(place: &str, retention: Retention) -> Result<Self, HistoryError> {
+        let (store, prefix, place) = place::open(place)?;
+        Ok(Self { store, prefix, place, retention })
+    }
+
+    /// A history in any store, for programs that bring their own.
+    #[must_use]
+    pub fn of(store: Arc<dyn ObjectStore>, place: &str, retention: Retention) -> Self {
+        Self { store, prefix: Path::default(), place: place.to_owned(), retention }
+    }
+
+    /// Whether a gap tells of a history that could not be read or written.
+    #[must_use]
+    pub fn is_own(gap: &Gap) -> bool {
+        gap.scope.ends_with("/history")
+    }
+
+    /// Compares a report with what is remembered, and remembers it. What fails becomes a gap of the report.
+    pub(crate) async fn tell(&self, report: &mut Report) {
+        let mut gaps = Vec::new();
+        let mut past = BTreeMap::new();
+        let mut known = BTreeMap::new();
+        let clusters: Vec<String> = report.coverage.keys().cloned().collect();
+        for cluster in &clusters {
+            match self.patiently(self.read(cluster, report.taken_at, &mut gaps)).await {
+                Ok((names, runs)) => {
+                    known.insert(cluster.clone(), names);
+                    past.insert(cluster.clone(), runs);
+                }
+                Err((cause, why)) => {
+                    gaps.push(self.gap(cluster, cause, &format!("earlier runs cannot be read: {why}")));
+                }
+            }
+        }
+        for run in compare(report, &past, &Rules::default()) {
+            // A run that does not know what was before it would make all of it new for the next one.
+            let Some(names) = known.get(&run.cluster) else { continue };
+            let runs = &past[&run.cluster];
+            if let Err((cause, why)) = self.patiently(self.write(&run, names, runs)).await {
+                gaps.push(self.gap(&run.cluster, cause, &format!("this run cannot be remembered: {why}")));
+            }
+        }
+        report.gaps.extend(gaps);
+        report.gaps.sort();
+        report.gaps.dedup();
+    }
+
+    async fn patiently<T>(
+        &self,
+        work: impl Future<Output = Result<T, object_store::Error>>,
+    ) -> Result<T, (GapCause, String)> {
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(why)) => Err((place::cause(&why), place::told(&why))),
+            Err(_) => Err((GapCause::Timeout, format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    fn gap(&self, cluster: &str, cause: GapCause, why: &str) -> Gap {
+        let detail = crate::redact::text(&format!("{}: {why}", self.place)).into_owned();
+        Gap { scope: format!("{cluster}/history"), cause, detail }
+    }
+
+    /// The names of all runs of a cluster in order of time, and those of its runs before `before` that states and trends
+    /// need. A run that cannot be read is a gap.
+    async fn read(
+        &self,
+        cluster: &str,
+        before: Timestamp,
+        gaps: &mut Vec<Gap>,
+    ) -> Result<(Vec<Named>, Vec<PastRun>), object_store::Error> {
+        let names = self.names(cluster).await?;
+        let chosen: Vec<&Named> = chosen(&names, before);
+        let asked: Vec<_> =
+            chosen.iter().map(|n| bytes(Arc::clone(&self.store), n.path.clone(), n.size)).collect();
+        let bytes: Vec<_> = futures::stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let mut runs: Vec<PastRun> = Vec::new();
+        let mut unread = Vec::new();
+        for (named, bytes) in chosen.iter().zip(bytes) {
+            let read = bytes.and_then(|bytes| format::read(&bytes).map_err(|e| e.to_string()));
+            match read {
+                Ok(run)
+                    if run.cluster == cluster
+                        && run.taken_at.unix_seconds() == named.taken_at.unix_seconds() =>
+                {
+                    runs.push(run);
+                }
+                Ok(run) => {
+                    unread.push((named, format!("holds a run of another time or cluster, `{}`", run.cluster)))
+                }
+                Err(why) => unread.push((named, why)),
+            }
+        }
+        for (named, why) in unread.iter().take(MOST_NAMED) {
+            gaps.push(self.gap(cluster, GapCause::Partial, &format!("{} {why}; it is left out", named.path)));
+        }
+        if let Some(more @ 1..) = unread.len().checked_sub(MOST_NAMED) {
+            let why = format!("{more} more of the earlier runs cannot be read; they are left out");
+            gaps.push(self.gap(cluster, GapCause::Partial, &why));
+        }
+        // Two programs may have looked at the same second: one of them is enough, and always the same.
+        runs.dedup_by_key(|run| run.taken_at);
+        Ok((names, runs))
+    }
+
+    async fn names(&self, cluster: &str) -> Result<Vec<Named>, object_store::Error> {
+        let folder = self.prefix.clone().join(name::folder(cluster));
+        let mut names = Vec::new();
+        let mut listed = self.store.list(Some(&folder));
+        while let Some(meta) = listed.next().await {
+            let meta = meta?;
+            if let Some(taken_at) = meta.location.filename().and_then(name::taken_at) {
+                names.push(Named { path: meta.location, taken_at, size: meta.size });
+            }
+        }
+        names.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(names)
+    }
+
+    /// Keeps a run, and removes those that are too many or too old.
+    async fn write(
+        &self,
+        run: &PastRun,
+        names: &[Named],
+        readable: &[PastRun],
+    ) -> Result<(), object_store::Error> {
+        let lines = format::lines(run);
+        let path =
+            self.prefix.clone().join(name::folder(&run.cluster)).join(name::object(run.taken_at, &lines));
+        let bytes = format::compress(&lines).map_err(|e| place::failed(e.into()))?;
+        // The same name has the same content, so writing over it changes nothing.
+        self.store.put(&path, bytes.into()).await?;
+        let newest_readable = readable.last().map(|r| r.taken_at);
+        for named in too_many(names, run.taken_at, newest_readable, self.retention) {
+            // Another program may have been faster.
+            match self.store.delete(&named.path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn bytes(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Vec<u8>, String> {
+    if size > LARGEST {
+        return Err(format!("has {size} bytes, which no run has"));
+    }
+    let told = |e: object_store::Error| format!("cannot be read: {}", place::told(&e));
+    let found = store.get(&path).await.map_err(told)?;
+    Ok(found.bytes().await.map_err(told)?.to_vec())
+}
+
+/// The last runs before an instant, and for each day before it the last run of that day.
+fn chosen(names: &[Named], before: Timestamp) -> Vec<&Named> {
+    let past = &names[..names.partition_point(|n| n.taken_at < before)];
+    let (older, last) = past.split_at(past.len().saturating_sub(LAST));
+    let days_back = |n: &Named| (before.seconds_since(n.taken_at) / 86_400.0) as usize;
+    let mut daily: Vec<&Named> = older.iter().rev().filter(|n| days_back(n) <= DAYS).collect();
+    daily.dedup_by_key(|n| days_back(n));
+    daily.into_iter().rev().chain(last).collect()
+}
+
+/// Runs that are removed: beyond the number to keep, or too old by the newest one. The newest one that is known to be
+/// readable stays, and so does the one that has just been written.
+fn too_many(
+    names: &[Named],
+    written: Timestamp,
+    newest_readable: Option<Timestamp>,
+    keep: Retention,
+) -> impl Iterator<Item = &Named> {
+    let newest = names.last().map_or(written, |n| n.taken_at.max(written));
+    // The run that has just been written is one of them.
+    let surplus = (names.len() + 1).saturating_sub(keep.runs.max(1));
+    names
+        .iter()
+        .enumerate()
+        .filter(move |(at, named)| {
+            let old = newest.seconds_since(named.taken_at) > keep.age.get();
+            let stays = named.taken_at == newest
+                || named.taken_at == written
+                || Some(named.taken_at) == newest_readable;
+            (*at < surplus || old) && !stays
+        })
+        .map(|(_, named)| named)
+}
+
+#[cfg(test)]
+mod tests;

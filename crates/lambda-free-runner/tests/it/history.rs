@@ -1,0 +1,220 @@
+//! Runs that are remembered, and what goes wrong with a history.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use healthcore::finding::State;
+use healthcore::fixture::Fixture;
+use healthcore::report::Report;
+use healthcore::time::Window;
+use healthcore::unit::Seconds;
+use healthcore_report::{Format, RenderOptions, render};
+use lambda_free_runner::history::{History, Retention};
+use lambda_free_runner::{RunSpec, Silent, run_once};
+
+use crate::fake::{Fake, spec};
+
+fn keep() -> Retention {
+    Retention::default()
+}
+
+/// A container that uses so many per cent of its limit, looked at on a day.
+fn day(day: i64, percent: u32) -> RunSpec {
+    let text = format!(
+        "container web/api-0/app limit=1000Mi request=900Mi cpu-request=1  memory: {}x60",
+        percent * 10
+    );
+    on(day, &text)
+}
+
+/// The objects of a text, looked at on a day.
+fn on(day: i64, text: &str) -> RunSpec {
+    let mut part = Fixture::new(text).snapshot;
+    part.taken_at = part.taken_at.plus_seconds(86_400.0 * day as f64);
+    let window = part.window;
+    let (lookback, step) = (Seconds(window.seconds()), Seconds(f64::from(window.step_s())));
+    part.window = Window::ending(part.taken_at, lookback, step).unwrap();
+    let fake = Fake::new(part);
+    let mut spec = spec(Some(fake.clone()), Some(fake));
+    spec.settings.only.insert("memory-usage".to_owned());
+    spec
+}
+
+async fn run(spec: RunSpec, history: &History) -> Report {
+    run_once(&RunSpec { history: Some(history.clone()), ..spec }, &Silent).await.unwrap()
+}
+
+fn told(report: &Report) -> String {
+    let states = report.findings.iter().map(|f| f.state.map_or("-", State::name));
+    let gone = report.changes.iter().flat_map(|c| &c.gone).map(|g| g.state.name());
+    states.chain(gone).collect::<Vec<_>>().join(" ")
+}
+
+fn gaps(report: &Report) -> Vec<String> {
+    report
+        .gaps
+        .iter()
+        .filter(|g| History::is_own(g))
+        .map(|g| format!("{} {}", g.cause.name(), g.detail))
+        .collect()
+}
+
+/// All files below a folder, in order.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
+    }
+    out.sort();
+    out
+}
+
+#[tokio::test]
+async fn findings_have_a_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("made/when/needed");
+    let history = History::open(place.to_str().unwrap(), keep()).unwrap();
+    let mut life = Vec::new();
+    for (i, percent) in [50, 75, 75, 86, 75, 50].into_iter().enumerate() {
+        let report = run(day(i as i64, percent), &history).await;
+        assert_eq!(gaps(&report), [""; 0]);
+        life.push(told(&report));
+    }
+    assert_eq!(life, ["", "new", "ongoing", "worse", "better", "resolved"]);
+    assert_eq!(files(&place).len(), 6);
+
+    // The same run again is the same report and leaves the same file.
+    let again = run(day(3, 86), &history).await;
+    assert_eq!(told(&again), "worse");
+    assert_eq!(files(&place).len(), 6);
+}
+
+#[tokio::test]
+async fn two_that_write_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let mut tasks = Vec::new();
+    for writer in 0..2 {
+        for i in 0..20 {
+            let history = History::open(place, keep()).unwrap();
+            tasks.push(tokio::spawn(async move { run(day(i, 50 + writer), &history).await }));
+        }
+    }
+    for task in tasks {
+        assert_eq!(gaps(&task.await.unwrap()), [""; 0]);
+    }
+    assert_eq!(files(folder.path()).len(), 40, "two runs of each day, of two contents");
+    let history = History::open(place, keep()).unwrap();
+    assert_eq!(gaps(&run(day(20, 50), &history).await), [""; 0], "each of them whole");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().to_str().unwrap(), keep()).unwrap();
+    for i in 0..3 {
+        run(day(i, 75), &history).await;
+    }
+    let kept = files(folder.path());
+    let whole = std::fs::read(&kept[2]).unwrap();
+    std::fs::write(&kept[2], &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(kept[2].with_file_name("notes.txt"), "mine").unwrap();
+    let report = run(day(3, 75), &history).await;
+    assert_eq!(told(&report), "ongoing", "the run before it counts");
+    let found = gaps(&report);
+    assert!(
+        found.len() == 1 && found[0].starts_with("partial ") && found[0].contains("is cut or damaged"),
+        "{found:?}"
+    );
+
+    std::fs::write(&kept[2], [&b"garbage"[..], &whole].concat()).unwrap();
+    let found = gaps(&run(day(3, 75), &history).await);
+    assert!(found.len() == 1 && found[0].contains("is no history of healthcheck"), "{found:?}");
+    std::fs::copy(&kept[0], &kept[2]).unwrap();
+    let found = gaps(&run(day(3, 75), &history).await);
+    assert!(found.len() == 1 && found[0].contains("holds a run of another time or cluster"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_history_of_another_cluster_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().to_str().unwrap(), keep()).unwrap();
+    run(day(0, 75), &history).await;
+    let mut other = day(1, 75);
+    let lambda_free_runner::Input::Live(clusters) = &mut other.input else { unreachable!("a live run") };
+    clusters[0].name = "other".to_owned();
+    let report = run(other, &history).await;
+    assert_eq!(told(&report), "-");
+    assert!(report.changes.unwrap().is_first());
+    assert_eq!(told(&run(day(2, 75), &history).await), "ongoing");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_costs_no_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("h");
+    let history = History::open(place.to_str().unwrap(), keep()).unwrap();
+    std::fs::remove_dir(&place).unwrap();
+    std::fs::write(&place, "a file where the folder was").unwrap();
+    let report = run(day(0, 75), &history).await;
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(gaps(&report).len(), 1, "{:?}", gaps(&report));
+    assert!(History::open(place.to_str().unwrap(), keep()).is_err());
+}
+
+#[tokio::test]
+async fn old_runs_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let history = History::open(place, Retention { runs: 3, ..keep() }).unwrap();
+    for i in 0..5 {
+        run(day(i, 75), &history).await;
+    }
+    assert_eq!(files(folder.path()).len(), 3);
+    let history = History::open(place, Retention { age: Seconds::from_days(5.0), ..keep() }).unwrap();
+    run(day(100, 75), &history).await;
+    assert_eq!(files(folder.path()).len(), 2, "the last that was readable stays");
+}
+
+#[tokio::test]
+async fn any_store_will_do() {
+    let store = Arc::new(object_store::memory::InMemory::new());
+    let history = History::of(store, "memory", keep());
+    run(day(0, 50), &history).await;
+    assert_eq!(told(&run(day(1, 75), &history).await), "new");
+}
+
+#[tokio::test]
+async fn changes_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().to_str().unwrap(), keep()).unwrap();
+    let text = |uses: [u32; 4]| {
+        let line = |name: &str, use_: u32| {
+            format!(
+                "container web/{name}-0/app limit=1000Mi request=900Mi cpu-request=1  memory: {}x60\n",
+                use_ * 10
+            )
+        };
+        ["api", "cart", "mail", "shop"].iter().zip(uses).map(|(n, u)| line(n, u)).collect::<String>()
+    };
+    let mut last = None;
+    for (i, uses) in
+        [[50, 75, 75, 40], [50, 75, 75, 50], [50, 75, 75, 58], [75, 86, 50, 66]].into_iter().enumerate()
+    {
+        last = Some(run(on(i as i64, &text(uses)), &history).await);
+    }
+    let mut report = last.unwrap();
+    report.version = "0.0.0".to_owned();
+    report.cost = Default::default();
+    for format in [Format::Text, Format::Markdown, Format::Json] {
+        let text = render(&report, format, &RenderOptions::default()).unwrap();
+        if format == Format::Json {
+            let value = serde_json::from_str(&text).unwrap();
+            crate::snapshots::fits_schema(&value);
+        }
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+            insta::assert_snapshot!(format!("history.{}", format.name()), text);
+        });
+    }
+}
