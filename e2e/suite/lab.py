@@ -41,6 +41,8 @@ class World:
         self.kubeconfig = os.path.join(self.kube_dir, "kubeconfig")
         self.ca = os.path.join(self.kube_dir, "pki", "ca.crt")
         self.server_tls = tuple(os.path.join(self.kube_dir, "pki", f"apiserver.{x}") for x in ("crt", "key"))
+        # the program, where it was built
+        self.victoria_metrics = os.path.join(os.environ.get("LAB_CACHE", lab_dir), "bin", "victoria-metrics")
         self.work = work
         self.product = product
         with open(os.path.join(lab_dir, "prom", "p100", "truth.json")) as f:

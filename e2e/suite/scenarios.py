@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 
 from .case import listed, scenario, shorten
@@ -12,6 +13,8 @@ from .product import CLEAN, COULD_NOT_RUN, FINDINGS, TOO_LITTLE_DATA, Report
 
 OBJECT_CHECKS = {"oom-killed", "crash-looping", "image-pull-failing", "pod-unschedulable", "requests-missing", "hpa-at-max", "hpa-metrics-unknown"}
 METRIC_CHECKS = {"memory-leak", "memory-usage", "memory-overprovisioned", "memory-underprovisioned", "cpu-overprovisioned", "cpu-underprovisioned"}
+# Where a pod finds the token of its service account.
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 # The lab's CronJobs start a pod every minute, so two runs do not see the same pods of jobs.
 MOVING = ("Job", "CronJob", "Pod")
 
@@ -175,6 +178,60 @@ def one_namespace(world, case):
         case.contains(gaps, "forbidden", "gaps of -A")
         # the metrics are whole, so what they tell must still be found
         nothing_missing(case, world, run.report, "-A with the rights of one namespace", checks={"memory-leak"})
+
+
+@scenario
+def in_cluster(world, case):
+    """Without a kubeconfig the token of the pod's service account counts, as in a pod."""
+    parents = ("/var/run/secrets", "/var/run/secrets/kubernetes.io", SERVICE_ACCOUNT)
+    made = next((folder for folder in parents if not os.path.exists(folder)), None)
+    try:
+        os.makedirs(SERVICE_ACCOUNT)
+    except OSError as error:
+        case.note(f"skipped: {SERVICE_ACCOUNT} cannot be made here ({error.strerror})")
+        return
+    try:
+        shutil.copy(world.ca, os.path.join(SERVICE_ACCOUNT, "ca.crt"))
+        for name, text in (("token", world.token("health-reader")), ("namespace", world.namespaces[0])):
+            with open(os.path.join(SERVICE_ACCOUNT, name), "w") as f:
+                f.write(text)
+        host, port = world.api_url.removeprefix("https://").split(":")
+        env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        run = world.product.check("--prometheus", world.prometheus, "-A", "--at", world.at, env=env)
+    finally:
+        shutil.rmtree(made)
+    if ran(case, run, "in-cluster"):
+        case.equal(run.report.json["clusters"][0].get("objects_from"), world.whole().report.json["clusters"][0].get("objects_from"), "source of objects")
+        same_findings(case, run.report, world.whole().report, "in-cluster against a kubeconfig")
+
+
+@scenario
+def victoria_metrics(world, case):
+    """The same series in a VictoriaMetrics give the same findings, with the same number of queries."""
+    if not os.path.exists(world.victoria_metrics):
+        case.note("skipped: VictoriaMetrics was not built")
+        return
+    vm_up = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab", "vm-up")
+    path = f"{os.path.dirname(world.victoria_metrics)}:{os.environ['PATH']}"
+    fill = f"--namespaces 5 --deployments 30 --pods 100 --seed 1 --step 30 --end {world.window_end:.0f}"
+    up = lambda *args: subprocess.run([vm_up, *args], env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=300)  # noqa: E731
+    filled = up("--fill", fill)
+    if not case.equal(filled.returncode, 0, f"VictoriaMetrics comes up: {shorten(filled.stderr)}"):
+        return
+    try:
+        url = next(word for word in filled.stdout.split() if word.startswith("http://"))
+        run = world.product.check("--prometheus", url, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at)
+        alone = world.product.check("--prometheus", url, "-A", "--at", world.at)
+        dry = world.product.run("check", "--dry-run", "--prometheus", url, "--prometheus-matcher", 'cluster="none"', "-A", "--at", world.at)
+    finally:
+        up("--down")
+    if ran(case, run, "VictoriaMetrics"):
+        same_findings(case, run.report, world.whole().report, "VictoriaMetrics against Prometheus")
+        case.equal(run.report.json["cost"]["prometheus_queries"], world.whole().report.json["cost"]["prometheus_queries"], "queries")
+        case.equal(run.report.gaps, world.whole().report.gaps, "gaps")
+    if ran(case, alone, "VictoriaMetrics alone"):
+        nothing_missing(case, world, alone.report, "VictoriaMetrics alone", checks=METRIC_CHECKS)
+    case.contains(dry.out, "the server has series of kube_pod_info, but none that matches cluster", "what a wrong matcher is told")
 
 
 @scenario
