@@ -16,7 +16,7 @@
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume"
 //! node      node-1 arch=arm64 cpu=4 memory=16Gi kubelet=v1.33.2 cordoned Ready=no:KubeletNotReady@20m
-//! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no
+//! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
@@ -718,6 +718,7 @@ impl Builder {
             id: line.id()?,
             kind: line.get("type").unwrap_or("ClusterIP").to_owned(),
             selects: line.get("selects") != Some("no"),
+            headless: line.flag("headless"),
             ports: line.list("ports", port)?,
             endpoints: all.map(|all| Endpoints { ready: ready.unwrap_or(0), all }),
             scaled_to_zero: line.get("zero").map(str::to_owned),

@@ -153,6 +153,9 @@ pub struct Service {
     pub kind: String,
     /// Whether it selects pods; the endpoints of one that does not are kept by someone else.
     pub selects: bool,
+    /// Whether it has no address of its own (`clusterIP: None`): clients find its pods by DNS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headless: bool,
     /// Ports that it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ServicePort>,

@@ -16,14 +16,19 @@ pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
 pub mod memory_usage;
+pub mod node_not_ready;
+pub mod node_pressure;
 pub mod oom_killed;
 pub mod pod_not_running;
 mod pod_state;
 pub mod pod_unschedulable;
+pub mod quota_near_limit;
 #[cfg(test)]
 mod registry;
 pub mod requests_missing;
 pub mod restarts;
+pub mod route_backend_missing;
+pub mod service_without_endpoints;
 pub mod warning_events;
 
 pub(crate) use pod_state::loops;
@@ -35,6 +40,10 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<image_pull_failing::ImagePullFailing>::new(),
     &Erased::<pod_unschedulable::PodUnschedulable>::new(),
     &Erased::<pod_not_running::PodNotRunning>::new(),
+    &Erased::<service_without_endpoints::ServiceWithoutEndpoints>::new(),
+    &Erased::<route_backend_missing::RouteBackendMissing>::new(),
+    &Erased::<node_not_ready::NodeNotReady>::new(),
+    &Erased::<node_pressure::NodePressure>::new(),
     &Erased::<oom_killed::OomKilled>::new(),
     &Erased::<memory_leak::MemoryLeak>::new(),
     &Erased::<memory_usage::MemoryUsage>::new(),
@@ -46,6 +55,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<restarts::Restarts>::new(),
     &Erased::<warning_events::WarningEvents>::new(),
     &Erased::<disruption_budget_blocking::DisruptionBudgetBlocking>::new(),
+    &Erased::<quota_near_limit::QuotaNearLimit>::new(),
     &Erased::<requests_missing::RequestsMissing>::new(),
     &Erased::<memory_overprovisioned::MemoryOverprovisioned>::new(),
     &Erased::<cpu_overprovisioned::CpuOverprovisioned>::new(),

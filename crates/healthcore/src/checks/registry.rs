@@ -39,7 +39,11 @@ const BUSY: &str = r#"
     hpa trade/blind target=StatefulSet/gone min=1 max=6 now=1 cpu=?/70% ScalingActive=no:FailedGetResourceMetric@9h
     event web/Pod/api-7d9c5bd4f7-x2x9z reason=Unhealthy count=400 first=20h last=2m message="Readiness probe failed"
     event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
-    node node-1 cpu=8 memory=32Gi
+    node node-1 cpu=8 memory=32Gi Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
+    node node-2 cpu=8 memory=32Gi Ready=unknown:NodeStatusUnknown@2h
+    service web/empty all=0 created=30d
+    route web/Ingress/front hosts=a.example backends=empty:80,gone:80 tls=a.example@gone-tls created=30d
+    quota web/team requests.memory=9Gi/10Gi pods=10/10
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
 "#;
 

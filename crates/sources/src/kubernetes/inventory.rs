@@ -175,6 +175,7 @@ fn service(raw: Object<ServiceSpec>, _: &mut Troubles) -> Option<RawService> {
         id: meta.id(),
         kind: if spec.kind.is_empty() { "ClusterIP".to_owned() } else { spec.kind },
         selects: !spec.selector.is_empty(),
+        headless: spec.cluster_ip == "None",
         ports,
         endpoints: None,
         scaled_to_zero: None,
@@ -188,6 +189,8 @@ fn service(raw: Object<ServiceSpec>, _: &mut Troubles) -> Option<RawService> {
 pub(super) struct ServiceSpec {
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     kind: String,
+    #[serde(default, rename = "clusterIP", deserialize_with = "or_default")]
+    cluster_ip: String,
     #[serde(default, deserialize_with = "or_default")]
     selector: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]

@@ -902,7 +902,7 @@ fn services_have_the_endpoints_of_all_their_slices() {
             let mut meta = meta("old");
             meta["annotations"] =
                 json!({"external-dns.alpha.kubernetes.io/hostname": "A.example., b.example"});
-            json!({"metadata": meta, "spec": {"type": "LoadBalancer", "selector": {"app": "old"}}})
+            json!({"metadata": meta, "spec": {"type": "LoadBalancer", "clusterIP": "None", "selector": {"app": "old"}}})
         }),
         ("/deployments", || {
             json!({"metadata": meta("old"), "spec": {"replicas": 0, "template": {"metadata":
@@ -913,7 +913,8 @@ fn services_have_the_endpoints_of_all_their_slices() {
     assert_eq!(api.endpoints, Some(Endpoints { ready: 2, all: 3 }));
     let ports: Vec<_> = api.ports.iter().map(|p| (p.name.as_str(), p.port)).collect();
     assert_eq!((api.kind.as_str(), ports), ("ClusterIP", vec![("http", 80), ("", 8080)]));
-    assert_eq!((api.selects, &api.scaled_to_zero), (true, &None));
+    assert_eq!((api.selects, api.headless, &api.scaled_to_zero), (true, false, &None));
+    assert!(old.headless);
     assert_eq!(old.endpoints, Some(Endpoints::default()));
     assert_eq!(old.scaled_to_zero.as_deref(), Some("Deployment old"));
     assert_eq!(old.dns_names, ["a.example", "b.example"]);

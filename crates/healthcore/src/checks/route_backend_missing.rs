@@ -1,0 +1,219 @@
+//! `route-backend-missing`: a route names a Service, a port or a certificate that does not exist.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::inventory::{Backend, Inventory, ObjectId, Route};
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::unit::Seconds;
+use crate::view::View;
+
+/// A route names a Service, a port or a certificate that does not exist.
+pub struct RouteBackendMissing;
+
+crate::params! {
+    /// Parameters of `route-backend-missing`.
+    pub struct RouteBackendMissingParams {
+        /// How old a route must be; what it names may be made after it.
+        min_age: Seconds = Seconds(900.0) => Seconds(0.0)..=Seconds::from_days(30.0),
+    }
+}
+
+impl Check for RouteBackendMissing {
+    const INFO: CheckInfo = CheckInfo {
+        id: "route-backend-missing",
+        title: "Route leads nowhere",
+        since: "0.1.0",
+        checks: "Whether the Services, ports and TLS Secrets exist that Ingresses and the routes of the Gateway API and of \
+                 Istio name.",
+        why: "Users of the host get 503, or a certificate of the controller that their browser refuses.",
+        decides: "Critical when every backend of the route is missing (no such Service, or no such port of it), a warning \
+                  when some are or when a TLS Secret is. A Secret counts as missing when the namespace has none of type \
+                  kubernetes.io/tls by that name; without the right to list Secrets this part is left out. Backends in \
+                  a namespace that was not looked into are unknown. Routes younger than `min-age` are left out.",
+        remedy: "Correct the name in the route, or bring the Service back; delete a route that is left over.",
+        false_alarms: "A certificate in a Secret of another type, which some controllers take. Hosts of an Istio ServiceEntry \
+                       that are written as a single word.",
+        texts: &[
+            ("backend", "{what}: requests for {hosts} fail"),
+            ("some", "{what}: some requests for {hosts} fail"),
+            ("secret", "{what}: the controller shows a certificate of its own for {hosts}"),
+            ("list", "see which Services and ports there are"),
+            (
+                "list-secrets",
+                "see which certificates there are; cert-manager may have failed to make this one",
+            ),
+        ],
+    };
+    type Params = RouteBackendMissingParams;
+    type Subject<'a> = &'a Route;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Routes).objects(ObjectKind::Services).objects(ObjectKind::TlsSecrets);
+    }
+
+    fn judge(params: &Self::Params, route: &&Route, view: &View<'_>) -> Judgement {
+        let age = route.created.and_then(|t| t.age_at(view.snapshot.taken_at));
+        let nothing = route.backends.is_empty() && route.tls.iter().all(|tls| tls.secret.is_none());
+        if nothing || age.is_some_and(|age| age < params.min_age.get()) {
+            return Ok(Outcome::NotApplicable);
+        }
+        let mut unknown = None;
+        let mut broken = Vec::new();
+        for backend in &route.backends {
+            match fault(backend, route, view) {
+                Ok(fault) => broken.extend(fault),
+                Err(why) => unknown = Some(why),
+            }
+        }
+        let secrets = missing_secrets(route, view);
+        if broken.is_empty() && secrets.is_empty() {
+            return unknown.map_or(Ok(Outcome::Ok), Err);
+        }
+        Ok(problem(route, &broken, &secrets).into())
+    }
+}
+
+/// Whether objects of a namespace were looked into: that of the route was.
+fn looked_into(inventory: &Inventory, namespace: &str, route: &Route) -> bool {
+    namespace == route.id.namespace || inventory.services.iter().any(|s| s.id.namespace == namespace)
+}
+
+/// What is wrong with a backend.
+fn fault(backend: &Backend, route: &Route, view: &View<'_>) -> Result<Option<String>, Missing> {
+    let inventory = &view.snapshot.objects.inventory;
+    let ObjectId { namespace, name } = &backend.service;
+    if let Some(why) = view.unavailable(ObjectKind::Services, namespace) {
+        return Err(why.clone());
+    }
+    if !looked_into(inventory, namespace, route) {
+        return Err(Missing::NotReported { field: format!("list of services of namespace {namespace}") });
+    }
+    let Some(service) = inventory.services.iter().find(|s| s.id == backend.service) else {
+        return Ok(Some(format!("Service {} does not exist", full_name(&backend.service, route))));
+    };
+    let Some(port) = &backend.port else { return Ok(None) };
+    let known = service.ports.iter().any(|p| p.name == *port || p.port.to_string() == *port);
+    // The name alone decides where requests to an ExternalName go.
+    if known || service.kind == "ExternalName" {
+        return Ok(None);
+    }
+    Ok(Some(format!("Service {name} has no port {port}")))
+}
+
+/// The name, with its namespace when that is not the route's own.
+fn full_name(id: &ObjectId, route: &Route) -> String {
+    if id.namespace == route.id.namespace { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) }
+}
+
+fn missing_secrets(route: &Route, view: &View<'_>) -> Vec<String> {
+    let inventory = &view.snapshot.objects.inventory;
+    let missing = |id: &&ObjectId| {
+        view.unavailable(ObjectKind::TlsSecrets, &id.namespace).is_none()
+            && looked_into(inventory, &id.namespace, route)
+            && inventory.tls_secrets.iter().all(|s| s.id != **id)
+    };
+    let secrets = route.tls.iter().filter_map(|tls| tls.secret.as_ref()).filter(missing);
+    let mut names: Vec<String> =
+        secrets.map(|id| format!("TLS Secret {} does not exist", full_name(id, route))).collect();
+    names.dedup();
+    names
+}
+
+fn problem(route: &Route, broken: &[String], secrets: &[String]) -> Problem {
+    let all = !broken.is_empty() && broken.len() == route.backends.len();
+    let severity = if all { Severity::Critical } else { Severity::Warning };
+    let key = match (broken.is_empty(), all) {
+        (true, _) => "secret",
+        (false, true) => "backend",
+        (false, false) => "some",
+    };
+    let what = broken.iter().chain(secrets).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let hosts = match &route.hosts[..] {
+        [] => "any host".to_owned(),
+        [one] => one.clone(),
+        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+    };
+    let text = Text::new(key).with("what", what).with("hosts", hosts);
+    let mut problem = Problem::new(severity, text)
+        .measured("missing-backends", broken.len(), route.backends.len())
+        .evidence("missing-secrets", secrets.len());
+    let namespace = &route.id.namespace;
+    if !broken.is_empty() {
+        let command = format!("kubectl -n {namespace} get services");
+        problem = problem.advise(Advice::new(Text::new("list")).command(command, &[namespace]));
+    }
+    if !secrets.is_empty() {
+        let command = format!("kubectl -n {namespace} get secrets --field-selector type=kubernetes.io/tls");
+        problem = problem.advise(Advice::new(Text::new("list-secrets")).command(command, &[namespace]));
+    }
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("route-backend-missing", text, expected);
+    }
+
+    const API: &str = "service web/api ports=http:80,8080 ready=1 created=30d\n";
+
+    #[test]
+    fn a_service_that_is_not_there() {
+        check(
+            "route web/Ingress/front hosts=a.example backends=gone:80 created=30d",
+            "critical web/front: Service gone does not exist: requests for a.example fail",
+        );
+        check(
+            &format!("{API}route web/Ingress/front hosts=a.example,b.example backends=api:80,gone:80"),
+            "warning web/front: Service gone does not exist: some requests for a.example and 1 more fail",
+        );
+        check("route web/Ingress/front backends=gone:80 created=14m", "nothing");
+    }
+
+    #[test]
+    fn a_port_that_is_not_there() {
+        check(
+            &format!("{API}route web/Ingress/front backends=api:443"),
+            "critical web/front: Service api has no port 443: requests for any host fail",
+        );
+        for port in ["http", "80", "8080"] {
+            check(&format!("{API}route web/Ingress/front backends=api:{port}"), "1 ok");
+        }
+        check(&format!("{API}route web/VirtualService/front backends=api"), "1 ok");
+        check(
+            "service web/out type=ExternalName created=30d\nroute web/Ingress/front backends=out:443",
+            "1 ok",
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_there() {
+        let route =
+            format!("{API}route web/Ingress/front hosts=a.example backends=api:80 tls=a.example@web-tls");
+        let told = "warning web/front: TLS Secret web-tls does not exist: the controller shows a certificate of its own for a.example";
+        check(&route, told);
+        check(&format!("{route}\nsecret web/web-tls names=a.example"), "1 ok");
+        check(&format!("{route}\ndenied tls-secrets"), "1 ok");
+    }
+
+    #[test]
+    fn what_was_not_looked_into_is_unknown() {
+        let route = "route web/HTTPRoute/front backends=shop/cart:80";
+        check(route, "1 unknown: list of services of namespace shop is not reported");
+        check(
+            &format!("{route}\nservice shop/other ports=80 created=30d"),
+            "critical web/front: Service shop/cart does not exist: requests for any host fail",
+        );
+        check(
+            "route web/Ingress/front backends=api:80\ndenied services",
+            "1 unknown: not allowed to list services in all namespaces",
+        );
+        check("denied routes", "1 unknown: not allowed to list routes in all namespaces");
+        check("route web/Gateway/front hosts=a.example", "nothing");
+    }
+}
