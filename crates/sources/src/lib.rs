@@ -11,7 +11,7 @@ pub mod kubernetes;
 pub mod prometheus;
 pub mod recording;
 mod source;
-mod tls;
+pub mod tls;
 
 pub use broken::BrokenSource;
 pub use error::SourceError;

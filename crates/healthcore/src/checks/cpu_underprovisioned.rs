@@ -57,19 +57,19 @@ impl Check for CpuUnderprovisioned {
         let mut values = measure::pooled_after(view, container, Metric::CpuUsage, params.min_history)?;
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
         let share = Ratio(p95 / limit.get());
-        if share <= params.of_limit {
+        if share.get() <= measure::near(params.of_limit.get()) {
             return Ok(Outcome::Ok);
         }
         let to = measure::round_cpu(Cores(p95 * params.limit_factor));
         let text = Text::new("limit").with("share", share).with("use", Cores(p95)).with("limit", limit);
         let advice = Advice::new(Text::new("raise-limit")).change("cpu.limit", Some(limit.into()), to.into());
-        Ok(Problem::new(Severity::Warning, text)
+        let problem = Problem::new(Severity::Warning, text)
             .measured("cpu-p95-of-limit", share, params.of_limit)
             .evidence("cpu-p95", Cores(p95))
             .evidence("cpu-limit", limit)
             .advise(measure::set_resource(advice, container, "limits=cpu", &to.to_string()))
-            .chart(ChartSeries::of_fullest(view, container, Metric::CpuUsage))
-            .into())
+            .chart(ChartSeries::of_fullest(view, container, Metric::CpuUsage));
+        Ok(Outcome::when(share > params.of_limit, problem))
     }
 }
 

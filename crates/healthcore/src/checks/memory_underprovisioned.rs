@@ -72,9 +72,12 @@ impl Check for MemoryUnderprovisioned {
             measure::pooled_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
+        let near_limit = limit.filter(|l| p95 > measure::near(params.of_limit.get() * l.get()));
         let short_limit = limit.filter(|l| p95 > params.of_limit.get() * l.get());
         let short_request = request.filter(|r| r.get() < params.request_of_use.get() * mean);
-        let mut problem = if let Some(limit) = short_limit {
+        // What is short of its request is a problem already, however near the limit is.
+        let shown_limit = short_limit.or(near_limit.filter(|_| short_request.is_none()));
+        let mut problem = if let Some(limit) = shown_limit {
             let share = Ratio(p95 / limit.get());
             Problem::new(
                 Severity::Warning,
@@ -110,7 +113,8 @@ impl Check for MemoryUnderprovisioned {
             problem =
                 problem.advise(measure::set_resource(advice, container, "requests=memory", &to.to_string()));
         }
-        Ok(problem.chart(ChartSeries::of_fullest(view, container, Metric::MemoryWorkingSet)).into())
+        let problem = problem.chart(ChartSeries::of_fullest(view, container, Metric::MemoryWorkingSet));
+        Ok(Outcome::when(short_limit.is_some() || short_request.is_some(), problem))
     }
 }
 

@@ -176,3 +176,25 @@ fn less_is_worse_below_a_lower_bound() {
     assert!(value(50.0, 30.0).worsening(&value(40.0, 30.0)) > 0.2);
     assert_eq!(value(0.0, 0.0).worsening(&value(0.0, 0.0)), 0.0);
 }
+
+#[test]
+fn every_upper_bound_of_use_has_its_last_tenth() {
+    let watched = |check: &str, text: &str| {
+        let mut story = Story::new();
+        story.settings.only = [check.to_owned()].into();
+        story.run(text)
+    };
+    let cpu = |use_: f64| {
+        watched("cpu-underprovisioned", &format!("container web/api-0/app cpu-limit=1  cpu: {use_}x30"))
+    };
+    assert_eq!(
+        [cpu(0.76), cpu(0.80), cpu(0.85), cpu(0.90)],
+        ["", "watch - api@0", "watch - api@0", "- api@0"]
+    );
+    let memory = |use_: u32, request: u32| {
+        let text = format!("container web/api-0/app limit=1000Mi request={request}Mi  memory: {use_}x30");
+        watched("memory-underprovisioned", &text)
+    };
+    assert_eq!([memory(760, 700), memory(800, 700), memory(900, 700)], ["", "watch - api@0", "- api@0"]);
+    assert_eq!(memory(800, 100), "- api@0", "short of its request, and near its limit: one finding");
+}

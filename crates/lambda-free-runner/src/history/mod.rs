@@ -79,7 +79,7 @@ impl History {
     /// # Errors
     /// The place cannot be one. Whether a store answers is not tried.
     pub fn open(place: &str, retention: Retention) -> Result<Self, HistoryError> {
-        let (store, prefix, place) = place::open(place)?;
+        let (store, prefix, place) = place::open(place, &|name| std::env::var(name).ok())?;
         Ok(Self { store, prefix, place, retention })
     }
 

@@ -1,11 +1,15 @@
 //! From the name of a place to its store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use healthcore::snapshot::GapCause;
-use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 /// Why there can be no history at a place.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +23,103 @@ pub struct HistoryError {
 
 type Opened = (Arc<dyn ObjectStore>, Path, String);
 
-pub(super) fn open(place: &str) -> Result<Opened, HistoryError> {
-    folder(place)
+/// Time for one request to an object store.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for a request with all its repetitions.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Repetitions of a request that failed in a way that may pass.
+const RETRIES: usize = 2;
+
+/// The store of a place. `environment` gives the value of an environment variable: where buckets are and who asks.
+pub(super) fn open(
+    place: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Opened, HistoryError> {
+    let error = |why: String| HistoryError { place: place.to_owned(), why };
+    let Some((scheme, rest)) = place.split_once("://") else { return folder(place) };
+    if scheme == "file" {
+        return folder(rest);
+    }
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() {
+        return Err(error(format!("expected the name of a bucket, such as `{scheme}://bucket/healthcheck`")));
+    }
+    healthcore_sources::tls::install_provider();
+    let store = match scheme {
+        "s3" => s3(bucket, environment),
+        "oss" => oss(bucket, environment).map_err(error)?,
+        "gs" => google(bucket),
+        "az" => azure(bucket),
+        _ => {
+            return Err(error(format!(
+                "no store is known for `{scheme}://`; expected a folder, s3://, gs://, az:// or oss://"
+            )));
+        }
+    };
+    let store = store.map_err(|e| error(told(&e)))?;
+    let prefix = Path::parse(prefix.trim_matches('/')).map_err(|e| error(e.to_string()))?;
+    Ok((store, prefix, place.to_owned()))
+}
+
+type Store = Result<Arc<dyn ObjectStore>, object_store::Error>;
+
+fn client(allow_http: bool) -> ClientOptions {
+    ClientOptions::new().with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT / 3).with_allow_http(allow_http)
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() }
+}
+
+/// Amazon S3 and what speaks its protocol, by the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
+fn s3(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Store {
+    let endpoint = environment("AWS_ENDPOINT_URL").or_else(|| environment("AWS_ENDPOINT"));
+    // Who names an endpoint without TLS means it.
+    let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
+    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_disable_bulk_delete(true);
+    Ok(Arc::new(builder.with_client_options(client(plain)).with_retry(retry()).build()?))
+}
+
+/// Alibaba Cloud OSS by its S3 protocol, which takes the bucket in the name of the host only.
+fn oss(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Store, String> {
+    let need = |name: &str| {
+        environment(name).filter(|v| !v.is_empty()).ok_or_else(|| {
+            format!("the environment variable `{name}` is not set; oss:// needs OSS_REGION, OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET")
+        })
+    };
+    let region = need("OSS_REGION")?;
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&region)
+        .with_endpoint(oss_endpoint(bucket, &region))
+        .with_virtual_hosted_style_request(true)
+        .with_access_key_id(need("OSS_ACCESS_KEY_ID")?)
+        .with_secret_access_key(need("OSS_ACCESS_KEY_SECRET")?)
+        .with_disable_bulk_delete(true)
+        .with_client_options(client(false))
+        .with_retry(retry());
+    if let Some(token) = environment("OSS_SESSION_TOKEN").filter(|t| !t.is_empty()) {
+        builder = builder.with_token(token);
+    }
+    Ok(builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>))
+}
+
+/// A region is written as `cn-hangzhou`, `cn-hangzhou-internal` within its network, or with `oss-` in front.
+fn oss_endpoint(bucket: &str, region: &str) -> String {
+    let region = region.strip_prefix("oss-").unwrap_or(region);
+    format!("https://{bucket}.s3.oss-{region}.aliyuncs.com")
+}
+
+/// Google Cloud Storage by the usual variables (`GOOGLE_APPLICATION_CREDENTIALS`, ...) or the metadata server.
+fn google(bucket: &str) -> Store {
+    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+    Ok(Arc::new(builder.with_client_options(client(false)).with_retry(retry()).build()?))
+}
+
+/// Azure Blob Storage by the usual variables (`AZURE_STORAGE_ACCOUNT_NAME`, ...); the bucket is a container.
+fn azure(container: &str) -> Store {
+    let builder = MicrosoftAzureBuilder::from_env().with_container_name(container);
+    Ok(Arc::new(builder.with_client_options(client(false)).with_retry(retry()).build()?))
 }
 
 fn folder(place: &str) -> Result<Opened, HistoryError> {
@@ -64,4 +163,50 @@ pub(super) fn told(error: &object_store::Error) -> String {
 /// An error of ours as one of a store.
 pub(super) fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> object_store::Error {
     object_store::Error::Generic { store: "history", source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(place: &str, variables: &[(&str, &str)]) -> String {
+        let environment =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        match open(place, &environment) {
+            Ok((_, prefix, _)) => format!("ok {prefix}"),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn places_are_told_by_their_scheme() {
+        const KEYS: &[(&str, &str)] = &[
+            ("OSS_REGION", "cn-hangzhou"),
+            ("OSS_ACCESS_KEY_ID", "id"),
+            ("OSS_ACCESS_KEY_SECRET", "hunter2"),
+        ];
+        assert_eq!(why("s3://bucket/some/prefix/", &[]), "ok some/prefix");
+        assert_eq!(why("s3://bucket", &[]), "ok ");
+        assert_eq!(why("oss://bucket/p", KEYS), "ok p");
+        assert_eq!(
+            why("oss://bucket/p", &KEYS[..2]),
+            "history `oss://bucket/p`: the environment variable `OSS_ACCESS_KEY_SECRET` is not set; oss:// needs OSS_REGION, OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
+        );
+        assert_eq!(
+            why("s3:///p", &[]),
+            "history `s3:///p`: expected the name of a bucket, such as `s3://bucket/healthcheck`"
+        );
+        assert_eq!(
+            why("ftp://host/p", &[]),
+            "history `ftp://host/p`: no store is known for `ftp://`; expected a folder, s3://, gs://, az:// or oss://"
+        );
+        assert!(why("", &[]).starts_with("history ``: expected a folder"));
+    }
+
+    #[test]
+    fn oss_takes_the_bucket_in_the_host() {
+        for region in ["cn-hangzhou", "oss-cn-hangzhou"] {
+            assert_eq!(oss_endpoint("b", region), "https://b.s3.oss-cn-hangzhou.aliyuncs.com");
+        }
+    }
 }
