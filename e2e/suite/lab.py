@@ -35,6 +35,7 @@ class World:
     """The servers, their truth, and the program under test."""
 
     def __init__(self, lab_dir, prometheus_port, api_port, work, product):
+        self.lab_dir, self.api_port = lab_dir, api_port
         self.prometheus = f"http://127.0.0.1:{prometheus_port}"
         self.api_url = f"https://127.0.0.1:{api_port}"
         self.kube_dir = os.path.join(lab_dir, "kube", "k100")
@@ -121,6 +122,29 @@ class World:
             run = self.product.check("--prometheus", self.prometheus, "--kubeconfig", self.kubeconfig, "-A", "--at", self.at)
             self.memory["whole"] = run
         return self.memory["whole"]
+
+    # --- a second cluster ----------------------------------------------------------------------------------------
+    def kube_up(self, *arguments):
+        """The second control plane, next to that of the lab: a kube-apiserver of its own, with an etcd of its own."""
+        script = os.path.join(os.path.dirname(__file__), "..", "lab", "kube-up")
+        command = [script, "--dir", self.lab_dir, "--name", "second", "--port", str(self.api_port + 100), *arguments]
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+
+    def second(self):
+        """The kubeconfig of a second cluster that runs, with one Deployment in the namespace `edge`; made anew once."""
+        self.kube_up(*([] if "second" in self.memory else ["--fresh"]))
+        kubeconfig = os.path.join(self.lab_dir, "kube", "second", "kubeconfig")
+        if "second" not in self.memory:
+            self.memory["second"] = kubeconfig
+            api = Api(kubeconfig)
+            api.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "edge"}})
+            container = {"name": "jobs", "image": "img.lab.example/ci/gitlab-runner:17.0"}  # without requests and limits
+            api.post("/apis/apps/v1/namespaces/edge/deployments", {
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "jobs"},
+                "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "jobs"}},
+                         "template": {"metadata": {"labels": {"app": "jobs"}}, "spec": {"containers": [container]}}}})
+            self.wait_for(lambda: len(api.get("/api/v1/namespaces/edge/pods")["items"]) == 2, "the pods of the second cluster")
+        return kubeconfig
 
     # --- what the model does not have ----------------------------------------------------------------------------
     def plant(self):

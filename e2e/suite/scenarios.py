@@ -1,9 +1,12 @@
 """The scenarios, in the order in which they run."""
+import contextlib
 import gzip
 import json
 import os
 import shutil
+import ssl
 import subprocess
+import time
 
 from .case import listed, scenario, shorten
 from .expected import LEAKING, false_alarms, missing, wanted
@@ -851,3 +854,75 @@ def many_clusters(world, case):
     with open(config, "w") as f:
         json.dump({"clusters": [{"name": "lab", "prometheus": {"urll": world.prometheus}}]}, f)
     refused(case, world.product.check("--config", config, "-A"), "an unknown key", "urll", "url", "clusters.yaml")
+
+
+@scenario
+def two_control_planes(world, case):
+    """Two real API servers in one run: both are reported; with one stopped it is a gap, and the other is whole."""
+    path = world.path("two.yaml")
+    with open(path, "w") as f:
+        json.dump({
+            "profiles": {"calm": {"checks": {"requests-missing": {"enabled": False}}}},
+            "clusters": [
+                {"name": "second", "kubernetes": {"kubeconfig": world.second()},
+                 "namespaces": ["*", {"name": "edge", "checks": {"memory-usage": {"enabled": False}}}]},
+                {"name": "lab", "extends": "calm", "kubernetes": {"kubeconfig": world.kubeconfig}, "prometheus": {"url": world.prometheus}},
+            ]}, f)
+    run = world.product.check("--config", path, "--at", world.at)
+    ran(case, run, "two clusters")
+    both = run.report
+    case.equal([c["name"] for c in both.json["clusters"]], ["second", "lab"], "clusters, in the order of the file")
+    of = lambda report, name: [f for f in report.findings if f["subject"]["cluster"] == name]  # noqa: E731
+    missing = [f for f in of(both, "second") if f["check"] == "requests-missing" and f["subject"]["name"] == "jobs"]
+    if case.expect(missing, "the Deployment without requests in the second cluster is not found"):
+        case.equal(missing[0]["class"], {"name": "runner", "origin": "image"}, "class of a gitlab-runner")
+    case.expect(not any(f["check"] == "requests-missing" for f in of(both, "lab")), "a check that a profile switches off runs")
+    edge = [n for n in both.json["clusters"][0]["namespaces"] if n["name"] == "edge"]
+    case.expect(edge and (edge[0]["workloads"], edge[0]["pods"]) == (1, 2), f"summary of the namespace: {edge}")
+    nothing_missing(case, world, both, "not in the report of both", checks=(METRIC_CHECKS | OBJECT_CHECKS) - {"requests-missing"})
+
+    world.kube_up("--down")
+    run = world.product.check("--config", path, "--at", world.at)
+    ran(case, run, "one of two clusters stopped")
+    one = run.report
+    case.equal([c["name"] for c in one.json["clusters"]], ["second", "lab"], "clusters, in the order of the file")
+    case.expect(any(g["scope"].startswith("second") and g["cause"] == "unreachable" for g in one.gaps), f"no gap tells of the stopped cluster: {one.gap_text()}")
+    rows = lambda report: {(f["check"], f["subject"]["namespace"], f["subject"]["name"]) for f in of(report, "lab") if f["subject"]["kind"] not in MOVING}  # noqa: E731
+    case.same_set(rows(one), rows(both), "findings of the cluster that is up")
+    case.equal(one.json["clusters"][0]["pods"], 0, "pods of the stopped cluster")
+    case.note(f"both in {both.json['cost']['seconds']} s, with one stopped in {run.seconds:.1f} s")
+
+
+@scenario
+def fleet_at_once(world, case):
+    """Four clusters of 100 pods in one run say what each says alone; the note tells the times, bare and with 200 ms added to every answer."""
+    def slow(_request, _gateway):
+        time.sleep(.2)
+
+    api = {"tls": world.server_tls, "upstream_context": ssl.create_default_context(cafile=world.ca)}
+    for what, decide in (("bare", None), ("slow", slow)):
+        with contextlib.ExitStack() as gateways:
+            clusters = []
+            for i in range(4):
+                prometheus, kubernetes = world.prometheus, world.api_url
+                if decide:
+                    prometheus = gateways.enter_context(Gateway(world.prometheus, decide)).url
+                    kubernetes = gateways.enter_context(Gateway(world.api_url, decide, **api)).url
+                kubeconfig = world.kubeconfig_for(f"{what}{i}", world.token("health-reader"), server=kubernetes)
+                clusters.append({"name": f"c{i}", "kubernetes": {"kubeconfig": kubeconfig}, "prometheus": {"url": prometheus}})
+            path = world.path(f"{what}.yaml")
+            with open(path, "w") as f:
+                json.dump({"clusters": clusters}, f)
+            alone = [world.product.check("--config", path, "--cluster", f"c{i}", "--at", world.at) for i in range(4)]
+            fleet = world.product.check("--config", path, "--at", world.at)
+        if not ran(case, fleet, what):
+            continue
+        # How sure a leak is depends on how many containers the whole report judges.
+        rows = lambda report: {(f["subject"]["cluster"], f["check"], f["subject"]["namespace"], f["subject"]["name"])  # noqa: E731
+                               for f in report.findings if f["subject"]["kind"] not in MOVING and f["check"] != "memory-leak"}
+        case.same_set(rows(fleet.report), set().union(*(rows(run.report) for run in alone)), f"{what}: in the fleet and alone")
+        seconds = [run.report.json["cost"]["seconds"] for run in alone]
+        took, peak = fleet.report.json["cost"]["seconds"], fleet.report.json["cost"]["peak_rss_bytes"] / 2**20
+        highest = max(run.report.json["cost"]["peak_rss_bytes"] for run in alone) / 2**20
+        case.note(f"{what}: {took:.2f} s, {took / max(seconds):.2f} x the slowest alone, {took / sum(seconds):.2f} x all in turn, "
+                  f"{peak:.0f} MiB against {highest:.0f} MiB alone")

@@ -18,7 +18,7 @@ use lambda_free_runner::config::{namespace_pattern, request_timeout};
 /// Reads a Prometheus-compatible server and the Kubernetes API, finds what will hurt (leaks, OOM kills, wrong requests
 /// and limits, broken autoscaling, pods that do not run), and writes a report.
 #[derive(Debug, Parser)]
-#[command(name = "healthcheck", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "healthcheck", version = lambda_free_runner::version(), propagate_version = true, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -121,6 +121,12 @@ pub(crate) enum ConfigCommand {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// What is in effect in this cluster of the file
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        cluster: Option<String>,
+        /// What is in effect in this namespace of the cluster
+        #[arg(short, long, value_name = "NAMESPACE", requires = "cluster")]
+        namespace: Option<String>,
         #[command(flatten)]
         choice: Choice,
     },

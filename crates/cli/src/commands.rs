@@ -118,7 +118,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let spec = match &args.snapshot {
         Some(path) => {
             fit(&args.judging.choice, Seconds(Recording::open(path)?.header().window.seconds()))?;
-            RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) }
+            RunSpec { settings, image: image(), ..RunSpec::new(Input::Recording(path.clone())) }
         }
         None => {
             fit(&args.judging.choice, lookback(&args.sources, &config))?;
@@ -219,9 +219,15 @@ fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> Ru
         lookback: lookback(args, config),
         step: args.step.or(config.step),
         at: args.at,
+        image: image(),
         clusters_at_once: sources::at_once(args, config),
         ..defaults
     }
+}
+
+/// The image that this program runs in, as the manifest of its pod says.
+fn image() -> Option<String> {
+    std::env::var("HEALTHCHECK_IMAGE").ok()
 }
 
 fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
@@ -260,12 +266,13 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
             ));
             Ok(Exit::Success)
         }
-        ConfigCommand::Show { config: path, choice } => {
+        ConfigCommand::Show { config: path, cluster, namespace, choice } => {
             let config = read_config(path.as_deref())?;
             let settings = settings(choice, &config)?;
             fit(choice, config.lookback.unwrap_or(DEFAULT_LOOKBACK))?;
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-            done(&docs::effective(&config, &settings, choice, &is_set)?)
+            let site = docs::Place { cluster: cluster.as_deref(), namespace: namespace.as_deref() };
+            done(&docs::effective(&config, &settings, choice, site, &is_set)?)
         }
         ConfigCommand::Schema => done(&format!(
             "{:#}
@@ -302,6 +309,11 @@ fn set(texts: &[String], settings: &mut Settings) -> anyhow::Result<()> {
             .or_default()
             .params
             .insert(param.trim().to_owned(), value.trim().to_owned());
+        // An argument wins over what the file says of single clusters and namespaces.
+        for scope in &mut settings.scopes {
+            let own = scope.checks.get_mut(check.trim()).and_then(|c| c.params.get_mut(param.trim()));
+            own.into_iter().for_each(|own| value.trim().clone_into(own));
+        }
     }
     Ok(())
 }

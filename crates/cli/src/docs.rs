@@ -1,9 +1,13 @@
 //! What is told of checks: the list, an explanation, and a page of documentation, all from the checks themselves.
 
+use std::collections::BTreeSet;
+
 use healthcore::check::AnyCheck;
 use healthcore::checks::CHECKS;
 use healthcore::class::Class;
-use healthcore::settings::{Settings, nearest};
+#[cfg(test)]
+use healthcore::class::INFERENCES;
+use healthcore::settings::{Resolved, Settings, Site, nearest};
 use healthcore::unit::Seconds;
 use lambda_free_runner::DEFAULT_CLUSTERS_AT_ONCE;
 use lambda_free_runner::config::Config;
@@ -69,16 +73,44 @@ const ENVIRONMENT: [&str; 9] = [
     "KUBERNETES_SERVICE_HOST",
 ];
 
+/// Where values are to be in effect: everywhere, in one cluster, or in one of its namespaces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) cluster: Option<&'a str>,
+    pub(crate) namespace: Option<&'a str>,
+}
+
 /// Every value that is in effect, with its origin as a comment: default, `FILE:LINE`, an environment variable, or an
 /// argument. It is a valid configuration file; its clusters are comments. `environment` says whether a variable is set.
 pub(crate) fn effective(
     config: &Config,
     settings: &Settings,
     choice: &Choice,
+    place: Place<'_>,
     environment: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<String> {
+    if let Some(name) = place.cluster
+        && !config.clusters.iter().any(|c| c.name == name)
+    {
+        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
+        anyhow::bail!(
+            "--cluster {name}: the configuration has no cluster of this name; it has {}",
+            names.join(", ")
+        );
+    }
+    let resolved = settings.resolve(CHECKS)?;
+    let site = |class| Site {
+        cluster: place.cluster.unwrap_or_default(),
+        namespace: place.namespace.unwrap_or_default(),
+        class,
+    };
     let given = |path: &str| config.given.get(path).map(|g| g.origin.as_str());
     let origin = |path: &str| given(path).unwrap_or("default");
+    // Where choices for checks are looked for, the closest first.
+    let layers = layers(config, &resolved, site(None));
+    let of_check = |key: &str| {
+        layers.iter().find_map(|layer| given(&format!("{layer}checks.{key}"))).unwrap_or("default")
+    };
     let lookback = config.lookback.map_or_else(|| "7d".to_owned(), |l| l.to_string());
     let mut text = format!("lookback: {lookback}  # {}\n", origin("lookback"));
     if let Some(step) = config.step {
@@ -118,12 +150,11 @@ pub(crate) fn effective(
         }
     }
 
-    text.push_str("checks:\n");
-    let resolved = settings.resolve(CHECKS)?;
+    text.push_str(&format!("checks:{}\n", told(place)));
     for check in CHECKS {
         let id = check.info().id;
         let running = resolved.checks().iter().find(|c| c.check.info().id == id);
-        let enabled = format!("checks.{id}.enabled");
+        let values = |class| resolved.params(running?, site(class));
         let switched = match running {
             // What the file says of it does not count when it is not among those that run alone.
             None if settings.checks.get(id).is_none_or(|c| c.enabled != Some(false)) => {
@@ -133,10 +164,11 @@ pub(crate) fn effective(
                     settings.only.iter().next().map_or("default", |first| only(first))
                 }
             }
-            _ => origin(&enabled),
+            _ => of_check(&format!("{id}.enabled")),
         };
-        text.push_str(&format!("  {id}:\n    enabled: {}  # {switched}\n", running.is_some()));
-        let Some(running) = running else { continue };
+        let base = values(None);
+        text.push_str(&format!("  {id}:\n    enabled: {}  # {switched}\n", base.is_some()));
+        let Some(base) = base else { continue };
         let set = |param: &str| {
             let is = |s: &String| {
                 let path = s.split_once('=').and_then(|(path, _)| path.split_once('.'));
@@ -145,24 +177,51 @@ pub(crate) fn effective(
             choice.set.iter().any(is)
         };
         for p in check.param_infos() {
-            let value = check.show(running.params(None), &p.name).unwrap_or_default();
-            let origin = if set(&p.name) { "--set" } else { origin(&format!("checks.{id}.{}", p.name)) };
+            let value = check.show(base, &p.name).unwrap_or_default();
+            let origin = if set(&p.name) { "--set" } else { of_check(&format!("{id}.{}", p.name)) };
             text.push_str(&format!("    {}: {value}  # {origin}\n", p.name));
         }
-        let classes = settings.checks.get(id).map(|c| &c.classes).filter(|c| !c.is_empty());
-        let Some(classes) = classes else { continue };
-        text.push_str("    classes:\n");
-        for (name, params) in classes {
-            let class = Class::ALL.iter().copied().find(|c| c.name() == name);
-            text.push_str(&format!("      {name}:\n"));
-            for param in params.keys() {
-                let value = check.show(running.params(class), param).unwrap_or_default();
-                let origin = origin(&format!("checks.{id}.classes.{name}.{param}"));
-                text.push_str(&format!("        {param}: {value}  # {origin}\n"));
+        let given_classes = layers.iter().flat_map(|layer| {
+            let prefix = format!("{layer}checks.{id}.classes.");
+            config.given.keys().filter_map(move |path| path.strip_prefix(&prefix)?.split_once('.'))
+        });
+        let given_classes: BTreeSet<(&str, &str)> = given_classes.collect();
+        let mut last = "";
+        for (name, param) in given_classes {
+            if last.is_empty() {
+                text.push_str("    classes:\n");
             }
+            if name != last {
+                text.push_str(&format!("      {name}:\n"));
+                last = name;
+            }
+            let value = values(Class::from_name(name)).and_then(|v| check.show(v, param)).unwrap_or_default();
+            let origin = of_check(&format!("{id}.classes.{name}.{param}"));
+            text.push_str(&format!("        {param}: {value}  # {origin}\n"));
         }
     }
     Ok(text)
+}
+
+/// Prefixes of the paths under which choices for checks stand that hold at a site, the closest first.
+fn layers(config: &Config, resolved: &Resolved, site: Site<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    let namespace = resolved.scope(site.cluster, site.namespace).filter(|scope| scope.namespace.is_some());
+    out.extend(namespace.map(|scope| format!("{}.", scope.place)));
+    out.extend(
+        config.clusters.iter().position(|c| c.name == site.cluster).map(|at| format!("clusters[{at}].")),
+    );
+    out.push(String::new());
+    out
+}
+
+/// Where the checks are in effect as shown.
+fn told(place: Place<'_>) -> String {
+    match (place.cluster, place.namespace) {
+        (Some(cluster), Some(namespace)) => format!("  # in namespace {namespace} of cluster {cluster}"),
+        (Some(cluster), None) => format!("  # in cluster {cluster}"),
+        _ => String::new(),
+    }
 }
 
 /// Where the servers come from: those of the file, or else those that the environment names, whose values are not shown.
@@ -211,6 +270,44 @@ fn without_secrets(text: &str) -> String {
     format!("{scheme}://{server}{more}")
 }
 
+/// The page on classes.
+#[cfg(test)]
+fn classes() -> String {
+    let mut page = "# Classes of workloads\n\nGenerated from the code. A check may have other bounds for a class (`checks.CHECK.classes.CLASS` of the configuration file); every\nfinding says of which class its workload is, and where that comes from.\n\n| class | is |\n| --- | --- |\n".to_owned();
+    for class in Class::ALL {
+        page.push_str(&format!("| `{}` | {} |\n", class.name(), class.meaning()));
+    }
+    page.push_str(CLASS_ORDER);
+    page.push_str("\n| compared | globs | class |\n| --- | --- | --- |\n");
+    for line in INFERENCES {
+        let globs: Vec<String> = line.globs.iter().map(|g| format!("`{g}`")).collect();
+        page.push_str(&format!(
+            "| {} | {} | `{}` |\n",
+            line.origin.name(),
+            globs.join(" "),
+            line.class.name()
+        ));
+    }
+    page
+}
+
+#[cfg(test)]
+const CLASS_ORDER: &str = "
+## Which class a workload has
+
+The first of these that says anything:
+
+1. `config`: the rules of the configuration file, `classes` at the top, of a cluster, or `class` and `classes` of a namespace. A
+   rule names globs of `namespace`, `kind`, `name` and `image` (of the first container, as the pod has it), all of which must match. Of several, the
+   closest holds: one of a single cluster or namespace before one of all clusters, then the one with more globs, then the one whose globs have
+   more characters that are no wildcards, then the later. Two with the same globs and different classes are refused.
+2. `annotation`: the annotation or label `healthcheck/class` of the workload.
+3. The table below, from the top: kind of the owner, namespace, image, name. Of an image its name counts, without registry,
+   folder and digest; where the glob has a colon, with the tag. The image is that of the first container, other than init
+   containers and those that a mesh puts there.
+4. `default`: `service`.
+";
+
 /// The table of contents of the documentation.
 #[cfg(test)]
 fn contents() -> String {
@@ -224,10 +321,19 @@ fn contents() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn the_page_on_classes_is_that_of_the_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/classes.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, classes()).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(found == classes(), "docs/classes.md differs from the code; run with UPDATE_DOCS=1");
+    }
 
     /// `UPDATE_DOCS=1 cargo test -p healthcore-cli` writes the pages.
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
 use crate::history::Coverage;
-use crate::model::PodPhase;
-use crate::settings::Resolved;
+use crate::model::{PodPhase, Workload};
+use crate::settings::{Resolved, Site};
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
 use crate::unit::Ratio;
 use crate::view::View;
@@ -29,6 +29,28 @@ impl Tally {
     pub fn unknown(&mut self, why: Missing) {
         self.unknown += 1;
         *self.reasons.entry(why).or_default() += 1;
+    }
+}
+
+/// What is in a namespace, and what could not be judged there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NamespaceTally {
+    /// Workloads seen.
+    pub workloads: u64,
+    /// Pods seen, finished ones too.
+    pub pods: u64,
+    /// Pods that have finished with success.
+    pub completed_pods: u64,
+    /// Judgements that could not be made, over all checks.
+    pub unknown: u64,
+}
+
+impl NamespaceTally {
+    fn fold(&mut self, part: Self) {
+        self.workloads += part.workloads;
+        self.pods += part.pods;
+        self.completed_pods += part.completed_pods;
+        self.unknown += part.unknown;
     }
 }
 
@@ -56,6 +78,8 @@ pub struct Assessment {
     pub containers: u64,
     /// Pods that have finished with success.
     pub completed_pods: u64,
+    /// By namespace; what belongs to none is not among them.
+    pub namespaces: BTreeMap<String, NamespaceTally>,
     /// Measured values of every container of every workload, for tables.
     pub facts: Vec<ContainerFacts>,
 }
@@ -66,7 +90,7 @@ impl Assessment {
     #[must_use]
     pub fn new(cluster: &str, unavailable: &[Unavailable], checks: &Resolved) -> Self {
         let mut assessment = Self { cluster: cluster.to_owned(), ..Self::default() };
-        for resolved in checks.checks() {
+        for resolved in checks.checks().iter().filter(|c| checks.runs_in(c, cluster)) {
             let id = resolved.check.info().id;
             assessment.tally(id);
             for list in unavailable {
@@ -92,6 +116,11 @@ impl Assessment {
         }
     }
 
+    /// The counts of a namespace.
+    pub fn namespace(&mut self, name: &str) -> &mut NamespaceTally {
+        self.namespaces.entry(name.to_owned()).or_default()
+    }
+
     /// Takes in another part of the same cluster. The order of parts does not matter once
     /// [`crate::report::Report::new`] has sorted.
     pub fn fold(&mut self, part: Self) {
@@ -107,6 +136,9 @@ impl Assessment {
         for (id, level) in part.accepted {
             self.accept(id, Some(level));
         }
+        for (name, theirs) in part.namespaces {
+            self.namespaces.entry(name).or_default().fold(theirs);
+        }
         self.findings.extend(part.findings);
         self.watch.extend(part.watch);
         self.coverage.fold(part.coverage);
@@ -121,7 +153,7 @@ impl Assessment {
 /// Runs all checks over one partition.
 #[must_use]
 pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
-    let view = View::new(snapshot);
+    let view = View::new(snapshot, checks.classifier());
     let Objects { workloads, pods, .. } = &snapshot.objects;
     let mut out = Assessment {
         cluster: snapshot.cluster.clone(),
@@ -133,8 +165,22 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         coverage: Coverage::of(&snapshot.objects),
         ..Assessment::default()
     };
-    for resolved in checks.checks() {
-        resolved.check.run(&|class| resolved.params(class).clone(), &view, &mut out);
+    for workload in workloads {
+        out.namespace(&workload.id.namespace).workloads += 1;
+    }
+    for pod in pods {
+        let namespace = out.namespace(&pod.workload.namespace);
+        namespace.pods += 1;
+        namespace.completed_pods += u64::from(pod.phase == PodPhase::Succeeded);
+    }
+    let cluster = snapshot.cluster.as_str();
+    for resolved in checks.checks().iter().filter(|c| checks.runs_in(c, cluster)) {
+        let choose = |namespace: &str, workload: Option<&Workload>| {
+            let class = workload.and_then(|w| view.class_of(&w.id));
+            let site = Site { cluster, namespace, class: class.map(|c| c.class) };
+            (class, checks.params(resolved, site).cloned())
+        };
+        resolved.check.run(&choose, &view, &mut out);
     }
     out
 }

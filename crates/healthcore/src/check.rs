@@ -3,10 +3,10 @@
 use std::any::Any;
 
 use crate::analyse::Assessment;
-use crate::class::{Class, Classified, classify};
+use crate::class::Classified;
 use crate::finding::{Finding, Problem, Severity, SubjectRef, Text, fingerprint, fingerprint_hash};
 use crate::metric::Metric;
-use crate::model::ObjectKind;
+use crate::model::{ObjectKind, Workload};
 use crate::need::{Importance, Needs};
 use crate::params::{ParamInfo, Params};
 use crate::snapshot::Missing;
@@ -111,7 +111,7 @@ pub trait Subject<'a>: Sized {
     /// How the report names it; the cluster is filled in by the engine.
     fn reference(&self) -> SubjectRef;
     /// The workload whose class chooses the thresholds, if any.
-    fn workload(&self) -> Option<&'a crate::model::Workload>;
+    fn workload(&self) -> Option<&'a Workload>;
     /// Lists without which there is no telling how many subjects there are.
     fn lists() -> &'static [ObjectKind];
     /// Why a part of the subject that should have samples of a metric has none, if so. The engine asks it of every
@@ -139,9 +139,13 @@ pub trait AnyCheck: Send + Sync {
     fn needs(&self, params: &AnyParams, needs: &mut Needs);
     /// Lists of objects without which there is no telling how many subjects there are.
     fn lists(&self) -> &'static [ObjectKind];
-    /// Judges every subject of the partition.
-    fn run(&self, params: &dyn Fn(Option<Class>) -> AnyParams, view: &View<'_>, out: &mut Assessment);
+    /// Judges every subject of the partition for which `choose` gives values.
+    fn run(&self, choose: &Choose<'_>, view: &View<'_>, out: &mut Assessment);
 }
+
+/// Chooses by the namespace and workload of a subject: the workload's class, and the parameters; none where the check does
+/// not run.
+pub type Choose<'a> = dyn Fn(&str, Option<&Workload>) -> (Option<Classified>, Option<AnyParams>) + 'a;
 
 /// Parameters whose type is erased; made by [`AnyCheck::configure`].
 pub type AnyParams = std::sync::Arc<dyn Any + Send + Sync>;
@@ -192,16 +196,19 @@ impl<C: Check> AnyCheck for Erased<C> {
         <C::Subject<'static> as Subject<'static>>::lists()
     }
 
-    fn run(&self, params: &dyn Fn(Option<Class>) -> AnyParams, view: &View<'_>, out: &mut Assessment) {
+    fn run(&self, choose: &Choose<'_>, view: &View<'_>, out: &mut Assessment) {
         let info = self.info();
         out.tally(info.id);
-        out.accept(info.id, C::false_discovery_rate(typed::<C>(&params(None))));
+        if let (_, Some(params)) = choose("", None) {
+            out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
+        }
         for subject in C::Subject::all(view) {
-            let class: Option<Classified> = subject.workload().map(classify);
-            let params = params(class.map(|c| c.class));
+            let namespace = subject.reference().namespace;
+            let (class, params) = choose(&namespace, subject.workload());
+            let Some(params) = params else { continue };
             out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
             let judged = C::judge(typed::<C>(&params), &subject, view);
-            let judged = match (judged, not_whole(&subject, view)) {
+            let judged = match (judged, not_whole::<C::Subject<'_>>(&namespace, view)) {
                 (Ok(Outcome::Problem(problem)), Some(_)) if !C::NEEDS_ALL => Ok(Outcome::Problem(problem)),
                 (_, Some(why)) => Err(why.clone()),
                 (judged, None) => judged,
@@ -227,6 +234,7 @@ impl<C: Check> AnyCheck for Erased<C> {
                     let cluster = view.snapshot.cluster.clone();
                     let subject = SubjectRef { cluster, ..subject.reference() };
                     out.coverage.unjudged.insert(fingerprint_hash(info.id, &subject));
+                    out.namespace(&namespace).unknown += 1;
                 }
                 Ok(Outcome::Problem(problem)) => {
                     out.tally(info.id).problem += 1;
@@ -249,12 +257,11 @@ fn all_seen<'v, C: Check>(params: &C::Params, subject: &impl Subject<'v>, view: 
 }
 
 /// Why a list that a subject is made of does not show all, if so.
-fn not_whole<'v, 'a, S: Subject<'v>>(subject: &S, view: &View<'a>) -> Option<&'a Missing> {
+fn not_whole<'v, 'a, S: Subject<'v>>(namespace: &str, view: &View<'a>) -> Option<&'a Missing> {
     if view.snapshot.objects.unavailable.is_empty() {
         return None;
     }
-    let namespace = subject.reference().namespace;
-    S::lists().iter().find_map(|kind| view.unavailable(*kind, &namespace))
+    S::lists().iter().find_map(|kind| view.unavailable(*kind, namespace))
 }
 
 fn finding(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analyse::{Assessment, Tally};
+use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity};
@@ -60,9 +60,65 @@ pub struct ClusterSummary {
     pub metrics_via: Option<String>,
     /// Checks that could not judge most of what they should have judged there, in the order of the checks.
     pub unanswered: Vec<&'static str>,
+    /// What was found there.
+    pub found: Found,
+    /// Judgements that could not be made.
+    pub unknown: u64,
+    /// Its namespaces in which something is or was found, by name.
+    pub namespaces: Vec<NamespaceSummary>,
+}
+
+/// Number of findings by severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Found {
+    /// Critical ones.
+    pub critical: u64,
+    /// Warnings.
+    pub warning: u64,
+    /// Notes.
+    pub info: u64,
+}
+
+impl Found {
+    fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut found = Self::default();
+        for finding in findings {
+            *match finding.severity {
+                Severity::Critical => &mut found.critical,
+                Severity::Warning => &mut found.warning,
+                Severity::Info => &mut found.info,
+            } += 1;
+        }
+        found
+    }
+}
+
+/// One namespace in the summary.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NamespaceSummary {
+    /// Name.
+    pub name: String,
+    /// Workloads, pods, and what could not be judged.
+    pub tally: NamespaceTally,
+    /// What was found there.
+    pub found: Found,
 }
 
 impl ClusterSummary {
+    /// Counts what was found in it, and in its namespaces.
+    fn count(&mut self, findings: &[Finding]) {
+        let own = || findings.iter().filter(|f| f.subject.cluster == self.name);
+        self.found = Found::count(own());
+        let mut by_namespace: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        for finding in own() {
+            by_namespace.entry(&finding.subject.namespace).or_default().push(finding);
+        }
+        for namespace in &mut self.namespaces {
+            let findings = by_namespace.remove(namespace.name.as_str()).unwrap_or_default();
+            namespace.found = Found::count(findings);
+        }
+    }
+
     /// Whether nothing of it could be read.
     #[must_use]
     pub fn is_unseen(&self) -> bool {
@@ -162,11 +218,14 @@ impl Report {
                 completed_pods: assessment.completed_pods,
                 containers: assessment.containers,
                 unanswered: unanswered(&summary, &assessment, checks),
+                unknown: assessment.tallies.values().map(|t| t.unknown).sum(),
+                namespaces: namespaces(&assessment),
                 ..summary
             });
             all.fold(assessment);
         }
         let mut discoveries = crate::discovery::control(&mut all.findings, &all.tallies, &all.accepted);
+        clusters.iter_mut().for_each(|cluster| cluster.count(&all.findings));
         let order = |id: &str| checks.iter().position(|c| c.info().id == id);
         let by_weight = |a: &Finding, b: &Finding| {
             (b.severity.cmp(&a.severity))
@@ -245,6 +304,17 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()
     }
+}
+
+/// Namespaces of a cluster, those too that are known from a finding alone.
+fn namespaces(assessment: &Assessment) -> Vec<NamespaceSummary> {
+    let mut tallies = assessment.namespaces.clone();
+    for finding in &assessment.findings {
+        tallies.entry(finding.subject.namespace.clone()).or_default();
+    }
+    tallies.remove("");
+    let summary = |(name, tally)| NamespaceSummary { name, tally, found: Found::default() };
+    tallies.into_iter().map(summary).collect()
 }
 
 /// Checks of a cluster whose answer is missing for most of what they should have judged.

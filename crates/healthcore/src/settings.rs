@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::{AnyCheck, AnyParams, Check};
-use crate::class::Class;
+use wildmatch::WildMatch;
+
+use crate::check::{AnyCheck, AnyParams};
+use crate::class::{Class, ClassRule, Classifier, Contradiction, literal};
 use crate::need::Needs;
 use crate::unit::Seconds;
 
@@ -16,6 +18,41 @@ pub struct Settings {
     pub only: BTreeSet<String>,
     /// These checks do not run.
     pub skip: BTreeSet<String>,
+    /// Rules that give workloads their class.
+    pub classes: Vec<ClassRule>,
+    /// What holds in one cluster, or in some of its namespaces.
+    pub scopes: Vec<Scope>,
+}
+
+/// Choices that hold in one cluster or in some of its namespaces. What they do not say is as in the cluster, and what that does
+/// not say as everywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Name or glob of the namespaces; the whole cluster when none.
+    pub namespace: Option<String>,
+    /// By id of the check.
+    pub checks: BTreeMap<String, CheckSettings>,
+    /// Where it stands, for messages: `clusters[0].namespaces[1]`.
+    pub place: String,
+}
+
+impl Scope {
+    fn holds(&self, cluster: &str, namespace: &str) -> bool {
+        self.cluster == cluster
+            && match &self.namespace {
+                None => true,
+                // What belongs to no namespace is of the cluster.
+                Some(glob) => !namespace.is_empty() && WildMatch::new(glob).matches(namespace),
+            }
+    }
+
+    /// How closely it names namespaces: a name before a glob, a longer glob before a shorter, the cluster last.
+    fn closeness(&self) -> (bool, bool, usize) {
+        let glob = self.namespace.as_deref().unwrap_or_default();
+        (self.namespace.is_some(), !glob.contains(['*', '?']), literal(glob))
+    }
 }
 
 /// Choices for one check.
@@ -81,6 +118,17 @@ pub enum SettingsError {
         /// What does not fit.
         why: String,
     },
+    /// A setting of one cluster or namespace.
+    #[error("{place}.{why}")]
+    Scope {
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        why: Box<Self>,
+    },
+    /// Two rules of classes contradict each other.
+    #[error(transparent)]
+    Classes(#[from] Contradiction),
     /// Every check is switched off.
     #[error("no check is left to run; loosen `--only`, `--skip` or `enabled: false`")]
     NothingLeft,
@@ -109,40 +157,80 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
 #[derive(Clone)]
 pub struct Resolved {
     checks: Vec<ResolvedCheck>,
+    /// The closest first.
+    scopes: Vec<Scope>,
+    classifier: Classifier,
 }
 
-/// A check with its values.
+/// A check that runs somewhere, with its values.
 #[derive(Clone)]
 pub struct ResolvedCheck {
     /// The check.
     pub check: &'static dyn AnyCheck,
+    /// Where no scope holds.
+    everywhere: Option<Values>,
+    /// In each scope.
+    scopes: Vec<Option<Values>>,
+}
+
+/// Values of a check by class.
+#[derive(Clone)]
+struct Values {
     base: AnyParams,
     by_class: BTreeMap<Class, AnyParams>,
 }
 
-impl ResolvedCheck {
-    /// The values for a class; the general ones when there are none for it.
-    #[must_use]
-    pub fn params(&self, class: Option<Class>) -> &AnyParams {
+impl Values {
+    fn of(&self, class: Option<Class>) -> &AnyParams {
         class.and_then(|c| self.by_class.get(&c)).unwrap_or(&self.base)
     }
 }
 
+/// Where and for what a check is to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// Name of the cluster.
+    pub cluster: &'a str,
+    /// The namespace; empty for what belongs to none.
+    pub namespace: &'a str,
+    /// Class of the workload, if there is one.
+    pub class: Option<Class>,
+}
+
 impl Resolved {
-    /// Checks in the order of the list.
+    /// Checks that run somewhere, in the order of the list.
     #[must_use]
     pub fn checks(&self) -> &[ResolvedCheck] {
         &self.checks
     }
 
-    /// The values of a check for a class; the defaults when the check does not run.
+    /// The values of a check at a site; none where it does not run.
     #[must_use]
-    pub fn params<C: Check>(&self, class: Option<Class>) -> C::Params {
-        self.checks
-            .iter()
-            .find(|c| c.check.info().id == C::INFO.id)
-            .and_then(|c| c.params(class).downcast_ref::<C::Params>().cloned())
-            .unwrap_or_default()
+    pub fn params<'r>(&self, check: &'r ResolvedCheck, site: Site<'_>) -> Option<&'r AnyParams> {
+        let scope = self.scopes.iter().position(|s| s.holds(site.cluster, site.namespace));
+        let values = scope.map_or(&check.everywhere, |at| &check.scopes[at]);
+        Some(values.as_ref()?.of(site.class))
+    }
+
+    /// The scope that holds at a site, if one does.
+    #[must_use]
+    pub fn scope(&self, cluster: &str, namespace: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|s| s.holds(cluster, namespace))
+    }
+
+    /// Whether a check runs anywhere in a cluster.
+    #[must_use]
+    pub fn runs_in(&self, check: &ResolvedCheck, cluster: &str) -> bool {
+        let own = || self.scopes.iter().zip(&check.scopes).filter(|(scope, _)| scope.cluster == cluster);
+        let whole = own().find(|(scope, _)| scope.namespace.is_none());
+        let rest = whole.map_or(&check.everywhere, |(_, values)| values);
+        rest.is_some() || own().any(|(_, values)| values.is_some())
+    }
+
+    /// What gives workloads their class.
+    #[must_use]
+    pub fn classifier(&self) -> &Classifier {
+        &self.classifier
     }
 
     /// What all checks together read.
@@ -150,9 +238,10 @@ impl Resolved {
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::default();
         for resolved in &self.checks {
-            resolved.check.needs(&resolved.base, &mut needs);
-            for params in resolved.by_class.values() {
-                resolved.check.needs(params, &mut needs);
+            for values in resolved.scopes.iter().chain([&resolved.everywhere]).flatten() {
+                for params in values.by_class.values().chain([&values.base]) {
+                    resolved.check.needs(params, &mut needs);
+                }
             }
         }
         needs
@@ -171,37 +260,73 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used, with what was expected.
     pub fn resolve(&self, checks: &'static [&'static dyn AnyCheck]) -> Result<Resolved, SettingsError> {
-        let ids: Vec<&str> = checks.iter().map(|c| c.info().id).collect();
-        for name in self.checks.keys().chain(&self.only).chain(&self.skip) {
-            if !ids.contains(&name.as_str()) {
-                return Err(SettingsError::UnknownCheck {
-                    name: name.clone(),
-                    nearest: nearest(name, ids.iter().copied()),
-                    known: ids.iter().map(|&i| i.to_owned()).collect(),
-                });
-            }
-        }
-        let none = CheckSettings::default();
+        self.know_ids(checks)?;
+        let classifier = Classifier::new(&self.classes)?;
+        let mut scopes: Vec<Scope> = self.scopes.iter().rev().cloned().collect();
+        scopes.sort_by_key(|scope| std::cmp::Reverse(scope.closeness()));
         let mut resolved = Vec::new();
         for &check in checks {
-            let id = check.info().id;
-            let own = self.checks.get(id).unwrap_or(&none);
-            let base = configure(check, [&own.params])?;
-            let mut by_class = BTreeMap::new();
-            for (name, params) in &own.classes {
-                let class = Class::from_name(name).ok_or_else(|| SettingsError::UnknownClass {
-                    check: id.to_owned(),
-                    name: name.clone(),
-                })?;
-                by_class.insert(class, configure(check, [&own.params, params])?);
-            }
-            let chosen =
-                if self.only.is_empty() { own.enabled.unwrap_or(true) } else { self.only.contains(id) };
-            if chosen && !self.skip.contains(id) {
-                resolved.push(ResolvedCheck { check, base, by_class });
+            let everywhere = self.values(check, &[&self.checks])?;
+            let within = scopes.iter().map(|scope| {
+                let cluster = scopes.iter().find(|s| s.cluster == scope.cluster && s.namespace.is_none());
+                let cluster = cluster.filter(|_| scope.namespace.is_some()).map(|s| &s.checks);
+                let layers: Vec<_> =
+                    [Some(&self.checks), cluster, Some(&scope.checks)].into_iter().flatten().collect();
+                let located = |why| SettingsError::Scope { place: scope.place.clone(), why: Box::new(why) };
+                self.values(check, &layers).map_err(located)
+            });
+            let within = within.collect::<Result<Vec<_>, _>>()?;
+            if everywhere.is_some() || within.iter().any(Option::is_some) {
+                resolved.push(ResolvedCheck { check, everywhere, scopes: within });
             }
         }
-        if resolved.is_empty() { Err(SettingsError::NothingLeft) } else { Ok(Resolved { checks: resolved }) }
+        if resolved.is_empty() {
+            Err(SettingsError::NothingLeft)
+        } else {
+            Ok(Resolved { checks: resolved, scopes, classifier })
+        }
+    }
+
+    fn know_ids(&self, checks: &[&'static dyn AnyCheck]) -> Result<(), SettingsError> {
+        let ids: Vec<&str> = checks.iter().map(|c| c.info().id).collect();
+        let scoped = self.scopes.iter().flat_map(|s| s.checks.keys());
+        let unknown = self.checks.keys().chain(&self.only).chain(&self.skip).chain(scoped);
+        match unknown.into_iter().find(|name| !ids.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(SettingsError::UnknownCheck {
+                name: name.clone(),
+                nearest: nearest(name, ids.iter().copied()),
+                known: ids.iter().map(|&i| i.to_owned()).collect(),
+            }),
+        }
+    }
+
+    /// The values of a check where several layers of choices hold, the closest last; none where it does not run.
+    fn values(
+        &self,
+        check: &'static dyn AnyCheck,
+        layers: &[&BTreeMap<String, CheckSettings>],
+    ) -> Result<Option<Values>, SettingsError> {
+        let id = check.info().id;
+        let own: Vec<&CheckSettings> = layers.iter().filter_map(|layer| layer.get(id)).collect();
+        let base = configure(check, own.iter().map(|c| &c.params))?;
+        let mut by_class = BTreeMap::new();
+        for name in own.iter().flat_map(|c| c.classes.keys()) {
+            let class = Class::from_name(name)
+                .ok_or_else(|| SettingsError::UnknownClass { check: id.to_owned(), name: name.clone() })?;
+            let of_class = own.iter().flat_map(|c| [Some(&c.params), c.classes.get(name)]).flatten();
+            by_class.insert(class, configure(check, of_class)?);
+        }
+        let switched = |layers: &[&BTreeMap<String, CheckSettings>]| {
+            layers.iter().rev().find_map(|layer| layer.get(id)?.enabled)
+        };
+        // `only` says what runs; a cluster or namespace may still be left out.
+        let (chosen, layers) = match self.only.is_empty() {
+            true => (true, layers),
+            false => (self.only.contains(id), layers.get(1..).unwrap_or_default()),
+        };
+        let runs = chosen && !self.skip.contains(id) && switched(layers).unwrap_or(true);
+        Ok(runs.then_some(Values { base, by_class }))
     }
 
     /// Whether no check of metrics is told to look back further than the run does: it would see no more.
@@ -211,8 +336,9 @@ impl Settings {
     pub fn fit(&self, checks: &[&'static dyn AnyCheck], run: Seconds) -> Result<(), SettingsError> {
         for check in checks {
             let id = check.info().id;
-            let Some(own) = self.checks.get(id) else { continue };
-            let values = std::iter::once(&own.params).chain(own.classes.values());
+            let layers = self.scopes.iter().map(|scope| &scope.checks).chain([&self.checks]);
+            let own: Vec<&CheckSettings> = layers.filter_map(|layer| layer.get(id)).collect();
+            let values = own.iter().flat_map(|own| std::iter::once(&own.params).chain(own.classes.values()));
             let longer = values
                 .filter_map(|values| values.get("lookback"))
                 .find(|text| text.parse::<Seconds>().is_ok_and(|lookback| lookback > run));
@@ -257,4 +383,96 @@ fn configure<'a>(
         Some(param) => SettingsError::Value { check: id, param, why },
         None => SettingsError::Rule { check: id, why },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::CHECKS;
+
+    fn choices(params: &[(&str, &str)], enabled: Option<bool>) -> BTreeMap<String, CheckSettings> {
+        let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        [("memory-usage".to_owned(), CheckSettings { enabled, params, ..Default::default() })].into()
+    }
+
+    fn scope(cluster: &str, namespace: Option<&str>, checks: BTreeMap<String, CheckSettings>) -> Scope {
+        let place = format!("{cluster}/{}", namespace.unwrap_or("-"));
+        Scope { cluster: cluster.into(), namespace: namespace.map(str::to_owned), checks, place }
+    }
+
+    /// What `memory-usage.warning` is at a site; `off` where the check does not run.
+    #[track_caller]
+    fn check(settings: &Settings, cluster: &str, namespace: &str, class: Option<Class>, expected: &str) {
+        let resolved = settings.resolve(CHECKS).unwrap();
+        let found =
+            resolved.checks().iter().find(|c| c.check.info().id == "memory-usage").and_then(|check| {
+                let params = resolved.params(check, Site { cluster, namespace, class })?;
+                check.check.show(params, "warning")
+            });
+        assert_eq!(found.as_deref().unwrap_or("off"), expected, "{cluster}/{namespace} {class:?}");
+    }
+
+    #[test]
+    fn the_closest_scope_holds_over_its_cluster_over_all() {
+        let mut settings = Settings {
+            checks: choices(&[("warning", "60%")], None),
+            scopes: vec![
+                scope("prod", Some("pay-*"), choices(&[("warning", "50%")], None)),
+                scope("prod", None, choices(&[("warning", "55%")], None)),
+                scope("prod", Some("pay-card"), choices(&[("critical", "90%")], None)),
+                scope("prod", Some("pay-lab-*"), choices(&[], Some(false))),
+            ],
+            ..Settings::default()
+        };
+        check(&settings, "stg", "pay-x", None, "60%");
+        check(&settings, "prod", "shop", None, "55%");
+        check(&settings, "prod", "pay-x", None, "50%");
+        check(&settings, "prod", "pay-card", None, "55%");
+        check(&settings, "prod", "pay-lab-1", None, "off");
+        check(&settings, "prod", "", None, "55%");
+        let batch = BTreeMap::from([("warning".to_owned(), "80%".to_owned())]);
+        let own = settings.checks.get_mut("memory-usage").unwrap();
+        own.classes.insert("batch".into(), batch);
+        check(&settings, "stg", "pay-x", Some(Class::Batch), "80%");
+        check(&settings, "prod", "pay-x", Some(Class::Batch), "50%");
+        settings.only.insert("memory-usage".into());
+        settings.checks.get_mut("memory-usage").unwrap().enabled = Some(false);
+        check(&settings, "stg", "x", None, "60%");
+        check(&settings, "prod", "pay-lab-1", None, "off");
+    }
+
+    #[test]
+    fn a_check_may_run_in_one_namespace_alone() {
+        let settings = Settings {
+            checks: choices(&[], Some(false)),
+            scopes: vec![scope("prod", Some("pay"), choices(&[], Some(true)))],
+            ..Settings::default()
+        };
+        check(&settings, "prod", "pay", None, "70%");
+        check(&settings, "prod", "shop", None, "off");
+        let resolved = settings.resolve(CHECKS).unwrap();
+        let usage = resolved.checks().iter().find(|c| c.check.info().id == "memory-usage").unwrap();
+        assert!(resolved.runs_in(usage, "prod") && !resolved.runs_in(usage, "stg"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_place() {
+        let refused = |scope: Scope| {
+            let settings = Settings { scopes: vec![scope], ..Settings::default() };
+            settings.resolve(CHECKS).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(scope("prod", Some("pay"), choices(&[("warning", "95%")], None))),
+            "prod/pay.checks.memory-usage: warning must not be above critical: warning `95%`, critical `85%`"
+        );
+        let unknown = [("memory-leek".to_owned(), CheckSettings::default())].into();
+        assert!(
+            refused(scope("prod", None, unknown)).starts_with("unknown check `memory-leek`, did you mean")
+        );
+        let long = Settings {
+            scopes: vec![scope("prod", None, choices(&[("lookback", "9d")], None))],
+            ..Settings::default()
+        };
+        assert!(long.fit(CHECKS, Seconds::from_days(7.0)).is_err());
+    }
 }

@@ -311,6 +311,8 @@ pub enum GapCause {
     NotConfigured,
     /// What was asked for does not exist.
     NothingMatches,
+    /// The program is not of the version that its image says.
+    VersionMismatch,
 }
 
 impl GapCause {
@@ -332,6 +334,7 @@ impl GapCause {
             Self::ClockSkew => "clock-skew",
             Self::NotConfigured => "not-configured",
             Self::NothingMatches => "nothing-matches",
+            Self::VersionMismatch => "version-mismatch",
         }
     }
 }

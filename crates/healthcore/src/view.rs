@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Subject;
+use crate::class::{Classified, Classifier, telling_image};
 use crate::finding::SubjectRef;
 use crate::inventory::Held;
 use crate::metric::Metric;
@@ -21,13 +22,14 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     workloads: BTreeMap<&'a WorkloadId, &'a Workload>,
     pods: BTreeMap<&'a WorkloadId, Vec<&'a Pod>>,
+    classes: BTreeMap<&'a WorkloadId, Classified>,
     containers: Vec<WorkloadContainer<'a>>,
 }
 
 impl<'a> View<'a> {
-    /// Joins the parts of a snapshot.
+    /// Joins the parts of a snapshot, and gives every workload its class.
     #[must_use]
-    pub fn new(snapshot: &'a Snapshot) -> Self {
+    pub fn new(snapshot: &'a Snapshot, classifier: &Classifier) -> Self {
         let objects = &snapshot.objects;
         let workloads: BTreeMap<_, _> = objects.workloads.iter().map(|w| (&w.id, w)).collect();
         let mut pods: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -37,14 +39,25 @@ impl<'a> View<'a> {
         for list in pods.values_mut() {
             list.sort_by(|a, b| a.name.cmp(&b.name));
         }
+        let class = |w: &Workload| {
+            let image = pods.get(&w.id).and_then(|pods| telling_image(pods));
+            classifier.classify(&snapshot.cluster, w, image)
+        };
+        let classes = workloads.iter().map(|(id, w)| (*id, class(w))).collect();
         let containers = join_containers(snapshot, &workloads, &pods);
-        Self { snapshot, workloads, pods, containers }
+        Self { snapshot, workloads, pods, classes, containers }
     }
 
     /// The workload of that name.
     #[must_use]
     pub fn workload(&self, id: &WorkloadId) -> Option<&'a Workload> {
         self.workloads.get(id).copied()
+    }
+
+    /// The class of a workload, and where it comes from.
+    #[must_use]
+    pub fn class_of(&self, id: &WorkloadId) -> Option<Classified> {
+        self.classes.get(id).copied()
     }
 
     /// Pods of a workload that the API knows, by name.

@@ -15,8 +15,10 @@ mod redact;
 mod room;
 mod run;
 mod spec;
+mod version;
 
 pub use decide::{Decision, FailOn, decide};
 pub use progress::{Progress, Silent};
 pub use run::{RunError, dry_run, run_once};
 pub use spec::{ClusterSources, DEFAULT_CLUSTERS_AT_ONCE, DEFAULT_LOOKBACK, Input, RunSpec};
+pub use version::version;

@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::redact;
 use crate::room::Room;
 use crate::spec::{ClusterSources, Input, RunSpec};
+use crate::version::{mismatch, version};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,9 @@ pub async fn run_once(spec: &RunSpec, progress: &dyn Progress) -> Result<Report,
     if let Some(history) = &spec.history {
         history.tell(&mut report).await;
     }
+    // Of the program that makes the report, and not of the cluster: a recording does not hold it.
+    report.gaps.extend(spec.image.as_deref().and_then(mismatch));
+    report.gaps.sort();
     progress.finished();
     Ok(report)
 }
@@ -376,14 +380,13 @@ impl Fold {
 }
 
 fn report(header: &Header, folds: Vec<Fold>, closing: Closing) -> Report {
-    let version = env!("CARGO_PKG_VERSION");
     let mut gaps = Vec::new();
     let mut clusters = Vec::new();
     for fold in folds {
         gaps.extend(fold.gaps);
         clusters.push((fold.summary, fold.assessment));
     }
-    let mut report = Report::new(version, header.taken_at, header.window, clusters, gaps, CHECKS);
+    let mut report = Report::new(version(), header.taken_at, header.window, clusters, gaps, CHECKS);
     report.cost = Cost {
         prometheus_queries: closing.prometheus_queries,
         samples: closing.samples,

@@ -35,6 +35,8 @@ pub struct RunSpec {
     pub budget: Budget,
     /// Clusters that are read at once. It does not change the report.
     pub clusters_at_once: NonZeroUsize,
+    /// The image that the program runs in, where it is known: the report warns when its tag names another version.
+    pub image: Option<String>,
 }
 
 impl RunSpec {
@@ -51,6 +53,7 @@ impl RunSpec {
             history: None,
             budget: Budget::default(),
             clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
+            image: None,
         }
     }
 

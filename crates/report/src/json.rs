@@ -7,7 +7,7 @@ use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
 use healthcore::history::Changes;
-use healthcore::report::Report;
+use healthcore::report::{Found, Report};
 use healthcore::snapshot::Origin;
 use healthcore::time::Timestamp;
 use serde::Serialize;
@@ -134,6 +134,33 @@ struct Cluster {
     completed_pods: u64,
     objects_from: Option<&'static str>,
     metrics_via: Option<String>,
+    findings: Counts,
+    unknown: u64,
+    namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Serialize)]
+struct Counts {
+    critical: u64,
+    warning: u64,
+    info: u64,
+}
+
+impl From<Found> for Counts {
+    fn from(found: Found) -> Self {
+        let Found { critical, warning, info } = found;
+        Self { critical, warning, info }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Namespace {
+    name: String,
+    workloads: u64,
+    pods: u64,
+    completed_pods: u64,
+    findings: Counts,
+    unknown: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -406,6 +433,20 @@ impl JsonReport {
                         Origin::KubeStateMetrics => "kube-state-metrics",
                     }),
                     metrics_via: c.metrics_via.clone(),
+                    findings: c.found.into(),
+                    unknown: c.unknown,
+                    namespaces: c
+                        .namespaces
+                        .iter()
+                        .map(|n| Namespace {
+                            name: n.name.clone(),
+                            workloads: n.tally.workloads,
+                            pods: n.tally.pods,
+                            completed_pods: n.tally.completed_pods,
+                            findings: n.found.into(),
+                            unknown: n.tally.unknown,
+                        })
+                        .collect(),
                 })
                 .collect(),
             findings: report.findings.iter().map(|f| finding(f, lang)).collect(),

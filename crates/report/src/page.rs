@@ -1,10 +1,11 @@
 //! A report as rows of words, in the order of a page: what Markdown and terminal text have in common.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, Severity, State, SubjectRef};
-use healthcore::report::{CheckTally, Report};
+use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
 use healthcore::snapshot::Origin;
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ const MOST_GAPS: usize = 50;
 const MOST_TRENDS: usize = 10;
 /// Rows of what changed.
 const MOST_CHANGES: usize = 40;
+/// Rows of the table of namespaces.
+const MOST_NAMESPACES: usize = 25;
 /// Rows of a Top table.
 const TOP: usize = 5;
 
@@ -84,6 +87,8 @@ pub(crate) struct ProblemRow {
     pub(crate) check: &'static str,
     pub(crate) check_id: String,
     pub(crate) subject: String,
+    /// Class of the workload, and where it comes from.
+    pub(crate) class: String,
     pub(crate) summary: String,
 }
 
@@ -163,7 +168,7 @@ impl Page {
             problems: loud.iter().map(|f| say.row(f)).collect(),
             notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
             more_notes: quiet.len().saturating_sub(MOST_NOTES),
-            tops: say.tops(report),
+            tops: say.namespaces(report).into_iter().chain(say.tops(report)).collect(),
             details,
             more_details,
             advice: say.advice(&loud, reader),
@@ -264,6 +269,7 @@ impl Say {
             check: title(&f.check),
             check_id: f.check.to_string(),
             subject: self.subject(&f.subject),
+            class: self.class(f),
             summary: sentence(self.lang, &f.check, &f.summary),
         }
     }
@@ -301,6 +307,7 @@ impl Say {
                 check: title(&g.was.check),
                 check_id: g.was.check.clone(),
                 subject: self.subject(&g.was.subject),
+                class: String::new(),
                 summary: sentence(self.lang, &g.was.check, &g.was.summary),
             });
             found.chain(was).map(|row| ChangeRow { state: self.state(*state), row })
@@ -341,18 +348,72 @@ impl Say {
                 c.workloads.to_string(),
                 pods,
                 c.containers.to_string(),
+                c.found.critical.to_string(),
+                c.found.warning.to_string(),
+                c.found.info.to_string(),
+                c.unknown.to_string(),
                 from.to_owned(),
                 c.metrics_via.clone().unwrap_or_else(|| self.w("none").to_owned()),
             ]
         });
         Table {
             title: self.w("clusters"),
-            headers: ["cluster", "workloads", "pods", "containers", "objects-from", "metrics-via"]
-                .map(|k| self.w(k))
-                .to_vec(),
-            numeric: vec![false, true, true, true, false, false],
+            headers: [
+                "cluster",
+                "workloads",
+                "pods",
+                "containers",
+                "critical",
+                "warning",
+                "info",
+                "unknown-count",
+                "objects-from",
+                "metrics-via",
+            ]
+            .map(|k| self.w(k))
+            .to_vec(),
+            numeric: (0..10).map(|i| (1..8).contains(&i)).collect(),
             rows: rows.collect(),
         }
+    }
+
+    /// Namespaces, those with the most severe findings first. One alone says what its cluster says.
+    fn namespaces(&self, report: &Report) -> Option<Table> {
+        let of_cluster = |c: &ClusterSummary| -> Vec<(String, NamespaceSummary)> {
+            c.namespaces.iter().map(|n| (c.name.clone(), n.clone())).collect()
+        };
+        let mut all: Vec<_> = report.clusters.iter().flat_map(of_cluster).collect();
+        if all.len() < 2 {
+            return None;
+        }
+        // The sort is stable: else they stay in the order of the clusters and their names.
+        all.sort_by_key(|(_, n)| Reverse((n.found, n.tally.unknown)));
+        let title = if all.len() > MOST_NAMESPACES { "worst-namespaces" } else { "namespaces" };
+        let rows = all.into_iter().take(MOST_NAMESPACES).map(|(cluster, n)| {
+            let name = if self.many_clusters { format!("{cluster} {}", n.name) } else { n.name };
+            let (found, tally) = (n.found, n.tally);
+            let pods = match tally.completed_pods {
+                0 => tally.pods.to_string(),
+                done => format!("{} (+{done} {})", tally.pods - done.min(tally.pods), self.w("completed")),
+            };
+            let counts = [found.critical, found.warning, found.info, tally.unknown];
+            let head = [name, tally.workloads.to_string(), pods];
+            head.into_iter().chain(counts.map(|n| n.to_string())).collect()
+        });
+        let headers = ["namespace", "workloads", "pods", "critical", "warning", "info", "unknown-count"];
+        Some(Table {
+            title: self.w(title),
+            headers: headers.map(|k| self.w(k)).to_vec(),
+            numeric: (0..headers.len()).map(|i| i > 0).collect(),
+            rows: rows.collect(),
+        })
+    }
+
+    fn class(&self, f: &Finding) -> String {
+        f.class.map_or_else(String::new, |c| {
+            let origin = self.w(&format!("origin-{}", c.origin.name()));
+            format!("{} {} ({origin})", self.w("class"), c.class.name())
+        })
     }
 
     fn top(
@@ -448,14 +509,7 @@ impl Say {
             let facts = facts.get(&k).map_or(&[][..], Vec::as_slice);
             Detail {
                 subject: self.workload(&findings[0].subject),
-                class: findings[0].class.map_or_else(String::new, |c| {
-                    let origin = match c.origin {
-                        healthcore::class::ClassOrigin::Annotation => "annotation",
-                        healthcore::class::ClassOrigin::OwnerKind => "owner kind",
-                        _ => "default",
-                    };
-                    format!("{} {} ({origin})", self.w("class"), c.class.name())
-                }),
+                class: self.class(findings[0]),
                 findings: findings.iter().map(|f| self.detail_finding(f)).collect(),
                 containers: self.containers(facts),
                 pods: self.pods(facts),

@@ -187,7 +187,8 @@ impl Out {
 
     fn problem(&mut self, p: &ProblemRow) {
         let severity = self.severity(p.severity_id, &format!("{:<8}", p.severity));
-        let head = format!("{severity} {}  {}", self.paint("1", &visible(&p.subject)), p.check);
+        let class = self.paint("2", &p.class);
+        let head = format!("{severity} {}  {}  {class}", self.paint("1", &visible(&p.subject)), p.check);
         self.line(&head);
         self.wrapped("         ", "         ", &visible(&p.summary));
     }

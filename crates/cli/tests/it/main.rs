@@ -492,7 +492,7 @@ fn a_cluster_that_cannot_be_set_up_is_a_gap() {
              - {{name: file, kubernetes: {{kubeconfig: /no/kubeconfig}}, prometheus: {{via: 'service-proxy:mon/prometheus:9090'}}}}\n\
              - {{name: context, kubernetes: {{kubeconfig: '{kubeconfig}', context: prodd}}}}\n\
              - {{name: plugin, kubernetes: {{kubeconfig: '{kubeconfig}'}}, prometheus: {{url: '{url}'}}}}\n\
-             - {{name: ca, prometheus: {{url: '{url}', ca-file: /no/ca.pem}}}}\n"
+             - {{name: ca, namespaces: [x], prometheus: {{url: '{url}', ca-file: /no/ca.pem}}}}\n"
         ),
     )
     .unwrap();
@@ -734,4 +734,77 @@ fn what_is_generated_is_whole() {
         &["check", "--prometheus", "http://127.0.0.1:1", "--dry-run", "-f", "json"],
         &["'--dry-run' cannot be used with", "--format"],
     );
+}
+
+#[test]
+fn what_holds_in_a_namespace_has_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    std::fs::write(
+        &config,
+        "profiles:
+  calm: {checks: {memory-usage: {warning: 60%}}}
+checks: {memory-usage: {critical: 90%}}
+clusters:
+  - name: prod
+    extends: calm
+    prometheus: {url: http://prom.example}
+    namespaces:
+      - '*'
+      - {name: 'pay-*', checks: {memory-usage: {warning: 50%}, restarts: {enabled: false}}}
+",
+    )
+    .unwrap();
+    let file = config.to_str().unwrap();
+    let shown = |args: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        let out = command.env_clear().args(["config", "show", "--config", file]).args(args).output().unwrap();
+        String::from_utf8(if out.status.success() { out.stdout } else { out.stderr }).unwrap()
+    };
+    let has = |args: &[&str], lines: &[String]| {
+        let text = shown(args);
+        for line in lines {
+            assert!(text.lines().any(|l| l == line), "{args:?}: {line}\n{text}");
+        }
+    };
+    let critical = format!("    critical: 90%  # {file}:3");
+    has(&[], &["    warning: 70%  # default".to_owned(), critical.clone()]);
+    let cluster = format!("    warning: 60%  # {file}:2");
+    has(
+        &["--cluster", "prod"],
+        &["checks:  # in cluster prod".to_owned(), cluster.clone(), critical.clone()],
+    );
+    has(&["--cluster", "prod", "-n", "shop"], &[cluster, critical.clone()]);
+    has(
+        &["--cluster", "prod", "-n", "pay-card"],
+        &[
+            "checks:  # in namespace pay-card of cluster prod".to_owned(),
+            format!("    warning: 50%  # {file}:10"),
+            critical,
+            format!("    enabled: false  # {file}:10"),
+        ],
+    );
+    has(
+        &["--cluster", "prod", "-n", "pay-card", "--set", "memory-usage.warning=40%"],
+        &["    warning: 40%  # --set".to_owned()],
+    );
+    let why = shown(&["--cluster", "prd"]);
+    assert!(
+        why.contains("--cluster prd: the configuration has no cluster of this name; it has prod"),
+        "{why}"
+    );
+}
+
+/// The running image is told by the manifest.
+#[test]
+fn an_image_of_another_version_is_told() {
+    let told = |image: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/healthy");
+        command.env_clear().env("HEALTHCHECK_IMAGE", image);
+        let out = command.args(["check", "--snapshot", fixture, "--format", "text"]).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().contains("(version-mismatch): the image is tagged `v23`")
+    };
+    assert!(told("registry.example/ops/healthcheck:v23"));
+    assert!(!told(concat!("registry.example/ops/healthcheck:v", env!("CARGO_PKG_VERSION"))));
 }

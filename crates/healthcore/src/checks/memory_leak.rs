@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::class::{Class, classify};
+use crate::class::Class;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
@@ -184,7 +184,8 @@ fn asked<'a>(
     container: &WorkloadContainer<'a>,
     view: &View<'a>,
 ) -> Option<WorkloadContainer<'a>> {
-    if !matches!(classify(container.workload).class, Class::Batch | Class::Runner) {
+    let class = view.class_of(&container.workload.id).map(|c| c.class);
+    if !matches!(class, Some(Class::Batch | Class::Runner)) {
         return Some(container.clone());
     }
     let long = |member: &&Member<'_>| {

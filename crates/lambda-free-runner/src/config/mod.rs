@@ -4,6 +4,7 @@
 //! files that hold them.
 
 mod legacy;
+mod profile;
 mod template;
 mod tree;
 
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use healthcore::checks::CHECKS;
-use healthcore::settings::{CheckSettings, Settings};
+use healthcore::class::{Class, ClassRule};
+use healthcore::settings::{CheckSettings, Scope, Settings};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
@@ -106,17 +108,24 @@ pub struct KubernetesConfig {
 pub(crate) const TOP: &[&str] = &[
     "clusters",
     "clusters-at-once",
+    "profiles",
     "lookback",
     "step",
     "history",
     "only",
     "skip",
     "checks",
+    "classes",
     "thresholds",
     "queries",
 ];
 pub(crate) const HISTORY: &[&str] = &["location", "keep", "keep-runs", "required"];
-pub(crate) const CLUSTER: &[&str] = &["name", "namespaces", "kubernetes", "prometheus"];
+pub(crate) const CLUSTER: &[&str] =
+    &["name", "extends", "kubernetes", "prometheus", "namespaces", "checks", "classes"];
+pub(crate) const NAMESPACE: &[&str] = &["name", "extends", "class", "checks", "classes"];
+pub(crate) const RULE: &[&str] = &["class", "namespace", "kind", "name", "image"];
+/// Of a rule that stands in a namespace.
+const RULE_WITHIN: &[&str] = &["class", "kind", "name", "image"];
 pub(crate) const KUBERNETES: &[&str] = &["kubeconfig", "context"];
 pub(crate) const PROMETHEUS: &[&str] = &[
     "url",
@@ -150,7 +159,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|e| error(format!("cannot be read: {e}")))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut config = Self::parse(&text, folder, environment).map_err(error)?;
-        for (path, (text, line)) in tree::places(&text) {
+        for (path, (text, line)) in written(&text).map_err(error)? {
             let key = path.rsplit('.').next().unwrap_or_default();
             if matches!(key, "thresholds" | "queries" | "kubeconfig") || key.ends_with("-file") {
                 config.files.push(folder.join(&text));
@@ -165,8 +174,10 @@ impl Config {
         folder: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let root = tree::parse(text)?;
-        let root = Node::root(&root);
+        let document = tree::parse(text)?;
+        profiles(&Node::root(&document))?;
+        let expanded = profile::expand(&document)?;
+        let root = Node::root(&expanded.root);
         let mut config = Self::default();
         let secrets = Secrets { folder, environment };
         for (key, node) in root.map(TOP)? {
@@ -192,6 +203,7 @@ impl Config {
                         }
                     }
                 }
+                "classes" => config.settings.classes = class_rules(&node, RULE)?,
                 "queries" => config.queries = legacy::queries(&folder.join(node.text()?))?,
                 _ => {}
             }
@@ -199,15 +211,14 @@ impl Config {
         for (key, node) in root.map(TOP)? {
             if key == "clusters" {
                 for item in node.list()? {
-                    config.clusters.push(cluster(&item, &secrets, &config.queries)?);
+                    let (cluster, own) = cluster(&item, &secrets, &config.queries)?;
+                    config.clusters.push(cluster);
+                    config.settings.scopes.extend(own.scopes);
+                    config.settings.classes.extend(own.classes);
                 }
             }
         }
-        let mut names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|w| w[0] == w[1]) {
-            return Err(format!("clusters: the name `{}` is given twice", twice[0]));
-        }
+        once_each(&config.clusters)?;
         config.settings.resolve(CHECKS).map_err(|e| e.to_string())?;
         let lookback = config.lookback.unwrap_or(crate::DEFAULT_LOOKBACK);
         config.settings.fit(CHECKS, lookback).map_err(|e| e.to_string())?;
@@ -215,6 +226,159 @@ impl Config {
         Window::ending(Timestamp(0), lookback, step).map_err(|e| e.to_string())?;
         Ok(config)
     }
+}
+
+/// Every single value of a document by the path that it has once clusters have taken over their profiles: text, line.
+fn written(text: &str) -> Result<BTreeMap<String, (String, u64)>, String> {
+    let raw = tree::places(text);
+    let expanded = profile::expand(&tree::parse(text)?)?;
+    let taken = expanded.written.into_iter().filter_map(|(path, from)| Some((path, raw.get(&from)?.clone())));
+    let taken: BTreeMap<_, _> = taken.collect();
+    let rest = raw.into_iter().filter(|(path, _)| !path.starts_with("clusters["));
+    Ok(taken.into_iter().chain(rest).collect())
+}
+
+/// Refuses what is wrong in a profile by itself, so that the message names the profile.
+fn profiles(root: &Node<'_>) -> Result<(), String> {
+    let Some((_, profiles)) = root.entries()?.into_iter().find(|(key, _)| *key == "profiles") else {
+        return Ok(());
+    };
+    for (_, profile) in profiles.entries()? {
+        for (key, value) in profile.map(profile::PROFILE)? {
+            match key {
+                "checks" => drop(checks(&value)?),
+                "classes" => drop(class_rules(&value, RULE)?),
+                "namespaces" => drop(namespaces(&value, "")?),
+                "kubernetes" => drop(value.map(KUBERNETES)?),
+                "prometheus" => drop(value.map(PROMETHEUS)?),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the same cluster under two names, and two clusters of one name.
+fn once_each(clusters: &[ClusterConfig]) -> Result<(), String> {
+    for (at, cluster) in clusters.iter().enumerate() {
+        for (before, other) in clusters[..at].iter().enumerate() {
+            if cluster.name == other.name {
+                return Err(format!("clusters: the name `{}` is given twice", cluster.name));
+            }
+            let same_namespaces = cluster.namespaces == other.namespaces;
+            let same = match (&cluster.kubernetes, &other.kubernetes) {
+                (Some(own), Some(others)) => own == others,
+                (None, None) => {
+                    // Tenants of one server differ in what is sent to it.
+                    let server = |c: &ClusterConfig| {
+                        let p = c.prometheus.as_ref()?;
+                        Some((p.url.clone(), p.matchers.clone(), p.headers.clone(), p.auth.clone()))
+                    };
+                    server(cluster) == server(other)
+                }
+                _ => false,
+            };
+            if same && same_namespaces {
+                return Err(format!(
+                    "clusters[{at}]: `{}` is the same cluster as `{}`, clusters[{before}]: same server, same namespaces; leave one of them out",
+                    cluster.name, other.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rules that give workloads their class.
+fn class_rules(node: &Node<'_>, keys: &[&str]) -> Result<Vec<ClassRule>, String> {
+    let mut rules = Vec::new();
+    for item in node.list()? {
+        let mut class = None;
+        let mut rule = ClassRule::new(Class::Service, item.path());
+        for (key, value) in item.map(keys)? {
+            match key {
+                "class" => class = Some(class_of(&value)?),
+                "namespace" => {
+                    let glob = namespace_pattern(&value.text()?);
+                    rule.namespace = Some(glob.map_err(|why| format!("{}: {why}", value.path()))?);
+                }
+                "kind" => rule.kind = Some(value.text()?),
+                "name" => rule.name = Some(value.text()?),
+                _ => rule.image = Some(value.text()?),
+            }
+        }
+        rule.class = class.ok_or_else(|| format!("{}.class: expected one of {}", item.path(), classes()))?;
+        if [&rule.namespace, &rule.kind, &rule.name, &rule.image].iter().all(|glob| glob.is_none()) {
+            return Err(format!(
+                "{}: says of no workload that it is of class `{}`; give {}",
+                item.path(),
+                rule.class.name(),
+                keys.iter().filter(|k| **k != "class").copied().collect::<Vec<_>>().join(", ")
+            ));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+fn class_of(node: &Node<'_>) -> Result<Class, String> {
+    let name = node.text()?;
+    Class::from_name(&name)
+        .ok_or_else(|| format!("{}: expected one of {}, got `{name}`", node.path(), classes()))
+}
+
+fn classes() -> String {
+    Class::ALL.iter().map(|c| format!("`{}`", c.name())).collect::<Vec<_>>().join(", ")
+}
+
+/// Namespaces to look into, and what holds in them.
+struct Namespaces {
+    selected: Vec<String>,
+    own: Own,
+}
+
+/// Settings of one cluster.
+#[derive(Default)]
+struct Own {
+    scopes: Vec<Scope>,
+    classes: Vec<ClassRule>,
+}
+
+fn namespaces(node: &Node<'_>, cluster: &str) -> Result<Namespaces, String> {
+    let mut out = Namespaces { selected: Vec::new(), own: Own::default() };
+    for item in node.items()? {
+        if !item.is_map() {
+            out.selected.push(pattern(&item)?);
+            continue;
+        }
+        let (mut name, mut class, mut rules) = (None, None, Vec::new());
+        let mut scope =
+            Scope { cluster: cluster.to_owned(), place: item.path().to_owned(), ..Scope::default() };
+        for (key, value) in item.map(NAMESPACE)? {
+            match key {
+                "name" => name = Some(pattern(&value)?),
+                "class" => class = Some((class_of(&value)?, value.path().to_owned())),
+                "classes" => rules = class_rules(&value, RULE_WITHIN)?,
+                "checks" => scope.checks = checks(&value)?,
+                _ => {}
+            }
+        }
+        let name = name.ok_or_else(|| format!("{}.name: expected a name or a glob", item.path()))?;
+        rules.extend(class.map(|(class, place)| ClassRule::new(class, &place)));
+        out.own.classes.extend(rules.into_iter().map(|rule| ClassRule {
+            cluster: Some(cluster.to_owned()),
+            namespace: Some(name.clone()),
+            ..rule
+        }));
+        scope.namespace = Some(name.clone());
+        out.own.scopes.extend((!scope.checks.is_empty()).then_some(scope));
+        out.selected.push(name);
+    }
+    Ok(out)
+}
+
+fn pattern(node: &Node<'_>) -> Result<String, String> {
+    namespace_pattern(&node.text()?).map_err(|why| format!("{}: {why}", node.path()))
 }
 
 fn merge(into: &mut CheckSettings, from: CheckSettings) {
@@ -236,7 +400,7 @@ fn checks(node: &Node<'_>) -> Result<BTreeMap<String, CheckSettings>, String> {
             match key {
                 "enabled" => settings.enabled = Some(value.read()?),
                 "classes" => {
-                    let classes: Vec<&str> = healthcore::class::Class::ALL.iter().map(|c| c.name()).collect();
+                    let classes: Vec<&str> = Class::ALL.iter().map(|c| c.name()).collect();
                     for (class, values) in value.map(&classes)? {
                         let values: Result<BTreeMap<String, String>, String> = values
                             .map(&params)?
@@ -366,22 +530,34 @@ fn cluster(
     node: &Node<'_>,
     secrets: &Secrets<'_>,
     queries: &BTreeMap<String, String>,
-) -> Result<ClusterConfig, String> {
+) -> Result<(ClusterConfig, Own), String> {
+    let entries = node.map(CLUSTER)?;
+    let name = entries.iter().find(|(key, _)| *key == "name").map(|(_, value)| value.text()).transpose()?;
+    let name = name
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| format!("{}.name: expected the name of the cluster in the report", node.path()))?;
     let mut out = ClusterConfig {
-        name: String::new(),
+        name: name.clone(),
         prometheus: None,
         prometheus_via: None,
         kubernetes: None,
         namespaces: Vec::new(),
     };
-    for (key, value) in node.map(CLUSTER)? {
+    let mut own = Own::default();
+    let mut whole = Scope { cluster: name.clone(), place: node.path().to_owned(), ..Scope::default() };
+    for (key, value) in entries {
         match key {
-            "name" => out.name = value.text()?,
             "namespaces" => {
-                for item in value.items()? {
-                    let pattern = namespace_pattern(&item.text()?);
-                    out.namespaces.push(pattern.map_err(|why| format!("{}: {why}", item.path()))?);
-                }
+                let Namespaces { selected, own: within } = namespaces(&value, &name)?;
+                // All of them, whatever else is named.
+                out.namespaces = if selected.iter().any(|n| n == "*") { Vec::new() } else { selected };
+                own.scopes.extend(within.scopes);
+                own.classes.extend(within.classes);
+            }
+            "checks" => whole.checks = checks(&value)?,
+            "classes" => {
+                let rules = class_rules(&value, RULE)?.into_iter();
+                own.classes.extend(rules.map(|rule| ClassRule { cluster: Some(name.clone()), ..rule }));
             }
             "kubernetes" => {
                 let mut kubernetes = KubernetesConfig::default();
@@ -393,15 +569,13 @@ fn cluster(
                 }
                 out.kubernetes = Some(kubernetes);
             }
-            _ => {
+            "prometheus" => {
                 let (settings, via) = prometheus(&value, secrets, queries)?;
                 out.prometheus = Some(settings);
                 out.prometheus_via = via;
             }
+            _ => {}
         }
-    }
-    if out.name.is_empty() {
-        return Err(format!("{}.name: expected the name of the cluster in the report", node.path()));
     }
     if out.prometheus.is_none() && out.kubernetes.is_none() {
         return Err(format!(
@@ -412,7 +586,8 @@ fn cluster(
     if out.prometheus_via.is_some() && out.kubernetes.is_none() {
         return Err(format!("{}.prometheus.via: needs `kubernetes` beside it", node.path()));
     }
-    Ok(out)
+    own.scopes.extend((!whole.checks.is_empty()).then_some(whole));
+    Ok((out, own))
 }
 
 fn from_1_to_64(node: &Node<'_>) -> Result<usize, String> {
@@ -511,6 +686,9 @@ fn prometheus(
 
 #[cfg(test)]
 mod tests {
+    use healthcore::model::{Workload, WorkloadId};
+    use healthcore::settings::Site;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -543,7 +721,7 @@ mod tests {
         for (text, expected) in [
             (
                 "clusterz: []",
-                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, clusters-at-once, lookback, step",
+                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, clusters-at-once, profiles, lookback, step",
             ),
             (
                 "clusters: [{name: a, prometheus: {urll: x}}]",
@@ -609,6 +787,170 @@ mod tests {
             assert!(why.starts_with(expected), "{text}\n  {why}");
         }
         assert!(parse("").is_ok(), "an empty file says nothing, which is fine");
+    }
+
+    /// The example of the documentation: four projects in four clusters.
+    #[test]
+    fn a_company_in_a_short_file() {
+        let page = include_str!("../../../../docs/fleets.md");
+        let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = parse(example).unwrap();
+        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["dev", "stg", "rel", "prod"]);
+        for cluster in &config.clusters {
+            assert_eq!(cluster.namespaces, ["pigo-*", "forex-*", "waas-*", "jc-*"]);
+            assert_eq!(cluster.kubernetes.as_ref().unwrap().context.as_deref(), Some(cluster.name.as_str()));
+            let server = cluster.prometheus.as_ref().unwrap();
+            assert_eq!((server.timeout, &server.auth), (Duration::from_secs(60), &basic()));
+            assert!(server.url.contains(&cluster.name));
+        }
+        let resolved = config.settings.resolve(CHECKS).unwrap();
+        let value = |cluster, namespace, id: &str, param: &str| {
+            let check = resolved.checks().iter().find(|c| c.check.info().id == id).unwrap();
+            let params = resolved.params(check, Site { cluster, namespace, class: None });
+            params.and_then(|p| check.check.show(p, param)).unwrap_or_else(|| "off".to_owned())
+        };
+        assert_eq!(value("prod", "pigo-web", "memory-usage", "warning"), "60%");
+        assert_eq!(value("prod", "jc-web", "memory-usage", "warning"), "65%");
+        assert_eq!(value("dev", "jc-web", "memory-usage", "warning"), "70%");
+        assert_eq!(value("dev", "pigo-web", "memory-overprovisioned", "min-history"), "off");
+        assert_ne!(value("prod", "pigo-web", "memory-overprovisioned", "min-history"), "off");
+        let of = |cluster: &str, path: [&str; 3]| {
+            let workload = workload(path);
+            resolved.classifier().classify(cluster, &workload, None).class.name()
+        };
+        assert_eq!(of("prod", ["jc-ci", "Deployment", "build"]), "runner");
+        assert_eq!(of("prod", ["waas-x", "Deployment", "ledger-core"]), "jvm");
+        assert_eq!(of("dev", ["waas-x", "Deployment", "web"]), "service");
+    }
+
+    fn basic() -> Auth {
+        Auth::Basic { username: "reader".to_owned(), password: Secret::new("hunter2") }
+    }
+
+    fn workload([namespace, kind, name]: [&str; 3]) -> Workload {
+        Workload {
+            id: WorkloadId::new(namespace, kind, name),
+            replicas: None,
+            created: None,
+            revisions: Vec::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_taken_over_and_what_wins() {
+        let text = "profiles:\n  base: {checks: {memory-usage: {warning: 60%, critical: 80%}}, prometheus: {url: http://p, matchers: [a=\"b\"]}, namespaces: [shop, {name: pay, class: batch}]}\n  prod: {extends: base, checks: {memory-usage: {warning: 50%}}}\nclusters:\n- name: a\n  extends: [prod]\n  prometheus: {timeout: 9s}\n  namespaces: [x, {name: shop, class: jvm}]\n- {name: b, prometheus: {url: http://b}, namespaces: ['*', {name: shop, checks: {memory-leak: {enabled: false}}}]}\n";
+        let config = parse(text).unwrap();
+        let (a, b) = (&config.clusters[0], &config.clusters[1]);
+        assert_eq!((a.namespaces.join(" "), b.namespaces.len()), ("shop pay x".to_owned(), 0));
+        let server = a.prometheus.as_ref().unwrap();
+        assert_eq!(
+            (server.url.as_str(), server.timeout, server.matchers.len()),
+            ("http://p", Duration::from_secs(9), 1)
+        );
+        let usage = &config.settings.scopes[0].checks["memory-usage"].params;
+        assert_eq!((usage["warning"].as_str(), usage["critical"].as_str()), ("50%", "80%"));
+        let rules: Vec<_> =
+            config.settings.classes.iter().map(|r| (r.place.as_str(), r.class.name())).collect();
+        assert_eq!(
+            rules,
+            [("clusters[0].namespaces[0].class", "jvm"), ("clusters[0].namespaces[1].class", "batch")]
+        );
+        let origins: Vec<_> = written(text)
+            .unwrap()
+            .into_iter()
+            .map(|(path, (text, line))| format!("{path}={text}:{line}"))
+            .collect();
+        for expected in [
+            "clusters[0].checks.memory-usage.warning=50%:3",
+            "clusters[0].checks.memory-usage.critical=80%:2",
+            "clusters[0].prometheus.timeout=9s:7",
+            "clusters[0].prometheus.matchers[0]=a=\"b\":2",
+            "clusters[0].namespaces[0].name=shop:8",
+            "clusters[0].namespaces[0].class=jvm:8",
+            "clusters[0].namespaces[2]=x:8",
+            "clusters[1].namespaces[0]=*:9",
+        ] {
+            assert!(origins.iter().any(|o| o == expected), "{expected}\n{}", origins.join("\n"));
+        }
+    }
+
+    #[test]
+    fn mistakes_of_a_fleet_are_named_with_their_path() {
+        let two = |rest: &str| format!("clusters: [{{name: a, kubernetes: {{}}{rest}}}]");
+        for (text, expected) in [
+            (
+                two(", extends: pigo"),
+                "clusters[0].extends: there is no profile `pigo`; give it under `profiles`",
+            ),
+            (
+                format!("profiles: {{pigo: {{extends: pigo}}}}\n{}", two(", extends: pigo")),
+                "profiles.pigo.extends: the profile `pigo` extends itself",
+            ),
+            (
+                format!("profiles: {{pigo: {{checks: {{}}}}}}\n{}", two(", extends: [piga]")),
+                "clusters[0].extends: there is no profile `piga`, did you mean `pigo`?; there are pigo",
+            ),
+            (
+                "profiles: {pigo: {checks: {memory-usage: {warnin: 1}}}}".into(),
+                "profiles.pigo.checks.memory-usage.warnin: unknown key, did you mean `warning`?",
+            ),
+            (
+                format!(
+                    "profiles: {{p: {{prometheus: {{url: x}}}}}}\n{}",
+                    two(", namespaces: [{name: x, extends: p}]")
+                ),
+                "clusters[0].namespaces[0].extends: the profile `p` gives `prometheus`, which is of a whole cluster; a namespace takes over checks and classes",
+            ),
+            (
+                two(", namespaces: [x, {name: x}]"),
+                "clusters[0].namespaces[1]: `x` is given twice, first by namespaces[0]",
+            ),
+            (
+                two(", namespaces: [{class: jvm}]"),
+                "clusters[0].namespaces[0].name: expected a name or a glob",
+            ),
+            (
+                two(", namespaces: [{name: x, checks: {memory-usage: {warning: 90%}}}]"),
+                "clusters[0].namespaces[0].checks.memory-usage: warning must not be above critical: warning `90%`, critical `85%`",
+            ),
+            (
+                two(", namespaces: [{name: x, class: javaa}]"),
+                "clusters[0].namespaces[0].class: expected one of `service`, `runner`, `batch`, `jvm`, `database`, `system`, got `javaa`",
+            ),
+            (
+                "classes: [{class: jvm}]".into(),
+                "classes[0]: says of no workload that it is of class `jvm`; give namespace, kind, name, image",
+            ),
+            (
+                "classes: [{class: jvm, name: a}, {class: batch, name: a}]".into(),
+                "classes[1]: gives class `batch` to what classes[0] gives class `jvm`; leave one of them out",
+            ),
+            (
+                "clusters: [{name: a, kubernetes: {context: p}}, {name: b, kubernetes: {context: p}}]".into(),
+                "clusters[1]: `b` is the same cluster as `a`, clusters[0]: same server, same namespaces",
+            ),
+            (
+                "clusters: [{name: a, prometheus: {url: http://p}}, {name: b, prometheus: {url: http://p}}]"
+                    .into(),
+                "clusters[1]: `b` is the same cluster as `a`, clusters[0]: same server, same namespaces",
+            ),
+        ] {
+            let why = parse(&text).map(|_| ()).unwrap_err();
+            assert!(why.starts_with(expected), "{text}\n  {why}");
+        }
+        let header = |name, variable| {
+            format!(
+                "{{name: {name}, prometheus: {{url: http://p, headers: [{{name: X-Scope-OrgID, value-env: {variable}}}]}}}}"
+            )
+        };
+        for fine in [
+            "clusters: [{name: a, kubernetes: {}, namespaces: [x]}, {name: b, kubernetes: {}, namespaces: [y]}]".to_owned(),
+            format!("clusters: [{}, {}]", header("a", "PU"), header("b", "PW")),
+        ] {
+            assert_eq!(parse(&fine).err(), None);
+        }
     }
 
     #[test]

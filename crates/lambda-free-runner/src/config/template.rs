@@ -57,11 +57,37 @@ pub fn schema() -> Value {
     prometheus.insert("compression".into(), json!({ "enum": ["auto", "on", "off"] }));
     prometheus.insert("matchers".into(), texts());
     prometheus.insert("headers".into(), json!({ "type": "array", "items": object(keyed(super::HEADER)) }));
-    let mut cluster = keyed(super::CLUSTER);
-    cluster.insert("namespaces".into(), texts());
-    cluster.insert("kubernetes".into(), object(keyed(super::KUBERNETES)));
-    cluster.insert("prometheus".into(), object(prometheus));
-    let mut cluster = object(cluster);
+    let class = || json!({ "enum": Class::ALL.iter().map(|c| c.name()).collect::<Vec<_>>() });
+    let mut rule = keyed(super::RULE);
+    rule.insert("class".into(), class());
+    let mut rule = object(rule);
+    rule["required"] = json!(["class"]);
+    let rules = || json!({ "type": "array", "items": rule });
+    let checks = object(checks);
+
+    let mut namespace = keyed(super::NAMESPACE);
+    namespace.insert("extends".into(), texts());
+    namespace.insert("class".into(), class());
+    namespace.insert("classes".into(), rules());
+    namespace.insert("checks".into(), json!({ "$ref": "#/$defs/checks" }));
+    let mut namespace = object(namespace);
+    namespace["required"] = json!(["name"]);
+    let namespaces = json!({ "oneOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "oneOf": [{ "type": "string" }, namespace] } }
+    ] });
+
+    let shared = |keys: &[&str]| {
+        let mut map = keyed(keys);
+        map.insert("extends".into(), texts());
+        map.insert("namespaces".into(), namespaces.clone());
+        map.insert("kubernetes".into(), object(keyed(super::KUBERNETES)));
+        map.insert("prometheus".into(), object(prometheus.clone()));
+        map.insert("checks".into(), json!({ "$ref": "#/$defs/checks" }));
+        map.insert("classes".into(), rules());
+        object(map)
+    };
+    let mut cluster = shared(super::CLUSTER);
     cluster["required"] = json!(["name"]);
 
     let mut history = keyed(super::HISTORY);
@@ -72,10 +98,14 @@ pub fn schema() -> Value {
     let mut top = keyed(super::TOP);
     top.insert("history".into(), history);
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
+    let profile = shared(super::profile::PROFILE);
+    top.insert("profiles".into(), json!({ "type": ["object", "null"], "additionalProperties": profile }));
     top.insert("only".into(), texts());
     top.insert("skip".into(), texts());
-    top.insert("checks".into(), object(checks));
+    top.insert("classes".into(), rules());
+    top.insert("checks".into(), json!({ "$ref": "#/$defs/checks" }));
     let mut schema = object(top);
+    schema["$defs"] = json!({ "checks": checks });
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "configuration of healthcheck".into();
     schema
