@@ -353,7 +353,7 @@ pub(crate) struct Judging {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// Format of the report: text, markdown, json, yaml, csv, junit, sarif or openmetrics (repeatable; the n-th goes to the n-th --output)
+    /// Format of the report: text, markdown, json, yaml, html, csv, junit, sarif or openmetrics (repeatable; the n-th goes to the n-th --output)
     #[arg(short, long, value_name = "FORMAT", value_parser = format)]
     pub(crate) format: Vec<Format>,
     /// File for the report; `-` is standard output (repeatable)
@@ -411,7 +411,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 }
 
 fn format(text: &str) -> Result<Format, String> {
-    let later = ["html", "slack"];
+    let later = ["slack"];
     let known = || Format::ALL.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
     Format::from_name(text).ok_or_else(|| {
         if later.contains(&text) {

@@ -1,4 +1,4 @@
-//! Renderers: the values of a [`healthcore::report::Report`] become text, Markdown, JSON, YAML, CSV,
+//! Renderers: the values of a [`healthcore::report::Report`] become text, Markdown, JSON, YAML, HTML, CSV,
 //! JUnit, SARIF or OpenMetrics.
 //!
 //! Nothing is judged here and nothing is read: a renderer chooses words, units, decimals and order of sections. Every
@@ -6,6 +6,7 @@
 
 mod csv;
 mod escape;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -13,6 +14,7 @@ mod openmetrics;
 mod page;
 mod quantity;
 mod sarif;
+mod svg;
 mod terminal;
 pub mod words;
 mod yaml;
@@ -34,6 +36,8 @@ pub enum Format {
     Json,
     /// The same values as YAML.
     Yaml,
+    /// One file to be read in a browser, with charts.
+    Html,
     /// A row a finding and a row a gap, for spreadsheets.
     Csv,
     /// Test results: a suite a check. Warnings and critical findings are failures, what is unknown is skipped.
@@ -51,6 +55,7 @@ impl Format {
         Self::Markdown,
         Self::Json,
         Self::Yaml,
+        Self::Html,
         Self::Csv,
         Self::Junit,
         Self::Sarif,
@@ -65,6 +70,7 @@ impl Format {
             Self::Markdown => "markdown",
             Self::Json => "json",
             Self::Yaml => "yaml",
+            Self::Html => "html",
             Self::Csv => "csv",
             Self::Junit => "junit",
             Self::Sarif => "sarif",
@@ -86,6 +92,7 @@ impl Format {
             "md" | "markdown" => Some(Self::Markdown),
             "json" => Some(Self::Json),
             "yaml" | "yml" => Some(Self::Yaml),
+            "html" | "htm" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             "xml" => Some(Self::Junit),
             "sarif" => Some(Self::Sarif),
@@ -144,6 +151,7 @@ pub fn render(report: &Report, format: Format, options: &RenderOptions) -> Resul
         Format::Markdown => markdown::render(report, options),
         Format::Json => json::render(report, options),
         Format::Yaml => yaml::render(report, options),
+        Format::Html => html::render(report, options),
         Format::Csv => csv::render(report, options),
         Format::Junit => junit::render(report, options),
         Format::Sarif => sarif::render(report, options),

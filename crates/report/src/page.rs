@@ -135,7 +135,7 @@ pub(crate) struct AdviceItem {
 
 impl Page {
     pub(crate) fn new(report: &Report, lang: Lang, reader: Reader) -> Self {
-        let say = Say { lang, many_clusters: report.clusters.len() > 1 };
+        let say = Say::new(report, lang);
         let loud: Vec<&Finding> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
         let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
         let (details, more_details) = say.details(report, &loud);
@@ -229,13 +229,17 @@ fn unseen(report: &Report, lang: Lang) -> String {
 }
 
 /// Says things in one language.
-struct Say {
+pub(crate) struct Say {
     lang: Lang,
     many_clusters: bool,
 }
 
 impl Say {
-    fn w(&self, key: &str) -> &'static str {
+    pub(crate) fn new(report: &Report, lang: Lang) -> Self {
+        Self { lang, many_clusters: report.clusters.len() > 1 }
+    }
+
+    pub(crate) fn w(&self, key: &str) -> &'static str {
         word(self.lang, key)
     }
 
@@ -255,7 +259,7 @@ impl Say {
         out
     }
 
-    fn subject(&self, s: &SubjectRef) -> String {
+    pub(crate) fn subject(&self, s: &SubjectRef) -> String {
         match &s.container {
             Some(container) => format!("{} [{container}]", self.workload(s)),
             None => self.workload(s),
@@ -274,7 +278,7 @@ impl Say {
         }
     }
 
-    fn state(&self, state: State) -> &'static str {
+    pub(crate) fn state(&self, state: State) -> &'static str {
         // The heading of the gaps has the plain key.
         self.w(if state == State::NotChecked { "not-checked-now" } else { state.name() })
     }
@@ -518,7 +522,19 @@ impl Say {
         (details.collect(), more)
     }
 
-    fn detail_finding(&self, f: &Finding) -> DetailFinding {
+    /// The class that chose the thresholds, and where it comes from; empty for what has none.
+    pub(crate) fn class(&self, f: &Finding) -> String {
+        f.class.map_or_else(String::new, |c| {
+            let origin = match c.origin {
+                healthcore::class::ClassOrigin::Annotation => "annotation",
+                healthcore::class::ClassOrigin::OwnerKind => "owner kind",
+                _ => "default",
+            };
+            format!("{} {} ({origin})", self.w("class"), c.class.name())
+        })
+    }
+
+    pub(crate) fn detail_finding(&self, f: &Finding) -> DetailFinding {
         let evidence = f.evidence.iter().map(|e| {
             let value = match &e.threshold {
                 Some(bound) => format!("{} ({} {})", show(&e.value), self.w("threshold"), show(bound)),
@@ -730,7 +746,7 @@ fn or_dash(text: Option<String>) -> String {
 }
 
 /// The title of a check; its id when this version has no such check.
-fn title(id: &str) -> &'static str {
+pub(crate) fn title(id: &str) -> &'static str {
     healthcore::checks::CHECKS.iter().map(|c| c.info()).find(|i| i.id == id).map_or("", |i| i.title)
 }
 

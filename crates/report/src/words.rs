@@ -163,6 +163,44 @@ const EN: &[(&str, &str)] = &[
     ("over", "Over"),
     ("full-in", "Full in"),
     ("now", "now"),
+    ("no-limit", "no limit"),
+    ("skip", "Skip to the problems"),
+    ("theme", "Dark"),
+    ("overview", "Overview"),
+    ("namespaces", "Namespaces"),
+    ("namespace", "Namespace"),
+    ("status", "Status"),
+    ("filter", "Filter and sort"),
+    ("all", "all"),
+    ("sort", "Sort by"),
+    ("search", "Search"),
+    ("headroom", "Headroom"),
+    ("headroom-what", "Memory in use now as a share of the limit, one square a container, the fullest first"),
+    ("tops", "Largest"),
+    ("metric-memory-working-set", "memory (working set)"),
+    ("metric-memory-rss", "memory (RSS)"),
+    ("metric-cpu-usage", "CPU"),
+    ("metric-restarts", "restarts, counted up"),
+    ("metric-oom-events", "OOM kills"),
+    ("metric-jvm-heap-used", "JVM heap in use"),
+    ("metric-jvm-heap-max", "largest JVM heap"),
+    ("metric-request-rate", "requests a second"),
+    ("metric-hpa-replicas", "replicas"),
+    ("line-request", "request"),
+    ("line-limit", "limit"),
+    ("line-min", "minimum"),
+    ("line-max", "maximum"),
+    ("line-advised-request", "advised request"),
+    ("line-advised-limit", "advised limit"),
+    ("line-advised-min", "advised minimum"),
+    ("line-advised-max", "advised maximum"),
+    ("curve-floor", "floor of each run"),
+    ("curve-fitted", "fitted growth"),
+    ("mark-deploy", "new revision"),
+    ("mark-oom-kill", "OOM kill"),
+    ("mark-restart", "restart"),
+    ("chart-above", "above the picture"),
+    ("chart-reaches-limit", "reaches the limit"),
 ];
 
 /// A fixed word. Every key that is used has one; a test looks.
@@ -218,5 +256,29 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), EN.len());
+    }
+
+    #[test]
+    fn charts_have_words() {
+        use healthcore::chart::{CurveKind, LineKind, MarkKind};
+        use healthcore::metric::Metric;
+        let lines = [
+            LineKind::Request,
+            LineKind::Limit,
+            LineKind::Min,
+            LineKind::Max,
+            LineKind::AdvisedRequest,
+            LineKind::AdvisedLimit,
+            LineKind::AdvisedMin,
+            LineKind::AdvisedMax,
+        ];
+        let marks = [MarkKind::Deploy, MarkKind::OomKill, MarkKind::Restart];
+        let keys = Metric::ALL.iter().map(|m| format!("metric-{}", m.name()));
+        let keys = keys.chain(lines.iter().map(|l| format!("line-{}", l.name())));
+        let keys = keys.chain(marks.iter().map(|m| format!("mark-{}", m.name())));
+        let curves = [CurveKind::Floor, CurveKind::Fitted].map(|c| format!("curve-{}", c.name()));
+        for key in keys.chain(curves) {
+            assert!(Lang::ALL.iter().all(|lang| !word(*lang, &key).is_empty()), "{key}");
+        }
     }
 }

@@ -13,6 +13,30 @@ pub(crate) fn yaml(text: &str, json: &Value, what: &str) {
     assert_eq!(&value, json, "{what}");
 }
 
+/// No element but those of the template, one script, each id once, and a card for each finding, whatever the names are.
+#[track_caller]
+pub(crate) fn html(text: &str, report: &Report, what: &str) {
+    const ELEMENTS: &str = " a body br button code dd desc details div dl dt figcaption figure fieldset footer form g h1 h2 \
+        h3 head header html input label legend li main meta option output p path pre script section select span strong \
+        style summary svg table tbody td text th thead title tr ul ";
+    let mut ids = BTreeSet::new();
+    let markup = text.split_once("</style>").map_or(text, |(_, rest)| rest);
+    let markup = markup.split_once("<script>").map_or(markup, |(body, _)| body);
+    for tag in markup.split('<').skip(1) {
+        let name: String =
+            tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+        assert!(ELEMENTS.contains(&format!(" {name} ")), "{what}: <{tag}");
+        if let Some(id) = tag.split_once(" id=\"").and_then(|(_, rest)| rest.split('"').next()) {
+            assert!(ids.insert(id), "{what}: id {id} twice");
+        }
+    }
+    assert_eq!(text.matches("<script").count(), 1, "{what}");
+    assert_eq!(text.matches("<details class=\"finding").count(), report.findings.len(), "{what}");
+    let charts = report.findings.iter().filter(|f| f.series.is_some()).count();
+    assert_eq!(text.matches("<svg").count(), charts, "{what}");
+    assert!(!text.contains("NaN") && !text.contains("{{") && !text.contains("{%"), "{what}");
+}
+
 /// As wide in every row, a row for each finding and gap.
 #[track_caller]
 pub(crate) fn csv(text: &str, report: &Report, what: &str) {
