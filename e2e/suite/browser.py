@@ -37,7 +37,7 @@ class Browser:
         os.close(theirs_out)
         self.input, self.output, self.buffer, self.number = ours_in, ours_out, b"", 0
         self.events = []
-        self.session = None
+        self.session, self.scripts = None, True
         page = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -93,7 +93,8 @@ class Browser:
         self.call("Page.navigate", url="file://" + path)
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self.message(began + 60))
-        self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if self.scripts:  # until it is painted
+            self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return time.monotonic() - began
 
     def problems(self):
@@ -120,6 +121,7 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+        self.scripts = scripts
 
     def click(self, selector):
         """A click with the mouse in the middle of the first element that fits."""
@@ -130,7 +132,8 @@ class Browser:
 
     def key(self, key, code):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+            text = {"text": chr(code)} if kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
 
     def screenshot(self, path, whole=False):
         picture = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

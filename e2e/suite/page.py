@@ -1,0 +1,104 @@
+"""Scenarios of the formats that other programs read: the HTML page in a real Chromium, OpenMetrics by promtool."""
+import glob
+import os
+import re
+import subprocess
+
+from .browser import Browser
+from .case import scenario, shorten
+
+CARDS = "[...document.querySelectorAll('#list > details')]"
+SHOWN = f"{CARDS}.filter(c => !c.hidden)"
+
+
+def rendered(world, case, name, ending):
+    """The lab's report in a format, as a file."""
+    path = world.path(f"page.{ending}")
+    run = world.product.run("check", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--format", name, "-o", path)
+    case.expect(os.path.exists(path), f"no {name} report: exit {run.code}, {shorten(run.err)}")
+    return path
+
+
+def axe():
+    """The script of axe-core, which e2e/lab/build-bin puts beside Python."""
+    found = glob.glob(os.path.join(os.environ["LAB_CACHE"], "venv/lib/python*/site-packages/axe_playwright_python/axe.min.js"))
+    with open(found[0]) as f:
+        return f.read()
+
+
+@scenario
+def html(world, case):
+    """The HTML page in Chromium: loads from a file alone, filters, sorts, searches, prints, and axe-core finds nothing."""
+    path = rendered(world, case, "html", "html")
+    findings = len(world.whole().report.findings)
+    with Browser() as b:
+        b.look(1280)
+        seconds = b.open(path)
+        case.expect(seconds < 2, f"took {seconds:.1f} s to open")
+        case.equal(b.problems(), [], "errors of the page")
+        cards = b.evaluate(f"{CARDS}.length")
+        case.expect(abs(cards - findings) <= findings // 4, f"{cards} cards, and {findings} findings in JSON")
+        use_filter(b, case, cards)
+        use_keyboard_and_theme(b, case)
+        for width, dark in ((1280, False), (1280, True), (390, False)):
+            b.look(width, dark=dark)
+            b.open(path, bypass_policy=True)
+            b.screenshot(world.path(f"page-{width}-{'dark' if dark else 'light'}.png"))
+            case.expect(b.evaluate("document.documentElement.scrollWidth") <= width, f"{width} px: the page is wider than the screen")
+            b.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+            b.evaluate(axe() + ";0")
+            violations = b.evaluate("axe.run().then(r => r.violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`))")
+            case.equal(violations, [], f"axe-core at {width} px, dark {dark}")
+        b.look(1280, scripts=False)
+        b.open(path)
+        pdf = b.pdf()
+        pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+        case.expect(pdf.startswith(b"%PDF") and pages >= 3, f"printed {len(pdf)} bytes, {pages} pages")
+        case.note(f"{os.path.getsize(path) / 1000:.0f} kB, {cards} findings, open in {seconds:.2f} s, {pages} printed pages")
+
+
+def use_filter(b, case, cards):
+    critical = b.evaluate(f"{CARDS}.filter(c => c.dataset.severity === 'critical').length")
+    for severity in ("warning", "info"):
+        b.click(f"input[value={severity}]")
+    case.equal(b.evaluate(f"{SHOWN}.length"), critical, "cards when only critical ones are wanted")
+    case.equal(b.evaluate("document.querySelector('#filter output').value"), f"{critical} / {cards}", "the count that is told")
+    for severity in ("warning", "info"):
+        b.click(f"input[value={severity}]")
+    choose = "(name, value) => { const s = document.querySelector(`select[name=${name}]`); s.value = value; for (const e of ['input', 'change']) s.dispatchEvent(new Event(e, {bubbles: true})); }"
+    b.evaluate(f"({choose})('check', 'memory-usage')")
+    checks = b.evaluate(f"[...new Set({SHOWN}.map(c => c.dataset.check))]")
+    case.equal(checks, ["memory-usage"], "checks when one is wanted")
+    b.evaluate(f"({choose})('check', '')")
+    b.evaluate(f"({choose})('sort', 'namespace')")
+    order = b.evaluate(f"{CARDS}.map(c => c.dataset.namespace)")
+    case.expect(len(set(order)) > 1 and order == sorted(order), f"sorted by namespace: {order[:8]}")
+    b.click("input[name=search]")
+    b.call("Input.insertText", text="oom KILL")
+    texts = b.evaluate(f"{SHOWN}.map(c => c.textContent.toLowerCase())")
+    case.expect(0 < len(texts) < cards and all("oom" in t and "kill" in t for t in texts), f"{len(texts)} cards found by two words")
+    b.click("table.sortable th:nth-last-child(1) button")
+    counts = b.evaluate("[...document.querySelectorAll('table.sortable tbody tr')].map(r => Number(r.lastElementChild.textContent))")
+    case.expect(counts == sorted(counts, reverse=True), f"namespaces sorted by containers: {counts}")
+
+
+def use_keyboard_and_theme(b, case):
+    b.evaluate("document.querySelector('#list summary').focus()")
+    before = b.evaluate("document.querySelector('#list details').open")
+    b.key("Enter", 13)
+    case.expect(b.evaluate("document.querySelector('#list details').open") != before, "Enter does not open a finding")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = b.evaluate(paper)
+    b.click("#theme")
+    case.expect(b.evaluate(paper) != light, "the switch does not change the theme")
+    b.click("#theme")
+
+
+@scenario
+def openmetrics(world, case):
+    """promtool takes the OpenMetrics file as it is."""
+    path = rendered(world, case, "openmetrics", "prom")
+    promtool = os.path.join(os.environ["LAB_CACHE"], "bin/promtool")
+    with open(path) as f:
+        done = subprocess.run([promtool, "check", "metrics"], stdin=f, capture_output=True, text=True, timeout=60)
+    case.equal((done.returncode, done.stdout + done.stderr), (0, ""), "promtool check metrics")
