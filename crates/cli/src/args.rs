@@ -216,23 +216,39 @@ pub(crate) struct Leaks {
     /// Add what the verdict rests on: process runs, their floor, the fitted curve and the margins
     #[arg(long)]
     pub(crate) evidence: bool,
-    /// The input is a table of one series, `time,bytes`; so it is when its name ends in .csv
+    /// The input is a table of one series, `time,bytes`; so it is when its name ends in .csv or .tsv (.gz and .zst too)
     #[arg(long)]
     pub(crate) csv: bool,
-    /// Memory limit of the series of a table, such as 512Mi
+    /// Memory limit of the series of a table, such as 512Mi; a case tells its own
     #[arg(long, value_name = "QUANTITY")]
     pub(crate) limit: Option<Bytes>,
 }
 
 const LEAKS_HELP: &str = "\
-A case is the memory of one container of one workload, over all its pods:
+A case is the memory of one container of one workload, over all its pods, one JSON object a line:
   {\"id\": \"web\", \"step_s\": 300, \"limit_bytes\": 536870912,
    \"series\": [{\"pod\": \"web-0\", \"start_unix\": 1700000000, \"values\": [201326592, null, ...],
                \"restarts_unix\": [1700090000]}]}
-Also read: request_bytes, start_unix and end_unix of the window. null is a missing sample. Without restarts_unix restarts
-are guessed from falls near the limit; an empty list means that there were none.
-The answer: {\"id\", \"leak\", \"verdict\": leak|watch|none|unknown, \"score\", \"rate_bytes_per_hour\", \"onset_unix\",
-\"time_to_limit_s\", \"reason\"}, and {\"id\", \"error\"} for a line that cannot be read.";
+Times are unix seconds, null is a missing sample. Without restarts_unix restarts are guessed from falls near the limit; an
+empty list means that there were none. Also read: request_bytes; start_unix and end_unix of the window; and for each pod
+load, one number a step that memory may follow, such as requests a second.
+
+A table (--csv, or a name in .csv or .tsv) is one series, separated by comma, semicolon or tab:
+  time,bytes
+  2026-01-31T09:00:00Z,201326592
+  2026-01-31T09:05:00Z,202375168
+Times are RFC 3339 with a zone, unix seconds or unix milliseconds; memory is in bytes or a quantity such as 192Mi; an empty
+cell is a missing sample. A header may name the columns (time, bytes) in any order, among others.
+
+The answer: {\"id\", \"leak\", \"verdict\", \"score\", \"rate_bytes_per_hour\", \"onset_unix\", \"time_to_limit_s\", \"reason\"}, and
+{\"id\", \"error\"} for a line that cannot be read. The verdict is
+  leak     memory grows without end, and enough to matter: the score is at least 1 (--score)
+  watch    it may, not surely: the score is at least 0.6; look again with a longer window
+  none     it does not grow, or its growth ends, or it does not matter
+  unknown  too little data to say; the reason names what is missing
+
+Exit code: 0 when cases were judged, whatever the verdicts; 2 when the input cannot be read or no line of it is a case; 3
+when every case is unknown.";
 
 fn score(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -15,6 +15,10 @@ use crate::output::{self, Whole};
 /// First bytes of a gzip member (RFC 1952, section 2.3.1) and of a zstd frame (RFC 8878, section 3.1.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Byte order marks of UTF-16.
+const UTF16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+/// Endings of tables.
+const TABLES: [&str; 6] = [".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst"];
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 1 << 17;
 
@@ -30,30 +34,33 @@ pub(crate) fn run(args: &Leaks, quiet: bool) -> anyhow::Result<Exit> {
     if !is_standard(from) && !is_standard(to) && same_file(from, to) {
         bail!("--output {}: is the input; name another file", to.display());
     }
-    let csv = args.csv || ends_with(from, "csv") || ends_with(from, "csv.gz") || ends_with(from, "csv.zst");
+    let csv = args.csv || is_table(from);
+    if let (false, Some(limit)) = (csv, args.limit) {
+        bail!("--limit {limit}: is that of a table; a case tells its own as `limit_bytes`");
+    }
     let input = open(from)?;
     let tally = if is_standard(to) {
         // A pipe may be slow to drain; what is judged is written as it comes.
         let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-        judge(input, &mut out, csv, args, &options).with_context(|| streams(from, to))?
+        judge(input, &mut out, csv, args, &options)?
     } else {
         let mut file = Whole::create(to)?;
         let tally = match ending(to) {
             "gz" => {
                 let mut out = flate2::write::GzEncoder::new(&mut file, flate2::Compression::default());
-                let tally = judge(input, &mut out, csv, args, &options).with_context(|| streams(from, to))?;
+                let tally = judge(input, &mut out, csv, args, &options)?;
                 out.finish().with_context(|| streams(from, to))?;
                 tally
             }
             "zst" => {
                 let mut out = zstd::Encoder::new(&mut file, 3).with_context(|| streams(from, to))?;
-                let tally = judge(input, &mut out, csv, args, &options).with_context(|| streams(from, to))?;
+                let tally = judge(input, &mut out, csv, args, &options)?;
                 out.finish().with_context(|| streams(from, to))?;
                 tally
             }
             _ => {
                 let mut out = BufWriter::with_capacity(BUFFER, &mut file);
-                judge(input, &mut out, csv, args, &options).with_context(|| streams(from, to))?
+                judge(input, &mut out, csv, args, &options)?
             }
         };
         if tally.lines() > tally.broken {
@@ -71,7 +78,8 @@ pub(crate) fn run(args: &Leaks, quiet: bool) -> anyhow::Result<Exit> {
             name(from)
         ),
         lines if lines == broken => {
-            bail!("{}: none of its {lines} lines is a case, see `healthcheck leaks --help`", name(from))
+            let what = if lines == 1 { "its only line is no case" } else { "none of its lines is a case" };
+            bail!("{}: {what}; a table needs --csv, for the rest see `healthcheck leaks --help`", name(from))
         }
         lines if lines == unknown + broken => Ok(Exit::TooLittleData),
         _ => Ok(Exit::Success),
@@ -86,13 +94,14 @@ fn judge(
     options: &LeakOptions,
 ) -> anyhow::Result<Tally> {
     if !csv {
-        return Ok(judge_lines(input, out, options)?);
+        return judge_lines(input, out, options).with_context(|| streams(&args.input, &args.output));
     }
     let id = args.input.file_name().and_then(|n| n.to_str()).unwrap_or("-");
-    let case = LeakCase::from_csv(input, id, args.limit.map(|l| l.get()))?;
+    let case =
+        LeakCase::from_csv(input, id, args.limit.map(|l| l.get())).with_context(|| name(&args.input))?;
     let answer = judge_case(case, options);
-    writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-    out.flush()?;
+    let written = writeln!(out, "{}", serde_json::to_string(&answer)?).and_then(|()| out.flush());
+    written.with_context(|| streams(&args.input, &args.output))?;
     let mut tally = Tally::default();
     if let Answer::Judged(_) = &answer {
         tally.count(&answer);
@@ -112,6 +121,12 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     };
     let mut plain = BufReader::with_capacity(BUFFER, plain);
     let start = plain.fill_buf().with_context(|| format!("{}: cannot be read", name(path)))?;
+    if UTF16.iter().any(|mark| start.starts_with(mark)) {
+        bail!(
+            "{}: is in UTF-16; convert it to UTF-8, for instance by `iconv -f UTF-16 -t UTF-8`",
+            name(path)
+        );
+    }
     if start.starts_with(&GZIP) {
         return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(plain)));
     }
@@ -138,8 +153,9 @@ fn ending(path: &Path) -> &str {
     path.extension().and_then(|e| e.to_str()).unwrap_or_default()
 }
 
-fn ends_with(path: &Path, ending: &str) -> bool {
-    path.to_str().is_some_and(|p| p.to_ascii_lowercase().ends_with(&format!(".{ending}")))
+fn is_table(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    TABLES.iter().any(|ending| name.ends_with(ending))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

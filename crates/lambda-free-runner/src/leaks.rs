@@ -4,6 +4,8 @@
 //! order of the cases, one [`Answer`] a line. A line that cannot be read is answered by its error, and the rest goes
 //! on. Memory does not grow with the stream.
 
+mod table;
+
 use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::sync_channel;
 
@@ -11,13 +13,12 @@ use healthcore::leak::{LeakInput, LeakParams, LeakReport, PodSeries, Verdict, de
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+pub use table::TableError;
 
 /// Lines that are read ahead.
 const LINES_AHEAD: usize = 64;
 /// Bytes of lines that are judged at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// Most points of a table.
-const MOST_POINTS: usize = 10_000_000;
 /// Longest line that is read; longer ones are answered by an error.
 const LONGEST_LINE: usize = 1 << 30;
 /// Unix seconds above which a time must be in another unit: the year 5138.
@@ -79,7 +80,12 @@ fn whole<E: serde::de::Error>(seconds: f64) -> Result<i64, E> {
     if seconds.abs() < LATEST_UNIX {
         return Ok(seconds.floor() as i64);
     }
-    Err(E::custom(format!("expected unix seconds, got {seconds}; are they milliseconds?")))
+    let hint = if seconds.abs() < 1000.0 * LATEST_UNIX {
+        "; it looks like milliseconds, divide by 1000"
+    } else {
+        ""
+    };
+    Err(E::custom(format!("expected unix seconds, got {seconds:e}{hint}")))
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
@@ -146,105 +152,6 @@ impl LeakCase {
         };
         let end = self.series.iter().map(last).max().unwrap_or(start);
         (self.start_unix.unwrap_or(start), self.end_unix.unwrap_or(end))
-    }
-}
-
-/// A table of one series that is no case.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum TableError {
-    /// It is no table.
-    #[error("{0}")]
-    Csv(String),
-    /// A row cannot be read.
-    #[error("line {line}: {column} `{value}`: expected {expected}")]
-    Row {
-        /// Line of the file, from 1.
-        line: u64,
-        /// Name of the column.
-        column: &'static str,
-        /// What stands there.
-        value: String,
-        /// What should.
-        expected: &'static str,
-    },
-    /// Too few rows for a step.
-    #[error("{0} rows: expected at least 3, `time,bytes` with unix seconds or RFC 3339 and bytes")]
-    TooFew(usize),
-}
-
-impl LeakCase {
-    /// One series from a table of two columns, `time,bytes`, with or without a header: unix seconds or RFC 3339, and
-    /// bytes, where an empty cell is a missing sample. The rows may be in any order; the step is the median distance
-    /// of their times, and of two rows in one step the later one counts.
-    ///
-    /// # Errors
-    /// A cell cannot be read, or there are fewer than three rows.
-    pub fn from_csv(table: impl Read, id: &str, limit_bytes: Option<f64>) -> Result<Self, TableError> {
-        let mut rows: Vec<(f64, f64)> = Vec::new();
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(table);
-        for (i, record) in reader.records().enumerate() {
-            let record = record.map_err(|e| TableError::Csv(e.to_string()))?;
-            let line = record.position().map_or(i as u64 + 1, csv::Position::line);
-            let cell = |k: usize| record.get(k).unwrap_or_default();
-            let bad = |column, k: usize, expected| TableError::Row {
-                line,
-                column,
-                value: cell(k).chars().take(80).collect(),
-                expected,
-            };
-            let Some(time) = instant(cell(0)) else {
-                if i == 0 {
-                    continue; // a header
-                }
-                return Err(bad("time", 0, "unix seconds, or RFC 3339 such as `2026-01-31T09:00:00Z`"));
-            };
-            let bytes = match cell(1) {
-                "" => f64::NAN,
-                text => text.parse().map_err(|_| bad("bytes", 1, "a number of bytes"))?,
-            };
-            rows.push((time, bytes));
-        }
-        if rows.len() < 3 {
-            return Err(TableError::TooFew(rows.len()));
-        }
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut gaps: Vec<f64> = rows.windows(2).map(|w| w[1].0 - w[0].0).filter(|g| *g > 0.0).collect();
-        gaps.sort_by(f64::total_cmp);
-        let step_s = gaps.get(gaps.len() / 2).copied().ok_or(TableError::TooFew(1))?;
-        let (first, last) = (rows[0].0, rows[rows.len() - 1].0);
-        let points = (((last - first) / step_s).round() as usize).saturating_add(1);
-        if points > MOST_POINTS || step_s < STEP_S.0 {
-            return Err(TableError::Csv(format!(
-                "{points} steps of {step_s} s from the first to the last row: expected at most {MOST_POINTS}; are the times in one unit?"
-            )));
-        }
-        let mut values = vec![f64::NAN; points];
-        for (time, bytes) in rows {
-            values[((time - first) / step_s).round() as usize] = bytes;
-        }
-        let pod =
-            CasePod { pod: String::new(), start_unix: first as i64, values, restarts_unix: None, load: None };
-        Ok(Self {
-            id: Value::from(id),
-            step_s,
-            limit_bytes,
-            request_bytes: None,
-            start_unix: None,
-            end_unix: None,
-            series: vec![pod],
-        })
-    }
-}
-
-/// Unix seconds, given as such or as RFC 3339.
-fn instant(text: &str) -> Option<f64> {
-    match text.parse::<f64>() {
-        Ok(seconds) => Some(seconds).filter(|s| s.abs() < LATEST_UNIX),
-        Err(_) => text.parse::<jiff::Timestamp>().ok().map(|t| t.as_second() as f64),
     }
 }
 
@@ -362,14 +269,22 @@ pub fn judge_line(line: &[u8], number: u64, options: &LeakOptions) -> Answer {
     // As editors of other systems begin a file.
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     if !line.starts_with(b"{") {
-        return broken(Value::Null, "expected a JSON object".into());
+        let got = match line.first() {
+            Some(b'[') => "a list; write each case as a line of its own".to_owned(),
+            _ => format!(
+                "`{}`",
+                String::from_utf8_lossy(line).chars().take(20).collect::<String>().escape_debug()
+            ),
+        };
+        return broken(Value::Null, format!("expected a JSON object, got {got}"));
     }
     let case: LeakCase = match serde_json::from_slice(line) {
         Ok(case) => case,
         Err(e) => return broken(id_of(line), readable(&e, line)),
     };
     if !(case.step_s >= STEP_S.0 && case.step_s <= STEP_S.1) {
-        let error = format!("step_s: expected seconds above 0, got {}", case.step_s);
+        let error =
+            format!("step_s: expected seconds from {} to {}, got {}", STEP_S.0, STEP_S.1, case.step_s);
         return broken(case.id, error);
     }
     if let (Some(start), Some(end)) = (case.start_unix, case.end_unix)
@@ -396,6 +311,9 @@ fn readable(e: &serde_json::Error, line: &[u8]) -> String {
     let has = |word: &[u8]| line.windows(word.len()).any(|w| w == word);
     if e.is_syntax() && (has(b"NaN") || has(b"Infinity")) {
         text += "; JSON has no NaN and no Infinity, write null for a missing sample";
+    }
+    if e.is_eof() {
+        text += "; a case is one line, and this one ends too early";
     }
     text
 }
@@ -442,12 +360,21 @@ pub fn judge_lines(
         while let Ok(first) = receive.recv() {
             let mut batch = vec![first?];
             let mut bytes = batch[0].1.len();
+            let mut end = Ok(());
             while bytes < BATCH_BYTES
                 && let Ok(next) = receive.try_recv()
             {
-                let next = next?;
-                bytes += next.1.len();
-                batch.push(next);
+                match next {
+                    Ok(next) => {
+                        bytes += next.1.len();
+                        batch.push(next);
+                    }
+                    // What came before is answered.
+                    Err(e) => {
+                        end = Err(e);
+                        break;
+                    }
+                }
             }
             let answers: Vec<Option<(Answer, Vec<u8>)>> = batch
                 .into_par_iter()
@@ -467,6 +394,7 @@ pub fn judge_lines(
                 output.write_all(&text)?;
             }
             output.flush()?;
+            end?;
         }
         Ok::<(), io::Error>(())
     })?;
@@ -619,63 +547,6 @@ mod tests {
             case.series[0].start_unix = start;
             (case.start_unix, case.end_unix) = (None, None);
             assert!(case.judge(&LeakParams::default()).score.is_finite());
-        }
-    }
-
-    #[test]
-    fn a_table_is_the_case_that_it_holds() {
-        let values = values(2e8);
-        let time = |i: usize| 1_700_000_000 + 1800 * i as i64;
-        let unix: String = values.iter().enumerate().map(|(i, v)| format!("{},{v}\n", time(i))).collect();
-        let rfc: String = values
-            .iter()
-            .enumerate()
-            .map(|(i, v)| format!("{}, {v}\r\n", jiff::Timestamp::from_second(time(i)).unwrap()))
-            .collect();
-        let mut backwards: Vec<&str> = unix.lines().collect();
-        backwards.reverse();
-        let expected = serde_json::from_str::<LeakCase>(&line("t", &values)).unwrap();
-        for table in [
-            unix.clone(),
-            format!("time,bytes\n{unix}"),
-            rfc.clone(),
-            format!("\"when\",\"how much\",more\n{rfc}"),
-            backwards.join("\n"),
-        ] {
-            let case = LeakCase::from_csv(table.as_bytes(), "t", Some(1e9)).unwrap();
-            assert_eq!(case.step_s, 1800.0);
-            assert_eq!(case.series[0].values, expected.series[0].values);
-            assert_eq!(case.window(), expected.window());
-            assert_eq!(case.limit_bytes, Some(1e9));
-        }
-    }
-
-    #[test]
-    fn a_table_with_gaps_has_missing_samples() {
-        let table = "0,1\n60,\n120,3\n240,5\n240,6\n300,nan\n";
-        let case = LeakCase::from_csv(table.as_bytes(), "t", None).unwrap();
-        let shown: Vec<String> = case.series[0].values.iter().map(ToString::to_string).collect();
-        assert_eq!((case.step_s, shown.join(" ").as_str()), (60.0, "1 NaN 3 NaN 6 NaN"));
-    }
-
-    #[test]
-    fn a_table_that_is_none_is_named_with_its_line() {
-        for (table, expected) in [
-            ("", "0 rows: expected at least 3"),
-            ("time,bytes\n", "0 rows: expected at least 3"),
-            ("1,2\n3,4\n", "2 rows: expected at least 3"),
-            ("1,2\n1,3\n1,4\n", "1 rows: expected at least 3"),
-            ("t,b\n1,2\nsoon,3\n", "line 3: time `soon`: expected unix seconds, or RFC 3339"),
-            ("1,2\n2,512Mi\n", "line 2: bytes `512Mi`: expected a number of bytes"),
-            ("1,2\n2,3\ninf,3\n", "line 3: time `inf`"),
-            ("1,2\n2,3\n1.7e12,3\n", "line 3: time `1.7e12`"),
-            // Times that are next to each other and one far away: no grid holds them.
-            ("0,1\n1e-300,1\n2e-300,1\n9e9,1\n", "are the times in one unit?"),
-            ("0,1\n1,1\n2,1\n9e9,1\n", "are the times in one unit?"),
-            ("0,1\n1e-9,1\n2e-9,1\n", "are the times in one unit?"),
-        ] {
-            let error = LeakCase::from_csv(table.as_bytes(), "t", None).unwrap_err().to_string();
-            assert!(error.contains(expected), "{table:?}: {error}");
         }
     }
 

@@ -122,12 +122,58 @@ fn compressed_in_and_out_is_the_same_as_plain() {
     }
 }
 
+/// What was whole before the end is answered all the same.
 #[test]
 fn an_input_that_ends_inside_its_compression_is_refused() {
-    let whole = gzip(mixed().as_bytes());
-    let out = command(&[]).write_stdin(&whole[..whole.len() / 2]).output().unwrap();
-    let (_, log) = said(&out, 2);
-    assert!(log.contains("from standard input to standard output"), "{log}");
+    let lines: String = (0..40).map(|i| case(&i.to_string(), &values(f64::from(i) * 1e7)) + "\n").collect();
+    let zstd = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    for whole in [gzip(lines.as_bytes()), [zstd::encode_all(mixed().as_bytes(), 3).unwrap(), zstd].concat()] {
+        let out = command(&[]).write_stdin(&whole[..whole.len() - 100]).output().unwrap();
+        let (out, log) = said(&out, 2);
+        assert!(log.contains("from standard input to standard output"), "{log}");
+        assert!(answers(&out).len() >= 5, "{out}");
+        let out = command(&[]).write_stdin(&whole[..20]).output().unwrap();
+        said(&out, 2);
+    }
+}
+
+/// Each line that is no text, no case or too large for another is answered alone.
+#[test]
+fn one_line_says_nothing_of_the_next() {
+    let good = case("good", &values(2e8));
+    let long = case("long", &values(2e8))
+        .replace("\"id\"", &format!("\"note\":\"{}\",\"id\"", "x".repeat(10_000_000)));
+    let lines: [(&[u8], &str); 9] = [
+        (b"{\"id\":\"utf\xff\"}", "line 1: "),
+        (good.as_bytes(), "leak"),
+        (b"", ""),
+        (long.as_bytes(), "leak"),
+        (b"[1, 2]", "line 5: expected a JSON object, got a list; write each case as a line of its own"),
+        (b"1700000000,5", "line 6: expected a JSON object, got `1700000000,5`"),
+        (b"{\"id\":\"early\",", "a case is one line, and this one ends too early"),
+        (
+            b"{\"id\":\"ms\",\"step_s\":60,\"series\":[{\"start_unix\":1700000000000,\"values\":[]}]}",
+            "it looks like milliseconds, divide by 1000",
+        ),
+        (good.as_bytes(), "leak"),
+    ];
+    for end in ["\n", "\r\n"] {
+        let mut input = b"\xef\xbb\xbf".to_vec();
+        for (line, _) in &lines {
+            input.extend([line, end.as_bytes()].concat());
+        }
+        let (out, _) = said(&command(&[]).write_stdin(input).output().unwrap(), 0);
+        let answers = answers(&out);
+        let expected: Vec<&str> = lines.iter().map(|l| l.1).filter(|l| !l.is_empty()).collect();
+        assert_eq!(answers.len(), expected.len());
+        for (answer, expected) in answers.iter().zip(expected) {
+            let told = answer["error"].as_str().or(answer["verdict"].as_str()).unwrap();
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(good.bytes().flat_map(|b| [b, 0])).collect();
+    let (_, log) = said(&command(&[]).write_stdin(utf16).output().unwrap(), 2);
+    assert!(log.contains("is in UTF-16; convert it to UTF-8"), "{log}");
 }
 
 #[test]
@@ -138,7 +184,7 @@ fn exit_codes_tell_nothing_to_read_from_nothing_to_say() {
     for (input, code, expected) in [
         ("", 2, "standard input: holds no case; expected one JSON object a line"),
         ("\n \n\r\n", 2, "standard input: holds no case"),
-        ("hello\n[]\n", 2, "standard input: none of its 2 lines is a case"),
+        ("hello\n[]\n", 2, "standard input: none of its lines is a case; a table needs --csv"),
         (unknown.as_str(), 3, "1 unknown"),
         (&format!("{unknown}\nhello\n"), 3, "1 unknown, 1 broken"),
         (&case("a", &values(0.0)), 0, "1 none"),
@@ -219,10 +265,18 @@ fn a_table_of_one_series_is_one_case() {
     }
     let out = command(&["--csv"]).write_stdin("time,bytes\n1,2\nsoon,3\n").output().unwrap();
     let (out, log) = said(&out, 2);
-    assert!(log.contains("line 3: time `soon`: expected unix seconds, or RFC 3339"), "{log}");
+    assert!(
+        log.starts_with("error: standard input: line 3: time `soon`: expected unix seconds or milliseconds"),
+        "{log}"
+    );
     assert_eq!(out, "");
     let (_, log) = said(&command(&["--csv"]).write_stdin("").output().unwrap(), 2);
-    assert!(log.contains("0 rows: expected at least 3"), "{log}");
+    assert!(log.contains("0 rows with times of their own: expected at least 3"), "{log}");
+    let (_, log) = said(&command(&["--limit", "512Mi"]).write_stdin(mixed()).output().unwrap(), 2);
+    assert!(
+        log.contains("--limit 512Mi: is that of a table; a case tells its own as `limit_bytes`"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -180,6 +180,8 @@ impl fmt::Display for Verdict {
 pub enum Reason {
     /// The step is not a positive number, or the window ends before it starts.
     InvalidWindow,
+    /// There is no sample, or none that is memory: all are missing, negative or above 1e24, or outside the window.
+    NoSamples,
     /// No pod has enough samples.
     TooFewSamples,
     /// All memory values are zero.
@@ -194,6 +196,8 @@ pub enum Reason {
     TooSmall {
         /// Growth over the window, share.
         growth: f64,
+        /// What it is a share of.
+        of: Scale,
     },
     /// It grew, but no longer does.
     Flattening,
@@ -211,13 +215,14 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidWindow => f.write_str("the step or the window is not valid"),
+            Self::NoSamples => f.write_str("no sample in the window that can be used"),
             Self::TooFewSamples => f.write_str("too few samples"),
             Self::AllZero => f.write_str("all samples are zero"),
             Self::RunsTooShort => f.write_str("no process run is long enough to judge"),
             Self::NotRising => f.write_str("memory does not rise"),
             Self::Bounded(shape) => write!(f, "growth that ends explains it: {shape}"),
-            Self::TooSmall { growth } => {
-                write!(f, "growth of {:.1} % of the limit does not matter", growth * 100.0)
+            Self::TooSmall { growth, of } => {
+                write!(f, "growth of {:.1} % of {of} does not matter", growth * 100.0)
             }
             Self::Flattening => f.write_str("growth has come to its end"),
             Self::Ended => {
@@ -229,6 +234,43 @@ impl fmt::Display for Reason {
             Self::WithinNoise => f.write_str("growth does not stand out from noise and load"),
             Self::Growing(shape) => write!(f, "memory grows without end: {shape}"),
         }
+    }
+}
+
+/// What growth is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Scale {
+    /// The limit.
+    Limit,
+    /// The node's memory, where there is no limit.
+    Capacity,
+    /// 1.6 times the highest use: there is neither, or it is below use.
+    Use,
+    /// 6 times the highest use: limit or node are above it, and must not hide a leak.
+    ManyTimesUse,
+}
+
+impl Scale {
+    /// Bytes that are 100 %, and what they are, where memory was never above `peak`.
+    fn of(input: &LeakInput<'_>, peak: f64) -> (f64, Self) {
+        match input.bound().filter(|bound| *bound >= 0.9 * peak) {
+            None => (1.6 * peak, Self::Use),
+            Some(bound) if bound > 6.0 * peak => (6.0 * peak, Self::ManyTimesUse),
+            Some(bound) => (bound, if input.limit().is_some() { Self::Limit } else { Self::Capacity }),
+        }
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Limit => "the limit",
+            Self::Capacity => "the node's memory",
+            Self::Use => "1.6 times the highest use",
+            Self::ManyTimesUse => "6 times the highest use",
+        })
     }
 }
 
@@ -363,7 +405,7 @@ impl LeakReport {
 pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     let judgeable = input.series.iter().any(|pod| runs::enough(pod.values.len()));
     if input.step_s.is_finite() && input.step_s > 0.0 && !judgeable {
-        return LeakReport::without_fit(Verdict::Unknown, Reason::TooFewSamples);
+        return LeakReport::without_fit(Verdict::Unknown, runs::why_none(input));
     }
     if !(input.step_s.is_finite() && input.step_s > 0.0) || input.end_unix <= input.start_unix {
         return LeakReport::without_fit(Verdict::Unknown, Reason::InvalidWindow);
@@ -374,13 +416,12 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
         peak = peak.max(runs::quantile(&mut run.bytes.clone(), 0.995));
     }
     if split.is_empty() {
-        return LeakReport::without_fit(Verdict::Unknown, Reason::TooFewSamples);
+        return LeakReport::without_fit(Verdict::Unknown, runs::why_none(input));
     }
     if peak <= 0.0 {
         return LeakReport::without_fit(Verdict::None, Reason::AllZero);
     }
-    // A bound below use is no bound of this process, and one far above must not hide a leak.
-    let scale = input.bound().filter(|l| *l >= 0.9 * peak).map_or(1.6 * peak, |l| l.min(6.0 * peak));
+    let (scale, of) = Scale::of(input, peak);
     let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale };
     // Of the window asked for only what has samples: a workload may be younger.
     let first = split.iter().map(|run| run.hours[0]).fold(f64::INFINITY, f64::min);
@@ -439,7 +480,7 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     if best.score >= params.watch_score && has_ended(&best, &split, input, frame, window) {
         return LeakReport { agreement, ..LeakReport::without_fit(Verdict::None, Reason::Ended) };
     }
-    report(input, params, &floors, best, agreement)
+    report(input, params, &floors, best, agreement, of)
 }
 
 /// Whether what grew is gone: the runs that are alive have lasted long enough to show it, and do not.
@@ -497,6 +538,7 @@ fn report(
     floors: &[Floor],
     best: Judged,
     agreement: Agreement,
+    of: Scale,
 ) -> LeakReport {
     let Judged { fit, parts, alone, margins, score } = best;
     let Some(fit) = fit else {
@@ -516,7 +558,7 @@ fn report(
         _ if margins[worst] >= 1.0 => Reason::Unsure(fit.unbounded),
         _ if fit.growth < 0.1 * params.min_growth => Reason::NotRising,
         (_, 0 | 1) if fit.bounded != Shape::Constant => Reason::Bounded(fit.bounded),
-        (_, fit::GROWTH) => Reason::TooSmall { growth: fit.growth.max(0.0) },
+        (_, fit::GROWTH) => Reason::TooSmall { growth: fit.growth, of },
         (_, 4) => Reason::Flattening,
         _ => Reason::WithinNoise,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{LeakInput, PodSeries, RunEvidence};
+use super::{LeakInput, PodSeries, Reason, RunEvidence};
 
 /// A run shorter than this share of the long ones says nothing about growth.
 const SHORT_RUN: f64 = 0.2;
@@ -80,6 +80,30 @@ pub(super) fn enough(samples: usize) -> bool {
     samples >= FEWEST_SAMPLES
 }
 
+/// Why no pod has a run.
+pub(super) fn why_none(input: &LeakInput<'_>) -> Reason {
+    let most = input.series.iter().map(|pod| samples(input, pod).count()).max().unwrap_or(0);
+    match most {
+        0 => Reason::NoSamples,
+        most if enough(most) => Reason::RunsTooShort,
+        _ => Reason::TooFewSamples,
+    }
+}
+
+/// Index, seconds since the window's start and bytes of the samples that are memory and in the window.
+fn samples<'a>(
+    input: &LeakInput<'_>,
+    series: &PodSeries<'a>,
+) -> impl Iterator<Item = (usize, f64, f64)> + use<'a> {
+    let step = input.step_s;
+    let offset = series.start_unix as f64 - input.start_unix as f64;
+    let last = input.end_unix as f64 - input.start_unix as f64;
+    let at = move |i: usize| offset + i as f64 * step;
+    let within = move |at: f64| at <= last + 0.5 * step && at >= -0.5 * step;
+    let all = series.values.iter().enumerate().map(move |(i, &value)| (i, at(i), value));
+    all.filter(move |(_, at, value)| is_sample(*value) && within(*at))
+}
+
 /// Splits every pod into process runs, ordered by start and then by pod name.
 pub(super) fn split(input: &LeakInput<'_>) -> Vec<Run> {
     let mut runs = Vec::new();
@@ -99,20 +123,16 @@ pub(super) fn split(input: &LeakInput<'_>) -> Vec<Run> {
 
 fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &mut Vec<Run>) {
     let step = input.step_s;
-    let offset = series.start_unix as f64 - input.start_unix as f64;
     let last = input.end_unix as f64 - input.start_unix as f64;
     let mut seconds = Vec::with_capacity(series.values.len());
     let mut bytes = Vec::with_capacity(series.values.len());
     let given = series.load.unwrap_or_default();
     let mut load = Vec::with_capacity(given.len());
-    for (i, &value) in series.values.iter().enumerate() {
-        let at = offset + i as f64 * step;
-        if is_sample(value) && at <= last + 0.5 * step && at >= -0.5 * step {
-            seconds.push(at);
-            bytes.push(value);
-            if !given.is_empty() {
-                load.push(given.get(i).copied().unwrap_or(f64::NAN));
-            }
+    for (i, at, value) in samples(input, series) {
+        seconds.push(at);
+        bytes.push(value);
+        if !given.is_empty() {
+            load.push(given.get(i).copied().unwrap_or(f64::NAN));
         }
     }
     if !enough(bytes.len()) {

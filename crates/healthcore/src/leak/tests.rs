@@ -100,7 +100,8 @@ fn sound(input: &LeakInput<'_>, params: &LeakParams, report: &LeakReport) {
     assert!(!report.reason.to_string().is_empty());
     match report.verdict {
         Verdict::Unknown => {
-            let reasons = [Reason::InvalidWindow, Reason::TooFewSamples, Reason::RunsTooShort];
+            let reasons =
+                [Reason::InvalidWindow, Reason::NoSamples, Reason::TooFewSamples, Reason::RunsTooShort];
             assert!(reasons.contains(&report.reason), "{report:?}");
             assert!(report.rate.is_none() && report.measures.is_none());
         }
@@ -480,14 +481,14 @@ fn the_interval_holds_the_rate_of_a_noisy_line() {
 fn what_says_nothing_is_unknown_with_its_reason() {
     let judge = |values: Vec<f64>| Case::one(300.0, Some(512.0 * MB), values).judge();
     let cases: Vec<(&str, Vec<f64>, Reason)> = vec![
-        ("no samples", vec![], Reason::TooFewSamples),
+        ("no samples", vec![], Reason::NoSamples),
         ("one sample", vec![MB], Reason::TooFewSamples),
         ("two samples", vec![MB, MB], Reason::TooFewSamples),
-        ("all gaps", vec![f64::NAN; 2000], Reason::TooFewSamples),
-        ("infinite", vec![f64::INFINITY; 2000], Reason::TooFewSamples),
-        ("infinite below", vec![f64::NEG_INFINITY; 2000], Reason::TooFewSamples),
-        ("negative", vec![-1.0; 2000], Reason::TooFewSamples),
-        ("more than there is", vec![f64::MAX; 2000], Reason::TooFewSamples),
+        ("all gaps", vec![f64::NAN; 2000], Reason::NoSamples),
+        ("infinite", vec![f64::INFINITY; 2000], Reason::NoSamples),
+        ("infinite below", vec![f64::NEG_INFINITY; 2000], Reason::NoSamples),
+        ("negative", vec![-1.0; 2000], Reason::NoSamples),
+        ("more than there is", vec![f64::MAX; 2000], Reason::NoSamples),
         ("half an hour", vec![MB; 7], Reason::RunsTooShort),
     ];
     for (what, values, expected) in cases {
@@ -495,7 +496,7 @@ fn what_says_nothing_is_unknown_with_its_reason() {
         assert_eq!((report.verdict, report.reason), (Verdict::Unknown, expected), "{what}");
     }
     let empty = Case { pods: vec![], ..Case::one(300.0, None, vec![MB; 100]) }.judge();
-    assert_eq!((empty.verdict, empty.reason), (Verdict::Unknown, Reason::TooFewSamples));
+    assert_eq!((empty.verdict, empty.reason), (Verdict::Unknown, Reason::NoSamples));
 }
 
 #[test]
@@ -560,7 +561,7 @@ fn restarts_in_any_order_twice_or_outside_the_window_split_once_or_not_at_all() 
     assert_eq!(case(vec![START - 900, START + WEEK + 900, i64::MIN, i64::MAX]), case(vec![]));
     let every: Vec<i64> = (0..2016).map(|i| START + i * 300).collect();
     let none = case(every);
-    assert_eq!((none.verdict, none.reason), (Verdict::Unknown, Reason::TooFewSamples));
+    assert_eq!((none.verdict, none.reason), (Verdict::Unknown, Reason::RunsTooShort));
 }
 
 #[test]
@@ -572,7 +573,7 @@ fn samples_outside_the_window_do_not_count() {
     for start in [START - 2 * WEEK, START + 2 * WEEK, i64::MIN, i64::MAX] {
         case.pods[0].start = start;
         let report = case.judge();
-        assert_eq!((report.verdict, report.reason), (Verdict::Unknown, Reason::TooFewSamples), "{start}");
+        assert_eq!((report.verdict, report.reason), (Verdict::Unknown, Reason::NoSamples), "{start}");
     }
 }
 
@@ -745,6 +746,43 @@ fn a_revision_is_blamed_when_memory_before_it_is_known_and_calm() {
         case.revisions[0] += hours * 3600;
         assert_eq!(began(&case).is_some(), expected, "{hours} h away");
     }
+}
+
+/// What growth is a share of is what the reason says it is.
+#[test]
+fn growth_that_does_not_matter_is_told_as_a_share_of_what_bounds_it() {
+    let told = |limit: Option<f64>, capacity: Option<f64>| {
+        let values = line(168.0, 300.0, 0.03 * MB, 0.0, 0.2 * MB);
+        let series = [PodSeries { pod: "web-0", start_unix: START, values: &values, ..PodSeries::default() }];
+        let input = LeakInput {
+            step_s: 300.0,
+            limit_bytes: limit,
+            capacity_bytes: capacity,
+            start_unix: START,
+            end_unix: START + WEEK,
+            series: &series,
+            ..LeakInput::default()
+        };
+        detect(&input, &LeakParams::default()).reason.to_string()
+    };
+    let shares = [
+        (Some(400.0 * MB), None, "of the limit does"),
+        (None, Some(500.0 * MB), "of the node's memory does"),
+        (None, None, "of 1.6 times the highest use does"),
+        (Some(MB), None, "of 1.6 times the highest use does"),
+        (Some(1e12), None, "of 6 times the highest use does"),
+    ];
+    for (limit, capacity, expected) in shares {
+        let told = told(limit, capacity);
+        assert!(told.starts_with("growth of ") && told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn restarts_at_every_sample_leave_no_run_and_not_no_samples() {
+    let mut case = Case::one(300.0, None, vec![MB; 2000]);
+    case.pods[0].restarts = Some((0..2000).map(|i| START + 300 * i).collect());
+    assert_eq!(case.judge().reason, Reason::RunsTooShort);
 }
 
 // Anything at all.
