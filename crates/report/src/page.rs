@@ -413,7 +413,7 @@ impl Say {
         })
     }
 
-    fn class(&self, f: &Finding) -> String {
+    pub(crate) fn class(&self, f: &Finding) -> String {
         f.class.map_or_else(String::new, |c| {
             let origin = self.w(&format!("origin-{}", c.origin.name()));
             format!("{} {} ({origin})", self.w("class"), c.class.name())
@@ -520,18 +520,6 @@ impl Say {
             }
         });
         (details.collect(), more)
-    }
-
-    /// The class that chose the thresholds, and where it comes from; empty for what has none.
-    pub(crate) fn class(&self, f: &Finding) -> String {
-        f.class.map_or_else(String::new, |c| {
-            let origin = match c.origin {
-                healthcore::class::ClassOrigin::Annotation => "annotation",
-                healthcore::class::ClassOrigin::OwnerKind => "owner kind",
-                _ => "default",
-            };
-            format!("{} {} ({origin})", self.w("class"), c.class.name())
-        })
     }
 
     pub(crate) fn detail_finding(&self, f: &Finding) -> DetailFinding {
