@@ -85,6 +85,8 @@ fn bad_input_is_named_with_what_to_do() {
         &["check", "--prometheus", "http://127.0.0.1:1"],
         &["no source can be used: cannot reach http://127.0.0.1:1"],
     );
+    let plain = server_without_tls();
+    refused(&["check", "--prometheus", &plain], &["no source can be used", &plain, "TLS"]);
     refused(
         &["check", "--prometheus", "http://127.0.0.1:1", "--step", "0s"],
         &["expected a duration above zero such as `5m`, got `0s`"],
@@ -441,6 +443,21 @@ fn the_environment_names_a_server_only_where_nothing_else_does() {
     assert!(!one.contains("127.0.0.1:2") && one.contains("127.0.0.1:3"), "{one}");
     let none = said(&["--config", config, "--cluster", "c"]);
     assert!(none.contains("the configuration has no cluster of this name; it has a, b"), "{none}");
+}
+
+/// An https address behind which a server answers in plain text, as to any client that does not speak HTTP.
+fn server_without_tls() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    url
 }
 
 /// A server that knows no metric at all; it lives as long as the test.

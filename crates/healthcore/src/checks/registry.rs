@@ -144,6 +144,29 @@ fn texts_are_sentences_with_closed_braces() {
     }
 }
 
+/// Series that are all 0/0, as a server answers them, and a counter that only falls, tell nothing: no check judges by them.
+#[test]
+fn numbers_that_are_none_judge_nothing() {
+    let text = "window lookback=7d step=1h\n\
+        container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m restarts=0  \
+        memory: nanx167  rss: nanx167  cpu: nanx167  restarts: 9 4 3 2 1 0x162";
+    let report = report([Fixture::new(text).snapshot], &all());
+    let found: Vec<&str> = report.findings.iter().map(|f| f.check.as_ref()).collect();
+    assert!(found.is_empty(), "{found:?}");
+    let unknown: Vec<&str> = report.checks.iter().filter(|c| c.tally.unknown > 0).map(|c| c.id).collect();
+    assert_eq!(
+        unknown,
+        [
+            "memory-leak",
+            "memory-usage",
+            "memory-underprovisioned",
+            "cpu-underprovisioned",
+            "memory-overprovisioned",
+            "cpu-overprovisioned"
+        ]
+    );
+}
+
 #[test]
 fn defaults_round_trip_as_text() {
     for check in CHECKS {
