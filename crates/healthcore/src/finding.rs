@@ -128,7 +128,8 @@ impl Text {
         self
     }
     /// Fills a sentence such as `memory grows by {rate}`: each `{name}` becomes what `show` makes of the
-    /// value. A name without value stays as it is.
+    /// value, and each `{name|one|other}` the form that fits a number: `one` for exactly 1, otherwise `other`. A
+    /// language with one form leaves the second kind out. A name without value stays as it is.
     #[must_use]
     pub fn fill(&self, sentence: &str, show: &dyn Fn(&Value) -> String) -> String {
         let mut out = String::with_capacity(sentence.len() + 32);
@@ -137,9 +138,14 @@ impl Text {
             out.push_str(&rest[..open]);
             rest = &rest[open..];
             let Some(close) = rest.find('}') else { break };
-            match self.args.get(&rest[1..close]) {
-                Some(value) => out.push_str(&show(value)),
-                None => out.push_str(&rest[..=close]),
+            let mut parts = rest[1..close].splitn(3, '|');
+            let value = parts.next().and_then(|name| self.args.get(name));
+            match (value, parts.next(), parts.next()) {
+                (Some(value), Some(one), Some(other)) => {
+                    out.push_str(if value.number() == Some(1.0) { one } else { other });
+                }
+                (Some(value), None, None) => out.push_str(&show(value)),
+                _ => out.push_str(&rest[..=close]),
             }
             rest = &rest[close + 1..];
         }
@@ -493,6 +499,16 @@ mod tests {
             text.fill("{who} uses {use} of {limit}, {use", &show),
             "Text(\"{use}\") uses 5 of {limit}, {use"
         );
+    }
+
+    #[test]
+    fn a_form_fits_its_number() {
+        let show = |v: &Value| v.number().map_or_else(String::new, |n| n.to_string());
+        let say = |n: usize, sentence: &str| Text::new("k").with("n", n).fill(sentence, &show);
+        let english = "{n} {n|kill|kills}";
+        assert_eq!([0, 1, 2].map(|n| say(n, english)), ["0 kills", "1 kill", "2 kills"]);
+        assert_eq!(say(1, "{n} 次"), "1 次");
+        assert_eq!(say(1, "{m|a|b} {n|a} {"), "{m|a|b} {n|a} {");
     }
 
     #[test]

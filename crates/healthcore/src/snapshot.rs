@@ -229,7 +229,6 @@ pub enum Missing {
 
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use crate::unit::Seconds;
         match self {
             Self::NotAsked { metric } => write!(f, "{metric} was not recorded"),
             Self::MetricAbsent { metric } => write!(f, "the server has no series of {metric}"),
@@ -240,14 +239,10 @@ impl std::fmt::Display for Missing {
             Self::QueryFailed { metric } => write!(f, "the query for {metric} failed"),
             Self::NoMetricsSource => f.write_str("no metrics server"),
             Self::NoSamples { metric } => write!(f, "no samples of {metric}"),
+            Self::TooFewSamples { have: 1, need } => write!(f, "1 sample, {need} needed"),
             Self::TooFewSamples { have, need } => write!(f, "{have} samples, {need} needed"),
             Self::TooShort { have_s, need_s } => {
-                write!(
-                    f,
-                    "history of {}, {} needed",
-                    Seconds(f64::from(*have_s)),
-                    Seconds(f64::from(*need_s))
-                )
+                write!(f, "history of {}, {} needed", in_words(*have_s), in_words(*need_s))
             }
             Self::AccessDenied { verb, resource, namespace: Some(ns) } => {
                 write!(f, "not allowed to {verb} {resource} in namespace {ns}")
@@ -264,6 +259,21 @@ impl std::fmt::Display for Missing {
             Self::Thinned => f.write_str("left out, because the workload is too large"),
         }
     }
+}
+
+/// `3 d 6 h`: a time by its two largest units, for a reader.
+fn in_words(seconds: u32) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (unit, name) in units.iter().skip(first).take(2) {
+        if rest >= *unit || words.is_empty() {
+            words.push(format!("{} {name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    words.join(" ")
 }
 
 /// A part of the picture that could not be had, for the report.
@@ -504,6 +514,14 @@ fn is_generated(text: &str, length: usize) -> bool {
 mod tests {
     use super::*;
     use crate::model::Revision;
+
+    #[test]
+    fn a_short_history_is_told_for_a_reader() {
+        let told = |have_s| Missing::TooShort { have_s, need_s: 604_800 }.to_string();
+        assert_eq!(told(282_600), "history of 3 d 6 h, 7 d needed");
+        assert_eq!(told(86_400 + 59), "history of 1 d, 7 d needed");
+        assert_eq!([0, 59, 90].map(in_words), ["0 s", "59 s", "1 min 30 s"]);
+    }
 
     #[test]
     fn past_pods_find_their_workload() {

@@ -305,9 +305,18 @@ fn parse_rate(text: &str) -> Result<f64, UnitError> {
 }
 
 fn show_bytes(bytes: f64) -> String {
-    for (unit, suffix) in
-        [(MIB * MIB, "Ti"), (MIB * 1024.0, "Gi"), (MIB, "Mi"), (1024.0, "Ki"), (1e9, "G"), (1e6, "M")]
-    {
+    // The largest exact unit: 4096000000 is 4096M and not 4000000Ki.
+    let units = [
+        (MIB * MIB, "Ti"),
+        (1e12, "T"),
+        (MIB * 1024.0, "Gi"),
+        (1e9, "G"),
+        (MIB, "Mi"),
+        (1e6, "M"),
+        (1024.0, "Ki"),
+        (1e3, "k"),
+    ];
+    for (unit, suffix) in units {
         if bytes != 0.0 && bytes % unit == 0.0 {
             return format!("{}{suffix}", bytes / unit);
         }
@@ -417,6 +426,8 @@ mod tests {
         assert_eq!("2KiB".parse(), Ok(Bytes(2048.0)));
         assert!("100m".parse::<Bytes>().is_err(), "a thousandth of a byte is a typing mistake");
         assert_eq!(Bytes::from_mib(1536.0).to_string(), "1536Mi");
+        assert_eq!(Bytes(4.096e9).to_string(), "4096M");
+        assert_eq!(Bytes(2e12).to_string(), "2T");
         assert_eq!(Cores(0.25).to_string(), "250m");
         assert_eq!(Seconds::from_days(7.0).to_string(), "7d");
         assert_eq!(Ratio(0.125).to_string(), "12.5%");

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
-use healthcore::finding::{Finding, Severity, State, SubjectRef};
+use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
-use healthcore::snapshot::Origin;
+use healthcore::snapshot::{Gap, Missing, Origin};
 use serde::Serialize;
 
-use crate::quantity::{bytes, cores, count, duration, percent, show, time};
-use crate::words::{Lang, sentence, word};
+use crate::quantity::{bytes, cores, duration, percent, probability, show, time};
+use crate::words::{Lang, phrase, sentence, word};
 
 /// Workloads that get a section of their own.
 const MOST_DETAILS: usize = 30;
@@ -28,6 +28,8 @@ const MOST_CHANGES: usize = 40;
 const MOST_NAMESPACES: usize = 25;
 /// Rows of a Top table.
 const TOP: usize = 5;
+/// Growth below it is noise, and no row of a Top table.
+const SMALLEST_GROWTH: f64 = 0.01;
 
 /// What a page is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +73,15 @@ pub(crate) struct Page {
     pub(crate) made_by: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Table {
     pub(crate) title: &'static str,
     pub(crate) headers: Vec<&'static str>,
     /// Whether each column holds numbers.
     pub(crate) numeric: Vec<bool>,
     pub(crate) rows: Vec<Vec<String>>,
+    /// What is said in place of no rows.
+    pub(crate) none: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,12 +143,19 @@ impl Page {
         let loud: Vec<&Finding> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
         let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
         let (details, more_details) = say.details(report, &loud);
+        let gaps = merged(&report.gaps);
         let w = |key| word(lang, key);
-        let mut counts = w("counts")
-            .replace("{critical}", &report.count(Severity::Critical).to_string())
-            .replace("{warning}", &report.count(Severity::Warning).to_string())
-            .replace("{info}", &report.count(Severity::Info).to_string())
-            .replace("{gaps}", &report.gaps.len().to_string());
+        let found = |severity| Value::from(report.count(severity));
+        let mut counts = phrase(
+            lang,
+            "counts",
+            &[
+                ("critical", found(Severity::Critical)),
+                ("warning", found(Severity::Warning)),
+                ("info", found(Severity::Info)),
+                ("gaps", report.gaps.len().into()),
+            ],
+        );
         counts.push_str(&unseen(report, lang));
         Self {
             verdict: w(report.verdict().name()),
@@ -176,14 +187,10 @@ impl Page {
                 title: w("not-checked"),
                 headers: vec![w("scope"), w("cause"), w("detail")],
                 numeric: vec![false; 3],
-                rows: report
-                    .gaps
-                    .iter()
-                    .take(MOST_GAPS)
-                    .map(|g| vec![g.scope.clone(), g.cause.name().to_owned(), g.detail.clone()])
-                    .collect(),
+                rows: gaps.iter().take(MOST_GAPS).cloned().collect(),
+                ..Table::default()
             },
-            more_gaps: report.gaps.len().saturating_sub(MOST_GAPS),
+            more_gaps: gaps.len().saturating_sub(MOST_GAPS),
             unknown: say.unknown(report),
             checks: Table {
                 title: w("checks"),
@@ -197,18 +204,59 @@ impl Page {
                         vec![c.id.to_owned(), t.ok.to_string(), t.problem.to_string(), t.unknown.to_string()]
                     })
                     .collect(),
+                ..Table::default()
             },
             discoveries: report.checks.iter().filter_map(|c| say.discovery(c)).collect(),
-            cost: w("cost-line")
-                .replace("{queries}", &count(report.cost.prometheus_queries))
-                .replace("{samples}", &count(report.cost.samples))
-                .replace("{bytes}", &bytes(report.cost.bytes as f64))
-                .replace("{requests}", &count(report.cost.kubernetes_requests))
-                .replace("{seconds}", &duration(report.cost.seconds))
-                .replace("{rss}", &bytes(report.cost.peak_rss_bytes as f64)),
+            cost: cost(report, lang),
             made_by: w("made-by").replace("{version}", &report.version),
         }
     }
+}
+
+/// What the run cost. Where it could not be measured, its memory is not told.
+fn cost(report: &Report, lang: Lang) -> String {
+    let cost = &report.cost;
+    let mut line = phrase(
+        lang,
+        "cost-line",
+        &[
+            ("queries", Value::Count(cost.prometheus_queries)),
+            ("samples", Value::Count(cost.samples)),
+            ("bytes", Value::Bytes(cost.bytes as f64)),
+            ("requests", Value::Count(cost.kubernetes_requests)),
+            ("seconds", Value::Seconds(cost.seconds)),
+        ],
+    );
+    if cost.peak_rss_bytes > 0 {
+        line.push_str(&phrase(lang, "cost-memory", &[("rss", Value::Bytes(cost.peak_rss_bytes as f64))]));
+    }
+    line
+}
+
+/// Gaps as rows of scope, cause and detail. Those of one place and cause that differ only in what was asked for, such as
+/// every list under an expired token, are one row.
+fn merged(gaps: &[Gap]) -> Vec<Vec<String>> {
+    const NAME: &str = "\u{0}";
+    let mut rows: BTreeMap<(&str, &str, String), Vec<&str>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for gap in gaps {
+        let (place, name) = gap.scope.rsplit_once('/').unwrap_or((&gap.scope, ""));
+        let detail = if name.is_empty() { gap.detail.clone() } else { gap.detail.replace(name, NAME) };
+        let key = (place, gap.cause.name(), detail);
+        let names = rows.entry(key.clone()).or_default();
+        if names.is_empty() {
+            order.push(key);
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let row = |key: &(&str, &str, String)| {
+        let names = rows[key].join(", ");
+        let scope = if names.is_empty() { key.0.to_owned() } else { format!("{}/{names}", key.0) };
+        vec![scope, key.1.to_owned(), key.2.replace(NAME, &names)]
+    };
+    order.iter().map(row).collect()
 }
 
 /// How much is unknown, for the head line: nothing when all is known.
@@ -216,8 +264,7 @@ fn unseen(report: &Report, lang: Lang) -> String {
     let mut out = String::new();
     let mut say = |key, of: u64, all: u64| {
         if of > 0 {
-            let text = word(lang, key).replace("{of}", &count(of)).replace("{all}", &count(all));
-            out.push_str(&text);
+            out.push_str(&phrase(lang, key, &[("of", Value::Count(of)), ("all", Value::Count(all))]));
         }
     };
     let (unknown, all) = report.unknown();
@@ -333,6 +380,7 @@ impl Say {
             headers: ["container", "resource", "of-limit", "over", "full-in"].map(|k| self.w(k)).to_vec(),
             numeric: vec![false, false, true, true, true],
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -378,6 +426,7 @@ impl Say {
             .to_vec(),
             numeric: (0..10).map(|i| (1..8).contains(&i)).collect(),
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -410,6 +459,7 @@ impl Say {
             headers: headers.map(|k| self.w(k)).to_vec(),
             numeric: (0..headers.len()).map(|i| i > 0).collect(),
             rows: rows.collect(),
+            ..Table::default()
         })
     }
 
@@ -439,7 +489,7 @@ impl Say {
         let headers: Vec<&'static str> =
             std::iter::once("container").chain(headers.iter().copied()).map(|k| self.w(k)).collect();
         let numeric = (0..headers.len()).map(|i| i > 0).collect();
-        (!rows.is_empty()).then(|| Table { title: self.w(title), headers, numeric, rows })
+        (!rows.is_empty()).then(|| Table { title: self.w(title), headers, numeric, rows, none: "" })
     }
 
     fn tops(&self, report: &Report) -> Vec<Table> {
@@ -465,9 +515,10 @@ impl Say {
                 report,
                 "top-growth",
                 &["growth", "use", "limit"],
-                |f| f.memory_growth.filter(|g| *g > 0.0),
+                |f| f.memory_growth.filter(|g| *g >= SMALLEST_GROWTH),
                 |f| vec![or_dash(f.memory_growth.map(percent)), now(f), limit(f)],
-            ),
+            )
+            .or_else(|| self.none_grew(report)),
             self.top(
                 report,
                 "top-cpu",
@@ -487,6 +538,13 @@ impl Say {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What stands in place of a growth table without rows, where growth is known at all.
+    fn none_grew(&self, report: &Report) -> Option<Table> {
+        let known = report.facts.iter().any(|f| f.memory_growth.is_some());
+        let table = || Table { title: self.w("top-growth"), none: self.w("none-grew"), ..Table::default() };
+        known.then(table)
     }
 
     fn details(&self, report: &Report, loud: &[&Finding]) -> (Vec<Detail>, usize) {
@@ -525,8 +583,8 @@ impl Say {
     pub(crate) fn detail_finding(&self, f: &Finding) -> DetailFinding {
         let evidence = f.evidence.iter().map(|e| {
             let value = match &e.threshold {
-                Some(bound) => format!("{} ({} {})", show(&e.value), self.w("threshold"), show(bound)),
-                None => show(&e.value),
+                Some(bound) => format!("{} ({} {})", measured(e), self.w("threshold"), show(bound)),
+                None => measured(e),
             };
             (e.name.replace('-', " "), value)
         });
@@ -586,6 +644,7 @@ impl Say {
             numeric: (0..headers.len()).map(|i| i > 0).collect(),
             headers: headers.into_iter().map(|k| self.w(k)).collect(),
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -638,6 +697,7 @@ impl Say {
                 .to_vec(),
             numeric: vec![false, false, false, false, false],
             rows,
+            ..Table::default()
         }
     }
 
@@ -694,29 +754,70 @@ impl Say {
             (0, _) => "discoveries-hidden",
             _ => "discoveries",
         };
-        let text = self.w(key).replace("{check}", check.id);
-        let text = text.replace("{level}", &percent(found.level.get()));
-        Some(text.replace("{passed}", &count(found.passed)).replace("{set-back}", &count(found.set_back)))
+        let values = [
+            ("check", Value::from(check.id)),
+            ("level", Value::Ratio(found.level.get())),
+            ("passed", Value::Count(found.passed)),
+            ("set-back", Value::Count(found.set_back)),
+        ];
+        Some(phrase(self.lang, key, &values))
     }
 
     fn unknown(&self, report: &Report) -> Table {
-        let mut by_reason: BTreeMap<String, (u64, Vec<&str>)> = BTreeMap::new();
+        let mut by_reason: BTreeMap<&Missing, (u64, Vec<&str>)> = BTreeMap::new();
         for check in &report.checks {
             for (why, n) in &check.tally.reasons {
-                let entry = by_reason.entry(why.to_string()).or_default();
+                let entry = by_reason.entry(why).or_default();
                 entry.0 = entry.0.max(*n);
                 entry.1.push(check.id);
             }
         }
-        let rows =
-            by_reason.into_iter().map(|(why, (n, checks))| vec![why, n.to_string(), checks.join(", ")]);
+        let mut rows: Vec<(String, u64, String)> = Vec::new();
+        for (why, n, checks) in refusals_merged(by_reason) {
+            rows.push((why, n, checks.join(", ")));
+        }
+        rows.sort();
+        let rows = rows.into_iter().map(|(why, n, checks)| vec![why, n.to_string(), checks]);
         Table {
             title: self.w("reasons"),
             headers: vec![self.w("reasons"), self.w("subjects"), self.w("checks")],
             numeric: vec![false, true, false],
             rows: rows.collect(),
+            ..Table::default()
         }
     }
+}
+
+/// A measured value in words.
+fn measured(e: &Evidence) -> String {
+    match (e.name.as_ref(), &e.value) {
+        ("p-value", Value::Number(p)) | ("false-discovery-rate", Value::Ratio(p)) => probability(*p),
+        (_, value) => show(value),
+    }
+}
+
+/// What refusals that are told in one row have in common: verb, namespace and the checks that miss it.
+type Refused<'a> = (String, Option<String>, Vec<&'a str>);
+
+/// Reasons in words. What one missing right of a namespace keeps from the same checks is said once for all resources.
+fn refusals_merged<'a>(reasons: BTreeMap<&Missing, (u64, Vec<&'a str>)>) -> Vec<(String, u64, Vec<&'a str>)> {
+    let mut out = Vec::new();
+    let mut denied: BTreeMap<Refused<'a>, (u64, Vec<String>)> = BTreeMap::new();
+    for (why, (n, checks)) in reasons {
+        match why {
+            Missing::AccessDenied { verb, resource, namespace } => {
+                let entry = denied.entry((verb.clone(), namespace.clone(), checks)).or_default();
+                entry.0 = entry.0.max(n);
+                entry.1.push(resource.clone());
+            }
+            why => out.push((why.to_string(), n, checks)),
+        }
+    }
+    for ((verb, namespace, checks), (n, resources)) in denied {
+        let why = Missing::AccessDenied { verb, resource: resources.join(", "), namespace };
+        out.push((why.to_string(), n, checks));
+    }
+    out
 }
 
 fn level(value: f64, warning: f64, critical: f64) -> &'static str {
@@ -756,6 +857,7 @@ mod tests {
     use healthcore::fixture::Fixture;
     use healthcore::report::ClusterSummary;
     use healthcore::settings::Settings;
+    use healthcore::snapshot::GapCause;
 
     use super::*;
 
@@ -791,5 +893,56 @@ mod tests {
             ["Urgent: 25 and 10 more: the Markdown report has them all", watch]
         );
         assert_eq!(lists(35, 30, Reader::Kept), ["Urgent: 35", watch]);
+    }
+
+    #[test]
+    fn refusals_of_one_cause_are_one_row() {
+        let gap =
+            |scope: &str, cause, detail: &str| Gap { scope: scope.into(), cause, detail: detail.into() };
+        let expired = |name: &str| {
+            gap(
+                &format!("prod/web/{name}"),
+                GapCause::Unauthorized,
+                &format!("listing {name} in namespace web: unauthorized"),
+            )
+        };
+        let rows = merged(&[
+            expired("pods"),
+            gap("prod/prometheus", GapCause::Timeout, "no answer in 30s"),
+            expired("events"),
+            gap("prod/prometheus/cpu-usage", GapCause::Failed, "too many series"),
+            gap("prod/prometheus/memory-rss", GapCause::Failed, "too many series"),
+            gap("prod/shop/pods", GapCause::Unauthorized, "listing pods in namespace shop: unauthorized"),
+        ]);
+        let rows: Vec<String> = rows.iter().map(|row| row.join(" | ")).collect();
+        assert_eq!(
+            rows,
+            [
+                "prod/web/pods, events | unauthorized | listing pods, events in namespace web: unauthorized",
+                "prod/prometheus | timeout | no answer in 30s",
+                "prod/prometheus/cpu-usage, memory-rss | failed | too many series",
+                "prod/shop/pods | unauthorized | listing pods in namespace shop: unauthorized",
+            ]
+        );
+    }
+
+    #[test]
+    fn growth_that_is_noise_is_no_top() {
+        let top = |text: &str| {
+            let snapshot = Fixture::new(text).snapshot;
+            let assessment = analyse(&snapshot, &Settings::default().resolve(CHECKS).unwrap());
+            let parts = vec![(ClusterSummary::default(), assessment)];
+            let report = Report::new("0.0.0", snapshot.taken_at, snapshot.window, parts, vec![], CHECKS);
+            let page = Page::new(&report, Lang::En, Reader::Kept);
+            let table = page.tops.into_iter().find(|t| t.title == "Top 5 by memory growth");
+            table.map(|t| format!("{}{}", t.rows.len(), t.none))
+        };
+        let week = "window lookback=7d step=1h\ncontainer web/api-0/app ";
+        assert_eq!(top(&format!("{week} memory: 100+1x167")).as_deref(), Some("1"));
+        assert_eq!(
+            top(&format!("{week} memory: 100x167")).as_deref(),
+            Some("0No memory grew by 1 % or more.")
+        );
+        assert_eq!(top(week), None);
     }
 }

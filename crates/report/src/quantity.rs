@@ -20,10 +20,9 @@ pub(crate) fn show(value: &Value) -> String {
     }
 }
 
-/// A value as it is written in a manifest: `2048Mi`, `500m`.
+/// A value as it is written in a manifest, in the largest unit that is exact: `2Gi`, `2368Mi`, `500m`.
 pub(crate) fn setting(value: &Value) -> String {
     match value {
-        Value::Bytes(v) if *v % 1_048_576.0 == 0.0 => format!("{}Mi", v / 1_048_576.0),
         Value::Bytes(v) => Bytes(*v).to_string(),
         Value::Cores(v) => Cores(*v).to_string(),
         other => show(other),
@@ -58,9 +57,16 @@ pub(crate) fn cores(v: f64) -> String {
     }
 }
 
-/// `85.3 %`
+/// `85.3 %`, `101 %`, and never `-0 %`
 pub(crate) fn percent(v: f64) -> String {
-    format!("{} %", significant(v * 100.0))
+    let text = format!("{:.1}", v * 100.0);
+    let text = if v.abs() < 0.9995 { text } else { format!("{:.0}", v * 100.0) };
+    format!("{} %", plain(&text))
+}
+
+/// A probability; one that is too small to be written is still none of 0: `< 0.001`.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { plain(&format!("{p:.3}")).to_owned() }
 }
 
 /// At most three figures that count, no trailing zeros.
@@ -70,8 +76,13 @@ fn significant(v: f64) -> String {
         a if a >= 10.0 => 1,
         _ => 2,
     };
-    let text = format!("{v:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    plain(&format!("{v:.decimals$}")).to_owned()
+}
+
+/// A number without zeros that say nothing, and without the sign of a zero.
+fn plain(text: &str) -> &str {
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+    if text == "-0" { "0" } else { text }
 }
 
 /// `3 d 4 h`, `25 min`, `40 s`
@@ -139,13 +150,19 @@ mod tests {
             [0.0, 0.0008, 0.25, 1.0, 12.345].map(cores),
             ["0m", "0.8m", "250m", "1 core", "12.3 cores"]
         );
-        assert_eq!([0.703, 0.085, 1.0085].map(percent), ["70.3 %", "8.5 %", "101 %"]);
+        assert_eq!(
+            [0.703, 0.085, 1.0085, 0.9996, -0.0004, -0.0062].map(percent),
+            ["70.3 %", "8.5 %", "101 %", "100 %", "0 %", "-0.6 %"]
+        );
+        assert_eq!([0.0, 1e-9, 0.0123, 1.0].map(probability), ["< 0.001", "< 0.001", "0.012", "1"]);
         assert_eq!(
             [5.0, 1.234, 65.0, 1500.0, 5400.0, 300_000.0].map(duration),
             ["5 s", "1.23 s", "1 min 5 s", "25 min", "1 h 30 min", "3 d 11 h"]
         );
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(setting(&Value::Bytes(2048.0 * 1_048_576.0)), "2048Mi");
+        assert_eq!(setting(&Value::Bytes(2048.0 * 1_048_576.0)), "2Gi");
+        assert_eq!(setting(&Value::Bytes(2368.0 * 1_048_576.0)), "2368Mi");
+        assert_eq!(setting(&Value::Bytes(4.096e9)), "4096M");
         assert_eq!(setting(&Value::Cores(0.5)), "500m");
         assert_eq!(time(Timestamp::from_unix_seconds(1_795_136_400)), "2026-11-20 01:00 UTC");
     }

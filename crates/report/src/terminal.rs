@@ -215,6 +215,10 @@ impl Out {
     }
 
     fn table(&mut self, table: &Table) {
+        if table.rows.is_empty() && !table.none.is_empty() {
+            self.line(table.none);
+            return;
+        }
         let cells: Vec<Vec<String>> =
             table.rows.iter().map(|row| row.iter().map(|c| visible(c)).collect()).collect();
         let widths: Vec<usize> = (0..table.headers.len())

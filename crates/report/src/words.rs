@@ -69,6 +69,7 @@ const EN: &[(&str, &str)] = &[
     ("top-memory", "Top 5 by memory"),
     ("top-share", "Top 5 by share of the memory limit"),
     ("top-growth", "Top 5 by memory growth"),
+    ("none-grew", "No memory grew by 1 % or more."),
     ("top-cpu", "Top 5 by CPU"),
     ("memory", "Memory"),
     ("cpu", "CPU"),
@@ -84,7 +85,7 @@ const EN: &[(&str, &str)] = &[
     ("heap", "JVM heap"),
     ("details", "Workloads with problems"),
     ("evidence", "Evidence"),
-    ("threshold", "bound"),
+    ("threshold", "threshold"),
     ("since", "since"),
     ("advice", "What to do"),
     ("urgent", "Urgent"),
@@ -94,7 +95,7 @@ const EN: &[(&str, &str)] = &[
     ("more-in-markdown", "and {n} more: the Markdown report has them all"),
     ("more", "and {n} more: the JSON report has them all"),
     ("not-checked", "What could not be checked"),
-    ("nothing-missing", "Everything that was asked for could be had."),
+    ("nothing-missing", "Nothing: everything that was asked was answered."),
     ("scope", "Where"),
     ("cause", "Cause"),
     ("detail", "Detail"),
@@ -116,13 +117,14 @@ const EN: &[(&str, &str)] = &[
     ("cost", "Cost"),
     (
         "cost-line",
-        "{queries} Prometheus queries, {samples} samples, {bytes} received, {requests} Kubernetes requests, {seconds}, peak memory {rss}",
+        "{queries} Prometheus {queries|query|queries}, {samples} {samples|sample|samples}, {bytes} received, {requests} Kubernetes {requests|request|requests}, {seconds}",
     ),
+    ("cost-memory", ", peak memory {rss}"),
     ("made-by", "Made by healthcheck {version}"),
-    ("counts", "{critical} critical, {warning} warning, {info} info, {gaps} gaps"),
-    ("counts-unknown", ", {of} of {all} judgements unknown"),
-    ("counts-unanswered", ", {of} of {all} checks mostly unanswered"),
-    ("counts-unseen", ", {of} of {all} clusters not seen"),
+    ("counts", "{critical} critical, {warning} warning, {info} info, {gaps} {gaps|gap|gaps}"),
+    ("counts-unknown", ", {of} of {all} {all|judgement|judgements} unknown"),
+    ("counts-unanswered", ", {of} of {all} {all|check|checks} mostly unanswered"),
+    ("counts-unseen", ", {of} of {all} {all|cluster|clusters} not seen"),
     ("class", "class"),
     ("origin-config", "configuration"),
     ("origin-annotation", "annotation"),
@@ -167,8 +169,6 @@ const EN: &[(&str, &str)] = &[
     ("skip", "Skip to the problems"),
     ("theme", "Dark"),
     ("overview", "Overview"),
-    ("namespaces", "Namespaces"),
-    ("namespace", "Namespace"),
     ("status", "Status"),
     ("filter", "Filter and sort"),
     ("all", "all"),
@@ -209,6 +209,15 @@ pub(crate) fn word(lang: Lang, key: &str) -> &'static str {
         Lang::En => EN,
     };
     table.iter().find(|(k, _)| *k == key).map_or("", |(_, word)| word)
+}
+
+/// A fixed text with its values filled in, as those of checks are.
+pub(crate) fn phrase(lang: Lang, key: &'static str, values: &[(&'static str, Value)]) -> String {
+    let text = values.iter().fold(Text::new(key), |text, (name, value)| text.with(name, value.clone()));
+    text.fill(word(lang, key), &|value: &Value| match value {
+        Value::Count(n) => quantity::count(*n),
+        other => quantity::show(other),
+    })
 }
 
 /// All fixed words of a language, for templates.

@@ -159,7 +159,7 @@ mod tests {
     fn missing_is_unknown() {
         check(
             "container web/api-0/app cpu-request=1  cpu: _x30 0.01x3",
-            "1 unknown: history of 3h, 1d needed",
+            "1 unknown: history of 3 h, 1 d needed",
         );
         check("container web/api-0/app cpu-request=1", "1 unknown: no samples of cpu-usage");
         check("container web/api-0/app cpu-request=1  cpu: nanx30", "1 unknown: no samples of cpu-usage");

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn missing_is_unknown() {
-        check("container web/api-0/app cpu-limit=1  cpu: _x30 1x3", "1 unknown: history of 3h, 6h needed");
+        check("container web/api-0/app cpu-limit=1  cpu: _x30 1x3", "1 unknown: history of 3 h, 6 h needed");
         check(
             "absent cpu\ncontainer web/api-0/app cpu-limit=1",
             "1 unknown: the server has no series of cpu-usage",

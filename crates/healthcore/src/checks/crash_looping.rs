@@ -37,7 +37,11 @@ impl Check for CrashLooping {
                  architecture than the node's.",
         false_alarms: "A pod that waits by ending for something that is about to come up.",
         texts: &[
-            ("looping", "container {container} ends again and again (restarts: {restarts}): {reason}"),
+            (
+                "looping",
+                "container {container} ends again and again ({restarts} {restarts|restart|restarts}): {reason}",
+            ),
+            ("looping-uncounted", "container {container} ends again and again: {reason}"),
             ("logs", "read the end of the log of the run before"),
             (
                 "architecture",
@@ -86,16 +90,19 @@ impl Check for CrashLooping {
         };
         let affected: std::collections::BTreeSet<&str> =
             looping.iter().map(|(p, _)| p.name.as_str()).collect();
-        let text = Text::new("looping")
-            .with("container", container.name.as_str())
-            .with("restarts", container.restarts.unwrap_or(0))
-            .with("reason", reason.as_str());
+        // A counter that is new, or was lost with its node, says nothing about a loop.
+        let restarts = container.restarts.filter(|n| *n > 0);
+        let text = match restarts {
+            Some(n) => Text::new("looping").with("restarts", n),
+            None => Text::new("looping-uncounted"),
+        };
+        let text = text.with("container", container.name.as_str()).with("reason", reason.as_str());
         let mut problem = Problem::new(Severity::Critical, text)
             .evidence("pods", workload_in_words(subject))
             .evidence("looping-pods", affected.len())
             .evidence("container", container.name.as_str())
             .pod(&pod.name);
-        if let Some(restarts) = container.restarts {
+        if let Some(restarts) = restarts {
             problem = problem.evidence("restarts", restarts);
         }
         if let Some(code) = end.and_then(|t| t.exit_code) {
@@ -150,11 +157,11 @@ mod tests {
     fn back_off_is_critical() {
         check(
             "container web/api-0/app restarts=12 state=waiting:CrashLoopBackOff last=Error:1@2m",
-            "critical web/api (api-0): container app ends again and again (restarts: 12): Error, exit code 1",
+            "critical web/api (api-0): container app ends again and again (12 restarts): Error, exit code 1",
         );
         check(
             "container web/api-0/wait role=init restarts=3 state=waiting:CrashLoopBackOff",
-            "critical web/api (api-0): container wait ends again and again (restarts: 3): no reason reported",
+            "critical web/api (api-0): container wait ends again and again (3 restarts): no reason reported",
         );
         let text = "container web/api-0/app restarts=12 state=waiting:CrashLoopBackOff last=OOMKilled:137@2m";
         assert_eq!(
@@ -170,7 +177,7 @@ mod tests {
     fn between_two_back_offs() {
         check(
             "container web/api-0/app created=1h restarts=6 last=Error:1@9m",
-            "critical web/api (api-0): container app ends again and again (restarts: 6): Error, exit code 1",
+            "critical web/api (api-0): container app ends again and again (6 restarts): Error, exit code 1",
         );
         check("container web/api-0/app created=40m restarts=4 last=Error:1@9m", "1 ok");
         check("container web/api-0/app created=1h restarts=6 last=Error:1@11m", "1 ok");

@@ -37,7 +37,8 @@ impl Check for HpaAtMax {
         remedy: "Raise maxReplicas, give each replica more CPU, or find out why the load has grown.",
         false_alarms: "A maximum that is meant as the usual size: set minReplicas to it.",
         texts: &[
-            ("pinned", "at its maximum of {max} replicas for {time}"),
+            ("pinned", "at its maximum of {max} {max|replica|replicas} for {time}"),
+            ("pinned-at-least", "at its maximum of {max} {max|replica|replicas} for at least {time}"),
             (
                 "raise-max",
                 "raise maxReplicas from {from} to {to}, after a look at what the nodes and the database can bear",
@@ -58,17 +59,19 @@ impl Check for HpaAtMax {
         }
         let now = view.snapshot.taken_at;
         let lasted = at_max_for(hpa, view)?;
-        if lasted < params.lasting.get() {
+        if lasted.seconds < params.lasting.get() {
             return Ok(Outcome::Ok);
         }
         let to = next_max(hpa);
         let mut problem = Problem::new(
             Severity::Warning,
-            Text::new("pinned").with("max", hpa.max_replicas).with("time", Seconds(lasted)),
+            Text::new(if lasted.at_least { "pinned-at-least" } else { "pinned" })
+                .with("max", hpa.max_replicas)
+                .with("time", Seconds(lasted.seconds)),
         )
-        .measured("at-max", Seconds(lasted), params.lasting)
+        .measured("at-max", Seconds(lasted.seconds), params.lasting)
         .evidence("replicas", hpa.current_replicas)
-        .since(Some(now.plus_seconds(-lasted)));
+        .since((!lasted.at_least).then(|| now.plus_seconds(-lasted.seconds)));
         for metric in hpa.metrics.iter().filter(|m| m.utilization) {
             if let (Some(current), Some(target)) = (metric.current, metric.target) {
                 problem = problem.measured("metric-use", Ratio(current), Ratio(target));
@@ -84,22 +87,32 @@ impl Check for HpaAtMax {
     }
 }
 
-/// Seconds for which an autoscaler that is at its maximum has been there.
-fn at_max_for(hpa: &Hpa, view: &View<'_>) -> Result<f64, Missing> {
+/// How long an autoscaler has been at its maximum.
+struct Lasted {
+    seconds: f64,
+    /// Whether it was there before the first that is known of it.
+    at_least: bool,
+}
+
+/// How long an autoscaler that is at its maximum has been there.
+fn at_max_for(hpa: &Hpa, view: &View<'_>) -> Result<Lasted, Missing> {
     let now = view.snapshot.taken_at;
     let by_condition = hpa
         .condition("ScalingLimited")
         .filter(|c| c.status == Some(true) && c.reason == "TooManyReplicas")
         .and_then(|c| c.since)
-        .map(|since| now.seconds_since(since));
+        .map(|since| Lasted { seconds: now.seconds_since(since), at_least: false });
     let key = SeriesKey::autoscaler(&hpa.namespace, &hpa.name);
     let by_series = view.series(Metric::HpaReplicas, &key).ok().flatten().map(|series| {
         let max = f64::from(hpa.max_replicas);
-        let last = series.iter().rev().take_while(|(_, n)| *n >= max).last();
-        last.map_or(0.0, |(index, _)| now.seconds_since(series.window().at(index)))
+        let first = series.iter().rev().take_while(|(_, n)| *n >= max).last();
+        Lasted {
+            seconds: first.map_or(0.0, |(index, _)| now.seconds_since(series.window().at(index))),
+            at_least: series.iter().all(|(_, n)| n >= max),
+        }
     });
     match (by_condition, by_series) {
-        (Some(a), Some(b)) => Ok(a.max(b)),
+        (Some(a), Some(b)) => Ok(if b.seconds > a.seconds { b } else { a }),
         (Some(a), None) | (None, Some(a)) => Ok(a),
         (None, None) => {
             Err(Missing::NotReported { field: "time since the autoscaler is at its maximum".into() })
@@ -111,7 +124,7 @@ fn at_max_for(hpa: &Hpa, view: &View<'_>) -> Result<f64, Missing> {
 pub(super) fn tells(hpa: &Hpa, view: &View<'_>) -> bool {
     hpa.current_replicas >= hpa.max_replicas
         && hpa.max_replicas > hpa.min_replicas
-        && at_max_for(hpa, view).is_ok_and(|lasted| lasted >= HpaAtMaxParams::default().lasting.get())
+        && at_max_for(hpa, view).is_ok_and(|lasted| lasted.seconds >= HpaAtMaxParams::default().lasting.get())
 }
 
 /// The replicas that the metrics ask for by the autoscaler's own formula (`ceil(replicas x current / target)`), and
@@ -151,6 +164,10 @@ mod tests {
             "warning web/api: at its maximum of 6 replicas for 15m",
         );
         check("window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 4x5 6x2", "1 ok");
+        check(
+            "window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 6x4",
+            "warning web/api: at its maximum of 6 replicas for at least 20m",
+        );
         check("window step=5m\nhpa web/api min=2 max=6 now=6  replicas: 6x5 4 6x1", "1 ok");
     }
 

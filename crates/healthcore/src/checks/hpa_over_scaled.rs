@@ -215,7 +215,7 @@ mod tests {
         check(
             "window lookback=1d step=15m\nhpa web/api target=StatefulSet/api min=5 now=5\n\
              container web/api-0/app cpu-request=1 pods=5  cpu: _x88 0.1x7",
-            "1 unknown: history of 105m, 6h needed",
+            "1 unknown: history of 1 h 45 min, 6 h needed",
         );
     }
 

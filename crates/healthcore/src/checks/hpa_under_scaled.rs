@@ -179,7 +179,7 @@ mod tests {
         check(
             "window lookback=1d step=15m\nhpa web/api target=StatefulSet/api now=1\n\
              container web/api-0/app cpu-request=1  cpu: _x88 0.99x7",
-            "1 unknown: history of 105m, 6h needed",
+            "1 unknown: history of 1 h 45 min, 6 h needed",
         );
         check(
             &format!("{}\ndenied pods namespace=web", text(2, 3, "0.95")),

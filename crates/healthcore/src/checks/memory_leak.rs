@@ -108,7 +108,7 @@ impl Check for MemoryLeak {
         texts: &[
             (
                 "leak",
-                "memory grows by {rate} without end, seen since {onset} (shape {shape}, pods judged together: {pods})",
+                "memory grows by {rate} without end, seen since {onset} (shape {shape}, judged over {pods} {pods|pod|pods})",
             ),
             (
                 "leak-of-one",
@@ -425,7 +425,7 @@ mod tests {
         // Enough samples, not enough time.
         check(
             "window step=15m lookback=2d\ncontainer web/api-0/app  memory: _x144 300+12x46",
-            "1 unknown: history of 690m, 1d needed",
+            "1 unknown: history of 11 h 30 min, 1 d needed",
         );
         check("container web/api-0/app", "1 unknown: no samples of memory-working-set");
         check("container web/api-0/app  memory: nanx47", "1 unknown: no samples of memory-working-set");

@@ -213,7 +213,7 @@ mod tests {
     fn a_workload_just_started_is_unknown() {
         check(
             "window lookback=7d\ncontainer web/api-0/app request=1Gi  memory: _x162 100x5",
-            "1 unknown: history of 5h, 1d needed",
+            "1 unknown: history of 5 h, 1 d needed",
         );
         // The old pod vouches for the new ones.
         check(

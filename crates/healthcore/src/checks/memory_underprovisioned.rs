@@ -170,7 +170,7 @@ mod tests {
     fn missing_is_unknown() {
         check(
             "container web/api-0/app limit=1Gi  memory: _x20 1000x3",
-            "1 unknown: history of 3h, 6h needed",
+            "1 unknown: history of 3 h, 6 h needed",
         );
         check("container web/api-0/app limit=1Gi", "1 unknown: no samples of memory-working-set");
         check("container web/api-0/app limit=0 request=0  memory: 100x30", "nothing");

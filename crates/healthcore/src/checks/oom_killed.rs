@@ -44,8 +44,8 @@ impl Check for OomKilled {
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
                        the same.",
         texts: &[
-            ("killed", "OOM kills: {count}, the last at {last} (limit {limit})"),
-            ("killed-no-time", "OOM kills within the look-back: {count} (limit {limit})"),
+            ("killed", "{count} OOM {count|kill|kills}, the last at {last} (limit {limit})"),
+            ("killed-no-time", "{count} OOM {count|kill|kills} within the look-back (limit {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
             ("inspect", "look at what the container did before it was killed"),
         ],
@@ -343,10 +343,7 @@ mod tests {
 
     #[test]
     fn one_kill_told_by_many_counts_once() {
-        check(
-            TOLD_THREE_TIMES,
-            "critical web/api/app (api-0): OOM kills: 1, the last at 1h ago (limit 512Mi)",
-        );
+        check(TOLD_THREE_TIMES, "critical web/api/app (api-0): 1 OOM kill, the last at 1h ago (limit 512Mi)");
         assert_eq!(evidence(TOLD_THREE_TIMES, "told-by"), "event, oom-events, status");
         assert_eq!(evidence(TOLD_THREE_TIMES, "memory-before"), "508Mi");
     }
@@ -363,7 +360,7 @@ mod tests {
         assert_eq!(partial(1), "1 ok", "the status tells of the only end");
         check(
             &format!("partial oom\n{TOLD_THREE_TIMES}"),
-            "critical web/api/app (api-0): OOM kills: 1, the last at 1h ago (limit 512Mi)",
+            "critical web/api/app (api-0): 1 OOM kill, the last at 1h ago (limit 512Mi)",
         );
     }
 
@@ -395,7 +392,7 @@ mod tests {
         check(&format!("{past}\nevent web/Pod/api-0 reason=OOMKilling last=1h"), "1 ok");
         check(
             &format!("{past} last=OOMKilled:137@3h"),
-            "critical web/api/app (api-0): OOM kills: 1, the last at 3h ago (limit 512Mi)",
+            "critical web/api/app (api-0): 1 OOM kill, the last at 3h ago (limit 512Mi)",
         );
     }
 
@@ -408,7 +405,7 @@ mod tests {
             fixture::told("oom-killed", &text).join("; ")
         };
         assert_eq!(killed("899"), "1 ok");
-        assert!(killed("900").starts_with("critical web/api/app (api-0): OOM kills: 1"), "{}", killed("900"));
+        assert!(killed("900").starts_with("critical web/api/app (api-0): 1 OOM kill"), "{}", killed("900"));
         let text = "window step=5m\ncontainer web/api-0/app limit=1000Mi restarts=1 last=Error:137@30m  memory: 950x20";
         assert_eq!(evidence(text, "told-by"), "exit code 137 with memory near the limit");
         // Without a limit nothing is near it.
@@ -425,7 +422,7 @@ mod tests {
              container web/api-0/app limit=512Mi\n\
              container web/api-0/proxy limit=64Mi\n\
              event web/Pod/api-0 reason=OOMKilling last=1h message=\"killed proxy\"",
-            "critical web/api/proxy (api-0): OOM kills: 1, the last at 1h ago (limit 64Mi)
+            "critical web/api/proxy (api-0): 1 OOM kill, the last at 1h ago (limit 64Mi)
              1 ok",
         );
     }
@@ -441,7 +438,7 @@ mod tests {
         let text = format!("{pod}\n{node}");
         check(
             &text,
-            "critical web/api/app (api-0): OOM kills: 1, the last at 30m ago (limit 1000Mi)
+            "critical web/api/app (api-0): 1 OOM kill, the last at 30m ago (limit 1000Mi)
              1 ok",
         );
         assert_eq!(evidence(&text, "told-by"), "event, exit code 137 at the time of an event");
@@ -453,7 +450,7 @@ mod tests {
             "window step=1h\n\
              past web/api-6c6c6c6c6c-zzzzz/app  oom: _x20 1\n\
              container web/api-7d9c5bd4f7-x2x9z/app limit=512Mi  memory: 100x24",
-            "critical web/api/app (api-6c6c6c6c6c-zzzzz): OOM kills: 1, the last at 4h ago (limit 512Mi)",
+            "critical web/api/app (api-6c6c6c6c6c-zzzzz): 1 OOM kill, the last at 4h ago (limit 512Mi)",
         );
     }
 
@@ -469,7 +466,7 @@ mod tests {
         check(
             "container web/api-0/app limit=512Mi last=OOMKilled:137@2h\ncontainer web/db-0/app limit=1Gi\n\
              denied pods namespace=web",
-            "critical web/api/app (api-0): OOM kills: 1, the last at 2h ago (limit 512Mi)\n\
+            "critical web/api/app (api-0): 1 OOM kill, the last at 2h ago (limit 512Mi)\n\
              2 unknown: not allowed to list pods in namespace web",
         );
     }

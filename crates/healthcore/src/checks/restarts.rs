@@ -39,9 +39,12 @@ impl Check for Restarts {
         remedy: "Look at the reason of the last end and at the log of the run before.",
         false_alarms: "Containers that end to load a new configuration.",
         texts: &[
-            ("often", "restarts within an hour: {hour} (in {span}: {count})"),
-            ("some", "restarts in {span}: {count}"),
-            ("some-unknown", "restarted within {span} (since the pod was made: {count})"),
+            ("often", "{hour} {hour|restart|restarts} within an hour ({count} in {span})"),
+            ("some", "{count} {count|restart|restarts} in {span}"),
+            (
+                "some-unknown",
+                "restarted within {span} ({count} {count|restart|restarts} since the pod was made)",
+            ),
             ("logs", "look at the log of the run before: last end was `{reason}`"),
         ],
     };
@@ -244,20 +247,20 @@ mod tests {
     fn more_than_five_in_an_hour() {
         check(
             "window step=5m\ncontainer web/api-0/app  restarts: _x20 1x4",
-            "info web/api/app (api-0): restarts in 1d: 5",
+            "info web/api/app (api-0): 5 restarts in 1d",
         );
         check(
             "window step=5m\ncontainer web/api-0/app  restarts: _x20 1x5",
-            "warning web/api/app (api-0): restarts within an hour: 6 (in 1d: 6)",
+            "warning web/api/app (api-0): 6 restarts within an hour (6 in 1d)",
         );
         // As many, but spread over a day.
         check(
             "window step=1h\ncontainer web/api-0/app  restarts: 1x9 _x10",
-            "info web/api/app (api-0): restarts in 1d: 10",
+            "info web/api/app (api-0): 10 restarts in 1d",
         );
         check(
             "set per-hour=2\nwindow step=5m\ncontainer web/api-0/app  restarts: 3 _x5",
-            "warning web/api/app (api-0): restarts within an hour: 3 (in 1d: 3)",
+            "warning web/api/app (api-0): 3 restarts within an hour (3 in 1d)",
         );
     }
 
@@ -279,19 +282,19 @@ mod tests {
         let told = "container web/api-0/app restarts=0\ncontainer web/api-1/app restarts=unknown";
         assert_eq!(of(told), unknown);
         let restarted = "container web/api-0/app restarts=unknown  restarts: _x20 1x4\ncontainer web/api-1/app restarts=unknown";
-        assert_eq!(of(restarted), "info web/api/app (api-0): restarts in 1d: 5");
+        assert_eq!(of(restarted), "info web/api/app (api-0): 5 restarts in 1d");
     }
 
     #[test]
     fn a_crash_loop_is_told_once() {
         check(
             "window step=5m\ncontainer web/api-0/app restarts=9 state=waiting:CrashLoopBackOff  restarts: _x20 1x8",
-            "info web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+            "info web/api/app (api-0): 9 restarts within an hour (9 in 1d)",
         );
         // Between two back-offs too.
         check(
             "window step=5m\ncontainer web/api-0/app created=40m restarts=9 last=Error:1@1m  restarts: _x20 1x8",
-            "info web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+            "info web/api/app (api-0): 9 restarts within an hour (9 in 1d)",
         );
     }
 
@@ -299,17 +302,17 @@ mod tests {
     fn the_status_tells_without_a_counter() {
         check(
             "offline\ncontainer web/api-0/app restarts=9 last=Error:1@2h",
-            "info web/api/app (api-0): restarted within 1d (since the pod was made: 9)",
+            "info web/api/app (api-0): restarted within 1d (9 restarts since the pod was made)",
         );
         // All restarts of a young pod are of the last hour.
         check(
             "offline\ncontainer web/api-0/app created=50m restarts=9 last=Error:1@20m",
-            "warning web/api/app (api-0): restarts within an hour: 9 (in 1d: 9)",
+            "warning web/api/app (api-0): 9 restarts within an hour (9 in 1d)",
         );
         // The counter was first seen after the restart.
         check(
             "window step=5m\ncontainer web/api-0/app created=50m restarts=1 last=Error:1@20m",
-            "info web/api/app (api-0): restarted within 1d (since the pod was made: 1)",
+            "info web/api/app (api-0): restarted within 1d (1 restart since the pod was made)",
         );
     }
 
@@ -318,21 +321,21 @@ mod tests {
         // An older restart is on the counter, the last fell into an outage of the metrics.
         check(
             "window lookback=2d step=1h\ncontainer web/api-0/app created=9d restarts=7 last=Error:1@2h  restarts: _x30 1 _x11",
-            "info web/api/app (api-0): restarts in 1d: 2",
+            "info web/api/app (api-0): 2 restarts in 1d",
         );
         // The counter tells of the end that the status tells of.
         check(
             "window lookback=2d step=1h\ncontainer web/api-0/app created=9d restarts=7 last=Error:1@3h  restarts: _x44 1 _x1",
-            "info web/api/app (api-0): restarts in 1d: 1",
+            "info web/api/app (api-0): 1 restart in 1d",
         );
         // Of six restarts five were over when the counter was first seen.
         check(
             "window step=5m\ncontainer web/api-0/app created=50m restarts=6 last=Error:1@20m  restarts: _x20 1 _x4",
-            "warning web/api/app (api-0): restarts within an hour: 6 (in 1d: 6)",
+            "warning web/api/app (api-0): 6 restarts within an hour (6 in 1d)",
         );
         check(
             "window step=5m\ncontainer web/api-0/app created=9d restarts=6 last=Error:1@20m  restarts: _x20 1 _x4",
-            "info web/api/app (api-0): restarts in 1d: 1",
+            "info web/api/app (api-0): 1 restart in 1d",
         );
     }
 

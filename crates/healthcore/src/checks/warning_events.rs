@@ -58,8 +58,8 @@ impl Check for WarningEvents {
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",
         texts: &[
-            ("events", "`{reason}` (events: {count}): {message}"),
-            ("more", "`{reason}` (events: {count}): {message}; other reasons: {others}"),
+            ("events", "`{reason}` ({count} {count|event|events}): {message}"),
+            ("more", "`{reason}` ({count} {count|event|events}): {message}; other reasons: {others}"),
             ("read", "read all events of the object"),
         ],
     };
@@ -142,9 +142,9 @@ mod tests {
             );
             fixture::told("warning-events", &text).join("; ")
         };
-        assert_eq!(told(19, "1m"), "info web/api (api-0): `FailedMount` (events: 19): no such volume");
-        assert_eq!(told(20, "1h"), "warning web/api (api-0): `FailedMount` (events: 20): no such volume");
-        assert_eq!(told(20, "2h"), "info web/api (api-0): `FailedMount` (events: 20): no such volume");
+        assert_eq!(told(19, "1m"), "info web/api (api-0): `FailedMount` (19 events): no such volume");
+        assert_eq!(told(20, "1h"), "warning web/api (api-0): `FailedMount` (20 events): no such volume");
+        assert_eq!(told(20, "2h"), "info web/api (api-0): `FailedMount` (20 events): no such volume");
         assert_eq!(told(20, "25h"), "1 ok");
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let past =
             "window lookback=2d now=-2h\ncontainer web/api-0/app\nevent web/Pod/api-0 reason=FailedMount";
         check(&format!("{past} last=1h"), "1 ok");
-        check(&format!("{past} last=3h message=m"), "info web/api (api-0): `FailedMount` (events: 1): m");
+        check(&format!("{past} last=3h message=m"), "info web/api (api-0): `FailedMount` (1 event): m");
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
              event web/Pod/api-0 reason=Unhealthy count=3 last=20m message=old\n\
              event web/Pod/api-1 reason=Unhealthy count=4 last=10m message=new\n\
              event web/StatefulSet/api reason=FailedCreate last=30m",
-            "info web/api (api-1): `Unhealthy` (events: 7): new; other reasons: FailedCreate (1)",
+            "info web/api (api-1): `Unhealthy` (7 events): new; other reasons: FailedCreate (1)",
         );
     }
 
@@ -181,11 +181,11 @@ mod tests {
                     event default/Node/node-1 reason=OOMKilling message=\"Memory cgroup out of memory: java\"";
         check(
             node,
-            "info default/node-1: `OOMKilling` (events: 1): Memory cgroup out of memory: java; other reasons: SystemOOM (1)",
+            "info default/node-1: `OOMKilling` (1 event): Memory cgroup out of memory: java; other reasons: SystemOOM (1)",
         );
         check(
             &format!("container web/api-0/app last=OOMKilled:137@10s\n{node}"),
-            "info default/node-1: `SystemOOM` (events: 1): victim process: java
+            "info default/node-1: `SystemOOM` (1 event): victim process: java
              1 ok",
         );
         assert_eq!(
@@ -201,8 +201,8 @@ mod tests {
              workload web/CronJob/dump revisions=dump-29000000\n\
              event web/ReplicaSet/api-7d9c5bd4f7 reason=FailedCreate message=quota\n\
              event web/Job/dump-29000000 reason=BackoffLimitExceeded message=failed",
-            "info web/dump: `BackoffLimitExceeded` (events: 1): failed
-             info web/api: `FailedCreate` (events: 1): quota",
+            "info web/dump: `BackoffLimitExceeded` (1 event): failed
+             info web/api: `FailedCreate` (1 event): quota",
         );
     }
 

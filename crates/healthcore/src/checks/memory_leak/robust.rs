@@ -346,7 +346,7 @@ mod tests {
     fn growth_under_daily_load_is_a_leak() {
         check(
             &format!("container web/api-0/app limit=1Gi  memory: {}", week(300.0, |h| 1.5 * h)),
-            "warning web/api/app (api-0): memory grows by 1.6MB/h without end, seen since 166h ago (shape line, pods judged together: 1)",
+            "warning web/api/app (api-0): memory grows by 1.6MB/h without end, seen since 166h ago (shape line, judged over 1 pod)",
         );
         let found = findings(
             "memory-leak",
@@ -380,7 +380,7 @@ mod tests {
         check(&format!("container web/api-0/app limit=1Gi  memory: {memory}"), "1 ok");
         check(
             &format!("set min-growth=1%\ncontainer web/api-0/app limit=1Gi  memory: {memory}"),
-            "warning web/api/app (api-0): memory grows by 0.1MB/h without end, seen since 166h ago (shape line, pods judged together: 1)",
+            "warning web/api/app (api-0): memory grows by 0.1MB/h without end, seen since 166h ago (shape line, judged over 1 pod)",
         );
     }
 
@@ -596,7 +596,7 @@ mod tests {
         check("offline\ncontainer web/api-0/app", "1 unknown: no metrics server");
         check(
             "window step=15m lookback=2d\ncontainer web/api-0/app  memory: _x144 300+12x46",
-            "1 unknown: history of 690m, 1d needed",
+            "1 unknown: history of 11 h 30 min, 1 d needed",
         );
     }
 
