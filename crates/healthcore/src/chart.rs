@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Advice, Value};
+use crate::inventory::VolumeClaim;
 use crate::metric::Metric;
 use crate::model::Hpa;
 use crate::series::{Series, SeriesKey};
@@ -245,6 +246,14 @@ impl ChartSeries {
         chart.line(LineKind::Min, Some(f64::from(hpa.min_replicas)));
         chart.line(LineKind::Max, Some(f64::from(hpa.max_replicas)));
         Some(chart)
+    }
+
+    /// The free room of a volume; none without samples.
+    #[must_use]
+    pub fn of_volume(view: &View<'_>, claim: &VolumeClaim) -> Option<Self> {
+        let key = SeriesKey::volume_claim(&claim.id.namespace, &claim.id.name);
+        let series = view.series(Metric::VolumeFree, &key).ok().flatten().filter(|s| !s.is_empty())?;
+        Some(Self::new(Metric::VolumeFree, series))
     }
 
     fn line(&mut self, kind: LineKind, value: Option<f64>) {

@@ -12,6 +12,7 @@
 //! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7 note:healthcheck/class=jvm
 //! container web/api-0/app limit=512Mi request=256Mi cpu-limit=1 cpu-request=250m pods=3  memory: 300+12x24
 //! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m deleting
+//! pod       web/api-1 phase=Failed reason=Evicted evicted=1h message="low on memory"
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume"
@@ -20,7 +21,7 @@
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
-//! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi created=30d
+//! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi used-by=db-0 created=30d  volume-free: 300-1x24
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
@@ -34,8 +35,8 @@
 //! origin    kube-state-metrics
 //! ```
 //!
-//! Units of series: `memory`, `rss`, `heap-used`, `heap-max` in MiB; `cpu` in cores; `requests` a second;
-//! `restarts`, `oom`, `replicas` as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
+//! Units of series: `memory`, `rss`, `heap-used`, `heap-max`, `volume-free`, `volume-size` in MiB; `cpu` in cores; `requests` a second;
+//! `restarts`, `oom`, `replicas`, `inodes`, `inodes-free` as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
 //! Deployment, `db-0` to a StatefulSet, any other to itself. Workloads, pods and revisions that no line declares are
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
 //! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
@@ -52,8 +53,9 @@ use crate::inventory::{
 };
 use crate::metric::Metric;
 use crate::model::{
-    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, Pod,
-    PodPhase, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
+    Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, ObjectKind,
+    Pod, PodPhase, Probes, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload,
+    WorkloadId,
 };
 use crate::series::{Samples, SeriesKey, SeriesStore};
 use crate::settings::{CheckSettings, Resolved, Settings};
@@ -272,7 +274,7 @@ fn before(ago: Seconds) -> Timestamp {
 }
 
 /// Names of series here, the metric, and what one unit of the notation is.
-const SERIES: [(&str, Metric, f64); 9] = [
+const SERIES: [(&str, Metric, f64); 13] = [
     ("memory", Metric::MemoryWorkingSet, MIB),
     ("rss", Metric::MemoryRss, MIB),
     ("cpu", Metric::CpuUsage, 1.0),
@@ -282,6 +284,10 @@ const SERIES: [(&str, Metric, f64); 9] = [
     ("heap-max", Metric::JvmHeapMax, MIB),
     ("requests", Metric::RequestRate, 1.0),
     ("replicas", Metric::HpaReplicas, 1.0),
+    ("volume-free", Metric::VolumeFree, MIB),
+    ("volume-size", Metric::VolumeSize, MIB),
+    ("inodes-free", Metric::VolumeInodesFree, 1.0),
+    ("inodes", Metric::VolumeInodes, 1.0),
 ];
 
 fn metric(name: &str) -> Option<(Metric, f64)> {
@@ -536,7 +542,18 @@ impl Builder {
     }
 
     fn pod(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["owner", "phase", "reason", "ready", "created", "node", "unschedulable", "since"])?;
+        line.known(&[
+            "owner",
+            "phase",
+            "reason",
+            "ready",
+            "created",
+            "node",
+            "unschedulable",
+            "since",
+            "evicted",
+            "message",
+        ])?;
         let [namespace, name] = line.path()?;
         let known = self.objects.pods.iter().find(|p| p.workload.namespace == namespace && p.name == name);
         let id = match known.map(|p| p.workload.clone()) {
@@ -560,6 +577,9 @@ impl Builder {
             pod.ready = yes(ready).map_err(|()| line.refuse(ready))?;
         }
         pod.reason = line.get("reason").map(str::to_owned);
+        if let Some(at) = line.ago("evicted")? {
+            pod.eviction = Some(Eviction { at: Some(at), message: line.text("message") });
+        }
         pod.deleting = line.flag("deleting");
         if let Some(created) = line.get("created") {
             pod.created = if created == "unknown" { None } else { line.ago("created")? };
@@ -587,6 +607,8 @@ impl Builder {
             "pods",
             "role",
             "image",
+            "image-id",
+            "probes",
             "state",
             "last",
             "message",
@@ -631,6 +653,8 @@ impl Builder {
                     Some(other) => return Err(line.refuse(other)),
                 },
                 image: line.get("image").unwrap_or("registry.example/app:1.0").to_owned(),
+                image_id: line.text("image-id"),
+                probes: line.get("probes").map(read_probes),
                 resources,
                 state,
                 last_termination: last,
@@ -808,13 +832,16 @@ impl Builder {
     }
 
     fn claim(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["phase", "class", "requested", "capacity", "created"])?;
+        let [namespace, name] = line.path()?;
+        self.insert(line, &SeriesKey::volume_claim(namespace, name));
+        line.known(&["phase", "class", "requested", "capacity", "used-by", "created"])?;
         self.objects.inventory.volume_claims.push(VolumeClaim {
             id: line.id()?,
             phase: line.get("phase").unwrap_or("Bound").to_owned(),
             class: line.text("class"),
             requested: line.parse("requested")?,
             capacity: line.parse("capacity")?,
+            used_by: line.get("used-by").map(str::to_owned),
             created: line.ago("created")?,
         });
         Ok(())
@@ -921,6 +948,12 @@ fn replicas_of(first: &str, count: usize) -> Vec<String> {
             std::iter::once(last).chain(others).take(count).map(|c| format!("{stem}{c}")).collect()
         }
     }
+}
+
+/// `readiness,liveness`; other words are none.
+fn read_probes(text: &str) -> Probes {
+    let has = |name: &str| text.split(',').any(|word| word == name);
+    Probes { liveness: has("liveness"), readiness: has("readiness"), startup: has("startup") }
 }
 
 /// `REASON:EXIT@AGO` or a part of it.

@@ -37,7 +37,7 @@ pub struct Inventory {
     /// CronJobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cron_jobs: Vec<CronJob>,
-    /// Version of the API server, such as `v1.33.2`; empty when it does not tell.
+    /// Version of the API server, such as `v1.33.2`; empty when it does not tell. The part with the nodes has it too.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_version: String,
 }
@@ -328,6 +328,9 @@ pub struct VolumeClaim {
     /// What it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Bytes>,
+    /// Name of a living pod that mounts it; the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<String>,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,

@@ -26,6 +26,7 @@ pub mod need;
 mod node_kills;
 pub mod params;
 pub mod report;
+pub mod schedule;
 pub mod series;
 pub mod settings;
 pub mod snapshot;

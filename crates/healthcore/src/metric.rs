@@ -52,6 +52,14 @@ metrics! {
     RequestRate = "request-rate", "count", Dense, Container;
     /// Replicas that a HorizontalPodAutoscaler reports.
     HpaReplicas = "hpa-replicas", "count", Dense, Autoscaler;
+    /// Bytes of a mounted volume that its pods can still write.
+    VolumeFree = "volume-free", "bytes", Dense, VolumeClaim;
+    /// Bytes that a mounted volume has.
+    VolumeSize = "volume-size", "bytes", Dense, VolumeClaim;
+    /// Files that can still be made on a mounted volume.
+    VolumeInodesFree = "volume-inodes-free", "count", Dense, VolumeClaim;
+    /// Files that a mounted volume can have.
+    VolumeInodes = "volume-inodes", "count", Dense, VolumeClaim;
 }
 
 /// Whether a metric has a sample at every instant.
@@ -70,6 +78,8 @@ pub enum SeriesOf {
     Container,
     /// A HorizontalPodAutoscaler: namespace, name; the container is empty.
     Autoscaler,
+    /// A PersistentVolumeClaim: namespace, name; the container is empty.
+    VolumeClaim,
 }
 
 impl std::fmt::Display for Metric {

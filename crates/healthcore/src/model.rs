@@ -117,6 +117,9 @@ pub struct Pod {
     /// Reason next to the phase: `Evicted`, `NodeLost`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When and why the kubelet threw it out, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eviction: Option<Eviction>,
     /// Node it runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
@@ -138,6 +141,18 @@ pub struct Pod {
     /// Containers of all roles, in the order of the pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<Container>,
+}
+
+/// The end of a pod that the kubelet threw out, because its node ran out of something.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eviction {
+    /// When; unknown when no condition tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The kubelet's message: what was short, and which container was above its request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// Why a pod has no node.

@@ -402,7 +402,7 @@ mod tests {
         check(
             &[&format!("{FINE}\ndenied autoscalers")],
             Verdict::Unknown,
-            "hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-over-scaled",
+            "hpa-target-missing hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-fixed hpa-over-scaled",
         );
     }
 

@@ -240,11 +240,11 @@ impl ByIndex for (usize, f64) {
 /// Which thing a series belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesKey {
-    /// Namespace of the pod or autoscaler.
+    /// Namespace of the pod, autoscaler or claim.
     pub namespace: Arc<str>,
-    /// Name of the pod, or of the autoscaler.
+    /// Name of the pod, of the autoscaler or of the claim.
     pub name: Arc<str>,
-    /// Name of the container; empty for an autoscaler.
+    /// Name of the container; empty for autoscalers and claims.
     pub container: Arc<str>,
 }
 
@@ -253,6 +253,11 @@ impl SeriesKey {
     #[must_use]
     pub fn container(namespace: &str, pod: &str, container: &str) -> Self {
         Self { namespace: namespace.into(), name: pod.into(), container: container.into() }
+    }
+    /// A PersistentVolumeClaim.
+    #[must_use]
+    pub fn volume_claim(namespace: &str, name: &str) -> Self {
+        Self::container(namespace, name, "")
     }
     /// A HorizontalPodAutoscaler.
     #[must_use]

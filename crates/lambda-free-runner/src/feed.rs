@@ -247,11 +247,15 @@ fn left_out<'o>(partition: &'o Partition, objects: &'o Objects) -> impl Iterator
         .filter(move |pod| of == Some(&pod.workload) && !kept.contains(literal(&pod.name).as_str()))
 }
 
-/// Keeps the series of the partition's own workloads and autoscalers: a pattern may match more.
+/// Keeps the series of the partition's own workloads, autoscalers and claims: a pattern may match more.
 fn keep_own(series: &mut SeriesStore, partition: &Partition, objects: &Objects, owners: &Owners) {
     series.retain(|metric, key| match metric.of() {
         SeriesOf::Autoscaler => {
             objects.hpas.iter().any(|h| *h.namespace == *key.namespace && *h.name == *key.name)
+        }
+        SeriesOf::VolumeClaim => {
+            let claims = &objects.inventory.volume_claims;
+            claims.iter().any(|c| *c.id.namespace == *key.namespace && *c.id.name == *key.name)
         }
         _ => owners.of(&key.namespace, &key.name).is_some_and(|id| partition.workloads.contains(id)),
     });
@@ -322,9 +326,15 @@ fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(
         }
     }
     out[0].nodes = objects.nodes;
+    out[0].inventory.server_version.clone_from(&objects.inventory.server_version);
+    let mut inventory = objects.inventory;
+    // Claims have series, which are fetched by namespace.
+    for claim in std::mem::take(&mut inventory.volume_claims) {
+        out[of_namespace(&claim.id.namespace)].inventory.volume_claims.push(claim);
+    }
     let mut out: Vec<(Partition, Objects)> = parts.into_iter().zip(out).collect();
-    if !objects.inventory.is_empty() {
-        out.push(whole_cluster(objects.origin, objects.inventory, objects.unavailable));
+    if !inventory.is_empty() {
+        out.push(whole_cluster(objects.origin, inventory, objects.unavailable));
     }
     out
 }

@@ -55,6 +55,9 @@ fn scrub(message: &mut String) {
 pub(crate) fn objects(objects: &mut Objects) {
     let termination = |t: &mut Termination| scrub(&mut t.message);
     for pod in &mut objects.pods {
+        if let Some(eviction) = &mut pod.eviction {
+            scrub(&mut eviction.message);
+        }
         if let Some(unschedulable) = &mut pod.unschedulable {
             scrub(&mut unschedulable.message);
         }

@@ -1,6 +1,7 @@
 //! `hpa-metrics-unknown`: an autoscaler is blind.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::checks::hpa_target_missing;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
@@ -31,7 +32,8 @@ impl Check for HpaMetricsUnknown {
         checks: "Whether an autoscaler reads the metrics that it scales by. kubectl shows `<unknown>` for one that it cannot.",
         why: "A blind autoscaler does not scale, and says so nowhere else.",
         decides: "A warning when the condition ScalingActive is false for longer than `lasting`, with its reason, or when \
-                  none of its metrics has a current value. Info when only some have none: the autoscaler goes on with the \
+                  none of its metrics has a current value. One that has no target is told of by \
+                  `hpa-target-missing`. Info when only some have none: the autoscaler goes on with the \
                   others and does not scale in. ScalingDisabled (scaled to zero by hand; without a reason, no \
                   replica and none wanted) is no problem, and neither is a condition younger than `lasting`. From \
                   kube-state-metrics the time is read from the history of the condition, up to 6 h; without it, unknown.",
@@ -66,6 +68,9 @@ impl Check for HpaMetricsUnknown {
 
     fn judge(params: &Self::Params, subject: &Autoscaler<'_>, view: &View<'_>) -> Judgement {
         let hpa = subject.hpa;
+        if hpa_target_missing::fails(subject) {
+            return Ok(Outcome::NotApplicable);
+        }
         let now = view.snapshot.taken_at;
         let active = hpa.condition("ScalingActive");
         let read = hpa.metrics.iter().filter(|m| m.current.is_some()).count();
@@ -194,6 +199,11 @@ mod tests {
     }
 
     const BLIND: &str = "ScalingActive=no:FailedGetResourceMetric";
+
+    #[test]
+    fn without_a_target_there_is_nothing_to_read() {
+        check("hpa web/api cpu=?/70% AbleToScale=no:FailedGetScale@1h", "nothing");
+    }
 
     #[test]
     fn longer_than_five_minutes() {

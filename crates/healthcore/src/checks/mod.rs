@@ -5,13 +5,18 @@ use crate::check::{AnyCheck, Erased};
 pub mod cpu_overprovisioned;
 pub mod cpu_underprovisioned;
 pub mod crash_looping;
+pub mod cronjob_stale;
 pub mod disruption_budget_blocking;
 pub mod hpa_at_max;
+pub mod hpa_fixed;
 pub mod hpa_metrics_unknown;
 pub mod hpa_over_scaled;
+pub mod hpa_target_missing;
 pub mod hpa_under_scaled;
 mod hpa_use;
 pub mod image_pull_failing;
+pub mod image_untagged;
+pub mod job_failed;
 pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
@@ -19,9 +24,11 @@ pub mod memory_usage;
 pub mod node_not_ready;
 pub mod node_pressure;
 pub mod oom_killed;
+pub mod pod_evicted;
 pub mod pod_not_running;
 mod pod_state;
 pub mod pod_unschedulable;
+pub mod probes_missing;
 pub mod quota_near_limit;
 #[cfg(test)]
 mod registry;
@@ -29,6 +36,9 @@ pub mod requests_missing;
 pub mod restarts;
 pub mod route_backend_missing;
 pub mod service_without_endpoints;
+pub mod version_skew;
+pub mod volume_claim_pending;
+pub mod volume_filling;
 pub mod warning_events;
 
 pub(crate) use pod_state::loops;
@@ -44,19 +54,29 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<route_backend_missing::RouteBackendMissing>::new(),
     &Erased::<node_not_ready::NodeNotReady>::new(),
     &Erased::<node_pressure::NodePressure>::new(),
+    &Erased::<volume_filling::VolumeFilling>::new(),
+    &Erased::<volume_claim_pending::VolumeClaimPending>::new(),
+    &Erased::<job_failed::JobFailed>::new(),
+    &Erased::<cronjob_stale::CronjobStale>::new(),
+    &Erased::<pod_evicted::PodEvicted>::new(),
     &Erased::<oom_killed::OomKilled>::new(),
     &Erased::<memory_leak::MemoryLeak>::new(),
     &Erased::<memory_usage::MemoryUsage>::new(),
     &Erased::<memory_underprovisioned::MemoryUnderprovisioned>::new(),
     &Erased::<cpu_underprovisioned::CpuUnderprovisioned>::new(),
+    &Erased::<hpa_target_missing::HpaTargetMissing>::new(),
     &Erased::<hpa_metrics_unknown::HpaMetricsUnknown>::new(),
     &Erased::<hpa_at_max::HpaAtMax>::new(),
     &Erased::<hpa_under_scaled::HpaUnderScaled>::new(),
     &Erased::<restarts::Restarts>::new(),
     &Erased::<warning_events::WarningEvents>::new(),
     &Erased::<disruption_budget_blocking::DisruptionBudgetBlocking>::new(),
+    &Erased::<version_skew::VersionSkew>::new(),
     &Erased::<quota_near_limit::QuotaNearLimit>::new(),
+    &Erased::<hpa_fixed::HpaFixed>::new(),
     &Erased::<requests_missing::RequestsMissing>::new(),
+    &Erased::<probes_missing::ProbesMissing>::new(),
+    &Erased::<image_untagged::ImageUntagged>::new(),
     &Erased::<memory_overprovisioned::MemoryOverprovisioned>::new(),
     &Erased::<cpu_overprovisioned::CpuOverprovisioned>::new(),
     &Erased::<hpa_over_scaled::HpaOverScaled>::new(),

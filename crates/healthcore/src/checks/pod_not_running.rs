@@ -36,7 +36,8 @@ impl Check for PodNotRunning {
                   pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning. Info \
                   when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
                   are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
-                  was repeated with success is none. Pods of an owner without a scale (a Workflow, a PipelineRun, a Spark \
+                  was repeated with success is none, and that of the last is info where Jobs could be listed: whether \
+                  the Job has given up, `job-failed` tells. Pods of an owner without a scale (a Workflow, a PipelineRun, a Spark \
                   application) are steps that end: once all have ended, a failure of the last is a warning, an earlier \
                   one info.",
         remedy: "Read the events of the pod that is named.",
@@ -58,7 +59,7 @@ impl Check for PodNotRunning {
     const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods).objects(ObjectKind::Schedules);
     }
 
     fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
@@ -69,7 +70,11 @@ impl Check for PodNotRunning {
             return Err(Missing::NotReported { field: "phase of the pod".into() });
         }
         if subject.workload.id.runs_to_completion() {
-            return Ok(if subject.pods.is_empty() { Outcome::NotApplicable } else { job(subject, &young) });
+            return Ok(if subject.pods.is_empty() {
+                Outcome::NotApplicable
+            } else {
+                job(subject, view, &young)
+            });
         }
         let ended = |p: &Pod| matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed);
         let unscaled = unscaled(subject);
@@ -171,7 +176,7 @@ fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
     pods.max_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)))
 }
 
-fn job(subject: &WorkloadPods<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
+fn job(subject: &WorkloadPods<'_>, view: &View<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
     let Some(newest) = newest(subject.pods.iter().copied()) else { return Outcome::NotApplicable };
     let stuck = matches!(newest.phase, PodPhase::Pending | PodPhase::Unknown | PodPhase::NotReported)
         && !runs(newest)
@@ -188,7 +193,10 @@ fn job(subject: &WorkloadPods<'_>, young: &dyn Fn(&Pod) -> bool) -> Outcome {
         None => Outcome::Ok,
         Some(pod) => {
             let text = Text::new("job-failed").with("reason", reason(pod));
-            describe(Problem::new(Severity::Warning, text), subject, pod)
+            // Whether the Job has given up, the Job itself tells.
+            let told = view.unavailable(ObjectKind::Schedules, &subject.workload.id.namespace).is_none();
+            let severity = if told { Severity::Info } else { Severity::Warning };
+            describe(Problem::new(severity, text), subject, pod)
                 .evidence("pods", workload_in_words(subject))
                 .into()
         }
@@ -316,7 +324,9 @@ mod tests {
     fn jobs() {
         let job = "workload web/Job/import\n\
                    pod web/import-bbbbb owner=Job/import phase=Failed created=2h\n";
-        check(job, "warning web/import (import-bbbbb): the last pod of the job failed: Failed");
+        let failed = "web/import (import-bbbbb): the last pod of the job failed: Failed";
+        check(job, &format!("info {failed}"));
+        check(&format!("{job}denied schedules"), &format!("warning {failed}"));
         check(&format!("{job}pod web/import-ccccc owner=Job/import phase=Succeeded created=1h"), "1 ok");
         check(
             &format!("{job}pod web/import-ccccc owner=Job/import phase=Pending created=1h"),

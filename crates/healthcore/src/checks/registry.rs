@@ -39,10 +39,19 @@ const BUSY: &str = r#"
     hpa trade/blind target=StatefulSet/gone min=1 max=6 now=1 cpu=?/70% ScalingActive=no:FailedGetResourceMetric@9h
     event web/Pod/api-7d9c5bd4f7-x2x9z reason=Unhealthy count=400 first=20h last=2m message="Readiness probe failed"
     event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
-    node node-1 cpu=8 memory=32Gi Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
-    node node-2 cpu=8 memory=32Gi Ready=unknown:NodeStatusUnknown@2h
+    node node-1 cpu=8 memory=32Gi kubelet=v1.29.4 Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
+    node node-2 cpu=8 memory=32Gi kubelet=v1.33.2 Ready=unknown:NodeStatusUnknown@2h
     service web/empty all=0 created=30d
     route web/Ingress/front hosts=a.example backends=empty:80,gone:80 tls=a.example@gone-tls created=30d
+    hpa trade/lost target=StatefulSet/gone min=2 max=2 AbleToScale=no:FailedGetScale@9h
+    pod data/thrown phase=Failed reason=Evicted evicted=2h message="The node was low on resource: memory."
+    job data/load failed=7 created=2h Failed=yes:BackoffLimitExceeded@1h
+    cronjob data/dump schedule="0 3 * * *" last-schedule=22h last-success=9d created=90d
+    cronjob data/clean schedule="0 3 * * *" suspended created=90d
+    server version=v1.33.2
+    claim data/wal used-by=match-0 capacity=10Gi created=30d  volume-size: 1000x47 volume-free: 200-4x47
+    claim data/slow phase=Pending used-by=match-1 created=2h
+    container web/plain-0/app image=nginx probes=none limit=1Gi request=512Mi cpu-request=250m  memory: 400x47 cpu: 0.2x47
     quota web/team requests.memory=9Gi/10Gi pods=10/10
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
 "#;
@@ -360,6 +369,7 @@ fn cut(snapshot: &Snapshot, parts: usize) -> Vec<Snapshot> {
         .collect();
     out[0].objects.nodes.clone_from(&objects.nodes);
     out[parts - 1].objects.inventory = objects.inventory.clone();
+    out[0].objects.inventory.server_version.clone_from(&objects.inventory.server_version);
     for workload in &objects.workloads {
         out[part_of(Some(&workload.id))].objects.workloads.push(workload.clone());
     }
@@ -380,7 +390,8 @@ fn cut(snapshot: &Snapshot, parts: usize) -> Vec<Snapshot> {
     }
     for metric in Metric::ALL.iter().filter(|m| **m != Metric::HpaReplicas) {
         for (key, samples) in snapshot.series.of(*metric) {
-            let part = &mut out[part_of(owners.of(&key.namespace, &key.name))];
+            let own = part_of(owners.of(&key.namespace, &key.name));
+            let part = &mut out[if metric.of() == SeriesOf::VolumeClaim { parts - 1 } else { own }];
             part.series.insert(*metric, key.clone(), samples.clone());
         }
     }

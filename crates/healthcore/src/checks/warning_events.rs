@@ -25,7 +25,7 @@ crate::params! {
 }
 
 /// Reasons that a check of its own reports, with the cause.
-const REPORTED_ELSEWHERE: [&str; 11] = [
+const REPORTED_ELSEWHERE: [&str; 12] = [
     "BackOff",
     "Failed",
     "FailedScheduling",
@@ -37,6 +37,7 @@ const REPORTED_ELSEWHERE: [&str; 11] = [
     "FailedGetExternalMetric",
     "FailedGetObjectMetric",
     "FailedComputeMetricsReplicas",
+    "FailedGetScale",
 ];
 
 /// Whether another check tells of it. Kills that a node tells of and that no pod is known of have no other place.
@@ -53,7 +54,7 @@ impl Check for WarningEvents {
         why: "Many failures show here first: volumes that do not mount, probes that fail, webhooks that time out.",
         decides: "Events of type Warning within `lookback`, by reason. A warning when one reason has at least `warning-count` \
                   events and the last is newer than `recent`; else info. Reasons that a check of its own reports (BackOff, \
-                  Failed, FailedScheduling, OOMKilling, FailedGet...Metric) are left to that check; \
+                  Failed, FailedScheduling, OOMKilling, FailedGet...Metric, FailedGetScale) are left to that check; \
                   kills for memory that a node tells of are told here, unless a container there ended at that time.",
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",

@@ -41,6 +41,32 @@ fn how_a_cluster_is_cut_does_not_change_the_report() {
     }
 }
 
+/// Claims come into the part that has their series, and nodes into one that knows the version of the server.
+#[test]
+fn claims_meet_their_series_and_nodes_their_server() {
+    let text = r"
+        window lookback=12h step=1h
+        container data/db-0/app limit=1Gi request=512Mi cpu-request=250m  memory: 400x11 cpu: 0.2x11
+        container web/api-0/app limit=1Gi request=512Mi cpu-request=250m  memory: 400x11 cpu: 0.2x11
+        claim data/db used-by=db-0 capacity=10Gi created=30d  volume-size: 1000x11 volume-free: 20x11
+        claim web/api used-by=api-0 capacity=10Gi created=30d  volume-size: 1000x11 volume-free: 900x11
+        server version=v1.33.2
+        node n1 kubelet=v1.29.4
+        service web/api ready=1 created=30d
+    ";
+    let part = Fixture::new(text).snapshot;
+    for samples in [12, 24, 600_000] {
+        let report = run(&live(Budget { samples, series: 1000 }, part.clone())).unwrap();
+        let tally = |id: &str| {
+            let tally = &report.checks.iter().find(|c| c.id == id).unwrap().tally;
+            (tally.ok, tally.problem, tally.unknown)
+        };
+        assert_eq!(tally("volume-filling"), (1, 1, 0), "{samples}");
+        assert_eq!(tally("version-skew"), (0, 1, 0), "{samples}");
+        assert_eq!(tally("service-without-endpoints"), (1, 0, 0), "{samples}");
+    }
+}
+
 #[test]
 fn a_replay_is_the_live_report() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use healthcore::model::{
-    Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, Pod, PodPhase, Probes,
-    Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
+    Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, Pod,
+    PodPhase, Probes, Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
 };
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores, parse_quantity};
@@ -25,6 +25,8 @@ pub(super) struct PodEntry {
     /// Kind of the owner behind the ReplicaSet, and the hash that the ReplicaSet's name ends with.
     pub(super) template: Option<(&'static str, String)>,
     pub(super) marks: BTreeMap<String, String>,
+    /// Names of the PersistentVolumeClaims that it mounts.
+    pub(super) claims: Vec<String>,
 }
 
 /// A Deployment, StatefulSet, DaemonSet, Job, CronJob or ReplicaSet.
@@ -97,11 +99,22 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         add(raw, ContainerRole::Main, &mut statuses);
     }
 
+    let claims = spec.volumes.into_iter().filter_map(|volume| match volume.persistent_volume_claim {
+        Some(claim) => Some(claim.claim_name),
+        None => volume.ephemeral.map(|_| format!("{}-{}", meta.name, volume.name)),
+    });
+    let claims = claims.collect();
+
     let condition = |kind: &str| status.conditions.iter().find(|c| c.kind == kind);
     let unschedulable = condition("PodScheduled")
         // Gated pods wait on purpose.
         .filter(|c| c.status == "False" && c.reason != "SchedulingGated")
         .map(|c| Unschedulable { since: time(c.last_transition_time), message: cut(c.message.clone()) });
+    // `DisruptionTarget` since Kubernetes 1.26; before it the pod stopped being ready then.
+    let evicted_at =
+        || condition("DisruptionTarget").or(condition("Ready")).and_then(|c| time(c.last_transition_time));
+    let eviction = (status.reason.as_deref() == Some("Evicted"))
+        .then(|| Eviction { at: evicted_at(), message: cut(status.message.clone()) });
     let ready = condition("Ready").and_then(|c| truth(&c.status));
     let phase = match status.phase.as_str() {
         "Pending" => PodPhase::Pending,
@@ -117,6 +130,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             name: meta.name,
             phase,
             reason: status.reason.filter(|r| !r.is_empty()),
+            eviction,
             node: spec.node_name.filter(|n| !n.is_empty()),
             architecture: None,
             created: time(meta.creation_timestamp),
@@ -128,6 +142,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         owner,
         template,
         marks,
+        claims,
     })
 }
 

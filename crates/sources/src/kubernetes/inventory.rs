@@ -8,6 +8,7 @@ use healthcore::inventory::{
     Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ObjectId, Quota, QuotaResource, Route,
     RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
 };
+use healthcore::model::ObjectKind;
 use healthcore::snapshot::{Gap, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, parse_quantity};
@@ -38,6 +39,7 @@ impl KubernetesSource {
         &self,
         run: &Run<'_>,
         scaled_to_zero: &[ScaledToZero],
+        mut mounted: BTreeMap<ObjectId, String>,
         unavailable: &mut Vec<Unavailable>,
         gaps: &mut Vec<Gap>,
     ) -> Inventory {
@@ -74,8 +76,11 @@ impl KubernetesSource {
             quotas: quotas.settle(u, g),
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
-            server_version: String::new(),
+            server_version: if run.asks(ObjectKind::Nodes) { self.version().await } else { String::new() },
         };
+        for claim in &mut inventory.volume_claims {
+            claim.used_by = mounted.remove(&claim.id);
+        }
         inventory.sort();
         inventory
     }
@@ -702,6 +707,7 @@ fn volume_claim(raw: Object<ClaimSpec, ClaimStatus>, troubles: &mut Troubles) ->
         class: spec.storage_class_name,
         requested,
         capacity,
+        used_by: None,
         created: meta.created(),
     })
 }

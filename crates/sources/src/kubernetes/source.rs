@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use healthcore::model::{ObjectKind, Replicas};
+use healthcore::inventory::ObjectId;
+use healthcore::model::{ObjectKind, PodPhase, Replicas};
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use kube::Client;
 use serde::de::DeserializeOwned;
@@ -218,6 +219,13 @@ impl KubernetesSource {
         }
     }
 
+    /// The version of the API server; empty when it keeps it to itself.
+    pub(super) async fn version(&self) -> String {
+        let answer = self.server.get("/version", "application/json").await;
+        let version = answer.ok().and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
+        version.and_then(|v| v["gitVersion"].as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// Asks for the scale of workloads of other kinds. Where it cannot be read, their pods have been counted.
     async fn scales(&self, unlisted: Vec<Unlisted>) -> Vec<(Unlisted, Scaled)> {
         let mut by_version: BTreeMap<String, Vec<Unlisted>> = BTreeMap::new();
@@ -278,6 +286,25 @@ fn scaled_to_zero(controllers: &Controllers) -> Vec<ScaledToZero> {
     deployments.iter().chain(stateful_sets).filter_map(zero).collect()
 }
 
+/// The living pod that mounts each claim, the first by name where several do.
+fn mounted(pods: &[convert::PodEntry]) -> BTreeMap<ObjectId, String> {
+    let mut out = BTreeMap::new();
+    for entry in pods {
+        let pod = &entry.pod;
+        if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
+            continue;
+        }
+        for claim in &entry.claims {
+            let known = out.entry(ObjectId::new(&pod.workload.namespace, claim));
+            let first = known.or_insert_with(|| pod.name.clone());
+            if pod.name < *first {
+                first.clone_from(&pod.name);
+            }
+        }
+    }
+    out
+}
+
 /// What every list of one call shares.
 pub(super) struct Run<'a> {
     kinds: &'a BTreeSet<ObjectKind>,
@@ -288,6 +315,10 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     fn wants(&self, resource: &Resource) -> bool {
         wants(self.kinds, resource)
+    }
+
+    pub(super) fn asks(&self, kind: ObjectKind) -> bool {
+        self.kinds.contains(&kind)
     }
 }
 
@@ -445,6 +476,7 @@ impl ObjectSource for KubernetesSource {
         let mut unavailable = Vec::new();
         let (u, g) = (&mut unavailable, &mut gaps);
         let pods = pods.settle(u, g);
+        let mounted = mounted(&pods);
         let controllers = Controllers {
             deployments: deployments.settle(u, g),
             stateful_sets: stateful_sets.settle(u, g),
@@ -474,7 +506,7 @@ impl ObjectSource for KubernetesSource {
         if !kinds.contains(&ObjectKind::Workloads) {
             unavailable.retain(|u| u.kind != ObjectKind::Workloads);
         }
-        let inventory = self.inventory(run, &scaled_to_zero, &mut unavailable, &mut gaps).await;
+        let inventory = self.inventory(run, &scaled_to_zero, mounted, &mut unavailable, &mut gaps).await;
         let origin = Origin::KubernetesApi;
         let mut objects = Objects { origin, workloads, pods, hpas, events, nodes, inventory, unavailable };
         objects.give_architectures_to_pods();

@@ -217,6 +217,10 @@ fn pods_that_wait_and_pods_that_ended() {
             let mut evicted =
                 json!({"metadata": meta("c-evicted"), "status": {"phase": "Failed", "reason": "Evicted"}});
             evicted["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:06:00Z");
+            evicted["status"]["message"] = json!("The node was low on resource: memory.");
+            evicted["status"]["conditions"] = json!([
+                {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-02T03:05:30Z"},
+                {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-01-02T03:05:00Z"}]);
             evicted
         }),
     ]);
@@ -227,6 +231,11 @@ fn pods_that_wait_and_pods_that_ended() {
     );
     assert_eq!(objects.pods[0].unschedulable, None);
     let evicted = &objects.pods[2];
+    let eviction = evicted.eviction.as_ref().unwrap();
+    assert_eq!(
+        (eviction.at, eviction.message.as_str()),
+        (at("2026-01-02T03:05:00Z"), "The node was low on resource: memory.")
+    );
     assert_eq!(
         (evicted.phase, evicted.reason.as_deref(), evicted.deleting),
         (PodPhase::Failed, Some("Evicted"), true)
@@ -467,6 +476,20 @@ fn nodes_and_what_pods_can_use_of_them() {
         (node.allocatable_cpu, node.allocatable_memory),
         (Some(Cores(3.92)), Some(Bytes::from_mib(15.0 * 1024.0)))
     );
+}
+
+#[test]
+fn the_server_tells_its_version() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/version" => ok(&json!({"gitVersion": "v1.33.2"})),
+        _ => empty(),
+    });
+    assert_eq!(fetched.value.inventory.server_version, "v1.33.2");
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/version" => status(403, "forbidden"),
+        _ => empty(),
+    });
+    assert_eq!((fetched.value.inventory.server_version.as_str(), fetched.gaps.len()), ("", 0));
 }
 
 #[test]
@@ -725,7 +748,7 @@ fn a_glob_that_matches_most_namespaces_takes_one_list() {
         _ => empty(),
     });
     let names: Vec<_> = fetched.value.pods.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!((names, log.len()), (vec!["in"], 1 + super::request::LISTS.len()));
+    assert_eq!((names, log.len()), (vec!["in"], 2 + super::request::LISTS.len()));
 }
 
 #[test]
@@ -1012,6 +1035,20 @@ fn budgets_claims_quotas_and_jobs() {
                    "resources": {"requests": {"storage": "10Gi"}}},
                    "status": {"phase": "Bound", "capacity": {"storage": "20Gi"}}})
         }),
+        ("/pods", || {
+            json!({"metadata": meta("db-1"), "spec": {"volumes": [
+                       {"name": "config", "configMap": {"name": "db"}},
+                       {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+                       {"name": "tmp", "ephemeral": {"volumeClaimTemplate": {}}}]},
+                   "status": {"phase": "Running"}})
+        }),
+        ("/pods", || {
+            json!({"metadata": meta("a-done"), "spec": {"volumes": [
+                       {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]},
+                   "status": {"phase": "Succeeded"}})
+        }),
+        ("/persistentvolumeclaims", || json!({"metadata": meta("db-1-tmp"), "status": {"phase": "Bound"}})),
+        ("/persistentvolumeclaims", || json!({"metadata": meta("left"), "status": {"phase": "Bound"}})),
         ("/resourcequotas", || {
             json!({"metadata": meta("team"), "spec": {"hard": {"pods": "10"}},
                    "status": {"hard": {"pods": "10", "requests.cpu": "4", "new": "1"},
@@ -1035,6 +1072,9 @@ fn budgets_claims_quotas_and_jobs() {
     assert_eq!((budget.expected_pods, budget.desired_healthy, budget.disruptions_allowed), (Some(4), 2, 1));
     let claim = &held.volume_claims[0];
     assert_eq!((claim.requested, claim.capacity), (Some(Bytes(10.0 * GIB)), Some(Bytes(20.0 * GIB))));
+    let users: Vec<_> =
+        held.volume_claims.iter().map(|c| (c.id.name.as_str(), c.used_by.as_deref())).collect();
+    assert_eq!(users, [("data", Some("db-1")), ("db-1-tmp", Some("db-1")), ("left", None)]);
     let bounds: Vec<_> = held.quotas[0].resources.iter().map(|r| (r.name.as_str(), r.used, r.hard)).collect();
     assert_eq!(bounds, [("pods", 9.0, 10.0), ("requests.cpu", 3.5, 4.0)]);
     let job = &held.jobs[0];

@@ -195,9 +195,31 @@ pub(super) struct PodSpec {
     #[serde(default)]
     pub(super) node_name: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) volumes: Vec<Volume>,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) init_containers: Vec<Container>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) containers: Vec<Container>,
+}
+
+/// A volume of a pod; of the many kinds only claims are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Volume {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) persistent_volume_claim: Option<ClaimSource>,
+    /// The claim of a generic ephemeral volume is named after pod and volume.
+    #[serde(default)]
+    pub(super) ephemeral: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClaimSource {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) claim_name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -272,6 +294,8 @@ pub(super) struct PodStatus {
     pub(super) phase: String,
     #[serde(default)]
     pub(super) reason: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) message: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) conditions: Vec<Condition>,
     #[serde(default, deserialize_with = "or_default")]

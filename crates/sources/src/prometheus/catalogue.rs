@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use healthcore::metric::Metric;
+use healthcore::metric::{Metric, SeriesOf};
 use healthcore::need::{Selector, literal};
 
 use super::own::OwnQuery;
@@ -39,6 +39,11 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::HpaReplicas => {
             "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
         }
+        // Of a volume that several nodes mount, each kubelet tells.
+        Metric::VolumeFree => "min by ({by}) (kubelet_volume_stats_available_bytes{{own}})",
+        Metric::VolumeSize => "max by ({by}) (kubelet_volume_stats_capacity_bytes{{own}})",
+        Metric::VolumeInodesFree => "min by ({by}) (kubelet_volume_stats_inodes_free{{own}})",
+        Metric::VolumeInodes => "max by ({by}) (kubelet_volume_stats_inodes{{own}})",
         // Only as the user configures it; and metrics that this version of the crate does not know, a test keeps the table
         // whole.
         _ => "",
@@ -231,10 +236,15 @@ impl Catalogue {
         }
         let mixed = facts.schemes(Family::of(metric)).len() > 1;
         let alone = if mixed { scheme.alone().to_owned() } else { String::new() };
-        let (by, own) = if metric == Metric::HpaReplicas {
+        let by_name = match metric.of() {
+            SeriesOf::Autoscaler => Some("horizontalpodautoscaler, hpa"),
+            SeriesOf::VolumeClaim => Some("persistentvolumeclaim"),
+            _ => None,
+        };
+        let (by, own) = if let Some(name) = by_name {
             let namespace = scheme.labels()[0];
             (
-                format!("{namespace}, horizontalpodautoscaler, hpa"),
+                format!("{namespace}, {name}"),
                 self.matchers(vec![namespaces(selector, namespace), alone.replace("container", "namespace")]),
             )
         } else {
@@ -417,6 +427,10 @@ mod tests {
         assert_eq!(
             query(Metric::MemoryWorkingSet, &Selector::Namespaces(vec!["a".into(), "b".into()])),
             "max by (namespace, pod, container) (container_memory_working_set_bytes{container!=\"\",container!=\"POD\",namespace=~\"a|b\",pod!=\"\"})"
+        );
+        assert_eq!(
+            query(Metric::VolumeFree, &part()),
+            "min by (namespace, persistentvolumeclaim) (kubelet_volume_stats_available_bytes{namespace=\"web\"})"
         );
         assert_eq!(
             query(Metric::CpuUsage, &part()),

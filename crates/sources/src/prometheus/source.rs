@@ -420,6 +420,7 @@ struct OneMetric {
 fn labels_of(metric: Metric) -> &'static [&'static str] {
     match metric.of() {
         SeriesOf::Autoscaler => &["namespace", "horizontalpodautoscaler"],
+        SeriesOf::VolumeClaim => &["namespace", "persistentvolumeclaim"],
         _ => &["namespace", "pod", "container"],
     }
 }
@@ -440,6 +441,9 @@ pub(super) fn key_of(metric: Metric, labels: &Labels) -> Option<SeriesKey> {
     let namespace = label(["exported_namespace", "namespace", ""])?;
     if metric.of() == SeriesOf::Autoscaler {
         return Some(SeriesKey::autoscaler(namespace, label(["horizontalpodautoscaler", "hpa", ""])?));
+    }
+    if metric.of() == SeriesOf::VolumeClaim {
+        return Some(SeriesKey::volume_claim(namespace, label(["persistentvolumeclaim", "", ""])?));
     }
     let pod = label(["exported_pod", "pod", "pod_name"])?;
     let container = label(["exported_container", "container", "container_name"])?;

@@ -107,6 +107,21 @@ async fn an_answer_goes_onto_the_grid_without_the_pause_container() {
 }
 
 #[tokio::test]
+async fn a_volume_belongs_to_its_claim() {
+    let server = MockServer::start().await;
+    exists(&server, "kubelet_volume_stats_available_bytes").await;
+    let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[
+        {"metric":{"namespace":"data","persistentvolumeclaim":"db"},"values":[[1060,"5"],[1120,"7"]]}]}}"#;
+    range(&server, text(answer), 9, 5).await;
+    let selector = Selector::Namespaces(vec!["data".into()]);
+    let fetched = ask_for(&settings(&server), Metric::VolumeFree, selector).await;
+    let key = SeriesKey::volume_claim("data", "db");
+    let samples = fetched.value.get(Metric::VolumeFree, &key).unwrap().unwrap();
+    assert_eq!(samples.iter().collect::<Vec<_>>(), [(1, 5.0), (2, 7.0)]);
+    assert_eq!(fetched.gaps, []);
+}
+
+#[tokio::test]
 async fn faults_that_may_pass_are_tried_again() {
     for first in [
         ResponseTemplate::new(429).insert_header("Retry-After", "0"),

@@ -1,0 +1,282 @@
+//! `cronjob-stale`: a CronJob has missed its own schedule, or is stopped.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::inventory::{CronJob, Inventory, Job};
+use crate::model::ObjectKind;
+use crate::need::Needs;
+use crate::schedule::Schedule;
+use crate::snapshot::Missing;
+use crate::time::Timestamp;
+use crate::unit::Seconds;
+use crate::view::View;
+
+/// A CronJob has missed its own schedule, or is stopped.
+pub struct CronjobStale;
+
+crate::params! {
+    /// Parameters of `cronjob-stale`.
+    pub struct CronjobStaleParams {
+        /// Runs in a row without success from which on it is a warning.
+        missed: u32 = 2 => 1..=100,
+        /// Time that a run may take from its schedule to its success.
+        grace: Seconds = Seconds(3600.0) => Seconds(0.0)..=Seconds::from_days(30.0),
+    }
+}
+
+impl Check for CronjobStale {
+    const INFO: CheckInfo = CheckInfo {
+        id: "cronjob-stale",
+        title: "CronJob without success",
+        since: "0.1.0",
+        checks: "Whether each CronJob has succeeded lately by its own schedule and time zone.",
+        why: "Nobody sees a backup, a clean-up or a renewal that does not happen, until it is needed.",
+        decides: "The last `missed` instants at which the schedule was due, at least `grace` ago: a warning when no Job of it \
+                  has succeeded since the earliest of them, which tells whether it never succeeded, is not started, hangs \
+                  or fails. Without a time zone the schedule is read in UTC. A CronJob that has not been due so often \
+                  since it was made is left out. A suspended one is info.",
+        remedy: "Read the log of its last Job. Run it by hand to see whether it works.",
+        false_alarms: "Runs that take longer than `grace`. A controller whose own time zone is not UTC, when the CronJob \
+                       names none. A CronJob that has been resumed a short time ago.",
+        texts: &[
+            ("never", "has never succeeded in {age}; it was last due {due}"),
+            ("fails", "has not succeeded for {time}, though it is started by its schedule `{schedule}`"),
+            ("not-started", "has not been started by its schedule `{schedule}` for {time}"),
+            ("hangs", "its Job {job} has been running for {time}, so that others wait for it"),
+            ("suspended", "is suspended"),
+            ("suspended-since", "is suspended; its last run was {time} ago"),
+            ("jobs", "see its Jobs and why the last one failed"),
+            ("log", "read what Job {job} does"),
+            (
+                "events",
+                "read its events: it may have missed its starting deadline, or the controller does not run",
+            ),
+            ("run", "run it by hand once the cause is mended"),
+            ("resume", "resume it, or delete it when it is not needed any more"),
+        ],
+    };
+    type Params = CronjobStaleParams;
+    type Subject<'a> = &'a CronJob;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Schedules);
+    }
+
+    fn judge(params: &Self::Params, cron: &&CronJob, view: &View<'_>) -> Judgement {
+        let now = view.snapshot.taken_at;
+        if cron.suspended {
+            return Ok(suspended(cron, now).into());
+        }
+        let inventory = &view.snapshot.objects.inventory;
+        let Some(stale) = stale(params, cron, inventory, now)? else { return Ok(Outcome::Ok) };
+        Ok(problem(cron, &stale, params, now).into())
+    }
+}
+
+/// Whether the defaults call a CronJob stale: then its failed Jobs are only the reason.
+pub(super) fn is_stale(cron: &CronJob, inventory: &Inventory, now: Timestamp) -> bool {
+    !cron.suspended && matches!(stale(&CronjobStaleParams::default(), cron, inventory, now), Ok(Some(_)))
+}
+
+struct Stale<'a> {
+    /// When it was last due, `grace` left out.
+    due: Timestamp,
+    last_success: Option<Timestamp>,
+    last_schedule: Option<Timestamp>,
+    /// A Job that has been running since before the runs that were missed.
+    hanging: Option<&'a Job>,
+    newest: Option<&'a Job>,
+    /// Whether it was started since the earliest run that was missed.
+    started: bool,
+}
+
+fn stale<'a>(
+    params: &CronjobStaleParams,
+    cron: &CronJob,
+    inventory: &'a Inventory,
+    now: Timestamp,
+) -> Result<Option<Stale<'a>>, Missing> {
+    let schedule = Schedule::new(&cron.schedule, cron.time_zone.as_deref())
+        .map_err(|why| Missing::NotReported { field: format!("a schedule that can be read ({why})") })?;
+    let due = schedule.last(params.missed, now.plus_seconds(-params.grace.get()));
+    let earliest = due.last().copied().filter(|_| due.len() == params.missed as usize);
+    let Some(earliest) = earliest.filter(|t| cron.created.is_none_or(|created| *t >= created)) else {
+        return Ok(None);
+    };
+    let jobs = jobs_of(cron, inventory);
+    let completed = jobs.iter().filter_map(|j| j.completed).max();
+    // Before Kubernetes 1.21 the CronJob itself does not tell.
+    let last_success = cron.last_success.max(completed);
+    if last_success.is_some_and(|t| t >= earliest) {
+        return Ok(None);
+    }
+    Ok(Some(Stale {
+        due: due[0],
+        last_success,
+        last_schedule: cron.last_schedule,
+        hanging: jobs.iter().copied().find(|j| j.active > 0 && j.started.is_some_and(|t| t <= earliest)),
+        newest: jobs.into_iter().max_by_key(|j| j.created),
+        started: cron.last_schedule.is_some_and(|t| t >= earliest),
+    }))
+}
+
+pub(super) fn jobs_of<'a>(cron: &CronJob, inventory: &'a Inventory) -> Vec<&'a Job> {
+    let own = |j: &&Job| {
+        j.id.namespace == cron.id.namespace && j.cron_job.as_deref() == Some(cron.id.name.as_str())
+    };
+    inventory.jobs.iter().filter(own).collect()
+}
+
+fn problem(cron: &CronJob, stale: &Stale<'_>, params: &CronjobStaleParams, now: Timestamp) -> Problem {
+    let since = |t: Option<Timestamp>| Seconds(t.map_or(0.0, |t| now.seconds_since(t)));
+    let schedule = cron.schedule.as_str();
+    let text = match (stale.hanging, stale.last_success) {
+        (Some(job), _) => {
+            Text::new("hangs").with("job", job.id.name.as_str()).with("time", since(job.started))
+        }
+        (None, None) => Text::new("never").with("age", since(cron.created)).with("due", stale.due),
+        (None, Some(last)) if stale.started => {
+            Text::new("fails").with("time", since(Some(last))).with("schedule", schedule)
+        }
+        (None, Some(last)) => {
+            let last = stale.last_schedule.unwrap_or(last);
+            Text::new("not-started").with("time", since(Some(last))).with("schedule", schedule)
+        }
+    };
+    let mut problem = Problem::new(Severity::Warning, text)
+        .evidence("missed-runs-at-least", params.missed)
+        .evidence("schedule", schedule)
+        .evidence("time-zone", cron.time_zone.as_deref().unwrap_or("UTC"))
+        .evidence("last-due", stale.due);
+    if let Some(last) = stale.last_success {
+        problem = problem.evidence("last-success", last);
+    }
+    if let Some(last) = stale.last_schedule {
+        problem = problem.evidence("last-start", last);
+    }
+    problem.since = stale.last_success.or(cron.created);
+    advise(problem, cron, stale)
+}
+
+fn advise(problem: Problem, cron: &CronJob, stale: &Stale<'_>) -> Problem {
+    let (namespace, name) = (&cron.id.namespace, &cron.id.name);
+    let names = [namespace.as_str(), name.as_str()];
+    let first = match stale.hanging.or(stale.newest) {
+        Some(job) => {
+            let job = job.id.name.as_str();
+            let command = format!("kubectl -n {namespace} logs job/{job} --all-containers --tail=50");
+            Advice::new(Text::new("log").with("job", job)).command(command, &[namespace, job])
+        }
+        None if stale.started => {
+            Advice::new(Text::new("jobs")).command(format!("kubectl -n {namespace} get jobs"), &names)
+        }
+        None => Advice::new(Text::new("events"))
+            .command(format!("kubectl -n {namespace} describe cronjob {name}"), &names),
+    };
+    let by_hand = format!("kubectl -n {namespace} create job {name}-by-hand --from=cronjob/{name}");
+    problem.advise(first).advise(Advice::new(Text::new("run")).command(by_hand, &names))
+}
+
+fn suspended(cron: &CronJob, now: Timestamp) -> Problem {
+    let (namespace, name) = (&cron.id.namespace, &cron.id.name);
+    let text = match cron.last_schedule.and_then(|t| t.age_at(now)) {
+        Some(age) => Text::new("suspended-since").with("time", Seconds(age)),
+        None => Text::new("suspended"),
+    };
+    let patch = r#"{"spec":{"suspend":false}}"#;
+    let command = format!("kubectl -n {namespace} patch cronjob {name} -p '{patch}'");
+    Problem::new(Severity::Info, text)
+        .evidence("schedule", cron.schedule.as_str())
+        .since(cron.last_schedule)
+        .advise(Advice::new(Text::new("resume")).command(command, &[namespace, name]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("cronjob-stale", text, expected);
+    }
+
+    // Now is 2026-11-20T01:00:00Z: what is due at 03:00 was last due 22 h and 46 h ago.
+    #[test]
+    fn two_runs_without_success() {
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h last-success=47h created=30d"#,
+            "warning web/dump: has not succeeded for 47h, though it is started by its schedule `0 3 * * *`",
+        );
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h last-success=46h created=30d"#,
+            "1 ok",
+        );
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" last-schedule=70h last-success=70h created=30d"#,
+            "warning web/dump: has not been started by its schedule `0 3 * * *` for 70h",
+        );
+    }
+
+    #[test]
+    fn its_own_zone_counts() {
+        // 03:00 in Taipei is 19:00 UTC: due 6 h, 30 h and 54 h ago.
+        let text = |success: &str| {
+            format!(
+                r#"cronjob web/dump schedule="0 3 * * *" zone=Asia/Taipei last-schedule=6h last-success={success} created=30d"#
+            )
+        };
+        check(&text("30h"), "1 ok");
+        check(
+            &text("31h"),
+            "warning web/dump: has not succeeded for 31h, though it is started by its schedule `0 3 * * *`",
+        );
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" zone=Asia/Nowhere created=30d"#,
+            "1 unknown: a schedule that can be read (time zone `Asia/Nowhere`: expected a name of the IANA database such as `Asia/Taipei`) is not reported",
+        );
+    }
+
+    #[test]
+    fn never_succeeded_counts() {
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h created=30d"#,
+            "warning web/dump: has never succeeded in 30d; it was last due 22h ago",
+        );
+        check(r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h created=45h"#, "1 ok");
+    }
+
+    #[test]
+    fn jobs_tell_where_the_cronjob_does_not() {
+        let cron = r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h created=30d"#;
+        check(&format!("{cron}\njob web/dump-1 cron=dump created=22h completed=21h"), "1 ok");
+        check(
+            &format!("{cron}\njob web/dump-1 cron=dump created=3d active=1"),
+            "warning web/dump: its Job dump-1 has been running for 3d, so that others wait for it",
+        );
+    }
+
+    #[test]
+    fn a_run_has_its_time() {
+        let cron = r#"cronjob web/poll schedule="*/5 * * * *" last-schedule=0s created=30d last-success="#;
+        check(&format!("{cron}65m"), "1 ok");
+        check(
+            &format!("{cron}66m"),
+            "warning web/poll: has not succeeded for 66m, though it is started by its schedule `*/5 * * * *`",
+        );
+        check(&format!("set grace=2h\n{cron}66m"), "1 ok");
+    }
+
+    #[test]
+    fn a_suspended_one_is_info() {
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" suspended last-schedule=9d created=30d"#,
+            "info web/dump: is suspended; its last run was 9d ago",
+        );
+        check("cronjob web/dump suspended created=30d", "info web/dump: is suspended");
+    }
+
+    #[test]
+    fn missing_is_unknown() {
+        check("denied schedules", "1 unknown: not allowed to list schedules in all namespaces");
+    }
+}
