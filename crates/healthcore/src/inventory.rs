@@ -1,7 +1,8 @@
 //! What a cluster holds besides workloads and pods: services, routes, certificates, budgets, claims, quotas, jobs.
 //!
 //! These objects are few and small, so those of a whole cluster are judged together, in a part of their own without
-//! series ([`crate::snapshot::Objects::inventory`]). As in [`crate::model`], a field that no check reads does not exist.
+//! series ([`crate::snapshot::Objects::inventory`]). Only claims have series, and are judged in the part of
+//! their namespace. As in [`crate::model`], a field that no check reads does not exist.
 
 use serde::{Deserialize, Serialize};
 
