@@ -19,7 +19,7 @@ const MI: f64 = 1024.0 * 1024.0;
 /// A family: label, name, and how one case of it is drawn.
 type Family = (&'static str, &'static str, fn(&mut Draw) -> Vec<Pod>);
 
-const FAMILIES: [Family; 36] = [
+const FAMILIES: [Family; 37] = [
     ("none", "hyperbolic-fill", |d| {
         d.pods(|d, t| {
             let k = d.of("k", 0.03, 0.15);
@@ -128,7 +128,8 @@ const FAMILIES: [Family; 36] = [
         })
     }),
     ("none", "mean-reverting", |d| {
-        let tau = d.of("tau", 0.01, 0.05) * d.hours;
+        // From noise that forgets within an hour to wandering that lasts half the window.
+        let tau = d.of("tau", 0.01_f64.ln(), 0.5_f64.ln()).exp() * d.hours;
         d.wander(tau, 0.01, 0.06)
     }),
     ("none", "holiday", |d| {
@@ -250,6 +251,7 @@ const FAMILIES: [Family; 36] = [
         }
         pods
     }),
+    ("none", "batch-runs", |d| d.batch()),
 ];
 
 struct Pod {
@@ -393,6 +395,43 @@ impl Draw {
                     .collect();
                 let start = self.start + (cut[0] as f64 * self.step_h * 3600.0) as i64;
                 pods.push(Pod { start, values, restarts: Some(Vec::new()) });
+            }
+        }
+        pods
+    }
+
+    /// Jobs or runners in lanes: a pod climbs while it works and ends when the work is done, then another takes the lane.
+    fn batch(&mut self) -> Vec<Pod> {
+        let n = self.samples();
+        let noise = Noise::draw(self);
+        let longest = 0.15 * n as f64;
+        let lasts = self.of("lasts", 0.03_f64.ln(), 0.15_f64.ln()).exp() * n as f64;
+        let room = 0.8 * self.limit - self.base;
+        let peak = room * self.of("peak", 0.2, 1.0);
+        let bend = self.of("bend", 0.4, 1.3);
+        // Work that is always of one size, or of as much size as it lasts.
+        let fixed = self.rng.bool();
+        // At most as long as the longest run.
+        let spread = self.of("spread", 0.1, 0.4);
+        let idle = self.of("idle", 0.1, 1.0) * lasts;
+        let mut pods = Vec::new();
+        for _ in 0..self.replicas {
+            let mut from = (lasts * self.rng.f64()) as usize;
+            loop {
+                let share = 1.0 + spread * (2.0 * self.rng.f64() - 1.0);
+                let len = (lasts * share).min(longest);
+                if len < 12.0 || from + 12 > n {
+                    break;
+                }
+                let top = peak * if fixed { 1.0 + 0.1 * (self.rng.f64() - 0.5) } else { share };
+                let base = self.base * (1.0 + 0.02 * (self.rng.f64() - 0.5));
+                let mut hum = noise.clone();
+                let values: Vec<f64> = (0..(len as usize).min(n - from))
+                    .map(|i| base + top * (i as f64 / len).powf(bend) + hum.next(self, from + i))
+                    .collect();
+                let start = self.start + (from as f64 * self.step_h * 3600.0) as i64;
+                pods.push(Pod { start, values, restarts: Some(Vec::new()) });
+                from += (len + 2.0 + idle * 2.0 * self.rng.f64()) as usize;
             }
         }
         pods

@@ -361,7 +361,7 @@ impl Axes {
         let curve = if report.is_leak() {
             ("growth found", "")
         } else {
-            ("what is left for growth without end", " stroke-dasharray=\"9 6\"")
+            ("best shape without end, which did not win", " stroke-dasharray=\"9 6\"")
         };
         let mut x = LEFT;
         for (name, style, width) in [

@@ -12,7 +12,7 @@ pub(super) struct Frame {
 }
 
 /// Margins of a decision; each is 1 at its threshold.
-pub(super) const MARGINS: usize = 8;
+pub(super) const MARGINS: usize = 9;
 /// Index of the margin of growth against the limit.
 pub(super) const GROWTH: usize = 3;
 /// Index of the line among the candidates.
@@ -23,6 +23,8 @@ const FEW_STEPS: usize = 4;
 const MOST_STEPS: usize = 6;
 /// Hours from which on a week can be told from a trend.
 const WEEKLY_FROM: f64 = 240.0;
+/// Autocorrelations of memory that wanders.
+const WANDERING: [f64; 5] = [0.8, 0.9, 0.95, 0.98, 0.99];
 /// How often the distance to neighbours is halved when looking between the places of the grid.
 const REFINEMENTS: usize = 4;
 /// BIC that a place between those of the grid must gain: only where little noise makes the grid too coarse.
@@ -52,6 +54,9 @@ pub(super) struct Fit {
     pub(super) over_static: f64,
     /// BIC of the best saturating shape less that of the best unbounded one.
     pub(super) over_saturating: f64,
+    /// BIC of memory that wanders about its level less that of the best unbounded shape, each with the autocorrelation that
+    /// suits it best.
+    pub(super) over_wandering: f64,
     /// Growth per hour in the last part, bytes.
     pub(super) rate: f64,
     /// Standard error of `rate`.
@@ -82,6 +87,7 @@ pub(super) struct Fit {
 /// Thresholds of the gates.
 mod gate {
     pub(super) const BIC: f64 = 5.0;
+    pub(super) const WANDERING: f64 = 4.0;
     pub(super) const SATURATING: f64 = 1.6;
     pub(super) const Z: f64 = 3.5;
     pub(super) const TAIL: f64 = 0.30;
@@ -92,19 +98,20 @@ mod gate {
     pub(super) const STEADY: f64 = 0.5;
 }
 
-/// Daily and weekly load as columns; run levels are handled apart.
-fn load(hours: &[f64], span: f64, start_hours: f64) -> Vec<f64> {
+/// Daily and weekly load as columns; run levels are handled apart. `apart` is the distance of points in hours: what it
+/// cannot resolve is left out.
+fn load(hours: &[f64], (span, apart): (f64, f64), start_hours: f64) -> Vec<f64> {
     let n = hours.len();
     let mut columns = Vec::with_capacity(12 * n);
     let mut push = |value: &dyn Fn(usize) -> f64| columns.extend((0..n).map(value));
     let angle: Vec<f64> = hours.iter().map(|h| std::f64::consts::TAU * (h + start_hours) / 24.0).collect();
     for (harmonic, from) in [(1.0, 20.0), (2.0, 40.0), (3.0, 60.0)] {
-        if span >= from {
+        if span >= from && 24.0 / harmonic >= 2.0 * apart {
             push(&|i| (harmonic * angle[i]).sin());
             push(&|i| (harmonic * angle[i]).cos());
         }
     }
-    if span >= 60.0 {
+    if span >= 60.0 && apart <= 24.0 {
         // 1 January 1970 was a Thursday.
         let weekend: Vec<f64> = hours
             .iter()
@@ -122,7 +129,7 @@ fn load(hours: &[f64], span: f64, start_hours: f64) -> Vec<f64> {
             }
         }
     }
-    if span >= WEEKLY_FROM {
+    if span >= WEEKLY_FROM && apart <= 84.0 {
         push(&|i| (angle[i] / 7.0).sin());
         push(&|i| (angle[i] / 7.0).cos());
     }
@@ -158,6 +165,11 @@ struct Model {
     columns: Vec<usize>,
     parameters: f64,
     bic: f64,
+}
+
+impl Model {
+    /// Memory at its level.
+    const CONSTANT: Self = Self { shape: Shape::Constant, columns: Vec::new(), parameters: 0.0, bic: 0.0 };
 }
 
 /// All shapes of one kind, of which the best is kept.
@@ -349,6 +361,22 @@ impl<'a> Arena<'a> {
         Standing { still, ending, rising: rising.best }
     }
 
+    /// BIC of a model with the autocorrelation that suits it best, from `phi` on: a shape may fit well only because it took
+    /// for itself what memory did by wandering.
+    fn bic_of_its_own(&self, model: &Model, points: &Points<'a>, phi: f64) -> f64 {
+        let n = self.x.len();
+        let mut columns = Vec::with_capacity(model.columns.len() * n);
+        for &i in &model.columns {
+            columns.extend_from_slice(&self.columns[i * n..(i + 1) * n]);
+        }
+        let all: Vec<usize> = (0..model.columns.len()).collect();
+        let deviance = std::iter::once(phi).chain(WANDERING.into_iter().filter(|p| *p > phi)).map(|phi| {
+            let fitted = Regression::new(points, phi, &columns);
+            fitted.deviance(fitted.solve(&all).map_or(fitted.total(), |solution| solution.sse))
+        });
+        deviance.fold(f64::INFINITY, f64::min) + model.parameters * (n as f64).ln()
+    }
+
     /// Slope per hour from `at` on with its standard error, when what is fitted may bend there.
     fn late_slope(&mut self, model: &Model, at: f64, freedom: f64) -> Option<(f64, f64)> {
         let lead = self.shapes[model.columns[0]];
@@ -422,7 +450,8 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     if span <= 0.0 || oldest <= 0.0 {
         return None;
     }
-    let mut load = load(&hours, span, frame.start_hours);
+    let apart = parts.iter().map(|f| f.hours[f.hours.len() - 1] - f.hours[0]).sum::<f64>() / n as f64;
+    let mut load = load(&hours, (span, apart), frame.start_hours);
     load.extend(requests(parts));
     let used = load.len() / n + parts.len();
     if n < used + 8 {
@@ -508,6 +537,11 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         .fold(f64::INFINITY, f64::min);
     let over_static = standing.still.bic - rising.bic;
     let over_saturating = standing.ending.as_ref().unwrap_or(&standing.still).bic - rising.bic;
+    let mut over_wandering = over_static;
+    if over_static > 0.0 {
+        let own = |model: &Model| arena.bic_of_its_own(model, &points, phi);
+        over_wandering = own(&Model::CONSTANT) - own(rising);
+    }
     let bend = rising.columns.get(1).map(|&i| arena.shapes[i]).filter(|_| rising.shape == Shape::TwoSlopes);
     let onset = match (lead.shape, bend) {
         (Shape::Late, _) => first + lead.at * span,
@@ -528,6 +562,7 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         unbounded: rising.shape,
         over_static,
         over_saturating,
+        over_wandering,
         rate,
         rate_error: (rate / z).hypot(SHAPE_ERROR * rate),
         growth,
@@ -578,6 +613,7 @@ impl Fit {
             self.growth / (gate::SNR * self.noise + 1e-9),
             undiminished_share(self.refuted, gate::REFUTED),
             if self.complexity > 1 { self.tail_z / gate::TAIL_Z } else { 6.0 },
+            (self.over_wandering - penalty) / gate::WANDERING,
         ]
     }
 }

@@ -13,7 +13,8 @@
 //!    (line, late onset, logarithm, acceleration) by BIC.
 //! 5. Margins: better than any shape that ends, significant, still rising at the end, above the noise,
 //!    relevant against the limit. The worst margin decides.
-//! 6. The same for each long run alone, with a stricter bound: one bad replica among many.
+//! 6. The same for each long-lived pod alone, with a stricter bound: one bad replica among many.
+//! 7. What grew in processes that are gone, or in work that ends by itself, is no leak.
 //!
 //! ```
 //! use healthcore::leak::{LeakInput, LeakParams, PodSeries, Verdict, detect};
@@ -43,6 +44,7 @@
 //! assert!((0.97e6..1.03e6).contains(&rate.bytes_per_hour));
 //! ```
 
+mod batch;
 mod fit;
 mod regression;
 mod revision;
@@ -65,9 +67,9 @@ const Z95: f64 = 1.96;
 const MEAN_SHARE: f64 = 0.08;
 /// Largest effect of one margin on the score.
 const MARGIN_CAP: f64 = 6.0;
-/// Runs judged alone at most.
+/// Pods judged alone at most.
 const MOST_ALONE: usize = 12;
-/// Share of the window that a run must last to be judged alone.
+/// Share of the window that the runs of a pod must last together for it to be judged alone.
 const LONG_RUN: f64 = 0.45;
 /// Share of the window that a run may end before the last one and still be alive.
 const LATE_END: f64 = 0.03;
@@ -75,7 +77,11 @@ const LATE_END: f64 = 0.03;
 const LONG_LIFE: f64 = 0.12;
 /// Share of the rate below which living runs do not grow.
 const ENDED_RATE: f64 = 0.3;
-/// BIC that a run alone must be better by, per doubling of the runs tried.
+/// Share of its rise that the others have at most when a pod stands apart.
+const APART: f64 = 0.5;
+/// What the score of a pod alone counts when it does not stand apart, nor do most grow.
+const COMMON: f64 = 0.8;
+/// BIC that a pod alone must be better by, per doubling of the pods tried.
 const ALONE_BIC: f64 = 1.5;
 
 /// Memory of one container of one workload, over all its pods.
@@ -203,6 +209,8 @@ pub enum Reason {
     Flattening,
     /// It grew in processes that are gone; those that run now do not.
     Ended,
+    /// Every run grows, ends by itself far from the limit, and the next begins anew: work that is done.
+    EndsByItself,
     /// It seems to grow in this shape, but not surely enough for the bound on the score.
     Unsure(Shape),
     /// The growth does not stand out from noise and load.
@@ -228,6 +236,9 @@ impl fmt::Display for Reason {
             Self::Ended => {
                 f.write_str("memory grew in processes that are gone; those that run now do not grow")
             }
+            Self::EndsByItself => f.write_str(
+                "every process grows and ends by itself, far from the limit, and the next begins anew",
+            ),
             Self::Unsure(shape) => {
                 write!(f, "memory may grow without end ({shape}), but the score is below the bound")
             }
@@ -296,12 +307,13 @@ pub struct TimeToLimit {
     pub latest: Option<f64>,
 }
 
-/// Replicas that show the same growth alone.
+/// How many pods grow when each is judged by its own. Asked are those whose runs last long enough together, at most 12: those
+/// that rise most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Agreement {
-    /// Runs that grow alone.
+    /// Pods that grow.
     pub growing: usize,
-    /// Runs long enough to be asked.
+    /// Pods asked.
     pub asked: usize,
 }
 
@@ -325,6 +337,8 @@ pub struct Measures {
     pub over_static: f64,
     /// The same against the best saturating shape.
     pub over_saturating: f64,
+    /// The same against memory that wanders about its level, each with the autocorrelation that suits it best.
+    pub over_wandering: f64,
     /// Significance of the growth after whitening, in standard errors.
     pub z: f64,
     /// Growth over the window as a share of the limit or scale.
@@ -340,7 +354,8 @@ pub struct Measures {
     /// Floor points in the fit.
     pub points: usize,
     /// Margins, each 1 at its threshold: over static shapes, over saturating ones, significance, growth against the
-    /// limit, rise of the last part, growth above noise, last part not refuted, significance of the last part.
+    /// limit, rise of the last part, growth above noise, last part not refuted, significance of the last part, over
+    /// wandering.
     pub margins: [f64; fit::MARGINS],
 }
 
@@ -363,9 +378,9 @@ pub struct LeakReport {
     pub shape: Option<Shape>,
     /// Best bounded shape: what it would be if it were no leak.
     pub runner_up: Option<Shape>,
-    /// Index of the one pod that grows, when the others do not.
+    /// Index of the one pod that grows, when none of the others asked does.
     pub single_pod: Option<usize>,
-    /// Runs that grow alone.
+    /// How many pods grow when each is judged by its own.
     pub agreement: Agreement,
     /// Revision that was rolled out when the growth began, with memory before it that did not grow; unix seconds.
     pub began_with_revision: Option<i64>,
@@ -426,40 +441,28 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     // Of the window asked for only what has samples: a workload may be younger.
     let first = split.iter().map(|run| run.hours[0]).fold(f64::INFINITY, f64::min);
     let window = split.iter().map(Run::end).fold(0.0, f64::max) - first;
-    let floors = runs::floors(&runs::keep_long(split.clone()), input.step_s);
-    let mut fitted = false;
-    let together = fit::fit(&floors, frame).map(|fit| {
-        fitted = true;
-        judge(fit, floors.clone(), 0.0, params)
-    });
+    let everything: Vec<&Run> = split.iter().collect();
+    let floors = runs::floors(&runs::keep_long(&everything), input.step_s);
+    let together = fit::fit(&floors, frame).map(|fit| judge(fit, floors.clone(), 0.0, params));
+    let mut fitted = together.is_some();
     let mut best = together.filter(|t| t.fit.is_some());
-    let pods = runs::by_pod(&split);
     let mut agreement = Agreement { growing: 0, asked: 0 };
     if split.len() > 1 {
-        let mut single: Option<Judged> = None;
-        let long = |runs: &&Vec<Run>| runs.iter().map(Run::span).sum::<f64>() >= LONG_RUN * window;
-        let mut alone: Vec<&Vec<Run>> = pods.iter().filter(long).collect();
-        let penalty = ALONE_BIC * (1.0 + alone.len() as f64).log2();
-        // Those that rise most, whichever place they have in the input.
-        alone.sort_by(|a, b| runs::rise(b).total_cmp(&runs::rise(a)));
-        for runs in alone.into_iter().take(MOST_ALONE) {
-            let own = runs::floors(&runs::keep_long(runs.to_vec()), input.step_s);
-            let Some(fit) = fit::fit(&own, frame) else { continue };
-            fitted = true;
-            agreement.asked += 1;
-            let judged = Judged { alone: pods.len() > 1, ..judge(fit, own, penalty, params) };
-            if judged.fit.is_none() {
-                continue;
-            }
-            if judged.score >= params.watch_score {
-                agreement.growing += 1;
-            }
-            if single.as_ref().is_none_or(|s| judged.score > s.score) {
-                single = Some(judged);
-            }
-        }
+        let asked = alone(&split, window, frame, input.step_s, params);
+        fitted |= !asked.is_empty();
+        agreement.asked = asked.len();
+        agreement.growing = asked.iter().filter(|one| one.0.score >= params.watch_score).count();
         // Where few of several grow, the sum of all tells less of it than they do themselves.
-        let few = 2 * agreement.growing <= agreement.asked && agreement.asked > 2;
+        let few = 2 * agreement.growing <= agreement.asked;
+        let single = asked
+            .into_iter()
+            .filter(|(one, _)| one.fit.is_some())
+            .map(|(one, apart)| {
+                let score = if apart || !few || one.score < 0.0 { one.score } else { COMMON * one.score };
+                Judged { score, ..one }
+            })
+            .reduce(|a, b| if b.score > a.score { b } else { a });
+        let few = few && agreement.asked > 2;
         best = match (best, single) {
             (Some(all), Some(one)) if one.score > all.score || (few && one.score >= params.leak_score) => {
                 Some(Judged { score: one.score.max(all.score), ..one })
@@ -480,7 +483,34 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
     if best.score >= params.watch_score && has_ended(&best, &split, input, frame, window) {
         return LeakReport { agreement, ..LeakReport::without_fit(Verdict::None, Reason::Ended) };
     }
-    report(input, params, &floors, best, agreement, of)
+    if best.score >= params.watch_score && batch::ends_by_itself(&best.pods(), &split, input) {
+        return LeakReport { agreement, ..LeakReport::without_fit(Verdict::None, Reason::EndsByItself) };
+    }
+    let now = level_now(&best, &split, window);
+    report(input, params, &floors, best, agreement, (now, of))
+}
+
+/// Each long pod judged by its own, and whether it stands apart: the others do not rise half as much. What they have in
+/// common, such as a warm-up, is told better by all together.
+fn alone(split: &[Run], window: f64, frame: Frame, step_s: f64, params: &LeakParams) -> Vec<(Judged, bool)> {
+    let pods = runs::by_pod(split);
+    let long = pods.iter().filter(|runs| runs.iter().map(|r| r.span()).sum::<f64>() >= LONG_RUN * window);
+    let mut long: Vec<(f64, &Vec<&Run>)> = long.map(|runs| (runs::rise(runs), runs)).collect();
+    let penalty = ALONE_BIC * (1.0 + long.len() as f64).log2();
+    // Those that rise most, whichever place they have in the input.
+    long.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let middle = |place: usize| {
+        // Of the others, which are all but that at `place`.
+        let half = long.len().saturating_sub(1) / 2;
+        long.get(if half < place { half } else { half + 1 }).map_or(0.0, |other| other.0)
+    };
+    let judge_one = |(place, (rise, runs)): (usize, &(f64, &Vec<&Run>))| {
+        let own = runs::floors(&runs::keep_long(runs), step_s);
+        let fit = fit::fit(&own, frame)?;
+        let judged = Judged { alone: pods.len() > 1, ..judge(fit, own, penalty, params) };
+        Some((judged, middle(place) < APART * rise))
+    };
+    long.iter().enumerate().take(MOST_ALONE).filter_map(judge_one).collect()
 }
 
 /// Whether what grew is gone: the runs that are alive have lasted long enough to show it, and do not.
@@ -493,9 +523,9 @@ fn has_ended(best: &Judged, runs: &[Run], input: &LeakInput<'_>, frame: Frame, w
     }
     // The pods that grow, or those that took their place.
     let grows = |run: &Run| best.parts.iter().any(|f| f.pod == run.pod);
-    let mut living: Vec<Run> = runs.iter().filter(|r| alive(r.end())).cloned().collect();
-    if living.iter().any(grows) {
-        living.retain(grows);
+    let mut living: Vec<&Run> = runs.iter().filter(|r| alive(r.end())).collect();
+    if living.iter().any(|run| grows(run)) {
+        living.retain(|run| grows(run));
     }
     if living.iter().all(|run| run.span() < LONG_LIFE * window) {
         return false;
@@ -507,6 +537,18 @@ fn has_ended(best: &Judged, runs: &[Run], input: &LeakInput<'_>, frame: Frame, w
     }
 }
 
+/// Bytes that the fullest process has that is alive, of the pods that decided or else of those that took their place.
+fn level_now(best: &Judged, runs: &[Run], window: f64) -> f64 {
+    let last = runs.iter().map(Run::end).fold(0.0, f64::max);
+    let alive = || runs.iter().filter(|run| run.end() >= last - LATE_END * window);
+    // The middle of three: a spike is no level.
+    let level = |run: &Run| runs::quantile(&mut run.bytes[run.bytes.len().saturating_sub(3)..].to_vec(), 0.5);
+    let pods = best.pods();
+    let own = alive().filter(|run| pods.binary_search(&run.pod).is_ok());
+    let most = own.map(level).reduce(f64::max);
+    most.unwrap_or_else(|| alive().map(level).fold(0.0, f64::max))
+}
+
 /// A fit with its score.
 struct Judged {
     fit: Option<Fit>,
@@ -515,6 +557,16 @@ struct Judged {
     alone: bool,
     margins: [f64; fit::MARGINS],
     score: f64,
+}
+
+impl Judged {
+    /// The pods that decided.
+    fn pods(&self) -> Vec<usize> {
+        let mut pods: Vec<usize> = self.parts.iter().map(|floor| floor.pod).collect();
+        pods.sort_unstable();
+        pods.dedup();
+        pods
+    }
 }
 
 fn judge(fit: Option<Fit>, parts: Vec<Floor>, penalty: f64, params: &LeakParams) -> Judged {
@@ -538,7 +590,7 @@ fn report(
     floors: &[Floor],
     best: Judged,
     agreement: Agreement,
-    of: Scale,
+    (now, of): (f64, Scale),
 ) -> LeakReport {
     let Judged { fit, parts, alone, margins, score } = best;
     let Some(fit) = fit else {
@@ -557,6 +609,8 @@ fn report(
         (Verdict::Watch, _) => Reason::Unsure(fit.unbounded),
         _ if margins[worst] >= 1.0 => Reason::Unsure(fit.unbounded),
         _ if fit.growth < 0.1 * params.min_growth => Reason::NotRising,
+        // Named is the shape that fits best.
+        (_, 0 | 1) if fit.over_static.min(fit.over_saturating) > 0.0 => Reason::Unsure(fit.unbounded),
         (_, 0 | 1) if fit.bounded != Shape::Constant => Reason::Bounded(fit.bounded),
         (_, fit::GROWTH) => Reason::TooSmall { growth: fit.growth, of },
         (_, 4) => Reason::Flattening,
@@ -570,12 +624,6 @@ fn report(
     });
     let onset = input.start_unix.saturating_add((fit.onset * 3600.0).round() as i64);
     let began_with_revision = rate.and_then(|_| revision::that_began(input, floors, fit.onset, fit.rate));
-    let last = floors.iter().map(|f| f.hours[f.hours.len() - 1]).fold(0.0, f64::max);
-    let now = parts
-        .iter()
-        .filter(|f| f.hours[f.hours.len() - 1] >= last - 6.0)
-        .map(|f| f.bytes[f.bytes.len() - 1])
-        .fold(0.0, f64::max);
     let time_to_limit =
         input.limit().zip(rate).filter(|_| verdict >= Verdict::Watch).and_then(|(limit, rate)| {
             let at = |rate: f64| ((limit - now).max(0.0) / rate * 3600.0).max(0.0);
@@ -605,12 +653,13 @@ fn report(
         time_to_limit,
         shape: Some(fit.unbounded),
         runner_up: Some(fit.bounded),
-        single_pod: (alone && 2 * agreement.growing <= agreement.asked).then(|| parts[0].pod),
+        single_pod: (alone && agreement.growing == 1).then(|| parts[0].pod),
         agreement,
         began_with_revision: began_with_revision.filter(|_| verdict >= Verdict::Watch),
         measures: Some(Measures {
             over_static: fit.over_static,
             over_saturating: fit.over_saturating,
+            over_wandering: fit.over_wandering,
             z: fit.z,
             growth: fit.growth,
             tail: fit.tail,

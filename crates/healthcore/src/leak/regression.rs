@@ -8,6 +8,9 @@ const MOST_LOAD: usize = 16;
 /// Share by which two sums of squares differ that are the same but for rounding.
 const TIE: f64 = 1e-9;
 
+/// Sum of squares at least.
+const LEAST: f64 = 1e-16;
+
 /// A square matrix of one model's size.
 pub(super) type Square = [[f64; MOST_COLUMNS]; MOST_COLUMNS];
 
@@ -35,6 +38,10 @@ pub(super) struct Regression<'a> {
     y: Vec<f64>,
     /// Sum of squares that no column explains.
     total: f64,
+    /// What levels and load add to the deviance at this autocorrelation.
+    determinant: f64,
+    /// Points less levels and columns of the load.
+    freedom: f64,
 }
 
 /// Coefficients, the inverse of the normal equations, and the sum of squares that is left.
@@ -70,7 +77,13 @@ impl<'a> Regression<'a> {
             cy: Vec::with_capacity(columns.len() / n + 16),
             y: points.y.to_vec(),
             total: 0.0,
+            determinant: 0.0,
+            freedom: n as f64 - points.lens.len() as f64,
         };
+        for &len in points.lens {
+            // Of a run with its level: (1 - phi²)⁻¹ by the square of the whitened level.
+            regression.determinant += ((1.0 - phi) / (1.0 + phi) * (len as f64 - 1.0)).ln_1p();
+        }
         let mut column = vec![0.0; n];
         for load in points.load.chunks_exact(n) {
             column.copy_from_slice(load);
@@ -82,6 +95,8 @@ impl<'a> Regression<'a> {
             if norm > 1e-6 * before * (1.0 - phi) * (1.0 - phi) {
                 let scale = norm.sqrt().recip();
                 regression.basis.extend(column.iter().map(|v| v * scale));
+                regression.determinant += norm.ln();
+                regression.freedom -= 1.0;
             }
         }
         let mut y = std::mem::take(&mut regression.y);
@@ -94,6 +109,11 @@ impl<'a> Regression<'a> {
         regression
     }
 
+    /// Minus twice the logarithm of the likelihood that a sum of squares has, levels and load taken out (restricted
+    /// likelihood, Patterson and Thompson 1971): comparable between autocorrelations, for the same points.
+    pub(super) fn deviance(&self, sse: f64) -> f64 {
+        self.freedom * (sse.max(LEAST) / self.freedom).ln() + self.determinant
+    }
     /// Number of points.
     pub(super) fn points(&self) -> usize {
         self.y.len()

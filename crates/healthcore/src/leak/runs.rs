@@ -10,8 +10,8 @@ const SHORT_RUN: f64 = 0.2;
 const MOST_RUNS: usize = 30;
 /// Most bytes that a machine may have: more is a mistake, and its squares would not be numbers.
 const MOST_BYTES: f64 = 1e24;
-/// Bins of a floor at most: a window of many months has wider ones, and time and memory stay bounded.
-const MOST_BINS: f64 = 4000.0;
+/// Bins of all floors together, about, at most: a long window or many runs have wider ones, and time and memory stay bounded.
+const MOST_BINS: f64 = 1000.0;
 /// Share of a bin by which a sample on its edge may miss it by rounding.
 const EDGE: f64 = 1e-9;
 /// Fewest samples of a run.
@@ -20,6 +20,9 @@ const FEWEST_SAMPLES: usize = 6;
 const FEWEST_BINS: usize = 5;
 /// Hours before a restart that are a burst and no floor.
 const BURST_HOURS: f64 = 0.75;
+/// Shares of a fall between which memory jumps when a job begins, and seconds that it takes at most.
+const JUMP: (f64, f64) = (0.2, 0.8);
+const JUMP_S: f64 = 1800.0;
 /// Quantile of a bin that is its floor.
 const FLOOR_QUANTILE: f64 = 0.20;
 
@@ -45,6 +48,12 @@ impl Run {
     }
     pub(super) fn span(&self) -> f64 {
         self.hours[self.hours.len() - 1] - self.hours[0]
+    }
+    /// Mean of the first and of the last tenth, bytes.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        let tenth = (self.bytes.len() / 10).max(1);
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        (mean(&self.bytes[..tenth]), mean(&self.bytes[self.bytes.len() - tenth..]))
     }
 }
 
@@ -177,7 +186,12 @@ fn falls_from_limit(bytes: &[f64], limit: f64, step_s: f64) -> Vec<usize> {
         let a = j.saturating_sub(7);
         let rise = ((before - bytes[a]) / (j - 1 - a).max(1) as f64).max(0.0);
         let mut next: Vec<f64> = bytes[j..bytes.len().min(j + 4)].to_vec();
-        if before + 2.5 * rise >= 0.96 * limit && quantile(&mut next, 0.5) < 0.87 * before {
+        let settled = quantile(&mut next, 0.5);
+        let since = cuts.last().copied().unwrap_or(0);
+        if before + 2.5 * rise >= 0.96 * limit
+            && settled < 0.87 * before
+            && !has_jumped(&bytes[since..j], settled, step_s)
+        {
             cuts.push(j);
         }
     }
@@ -191,19 +205,29 @@ fn falls_from_limit(bytes: &[f64], limit: f64, step_s: f64) -> Vec<usize> {
     cuts
 }
 
+/// Whether memory rose at one stroke to where it then fell from, back to `low`: a job that began and ended.
+fn has_jumped(bytes: &[f64], low: f64, step_s: f64) -> bool {
+    let height = bytes[bytes.len() - 1] - low;
+    let below = |share: f64| bytes.iter().rposition(|v| *v < low + share * height);
+    match (below(JUMP.0), below(JUMP.1)) {
+        (Some(low), Some(high)) => (high.saturating_sub(low) as f64 * step_s) < JUMP_S,
+        _ => false,
+    }
+}
+
 /// The runs of each pod, in the order of the pods' first runs.
-pub(super) fn by_pod(runs: &[Run]) -> Vec<Vec<Run>> {
-    let mut pods: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+pub(super) fn by_pod(runs: &[Run]) -> Vec<Vec<&Run>> {
+    let mut pods: BTreeMap<usize, Vec<&Run>> = BTreeMap::new();
     for run in runs {
-        pods.entry(run.pod).or_default().push(run.clone());
+        pods.entry(run.pod).or_default().push(run);
     }
     pods.into_values().collect()
 }
 
 /// How much the run of a pod that rises most rises: mean of its last third above that of its first, bytes.
-pub(super) fn rise(runs: &[Run]) -> f64 {
+pub(super) fn rise(runs: &[&Run]) -> f64 {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let of = |run: &Run| {
+    let of = |run: &&Run| {
         let third = (run.bytes.len() / 3).max(1);
         mean(&run.bytes[run.bytes.len() - third..]) - mean(&run.bytes[..third])
     };
@@ -211,42 +235,33 @@ pub(super) fn rise(runs: &[Run]) -> f64 {
 }
 
 /// Keeps the runs that are long beside the others, and of those the longest.
-pub(super) fn keep_long(mut runs: Vec<Run>) -> Vec<Run> {
-    let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
+pub(super) fn keep_long<'a>(runs: &[&'a Run]) -> Vec<&'a Run> {
+    let mut spans: Vec<f64> = runs.iter().map(|run| run.span()).collect();
     if spans.is_empty() {
-        return runs;
+        return Vec::new();
     }
     let bound = (SHORT_RUN * quantile(&mut spans, 0.9)).max(1.0);
-    runs.retain(|run| run.span() >= bound);
-    if runs.len() > MOST_RUNS {
-        let mut order: Vec<usize> = (0..runs.len()).collect();
-        order.sort_by(|&a, &b| runs[b].span().total_cmp(&runs[a].span()).then(a.cmp(&b)));
-        order.truncate(MOST_RUNS);
-        order.sort_unstable();
-        let mut keep = vec![false; runs.len()];
-        for i in order {
-            keep[i] = true;
-        }
-        let mut kept = keep.into_iter();
-        runs.retain(|_| kept.next().unwrap_or(false));
-    }
-    runs
+    let mut order: Vec<usize> = (0..runs.len()).filter(|&i| runs[i].span() >= bound).collect();
+    order.sort_by(|&a, &b| runs[b].span().total_cmp(&runs[a].span()).then(a.cmp(&b)));
+    order.truncate(MOST_RUNS);
+    order.sort_unstable();
+    order.into_iter().map(|i| runs[i]).collect()
 }
 
 /// Floors of all runs: the quantile of each bin that is calmer over the whole workload.
 ///
 /// A collector makes the low quantile calm, drop-outs make the median calm.
-pub(super) fn floors(runs: &[Run], step_s: f64) -> Vec<Floor> {
+pub(super) fn floors(runs: &[&Run], step_s: f64) -> Vec<Floor> {
     if runs.is_empty() {
         return Vec::new();
     }
-    let mut spans: Vec<f64> = runs.iter().map(Run::span).collect();
+    let mut spans: Vec<f64> = runs.iter().map(|run| run.span()).collect();
     let bins = if runs.len() <= 4 { 48.0 } else { 30.0 };
     let mut width = (quantile(&mut spans, 0.5) / bins).clamp(0.25, 3.0);
     if step_s >= 900.0 {
         width = width.max(0.75);
     }
-    width = width.max(spans.iter().copied().fold(0.0, f64::max) / MOST_BINS);
+    width = width.max(spans.iter().sum::<f64>() / MOST_BINS);
     let mut floors = [Vec::new(), Vec::new(), Vec::new()];
     let mut rough = [0.0; 3];
     for run in runs {
