@@ -114,6 +114,10 @@ pub trait Subject<'a>: Sized {
     fn workload(&self) -> Option<&'a Workload>;
     /// Lists without which there is no telling how many subjects there are.
     fn lists() -> &'static [ObjectKind];
+    /// Lists that this one is made of; where one is not whole, it is not known whether the subject is in order.
+    fn made_of(&self) -> &'static [ObjectKind] {
+        Self::lists()
+    }
     /// Why a part of the subject that should have samples of a metric has none, if so. The engine asks it of every
     /// metric that a check requires before it counts the subject as in order.
     fn unseen(&self, _view: &View<'_>, _metric: Metric) -> Option<Missing> {
@@ -208,7 +212,7 @@ impl<C: Check> AnyCheck for Erased<C> {
             let Some(params) = params else { continue };
             out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
             let judged = C::judge(typed::<C>(&params), &subject, view);
-            let judged = match (judged, not_whole::<C::Subject<'_>>(&namespace, view)) {
+            let judged = match (judged, not_whole(subject.made_of(), &namespace, view)) {
                 (Ok(Outcome::Problem(problem)), Some(_)) if !C::NEEDS_ALL => Ok(Outcome::Problem(problem)),
                 (_, Some(why)) => Err(why.clone()),
                 (judged, None) => judged,
@@ -257,11 +261,11 @@ fn all_seen<'v, C: Check>(params: &C::Params, subject: &impl Subject<'v>, view: 
 }
 
 /// Why a list that a subject is made of does not show all, if so.
-fn not_whole<'v, 'a, S: Subject<'v>>(namespace: &str, view: &View<'a>) -> Option<&'a Missing> {
+fn not_whole<'a>(lists: &[ObjectKind], namespace: &str, view: &View<'a>) -> Option<&'a Missing> {
     if view.snapshot.objects.unavailable.is_empty() {
         return None;
     }
-    S::lists().iter().find_map(|kind| view.unavailable(*kind, namespace))
+    lists.iter().find_map(|kind| view.unavailable(*kind, namespace))
 }
 
 fn finding(

@@ -20,6 +20,8 @@
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
+//! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unknown-issuer # or failed=timeout
+//! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
 //! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi used-by=db-0 created=30d  volume-free: 300-1x24
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
@@ -48,8 +50,8 @@ use crate::analyse::{Assessment, analyse};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
-    Backend, Certificate, CronJob, DisruptionBudget, Endpoints, Job, ObjectId, Quota, QuotaResource, Route,
-    RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
+    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, Endpoints, Job, ObjectId, Quota,
+    QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
 use crate::metric::Metric;
 use crate::model::{
@@ -417,6 +419,14 @@ fn build(text: &str) -> Result<Fixture, String> {
             "service" => b.service(line)?,
             "route" => b.route(line)?,
             "secret" => b.secret(line)?,
+            "served" => b.served(line)?,
+            "skip-certificates" => {
+                line.known(&["namespace"])?;
+                b.objects.inventory.certificates_skipped.push(CertificatesSkipped {
+                    namespace: line.get("namespace").map(str::to_owned),
+                    reason: line.names.join(" "),
+                });
+            }
             "budget" => b.budget(line)?,
             "claim" => b.claim(line)?,
             "quota" => b.quota(line)?,
@@ -781,37 +791,25 @@ impl Builder {
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
         line.known(&["names", "expires", "since", "issuer", "chain", "broken", "managed"])?;
-        // Expired ones are written with a minus sign.
-        let expires = match line.get("expires").map(|text| text.strip_prefix('-').ok_or(text)) {
-            None => END.plus_seconds(90.0 * 86_400.0),
-            Some(Ok(ago)) => before(ago.parse().map_err(|_| line.refuse(ago))?),
-            Some(Err(left)) => {
-                let left: Seconds = left.parse().map_err(|_| line.refuse(left))?;
-                END.plus_seconds(left.get())
-            }
-        };
-        let names = line.list("names", |name| Some(name.to_owned()))?;
-        let issuer = line.get("issuer").unwrap_or("CN=ca");
-        let own = |at: usize| Certificate {
-            subject: if at == 0 {
-                format!("CN={}", line.path().map_or("", |[_, n]: [&str; 2]| n))
-            } else {
-                issuer.to_owned()
-            },
-            issuer: if at == 0 { issuer.to_owned() } else { "CN=root".to_owned() },
-            names: if at == 0 { names.clone() } else { Vec::new() },
-            not_before: END.plus_seconds(-30.0 * 86_400.0),
-            not_after: if at == 0 { expires } else { END.plus_seconds(3650.0 * 86_400.0) },
-            fingerprint: format!("{at:02x}"),
-        };
-        let count = if line.get("broken").is_some() { 0 } else { line.parse("chain")?.unwrap_or(1) };
-        let mut chain: Vec<Certificate> = (0..count).map(own).collect();
-        if let (Some(since), Some(first)) = (line.ago("since")?, chain.first_mut()) {
-            first.not_before = since;
-        }
+        let chain = certificates(line)?;
         let broken = line.get("broken").map(str::to_owned);
         let managed_by = line.get("managed").map(str::to_owned);
         self.objects.inventory.tls_secrets.push(TlsSecret { id: line.id()?, chain, broken, managed_by });
+        Ok(())
+    }
+
+    fn served(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["names", "expires", "since", "issuer", "chain", "fingerprint", "failed"])?;
+        let id = line.id()?;
+        let (host, port) = id.name.rsplit_once(':').ok_or_else(|| line.refuse(&id.name))?;
+        self.objects.inventory.served.push(ServedCertificate {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| line.refuse(port))?,
+            chain: certificates(line)?,
+            unknown_issuer: line.flag("unknown-issuer"),
+            failed: line.get("failed").map(str::to_owned),
+            id,
+        });
         Ok(())
     }
 
@@ -897,13 +895,52 @@ impl Builder {
             let kind = kind.ok_or_else(|| line.refuse(name))?;
             let why = Missing::AccessDenied {
                 verb: "list".to_owned(),
-                resource: name.clone(),
+                // As the RBAC rule has it.
+                resource: if kind == ObjectKind::TlsSecrets { "secrets".to_owned() } else { name.clone() },
                 namespace: namespace.clone(),
             };
             self.objects.unavailable.push(Unavailable::new(kind, namespace.clone(), why));
         }
         Ok(())
     }
+}
+
+/// The chain of a line; none where it is broken or was not shown.
+fn certificates(line: &Line) -> Result<Vec<Certificate>, String> {
+    let first = line.get("fingerprint").unwrap_or("00").to_owned();
+    // Expired ones are written with a minus sign.
+    let expires = match line.get("expires").map(|text| text.strip_prefix('-').ok_or(text)) {
+        None => END.plus_seconds(90.0 * 86_400.0),
+        Some(Ok(ago)) => before(ago.parse().map_err(|_| line.refuse(ago))?),
+        Some(Err(left)) => {
+            let left: Seconds = left.parse().map_err(|_| line.refuse(left))?;
+            END.plus_seconds(left.get())
+        }
+    };
+    let names = line.list("names", |name| Some(name.to_owned()))?;
+    let issuer = line.get("issuer").unwrap_or("CN=ca");
+    let own = |at: usize| Certificate {
+        subject: if at == 0 {
+            format!("CN={}", line.path().map_or("", |[_, n]: [&str; 2]| n))
+        } else {
+            issuer.to_owned()
+        },
+        issuer: if at == 0 { issuer.to_owned() } else { "CN=root".to_owned() },
+        names: if at == 0 { names.clone() } else { Vec::new() },
+        not_before: END.plus_seconds(-30.0 * 86_400.0),
+        not_after: if at == 0 { expires } else { END.plus_seconds(3650.0 * 86_400.0) },
+        fingerprint: if at == 0 { first.clone() } else { format!("{at:02x}") },
+    };
+    let count = if line.get("broken").or(line.get("failed")).is_some() {
+        0
+    } else {
+        line.parse("chain")?.unwrap_or(1)
+    };
+    let mut chain: Vec<Certificate> = (0..count).map(own).collect();
+    if let (Some(since), Some(own)) = (line.ago("since")?, chain.first_mut()) {
+        own.not_before = since;
+    }
+    Ok(chain)
 }
 
 /// `yes`, `no`, and `unknown` for what is not reported.

@@ -23,6 +23,12 @@ pub struct Inventory {
     /// Certificates of TLS Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_secrets: Vec<TlsSecret>,
+    /// What TLS servers showed when they were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<ServedCertificate>,
+    /// Where certificates are not looked at, on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates_skipped: Vec<CertificatesSkipped>,
     /// PodDisruptionBudgets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disruption_budgets: Vec<DisruptionBudget>,
@@ -50,12 +56,20 @@ impl Inventory {
         *self == Self::default()
     }
 
+    /// Whether certificates of a namespace are not to be looked at.
+    #[must_use]
+    pub fn skips_certificates(&self, namespace: &str) -> bool {
+        self.certificates_skipped.iter().any(|skip| skip.namespace.as_deref().is_none_or(|n| n == namespace))
+    }
+
     /// Puts every list into the order of namespaces and names.
     pub fn sort(&mut self) {
         let Self {
             services,
             routes,
             tls_secrets,
+            served,
+            certificates_skipped,
             disruption_budgets,
             volume_claims,
             quotas,
@@ -66,6 +80,8 @@ impl Inventory {
         services.sort_by(|a, b| a.id.cmp(&b.id));
         routes.sort_by(|a, b| (&a.id, &a.kind).cmp(&(&b.id, &b.kind)));
         tls_secrets.sort_by(|a, b| a.id.cmp(&b.id));
+        served.sort_by(|a, b| a.id.cmp(&b.id));
+        certificates_skipped.sort();
         disruption_budgets.sort_by(|a, b| a.id.cmp(&b.id));
         volume_claims.sort_by(|a, b| a.id.cmp(&b.id));
         quotas.sort_by(|a, b| a.id.cmp(&b.id));
@@ -278,6 +294,59 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// SHA-256 of the certificate (DER), in lower-case hexadecimal digits.
     pub fingerprint: String,
+}
+
+/// The certificates that a TLS server showed when it was asked, or why it could not be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedCertificate {
+    /// Namespace of the route that names the host (none for a configured server), host and port.
+    pub id: ObjectId,
+    /// The host that was asked for (RFC 6066, server name indication).
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The certificates in the order in which they were sent: that of the server first. Empty when there was no
+    /// handshake.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<Certificate>,
+    /// Whether the chain leads to no root that is known where the run was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown_issuer: bool,
+    /// Why there was no handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// A wish that certificates are not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificatesSkipped {
+    /// The namespace; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Whether one of the names of a certificate or route covers a host (RFC 9525, section 6.3): a wildcard stands for
+/// exactly the leftmost label.
+///
+/// ```
+/// use healthcore::inventory::names_cover;
+/// let names = ["*.shop.example".to_owned(), "shop.example".to_owned()];
+/// assert!(names_cover(&names, "buy.shop.example") && names_cover(&names, "shop.example"));
+/// assert!(!names_cover(&names, "a.buy.shop.example"));
+/// ```
+#[must_use]
+pub fn names_cover(names: &[String], host: &str) -> bool {
+    let parent = host.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
+    let covers = |name: &String| {
+        let below = name.strip_prefix("*.");
+        name.eq_ignore_ascii_case(host)
+            || below.zip(parent).is_some_and(|(own, parent)| own.eq_ignore_ascii_case(parent))
+    };
+    names.iter().any(covers)
 }
 
 /// A PodDisruptionBudget.

@@ -335,11 +335,15 @@ fn unanswered(
 }
 
 /// Whether what is missing follows from what was looked at, and not from a look that failed: something is too young for
-/// a judgement, or the run was asked to do without the Kubernetes API, whose events no metric tells.
+/// a judgement, the run was asked to do without the Kubernetes API, whose events no metric tells, or without a right
+/// that is optional, or a host can be reached by its users only.
 fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
     match why {
         Missing::TooShort { .. } => true,
         Missing::TooFewSamples { have, .. } => *have > 0,
+        Missing::NoHandshake { .. } => true,
+        // An account that may not read Secrets is the usual one, and the right is not asked for.
+        Missing::AccessDenied { resource, .. } => resource == "secrets",
         Missing::NoKubernetesSource => cluster.objects_from == Some(Origin::KubeStateMetrics),
         _ => false,
     }
@@ -403,6 +407,17 @@ mod tests {
             &[&format!("{FINE}\ndenied autoscalers")],
             Verdict::Unknown,
             "hpa-target-missing hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-fixed hpa-over-scaled",
+        );
+    }
+
+    #[test]
+    fn the_right_to_read_secrets_is_optional() {
+        check(&[&format!("{FINE}\ndenied tls-secrets")], Verdict::Healthy, "");
+        check(&[&format!("{FINE}\nserved web/a.example:443 failed=timeout")], Verdict::Healthy, "");
+        check(
+            &[&format!("{FINE}\ndenied disruption-budgets")],
+            Verdict::Unknown,
+            "disruption-budget-blocking",
         );
     }
 

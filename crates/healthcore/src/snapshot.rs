@@ -223,6 +223,12 @@ pub enum Missing {
         /// The objects, for instance `events`.
         objects: ObjectKind,
     },
+    /// A TLS server could not be asked for its certificate: names need not be known, nor servers reachable, from where
+    /// the run is made.
+    NoHandshake {
+        /// Host and port.
+        host: String,
+    },
     /// No pod of it stays up, so what it uses is not what it needs.
     CrashLooping,
 }
@@ -255,6 +261,7 @@ impl std::fmt::Display for Missing {
             Self::NotReported { field } => write!(f, "{field} is not reported"),
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
             Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
+            Self::NoHandshake { host } => write!(f, "no TLS handshake with {host}"),
             Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
             Self::Thinned => f.write_str("left out, because the workload is too large"),
         }

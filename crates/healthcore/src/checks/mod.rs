@@ -2,6 +2,7 @@
 
 use crate::check::{AnyCheck, Erased};
 
+pub mod certificate_expiring;
 pub mod cpu_overprovisioned;
 pub mod cpu_underprovisioned;
 pub mod crash_looping;
@@ -52,6 +53,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<pod_not_running::PodNotRunning>::new(),
     &Erased::<service_without_endpoints::ServiceWithoutEndpoints>::new(),
     &Erased::<route_backend_missing::RouteBackendMissing>::new(),
+    &Erased::<certificate_expiring::CertificateExpiring>::new(),
     &Erased::<node_not_ready::NodeNotReady>::new(),
     &Erased::<node_pressure::NodePressure>::new(),
     &Erased::<volume_filling::VolumeFilling>::new(),

@@ -52,6 +52,8 @@ const BUSY: &str = r#"
     claim data/wal used-by=match-0 capacity=10Gi created=30d  volume-size: 1000x47 volume-free: 200-4x47
     claim data/slow phase=Pending used-by=match-1 created=2h
     container web/plain-0/app image=nginx probes=none limit=1Gi request=512Mi cpu-request=250m  memory: 400x47 cpu: 0.2x47
+    secret web/old-tls names=a.example since=80d expires=9d
+    route web/Ingress/old hosts=a.example tls=a.example@old-tls created=30d
     quota web/team requests.memory=9Gi/10Gi pods=10/10
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
 "#;

@@ -77,6 +77,7 @@ impl KubernetesSource {
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
             server_version: if run.asks(ObjectKind::Nodes) { self.version().await } else { String::new() },
+            ..Inventory::default()
         };
         for claim in &mut inventory.volume_claims {
             claim.used_by = mounted.remove(&claim.id);

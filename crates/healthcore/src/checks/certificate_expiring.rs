@@ -1,0 +1,560 @@
+//! `certificate-expiring`: a TLS certificate has ended, ends soon, or is not one that clients accept for its host.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
+use crate::finding::{Advice, Problem, Severity, SubjectRef, Text};
+use crate::inventory::{Certificate, Inventory, Route, ServedCertificate, TlsSecret, names_cover};
+use crate::model::{ObjectKind, Workload};
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::time::{SKEW_S, Timestamp};
+use crate::unit::Seconds;
+use crate::view::View;
+
+/// A TLS certificate has ended, ends soon, or is not one that clients accept for its host.
+pub struct CertificateExpiring;
+
+crate::params! {
+    /// Parameters of `certificate-expiring`.
+    pub struct CertificateExpiringParams {
+        /// Time left at which a warning is due; the bound itself counts.
+        warning: Seconds = Seconds::from_days(30.0) => Seconds(0.0)..=Seconds::from_days(3650.0),
+        /// Time left at which it is critical; the bound itself counts.
+        critical: Seconds = Seconds::from_days(7.0) => Seconds(0.0)..=Seconds::from_days(3650.0),
+        /// Whole life of a certificate that only machines renew; its bounds are shares of its life.
+        short_lived: Seconds = Seconds::from_days(2.0) => Seconds(0.0)..=Seconds::from_days(90.0),
+    }
+    where |p| p.critical <= p.warning, "critical must not be above warning";
+}
+
+impl Check for CertificateExpiring {
+    const INFO: CheckInfo = CheckInfo {
+        id: "certificate-expiring",
+        title: "Certificate expires",
+        since: "0.1.0",
+        checks: "How long the certificates of TLS Secrets, and those that the TLS servers of hosts show, are still valid, \
+                 whether they are made for the hosts that use them, and whether their chain fits together.",
+        why: "From the second on at which a certificate ends every client refuses the host, all at once.",
+        decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
+                  is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
+                  certificate whose whole life is `short-lived` or less is told when a third of its life is left, and is \
+                  critical at a tenth. A warning when a Secret holds no readable certificate, when its names do not cover \
+                  a host of a route that uses it (RFC 9525: a wildcard stands for one label), or when neighbours in its \
+                  chain do not fit. Of a server that shows such a certificate this is critical, and it is a warning when \
+                  it shows an older certificate than the Secret of its route holds. A server that shows one certificate \
+                  alone, whose issuer nobody here knows, is info. A Secret that no route uses is info at most; a warning \
+                  when cert-manager keeps it. Without the right to list Secrets only servers are judged.",
+        remedy: "Renew the certificate. Where cert-manager keeps it, the Certificate object tells why it did not.",
+        false_alarms: "A Secret that is mounted by pods and named by no route is told as info only. A host that a proxy in \
+                       front of the cluster serves with a certificate of its own. A private CA that signs servers \
+                       directly.",
+        texts: &[
+            ("expired", "{what} expired {ago} ago: clients refuse {hosts}"),
+            ("expires", "{what} expires in {left}, for {hosts}"),
+            ("not-yet", "{what} is valid only from {after} on: clients refuse {hosts}"),
+            ("unused-expired", "{what} expired {ago} ago; no route uses it"),
+            ("unused-expires", "{what} expires in {left}; no route uses it"),
+            ("unused-not-yet", "{what} is valid only from {after} on; no route uses it"),
+            ("broken", "holds no readable certificate: {why}"),
+            ("wrong-host", "the certificate is not made for {host}: its names are {names}"),
+            ("chain", "the chain is broken: {below} is issued by {issuer}, and {above} comes next"),
+            ("alone", "the server shows no certificate of the issuer {issuer}, which is not known here"),
+            (
+                "stale",
+                "the server shows a certificate that expires in {left}, Secret {secret} holds a newer one",
+            ),
+            ("renew", "renew the certificate and put it into the Secret"),
+            ("renew-managed", "cert-manager keeps this Secret: see why it was not renewed"),
+            ("look", "look at the certificate"),
+            ("look-served", "look at what the server shows"),
+            ("reload", "let the server load the new certificate, by a restart when it does not by itself"),
+            ("add-chain", "put the certificate of the issuer behind the server's own"),
+            ("delete", "delete the Secret when nothing needs it"),
+        ],
+    };
+    type Params = CertificateExpiringParams;
+    type Subject<'a> = Certified<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::TlsSecrets).objects(ObjectKind::Routes);
+    }
+
+    fn judge(params: &Self::Params, subject: &Certified<'_>, view: &View<'_>) -> Judgement {
+        let inventory = &view.snapshot.objects.inventory;
+        if inventory.skips_certificates(&subject.reference().namespace) {
+            return Ok(Outcome::NotApplicable);
+        }
+        let problem = match subject {
+            Certified::Secret(secret) => of_secret(params, secret, view),
+            Certified::Server(server) => of_server(params, server, view)?,
+        };
+        Ok(problem.map_or(Outcome::Ok, Into::into))
+    }
+}
+
+/// What holds a certificate.
+#[derive(Debug, Clone, Copy)]
+pub enum Certified<'a> {
+    /// A TLS Secret.
+    Secret(&'a TlsSecret),
+    /// A TLS server that was asked.
+    Server(&'a ServedCertificate),
+}
+
+impl<'a> Subject<'a> for Certified<'a> {
+    fn all(view: &View<'a>) -> Vec<Self> {
+        let inventory = &view.snapshot.objects.inventory;
+        let secrets = inventory.tls_secrets.iter().map(Self::Secret);
+        secrets.chain(inventory.served.iter().map(Self::Server)).collect()
+    }
+    fn reference(&self) -> SubjectRef {
+        let (id, kind) = match self {
+            Self::Secret(secret) => (&secret.id, "Secret"),
+            Self::Server(server) => (&server.id, "Host"),
+        };
+        SubjectRef {
+            namespace: id.namespace.clone(),
+            kind: kind.to_owned(),
+            name: id.name.clone(),
+            ..SubjectRef::default()
+        }
+    }
+    fn workload(&self) -> Option<&'a Workload> {
+        None
+    }
+    fn lists() -> &'static [ObjectKind] {
+        &[ObjectKind::TlsSecrets]
+    }
+    /// What a server shows is known without any right.
+    fn made_of(&self) -> &'static [ObjectKind] {
+        match self {
+            Self::Secret(_) => Self::lists(),
+            Self::Server(_) => &[],
+        }
+    }
+}
+
+/// Who relies on a Secret, which decides how loud it is told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Use {
+    /// A route, or nobody can tell.
+    Routed,
+    /// cert-manager keeps it, and no route names it.
+    Kept,
+    None,
+}
+
+impl Use {
+    const fn most(self) -> Severity {
+        match self {
+            Self::Routed => Severity::Critical,
+            Self::Kept => Severity::Warning,
+            Self::None => Severity::Info,
+        }
+    }
+}
+
+fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View<'_>) -> Option<Problem> {
+    let inventory = &view.snapshot.objects.inventory;
+    let hosts = hosts_of(inventory, secret);
+    let used = match &hosts {
+        Some(_) => Use::Routed,
+        None if view.unavailable(ObjectKind::Routes, &secret.id.namespace).is_some() => Use::Routed,
+        None if secret.managed_by.is_some() => Use::Kept,
+        None => Use::None,
+    };
+    let found = match (&secret.broken, &secret.chain[..]) {
+        (None, [own, ..]) => worst([
+            dated(params, &secret.chain, view, (used == Use::Routed).then(|| in_words(hosts.as_deref()))),
+            mismatch(own, hosts.as_deref().unwrap_or_default(), inventory),
+            broken_chain(&secret.chain),
+        ]),
+        (why, _) => {
+            let why = why.clone().unwrap_or_else(|| "it is empty".to_owned());
+            Some(Problem::new(Severity::Warning, Text::new("broken").with("why", why)))
+        }
+    }?;
+    let problem = Problem { severity: found.severity.min(used.most()), ..found };
+    Some(advice_for_secret(secret, used).into_iter().fold(problem, Problem::advise))
+}
+
+fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
+    let (namespace, name) = (secret.id.namespace.as_str(), secret.id.name.as_str());
+    let renew = match &secret.managed_by {
+        Some(keeper) => Advice::new(Text::new("renew-managed"))
+            .command(format!("kubectl -n {namespace} describe certificate {keeper}"), &[namespace, keeper]),
+        None => Advice::new(Text::new("renew")).command(
+            format!(
+                "kubectl -n {namespace} create secret tls {name} --cert=tls.crt --key=tls.key --dry-run=client -o yaml | kubectl apply -f -"
+            ),
+            &[namespace, name],
+        ),
+    };
+    let look = Advice::new(Text::new("look")).command(
+        format!(
+            r"kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.tls\.crt}}' | base64 -d | openssl x509 -noout -subject -issuer -dates -ext subjectAltName"
+        ),
+        &[namespace, name],
+    );
+    match used {
+        Use::None => vec![
+            Advice::new(Text::new("delete"))
+                .command(format!("kubectl -n {namespace} delete secret {name}"), &[namespace, name]),
+            look,
+        ],
+        _ => vec![renew, look],
+    }
+}
+
+fn of_server(
+    params: &CertificateExpiringParams,
+    server: &ServedCertificate,
+    view: &View<'_>,
+) -> Result<Option<Problem>, Missing> {
+    let [own, ..] = &server.chain[..] else {
+        return Err(Missing::NoHandshake { host: server.id.name.clone() });
+    };
+    let inventory = &view.snapshot.objects.inventory;
+    let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host).collect();
+    let told_by_secret =
+        stored.iter().any(|s| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint));
+    let found = worst([
+        // One root cause is told once: by the Secret, where it can be read.
+        if told_by_secret { None } else { dated(params, &server.chain, view, Some(server.host.clone())) },
+        (!names_cover(&own.names, &server.host)).then(|| wrong_host(Severity::Critical, own, &server.host)),
+        broken_chain(&server.chain),
+        stale(own, &stored, view.snapshot.taken_at),
+        alone(server),
+    ]);
+    let (host, port) = (&server.host, server.port);
+    let look = Advice::new(Text::new("look-served")).command(
+        format!("openssl s_client -connect {host}:{port} -servername {host} -showcerts </dev/null"),
+        &[host],
+    );
+    let first = |p: &Problem| match p.summary.key.as_ref() {
+        "stale" => Some(Advice::new(Text::new("reload"))),
+        "alone" | "chain" => Some(Advice::new(Text::new("add-chain"))),
+        _ => None,
+    };
+    Ok(found.map(|p| first(&p).into_iter().chain([look]).fold(p, Problem::advise)))
+}
+
+/// The first of the most severe.
+fn worst<const N: usize>(found: [Option<Problem>; N]) -> Option<Problem> {
+    found.into_iter().flatten().reduce(|a, b| if b.severity > a.severity { b } else { a })
+}
+
+/// What the dates of a chain tell; without hosts nobody uses it.
+fn dated(
+    params: &CertificateExpiringParams,
+    chain: &[Certificate],
+    view: &View<'_>,
+    hosts: Option<String>,
+) -> Option<Problem> {
+    let now = view.snapshot.taken_at;
+    let (at, first) = first_to_end(chain)?;
+    let what = if at == 0 { "the certificate".to_owned() } else { format!("the issuer {}", first.subject) };
+    let (warning, critical) = bounds(params, first);
+    let left = first.not_after.seconds_since(now);
+    let wait = first.not_before.seconds_since(now);
+    let (severity, keys, name, value) = if left <= 0.0 {
+        (Severity::Critical, ("expired", "unused-expired"), "ago", Seconds(-left).into())
+    } else if wait > SKEW_S {
+        (Severity::Critical, ("not-yet", "unused-not-yet"), "after", first.not_before.into())
+    } else if left <= warning {
+        let severity = if left <= critical { Severity::Critical } else { Severity::Warning };
+        (severity, ("expires", "unused-expires"), "left", crate::finding::Value::from(Seconds(left)))
+    } else {
+        return None;
+    };
+    let mut text =
+        Text::new(if hosts.is_some() { keys.0 } else { keys.1 }).with("what", what).with(name, value);
+    if let Some(hosts) = hosts {
+        text = text.with("hosts", hosts);
+    }
+    let bound = if severity == Severity::Critical { critical } else { warning };
+    Some(
+        Problem::new(severity, text)
+            .measured("left", Seconds(left), Seconds(bound))
+            .evidence("not-after", first.not_after)
+            .evidence("issuer", first.issuer.as_str())
+            .since((left <= 0.0).then_some(first.not_after)),
+    )
+}
+
+/// The certificate of a chain that ends first, and its place. Self-signed ones above the server's own are roots, which
+/// clients have of their own.
+fn first_to_end(chain: &[Certificate]) -> Option<(usize, &Certificate)> {
+    let counts = |(at, c): &(usize, &Certificate)| *at == 0 || c.subject != c.issuer;
+    chain.iter().enumerate().filter(counts).min_by_key(|(_, c)| c.not_after)
+}
+
+/// Seconds left at which a warning is due and at which it is critical.
+fn bounds(params: &CertificateExpiringParams, certificate: &Certificate) -> (f64, f64) {
+    let life = certificate.not_after.seconds_since(certificate.not_before);
+    if life <= params.short_lived.get() {
+        (life / 3.0, life / 10.0)
+    } else {
+        (params.warning.get(), params.critical.get())
+    }
+}
+
+/// A host of a route that the stored certificate does not cover. Where the server of the host was asked, its answer
+/// decides.
+fn mismatch(own: &Certificate, hosts: &[String], inventory: &Inventory) -> Option<Problem> {
+    let asked = |host: &str| inventory.served.iter().any(|s| s.host == host && !s.chain.is_empty());
+    let wrong = hosts.iter().find(|host| !names_cover(&own.names, host) && !asked(host))?;
+    Some(wrong_host(Severity::Warning, own, wrong))
+}
+
+fn wrong_host(severity: Severity, own: &Certificate, host: &str) -> Problem {
+    const MOST: usize = 5;
+    let mut names = own.names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match own.names.len() {
+        0 => names.push_str("none"),
+        all if all > MOST => names.push_str(&format!(" and {} more", all - MOST)),
+        _ => {}
+    }
+    Problem::new(severity, Text::new("wrong-host").with("host", host).with("names", names))
+        .evidence("subject", own.subject.as_str())
+        .evidence("issuer", own.issuer.as_str())
+}
+
+/// Neighbours of a chain of which the upper did not issue the lower (RFC 8446, section 4.4.2).
+fn broken_chain(chain: &[Certificate]) -> Option<Problem> {
+    let pair = chain.windows(2).find(|pair| pair[0].issuer != pair[1].subject)?;
+    let text = Text::new("chain")
+        .with("below", pair[0].subject.as_str())
+        .with("issuer", pair[0].issuer.as_str())
+        .with("above", pair[1].subject.as_str());
+    Some(Problem::new(Severity::Warning, text).evidence("certificates", chain.len()))
+}
+
+/// A server that shows an older certificate than a Secret of its route holds.
+fn stale(own: &Certificate, stored: &[&TlsSecret], now: Timestamp) -> Option<Problem> {
+    let newer = |s: &&&TlsSecret| s.chain.first().is_some_and(|c| c.not_after > own.not_after);
+    let differs = stored.iter().all(|s| s.chain.first().is_some_and(|c| c.fingerprint != own.fingerprint));
+    let secret = stored.iter().find(newer).filter(|_| differs)?;
+    let left = Seconds(own.not_after.seconds_since(now).max(0.0));
+    let name = format!("{}/{}", secret.id.namespace, secret.id.name);
+    let text = Text::new("stale").with("left", left).with("secret", name);
+    Some(Problem::new(Severity::Warning, text).evidence("not-after", own.not_after))
+}
+
+/// A server that shows one certificate, of an issuer that is not known here: an intermediate is missing, or the CA is
+/// private.
+fn alone(server: &ServedCertificate) -> Option<Problem> {
+    let [own] = &server.chain[..] else { return None };
+    if !server.unknown_issuer || own.subject == own.issuer {
+        return None;
+    }
+    let text = Text::new("alone").with("issuer", own.issuer.as_str());
+    Some(Problem::new(Severity::Info, text).evidence("certificates", 1usize))
+}
+
+/// Hosts for which routes use a Secret, in order; none when no route does.
+fn hosts_of(inventory: &Inventory, secret: &TlsSecret) -> Option<Vec<String>> {
+    let mut used = false;
+    let mut hosts = Vec::new();
+    for (route, tls) in inventory.routes.iter().flat_map(|r| r.tls.iter().map(move |tls| (r, tls))) {
+        if tls.secret.as_ref() == Some(&secret.id) {
+            used = true;
+            hosts.extend(if tls.hosts.is_empty() { &route.hosts } else { &tls.hosts }.iter().cloned());
+        }
+    }
+    hosts.sort();
+    hosts.dedup();
+    used.then_some(hosts)
+}
+
+/// Secrets that routes use for a host and that hold a certificate.
+fn secrets_for<'a>(inventory: &'a Inventory, host: &'a str) -> impl Iterator<Item = &'a TlsSecret> {
+    let of_host = move |route: &'a Route| {
+        route.tls.iter().filter(move |tls| {
+            let hosts = if tls.hosts.is_empty() { &route.hosts } else { &tls.hosts };
+            names_cover(hosts, host)
+        })
+    };
+    let ids = inventory.routes.iter().flat_map(of_host).filter_map(|tls| tls.secret.as_ref());
+    ids.filter_map(|id| inventory.tls_secrets.iter().find(|s| s.id == *id && !s.chain.is_empty()))
+}
+
+fn in_words(hosts: Option<&[String]>) -> String {
+    match hosts {
+        None | Some([]) => "any host".to_owned(),
+        Some([one]) => one.clone(),
+        Some([one, rest @ ..]) => format!("{one} and {} more", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("certificate-expiring", text, expected);
+    }
+
+    /// A Secret that a route uses for `a.example`.
+    fn used(secret: &str) -> String {
+        format!(
+            "route web/Ingress/front hosts=a.example tls=a.example@tls created=30d\nsecret web/tls {secret}"
+        )
+    }
+
+    #[test]
+    fn the_time_left_decides() {
+        let told = |expires: &str, expected: &str| {
+            check(&used(&format!("names=a.example since=60d expires={expires}")), expected);
+        };
+        told("80d", "1 ok");
+        told("31d", "1 ok");
+        told("30d", "warning web/tls: the certificate expires in 30d, for a.example");
+        told("9d", "warning web/tls: the certificate expires in 9d, for a.example");
+        told("7d", "critical web/tls: the certificate expires in 7d, for a.example");
+        told("-3d", "critical web/tls: the certificate expired 3d ago: clients refuse a.example");
+    }
+
+    #[test]
+    fn what_nothing_uses_is_info() {
+        check(
+            "secret web/tls names=a.example since=60d expires=-3d",
+            "info web/tls: the certificate expired 3d ago; no route uses it",
+        );
+        check(
+            "secret web/tls names=a.example since=60d expires=9d managed=front",
+            "warning web/tls: the certificate expires in 9d; no route uses it",
+        );
+        // Nobody can tell whether a route uses it.
+        check(
+            "secret web/tls names=a.example since=60d expires=-3d\ndenied routes",
+            "critical web/tls: the certificate expired 3d ago: clients refuse any host",
+        );
+    }
+
+    #[test]
+    fn what_machines_renew_daily_is_no_alarm() {
+        check(&used("names=a.example since=12h expires=12h"), "1 ok");
+        check(
+            &used("names=a.example since=20h expires=4h"),
+            "warning web/tls: the certificate expires in 4h, for a.example",
+        );
+        check(
+            &used("names=a.example since=23h expires=1h"),
+            "critical web/tls: the certificate expires in 1h, for a.example",
+        );
+    }
+
+    #[test]
+    fn names_must_cover_the_hosts() {
+        check(
+            &used("names=b.example,c.example"),
+            "warning web/tls: the certificate is not made for a.example: its names are b.example, c.example",
+        );
+        check(&used("names=*.example"), "1 ok");
+        check(&used(""), "warning web/tls: the certificate is not made for a.example: its names are none");
+    }
+
+    #[test]
+    fn a_broken_secret_is_told() {
+        let broken = r#"broken="`tls.crt` is empty""#;
+        check(&used(broken), "warning web/tls: holds no readable certificate: `tls.crt` is empty");
+        check(
+            &format!("secret web/tls {broken}"),
+            "info web/tls: holds no readable certificate: `tls.crt` is empty",
+        );
+    }
+
+    #[test]
+    fn an_issuer_that_ends_first_counts() {
+        let mut fixture = fixture::Fixture::new(&used("names=a.example chain=2 since=60d"));
+        fixture.snapshot.objects.inventory.tls_secrets[0].chain[1].not_after =
+            fixture::END.plus_seconds(5.0 * 86_400.0);
+        let found = fixture.assess(&fixture.only("certificate-expiring")).findings;
+        let [found] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(found.summary.args["what"], "the issuer CN=ca".into());
+        // A root of its own is what clients do not read.
+        fixture.snapshot.objects.inventory.tls_secrets[0].chain[1].issuer = "CN=ca".to_owned();
+        assert_eq!(fixture.assess(&fixture.only("certificate-expiring")).findings, []);
+    }
+
+    #[test]
+    fn a_chain_in_the_wrong_order_is_told() {
+        let mut fixture = fixture::Fixture::new(&used("names=a.example chain=2"));
+        fixture.snapshot.objects.inventory.tls_secrets[0].chain[1].subject = "CN=other".to_owned();
+        let found = fixture.assess(&fixture.only("certificate-expiring")).findings;
+        assert_eq!(found[0].summary.key, "chain");
+    }
+
+    #[test]
+    fn what_a_server_shows_is_judged() {
+        check("served web/a.example:443 names=a.example", "1 ok");
+        check(
+            "served web/a.example:443 names=a.example since=60d expires=-1d",
+            "critical web/a.example:443: the certificate expired 1d ago: clients refuse a.example",
+        );
+        check(
+            "served web/a.example:443 names=b.example",
+            "critical web/a.example:443: the certificate is not made for a.example: its names are b.example",
+        );
+        check(
+            "served web/a.example:443 names=a.example unknown-issuer",
+            "info web/a.example:443: the server shows no certificate of the issuer CN=ca, which is not known here",
+        );
+        check("served web/a.example:443 names=a.example chain=2 unknown-issuer", "1 ok");
+        check("served web/a.example:443 failed=timeout", "1 unknown: no TLS handshake with a.example:443");
+    }
+
+    #[test]
+    fn one_root_cause_is_told_once() {
+        let stored = used("names=a.example since=60d expires=9d");
+        // The same certificate: fixtures have the fingerprint of their place in the chain.
+        check(
+            &format!("{stored}\nserved web/a.example:443 names=a.example since=60d expires=9d"),
+            "warning web/tls: the certificate expires in 9d, for a.example\n1 ok",
+        );
+        // The server decides on names.
+        check(
+            &format!("{}\nserved web/a.example:443 names=a.example fingerprint=ff", used("names=b.example")),
+            "2 ok",
+        );
+    }
+
+    #[test]
+    fn an_older_certificate_than_the_stored_one() {
+        let stored = used("names=a.example since=1d expires=89d");
+        let served = "served web/a.example:443 names=a.example since=30d fingerprint=ff";
+        check(
+            &format!("{stored}\n{served} expires=60d"),
+            "warning web/a.example:443: the server shows a certificate that expires in 60d, Secret web/tls holds a newer one\n1 ok",
+        );
+        // A proxy in front with a certificate of its own.
+        check(&format!("{stored}\n{served} expires=200d"), "2 ok");
+    }
+
+    #[test]
+    fn skipped_is_not_applicable() {
+        let all =
+            format!("{}\nserved web/a.example:443 names=b.example", used("names=a.example expires=-1d"));
+        check(&format!("{all}\nskip-certificates \"behind a VPN\""), "nothing");
+        check(&format!("{all}\nskip-certificates \"behind a VPN\" namespace=web"), "nothing");
+    }
+
+    #[test]
+    fn without_the_right_servers_are_judged() {
+        check(
+            "denied tls-secrets\nserved web/a.example:443 names=a.example",
+            "1 ok\n1 unknown: not allowed to list secrets in all namespaces",
+        );
+    }
+
+    #[test]
+    fn advice_can_be_pasted() {
+        let advice = fixture::advice("certificate-expiring", &used("names=a.example since=60d expires=9d"));
+        assert!(advice[0].contains("[kubectl -n web create secret tls tls --cert=tls.crt "), "{advice:?}");
+        assert!(advice[1].contains(r"-o jsonpath='{.data.tls\.crt}' | base64 -d"), "{advice:?}");
+        let kept = used("names=a.example since=60d expires=9d managed=front");
+        let advice = fixture::advice("certificate-expiring", &kept);
+        assert!(advice[0].ends_with("[kubectl -n web describe certificate front]"), "{advice:?}");
+    }
+}
