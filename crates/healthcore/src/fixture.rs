@@ -38,11 +38,13 @@
 //! ```
 //!
 //! Units of series: `memory`, `rss`, `heap-used`, `heap-max`, `volume-free`, `volume-size` in MiB; `cpu` in cores; `requests` a second;
-//! `restarts`, `oom`, `replicas`, `inodes`, `inodes-free` as counts. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
+//! `restarts`, `oom`, `replicas`, `inodes`, `inodes-free`, `periods` and `throttled` (of the CPU quota)
+//! as counts; `throttled-time` in seconds. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
 //! Deployment, `db-0` to a StatefulSet, any other to itself. Workloads, pods and revisions that no line declares are
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
 //! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
-//! the end of the run before.
+//! the end of the run before, `said="..."` its message. `policy=Always` (or `unknown`, else `IfNotPresent`) and
+//! `digest=sha256:1` tell how its image is pulled and which one runs, `jvm="-Xmx1g"` the memory flags of its Java virtual machine.
 
 use std::collections::BTreeMap;
 
@@ -53,6 +55,7 @@ use crate::inventory::{
     Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, Endpoints, Job, ObjectId, Quota,
     QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
+use crate::jvm::{FlagPlace, flags_in};
 use crate::metric::Metric;
 use crate::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, ObjectKind,
@@ -276,10 +279,13 @@ fn before(ago: Seconds) -> Timestamp {
 }
 
 /// Names of series here, the metric, and what one unit of the notation is.
-const SERIES: [(&str, Metric, f64); 13] = [
+const SERIES: [(&str, Metric, f64); 16] = [
     ("memory", Metric::MemoryWorkingSet, MIB),
     ("rss", Metric::MemoryRss, MIB),
     ("cpu", Metric::CpuUsage, 1.0),
+    ("periods", Metric::CpuPeriods, 1.0),
+    ("throttled", Metric::CpuThrottledPeriods, 1.0),
+    ("throttled-time", Metric::CpuThrottledTime, 1.0),
     ("restarts", Metric::Restarts, 1.0),
     ("oom", Metric::OomEvents, 1.0),
     ("heap-used", Metric::JvmHeapUsed, MIB),
@@ -462,6 +468,7 @@ fn build(text: &str) -> Result<Fixture, String> {
     // As sources do.
     objects.inventory.sort();
     objects.give_architectures_to_pods();
+    objects.give_newer_images();
     objects.give_node_kills_to_pods();
     let snapshot = Snapshot {
         cluster: "test".to_owned(),
@@ -619,8 +626,12 @@ impl Builder {
             "image",
             "image-id",
             "probes",
+            "policy",
+            "digest",
+            "jvm",
             "state",
             "last",
+            "said",
             "message",
             "restarts",
             "ready",
@@ -652,8 +663,10 @@ impl Builder {
                 Some("unknown") => None,
                 _ => Some(line.parse("restarts")?.unwrap_or(0)),
             };
+            let said = line.get("said").unwrap_or_default();
             let last =
-                line.get("last").map(|t| termination(t, "").ok_or_else(|| line.refuse(t))).transpose()?;
+                line.get("last").map(|t| termination(t, said).ok_or_else(|| line.refuse(t))).transpose()?;
+            let image = line.get("image").unwrap_or("registry.example/app:1.0");
             pod.containers.push(Container {
                 name: name.to_owned(),
                 role: match line.get("role") {
@@ -662,8 +675,15 @@ impl Builder {
                     Some("sidecar") => ContainerRole::Sidecar,
                     Some(other) => return Err(line.refuse(other)),
                 },
-                image: line.get("image").unwrap_or("registry.example/app:1.0").to_owned(),
-                image_id: line.text("image-id"),
+                image: image.to_owned(),
+                image_id: line
+                    .get("digest")
+                    .map_or_else(|| line.text("image-id"), |d| format!("{image}@{d}")),
+                pull_policy: match line.get("policy") {
+                    Some("unknown") => String::new(),
+                    policy => policy.unwrap_or("IfNotPresent").to_owned(),
+                },
+                jvm_flags: flags_in(line.get("jvm").unwrap_or_default(), FlagPlace::Arguments),
                 probes: line.get("probes").map(read_probes),
                 resources,
                 state,

@@ -17,7 +17,9 @@ pub mod finding;
 #[doc(hidden)]
 pub mod fixture;
 pub mod history;
+pub mod image;
 pub mod inventory;
+pub mod jvm;
 pub mod leak;
 pub mod measure;
 pub mod metric;

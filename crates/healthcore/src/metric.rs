@@ -19,7 +19,7 @@ macro_rules! metrics {
             /// The name used in snapshots, gaps and query settings.
             #[must_use]
             pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
-            /// The base unit: `bytes`, `cores` or `count`.
+            /// The base unit: `bytes`, `cores`, `seconds` or `count`.
             #[must_use]
             pub const fn unit(self) -> &'static str { match self { $(Self::$variant => $unit),+ } }
             /// Whether a sample is expected at every instant.
@@ -39,6 +39,13 @@ metrics! {
     MemoryRss = "memory-rss", "bytes", Dense, Container;
     /// CPU in use, averaged over the rate window.
     CpuUsage = "cpu-usage", "cores", Dense, Container;
+    /// Periods of the CPU quota in which a container wanted to run, in the step that ends at the instant. Only containers
+    /// with a CPU limit have them.
+    CpuPeriods = "cpu-periods", "count", Dense, Container;
+    /// Periods of the CPU quota in which a container was stopped, in the step that ends at the instant.
+    CpuThrottledPeriods = "cpu-throttled-periods", "count", Sparse, Container;
+    /// Time that the threads of a container were stopped by its CPU quota, in the step that ends at the instant.
+    CpuThrottledTime = "cpu-throttled-time", "seconds", Sparse, Container;
     /// Restarts of a container in the step that ends at the instant.
     Restarts = "restarts", "count", Sparse, Container;
     /// OOM kills in a container's cgroup in the step that ends at the instant.

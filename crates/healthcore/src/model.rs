@@ -1,13 +1,14 @@
 //! Kubernetes objects, cut down to the fields that checks read.
 //!
-//! Adapters convert at the border; a field that no check reads does not exist here. Values of environment
-//! variables never enter the model.
+//! Adapters convert at the border; a field that no check reads does not exist here. Of environment variables and
+//! arguments nothing but memory flags of a Java virtual machine enters the model.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::jvm::JvmFlag;
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Cores};
 
@@ -198,6 +199,13 @@ pub struct Container {
     /// When its image is pulled: `Always`, `IfNotPresent`, `Never`; empty when not reported.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pull_policy: String,
+    /// A newer build that runs under the same reference elsewhere in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer_image: Option<NewerImage>,
+    /// Flags in command, arguments and environment that set the memory of a Java virtual machine; nothing else of these
+    /// is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jvm_flags: Vec<JvmFlag>,
     /// Which probes it has; unknown from metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
@@ -216,6 +224,21 @@ pub struct Container {
     /// Whether it is ready; unknown when not reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
+}
+
+/// A build of an image that came under a reference after another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewerImage {
+    /// Its digest.
+    pub digest: String,
+    /// Namespace of the first pod with it.
+    pub namespace: String,
+    /// Name of that pod.
+    pub pod: String,
+    /// When that pod was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// Which probes a container has.

@@ -375,7 +375,7 @@ mod tests {
 
     const FINE: &str = "window lookback=7d step=1h\n\
         container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m restarts=0  \
-        memory: 400x167  rss: 380x167  cpu: 0.2x167";
+        memory: 400x167  rss: 380x167  cpu: 0.2x167  periods: 9000x167";
 
     #[track_caller]
     fn check(parts: &[&str], verdict: Verdict, unanswered: &str) {
@@ -390,8 +390,8 @@ mod tests {
         format!("{}\nabsent cpu", FINE.replace("cpu: 0.2x167", ""))
     }
 
-    const OF_METRICS: &str = "memory-leak memory-usage memory-underprovisioned cpu-underprovisioned \
-                              memory-overprovisioned cpu-overprovisioned";
+    const OF_METRICS: &str = "memory-leak memory-usage memory-underprovisioned cpu-throttled \
+                              cpu-underprovisioned memory-overprovisioned cpu-overprovisioned";
 
     #[test]
     fn healthy_is_what_was_seen() {
@@ -449,7 +449,8 @@ mod tests {
         let young = FINE
             .replace("400x167", "_x161 400x6")
             .replace("380x167", "_x161 380x6")
-            .replace("0.2x167", "_x161 0.2x6");
+            .replace("0.2x167", "_x161 0.2x6")
+            .replace("9000x167", "_x161 9000x6");
         check(&[&young], Verdict::Healthy, "");
         check(
             &[&format!("{FINE}\norigin kube-state-metrics\ndenied events")],

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::{ImageReference, digest_of};
 use crate::inventory::Inventory;
 use crate::metric::Metric;
 use crate::model::{
-    Container, ContainerState, Event, Hpa, Node, ObjectKind, Pod, Termination, Workload, WorkloadId,
+    Container, ContainerState, Event, Hpa, NewerImage, Node, ObjectKind, Pod, Termination, Workload,
+    WorkloadId,
 };
 use crate::series::SeriesStore;
 use crate::time::{Timestamp, Window};
@@ -66,6 +68,51 @@ impl Objects {
         for pod in &mut self.pods {
             let found = pod.node.as_deref().and_then(|name| of.get(name));
             pod.architecture = found.filter(|a| !a.is_empty()).map(|a| (*a).to_owned());
+        }
+    }
+
+    /// Tells containers of newer builds that run under the same reference, before the cluster is cut into parts. Of two
+    /// digests the one that the younger pod brought is the newer: a build cannot be seen before it is made, but an old one
+    /// can be started again. Architectures are compared by themselves, because some runtimes report digests by platform.
+    pub fn give_newer_images(&mut self) {
+        // By reference and architecture, then digest: the first pod that has it.
+        let mut builds: BTreeMap<(&str, Option<&str>), BTreeMap<&str, NewerImage>> = BTreeMap::new();
+        for pod in &self.pods {
+            for container in &pod.containers {
+                let Some(digest) = digest_of(&container.image_id) else { continue };
+                let found = NewerImage {
+                    digest: digest.to_owned(),
+                    namespace: pod.workload.namespace.clone(),
+                    pod: pod.name.clone(),
+                    since: pod.created,
+                };
+                let key = (container.image.as_str(), pod.architecture.as_deref());
+                let first = builds.entry(key).or_default().entry(digest).or_insert_with(|| found.clone());
+                let order = |n: &NewerImage| (n.since, n.namespace.clone(), n.pod.clone());
+                if order(&found) < order(first) {
+                    *first = found;
+                }
+            }
+        }
+        let newest: BTreeMap<(String, Option<String>), NewerImage> = builds
+            .into_iter()
+            .filter(|((image, _), digests)| digests.len() > 1 && ImageReference::new(image).digest.is_none())
+            .filter_map(|((image, architecture), digests)| {
+                let newest =
+                    digests.into_values().max_by(|a, b| (a.since, &a.digest).cmp(&(b.since, &b.digest)))?;
+                Some(((image.to_owned(), architecture.map(str::to_owned)), newest))
+            })
+            .collect();
+        if newest.is_empty() {
+            return;
+        }
+        for pod in &mut self.pods {
+            for container in &mut pod.containers {
+                let key = (container.image.clone(), pod.architecture.clone());
+                let newer = newest.get(&key);
+                container.newer_image =
+                    newer.filter(|n| digest_of(&container.image_id).is_some_and(|d| d != n.digest)).cloned();
+            }
         }
     }
 

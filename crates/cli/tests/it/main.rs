@@ -279,7 +279,8 @@ fn messages_are_our_own() {
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(said.contains("no/h.yaml: cannot be written") && !said.contains(".healthcheck-"), "{said}");
     let whole = std::fs::read(format!("{}/snapshot.ndjson", fixture("healthy"))).unwrap();
-    std::fs::write(path("cut.ndjson"), &whole[..3000]).unwrap();
+    let third = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0;
+    std::fs::write(path("cut.ndjson"), &whole[..third + 100]).unwrap();
     refused(
         &["check", "--snapshot", &path("cut.ndjson")],
         &["cut.ndjson: is cut off in line 4; record it again, or copy it again whole"],

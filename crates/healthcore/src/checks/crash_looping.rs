@@ -1,7 +1,7 @@
 //! `crash-looping`: a container ends again and again.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, crash_loops, states_known, workload_in_words};
+use crate::checks::pod_state::{completed, crash_loops, states_known, workload_in_words, wrong_architecture};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{Container, ContainerState, ObjectKind, Pod};
 use crate::need::Needs;
@@ -32,7 +32,7 @@ impl Check for CrashLooping {
         why: "The pod does no work, and the pause between two tries grows to five minutes.",
         decides: "A container that waits with the reason CrashLoopBackOff. Or one that is between two back-offs: at least \
                   `restarts` restarts, and its last run failed within `recent` and had lasted no longer than that (where its \
-                  length is not known: the pod's runs on average). Always critical.",
+                  length is not known: the pod's runs on average). Critical; info where `image-architecture` tells the cause.",
         remedy: "Read the end of the log of the run before. `exec format error` means that the image is built for another \
                  architecture than the node's.",
         false_alarms: "A pod that waits by ending for something that is about to come up.",
@@ -45,7 +45,7 @@ impl Check for CrashLooping {
             ("logs", "read the end of the log of the run before"),
             (
                 "architecture",
-                "the image is built for another CPU architecture than the node's: build it for the node's, or choose nodes with a nodeSelector on kubernetes.io/arch",
+                "the image is built for another CPU architecture than the node's: see `image-architecture`",
             ),
             ("memory", "the last run was killed for its memory: see `oom-killed`"),
         ],
@@ -97,7 +97,9 @@ impl Check for CrashLooping {
             None => Text::new("looping-uncounted"),
         };
         let text = text.with("container", container.name.as_str()).with("reason", reason.as_str());
-        let mut problem = Problem::new(Severity::Critical, text)
+        let foreign = wrong_architecture(container).is_some();
+        let severity = if foreign { Severity::Info } else { Severity::Critical };
+        let mut problem = Problem::new(severity, text)
             .evidence("pods", workload_in_words(subject))
             .evidence("looping-pods", affected.len())
             .evidence("container", container.name.as_str())
@@ -108,7 +110,7 @@ impl Check for CrashLooping {
         if let Some(code) = end.and_then(|t| t.exit_code) {
             problem = problem.evidence("exit-code", crate::finding::Value::Number(f64::from(code)));
         }
-        if said.is_some_and(|m| m.contains("exec format error")) {
+        if foreign {
             problem = problem.advise(Advice::new(Text::new("architecture")));
         }
         if end.is_some_and(|t| t.reason == "OOMKilled") {

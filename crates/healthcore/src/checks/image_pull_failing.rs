@@ -1,7 +1,9 @@
 //! `image-pull-failing`: a pod waits for an image that does not come.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, states_known, waiting, waits_for_image, workload_in_words};
+use crate::checks::pod_state::{
+    completed, states_known, waiting, waits_for_image, workload_in_words, wrong_architecture,
+};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{ObjectKind, Pod};
 use crate::need::Needs;
@@ -24,7 +26,8 @@ impl Check for ImagePullFailing {
         checks: "Whether a container, init containers too, waits for an image that cannot be pulled.",
         why: "The pod will not start until someone acts; in a rollout the old pods stay, and nobody notices.",
         decides: "A container waits with ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, \
-                  RegistryUnavailable, ImageInspectError or SignatureValidationFailed. Always critical.",
+                  RegistryUnavailable, ImageInspectError or SignatureValidationFailed. Critical; info where \
+                  `image-architecture` tells the cause.",
         remedy: "Look for a typing mistake in the tag, a tag that was deleted, or a missing imagePullSecret.",
         false_alarms: "A registry that was away for a moment.",
         texts: &[
@@ -60,7 +63,9 @@ impl Check for ImagePullFailing {
             .with("reason", said.as_str());
         let namespace = &subject.workload.id.namespace;
         let command = format!("kubectl -n {namespace} describe pod {}", pod.name);
-        Ok(Problem::new(Severity::Critical, text)
+        let foreign = stuck.iter().all(|(_, c)| wrong_architecture(c).is_some());
+        let severity = if foreign { Severity::Info } else { Severity::Critical };
+        Ok(Problem::new(severity, text)
             .evidence("image", container.image.as_str())
             .evidence("reason", reason)
             .evidence("pods", workload_in_words(subject))

@@ -4,6 +4,7 @@ use crate::check::{AnyCheck, Erased};
 
 pub mod certificate_expiring;
 pub mod cpu_overprovisioned;
+pub mod cpu_throttled;
 pub mod cpu_underprovisioned;
 pub mod crash_looping;
 pub mod cronjob_stale;
@@ -15,9 +16,12 @@ pub mod hpa_over_scaled;
 pub mod hpa_target_missing;
 pub mod hpa_under_scaled;
 mod hpa_use;
+pub mod image_architecture;
 pub mod image_pull_failing;
+pub mod image_pull_policy;
 pub mod image_untagged;
 pub mod job_failed;
+pub mod jvm_heap_headroom;
 pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
@@ -48,6 +52,7 @@ pub use pod_state::pods_in_words;
 /// Every check. Adding one is its file and its line here.
 pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<crash_looping::CrashLooping>::new(),
+    &Erased::<image_architecture::ImageArchitecture>::new(),
     &Erased::<image_pull_failing::ImagePullFailing>::new(),
     &Erased::<pod_unschedulable::PodUnschedulable>::new(),
     &Erased::<pod_not_running::PodNotRunning>::new(),
@@ -65,6 +70,8 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<memory_leak::MemoryLeak>::new(),
     &Erased::<memory_usage::MemoryUsage>::new(),
     &Erased::<memory_underprovisioned::MemoryUnderprovisioned>::new(),
+    &Erased::<jvm_heap_headroom::JvmHeapHeadroom>::new(),
+    &Erased::<cpu_throttled::CpuThrottled>::new(),
     &Erased::<cpu_underprovisioned::CpuUnderprovisioned>::new(),
     &Erased::<hpa_target_missing::HpaTargetMissing>::new(),
     &Erased::<hpa_metrics_unknown::HpaMetricsUnknown>::new(),
@@ -76,6 +83,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<version_skew::VersionSkew>::new(),
     &Erased::<quota_near_limit::QuotaNearLimit>::new(),
     &Erased::<hpa_fixed::HpaFixed>::new(),
+    &Erased::<image_pull_policy::ImagePullPolicy>::new(),
     &Erased::<requests_missing::RequestsMissing>::new(),
     &Erased::<probes_missing::ProbesMissing>::new(),
     &Erased::<image_untagged::ImageUntagged>::new(),

@@ -38,9 +38,33 @@ pub(super) fn waits_for_image(container: &Container) -> bool {
     waiting(container).is_some_and(|(reason, _)| IMAGE_REASONS.contains(&reason))
 }
 
+/// What was said when a container could not run because its image is built for another architecture, and it has not
+/// started since.
+pub(super) fn wrong_architecture(container: &Container) -> Option<&str> {
+    let said = match &container.state {
+        Some(ContainerState::Waiting { message, .. }) => Some(message),
+        Some(ContainerState::Terminated(end)) => Some(&end.message),
+        Some(ContainerState::Running { .. }) => return None,
+        None => None,
+    };
+    let before = container.last_termination.as_ref().map(|end| &end.message);
+    said.into_iter().chain(before).flat_map(|text| text.lines()).map(str::trim).find(|line| {
+        let line = line.to_ascii_lowercase();
+        WRONG_ARCHITECTURE.iter().any(|words| line.contains(words))
+    })
+}
+
+/// Words of the kernel (ENOEXEC), containerd and Docker.
+const WRONG_ARCHITECTURE: [&str; 3] =
+    ["exec format error", "no match for platform", "no matching manifest for "];
+
 /// Whether a check of its own names what keeps the pod from running.
 pub(super) fn named_elsewhere(pod: &Pod) -> bool {
-    pod.unschedulable.is_some() || pod.containers.iter().any(|c| crash_loops(c) || waits_for_image(c))
+    pod.unschedulable.is_some()
+        || pod
+            .containers
+            .iter()
+            .any(|c| crash_loops(c) || waits_for_image(c) || wrong_architecture(c).is_some())
 }
 
 pub(super) fn completed(pod: &Pod) -> bool {

@@ -17,7 +17,7 @@ use crate::snapshot::{Owners, Snapshot};
 /// A little of everything: each check finds something in it.
 const BUSY: &str = r#"
     workload web/Deployment/api replicas=1/2 created=90d
-    container web/api-7d9c5bd4f7-x2x9z/app limit=1Gi request=128Mi cpu-limit=1 restarts=9 last=OOMKilled:137@1h  memory: 300+14x47 rss: 250+14x47 cpu: 0.95x47 restarts: _x40 6 _x5 2 oom: _x46 1
+    container web/api-7d9c5bd4f7-x2x9z/app limit=1Gi request=128Mi cpu-limit=1 restarts=9 last=OOMKilled:137@1h  memory: 300+14x47 rss: 250+14x47 cpu: 0.95x47 periods: 9000x47 throttled: 3000x47 throttled-time: 90x47 restarts: _x40 6 _x5 2 oom: _x46 1
     container web/api-7d9c5bd4f7-x2x9z/proxy role=sidecar limit=128Mi request=128Mi cpu-request=100m  memory: 60x47 cpu: 0.01x47
     container web/api-7d9c5bd4f7-x2x9z/setup role=init limit=1Gi
     container web/api-7d9c5bd4f7-jq4wv/app limit=1Gi state=waiting:CrashLoopBackOff restarts=40 last=Error:1@3m created=20h message="back-off 5m0s"
@@ -41,6 +41,8 @@ const BUSY: &str = r#"
     event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
     node node-1 cpu=8 memory=32Gi kubelet=v1.29.4 Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
     node node-2 cpu=8 memory=32Gi kubelet=v1.33.2 Ready=unknown:NodeStatusUnknown@2h
+    container pigo/register-0/app limit=1280Mi image=registry.example/register:prod policy=IfNotPresent jvm="-Xmx1024m"
+    container pigo/foreign-0/app restarts=9 state=waiting:CrashLoopBackOff last=Error:255@1m said="exec /app: exec format error"
     service web/empty all=0 created=30d
     route web/Ingress/front hosts=a.example backends=empty:80,gone:80 tls=a.example@gone-tls created=30d
     hpa trade/lost target=StatefulSet/gone min=2 max=2 AbleToScale=no:FailedGetScale@9h
@@ -160,7 +162,7 @@ fn texts_are_sentences_with_closed_braces() {
 fn numbers_that_are_none_judge_nothing() {
     let text = "window lookback=7d step=1h\n\
         container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m restarts=0  \
-        memory: nanx167  rss: nanx167  cpu: nanx167  restarts: 9 4 3 2 1 0x162";
+        memory: nanx167  rss: nanx167  cpu: nanx167  periods: nanx167  restarts: 9 4 3 2 1 0x162";
     let report = report([Fixture::new(text).snapshot], &all());
     let found: Vec<&str> = report.findings.iter().map(|f| f.check.as_ref()).collect();
     assert!(found.is_empty(), "{found:?}");
@@ -171,6 +173,7 @@ fn numbers_that_are_none_judge_nothing() {
             "memory-leak",
             "memory-usage",
             "memory-underprovisioned",
+            "cpu-throttled",
             "cpu-underprovisioned",
             "memory-overprovisioned",
             "cpu-overprovisioned"
@@ -296,7 +299,7 @@ fn nothing_is_in_order_that_was_not_seen() {
             "container web/api-{n}/app limit=512Mi request=384Mi cpu-limit=500m cpu-request=200m {words}  {series}\n"
         )
     };
-    let series = "memory: 300x200  rss: 290x200  cpu: 0.15x200";
+    let series = "memory: 300x200  rss: 290x200  cpu: 0.15x200  periods: 9000x200";
     let told = |id: &str, words: &str, rest: &str| {
         let seen = pod(0, "", series);
         crate::fixture::told(id, &format!("{rest}\n{seen}{}", pod(1, words, ""))).join("; ")

@@ -123,7 +123,8 @@ impl Scene {
         let cores = self.cpu_curve(0, cpu, 0.05);
         self.series.insert(Metric::MemoryWorkingSet, key.clone(), working_set);
         self.series.insert(Metric::MemoryRss, key.clone(), rss);
-        self.series.insert(Metric::CpuUsage, key, cores);
+        self.series.insert(Metric::CpuUsage, key.clone(), cores);
+        self.quota(key, resources, 0.0);
         let started = NOW.plus_seconds(-20.0 * 86400.0);
         self.objects.pods.push(Pod {
             name: name.to_owned(),
@@ -139,6 +140,7 @@ impl Scene {
                 name: "app".to_owned(),
                 role: ContainerRole::Main,
                 image: format!("registry.example/{}/{}:1.4.2", id.namespace, id.name),
+                pull_policy: "IfNotPresent".to_owned(),
                 resources,
                 state: Some(ContainerState::Running { started: Some(started) }),
                 last_termination: None,
@@ -149,6 +151,20 @@ impl Scene {
             ..Pod::default()
         });
         self.objects.pods.last_mut().expect("just pushed")
+    }
+
+    /// What the CPU quota does to a container that has a limit: it wants to run in a tenth of the periods, and is stopped
+    /// for 40 ms in a share of those.
+    fn quota(&mut self, key: SeriesKey, resources: Resources, throttled: f64) {
+        if resources.cpu_limit.is_none_or(|limit| limit.get() <= 0.0) {
+            return;
+        }
+        let w = window();
+        let periods = f64::from(w.step_s());
+        let constant = |value: f64| Samples::new(0, (0..w.points()).map(|_| (value > 0.0).then_some(value)));
+        self.series.insert(Metric::CpuPeriods, key.clone(), constant(periods));
+        self.series.insert(Metric::CpuThrottledPeriods, key.clone(), constant(periods * throttled));
+        self.series.insert(Metric::CpuThrottledTime, key, constant(periods * throttled * 0.04));
     }
 
     fn event(&mut self, id: (&str, &str, &str), reason: &str, message: &str, count: u32, hours_ago: f64) {

@@ -172,6 +172,7 @@ fn container(
         role,
         image: raw.image,
         pull_policy: raw.image_pull_policy,
+        jvm_flags: [raw.env, raw.command, raw.args].concat(),
         probes: Some(Probes {
             liveness: raw.liveness_probe.is_some(),
             readiness: raw.readiness_probe.is_some(),

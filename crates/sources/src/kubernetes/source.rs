@@ -510,6 +510,7 @@ impl ObjectSource for KubernetesSource {
         let origin = Origin::KubernetesApi;
         let mut objects = Objects { origin, workloads, pods, hpas, events, nodes, inventory, unavailable };
         objects.give_architectures_to_pods();
+        objects.give_newer_images();
         objects.give_node_kills_to_pods();
         Fetched { value: objects, gaps }
     }

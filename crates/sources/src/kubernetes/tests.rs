@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use healthcore::inventory::{Backend, Endpoints};
+use healthcore::jvm::FlagPlace;
 use healthcore::model::{
     ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Probes, Replicas, Termination,
 };
@@ -1122,6 +1123,31 @@ fn containers_tell_probes_policy_and_digest() {
     let node = &objects.nodes[0];
     assert_eq!((node.unschedulable, node.kubelet_version.as_str()), (true, "v1.33.2"));
     assert_eq!((node.conditions[0].kind.as_str(), node.conditions[0].status), ("Ready", None));
+}
+
+#[test]
+fn of_words_and_variables_only_memory_flags_of_a_jvm_are_kept() {
+    let objects = converted(&[("/pods", || {
+        json!({"metadata": meta("web"), "spec": {"containers": [
+            {"name": "app", "command": ["sh", "-c", "exec java $JAVA_OPTS -Xss1m -jar /a.jar --password=hunter2"],
+             "args": ["-Dtoken=hunter2", "-XX:MaxMetaspaceSize=256m", null],
+             "env": [{"name": "JAVA_OPTS", "value": "-Xmx1024m -Ddb.password=hunter2"},
+                     {"name": "JAVA_TOOL_OPTIONS", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                     {"name": "PASSWORD", "value": "-Xmx9g hunter2"}]},
+            {"name": "plain", "command": null, "args": null, "env": null}]}})
+    })]);
+    let flags: Vec<(&str, FlagPlace)> =
+        objects.pods[0].containers[0].jvm_flags.iter().map(|f| (f.flag.as_str(), f.place)).collect();
+    assert_eq!(
+        flags,
+        [
+            ("-Xmx1024m", FlagPlace::Script),
+            ("-Xss1m", FlagPlace::Arguments),
+            ("-XX:MaxMetaspaceSize=256m", FlagPlace::Arguments)
+        ]
+    );
+    assert_eq!(objects.pods[0].containers[1].jvm_flags, []);
+    assert!(!format!("{objects:?}").contains("hunter2"));
 }
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;

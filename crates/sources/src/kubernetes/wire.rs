@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use healthcore::jvm::{FlagPlace, JvmFlag, flags_in};
 use healthcore::time::Timestamp;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -232,6 +233,12 @@ pub(super) struct Container {
     pub(super) restart_policy: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) image_pull_policy: String,
+    #[serde(default, deserialize_with = "flags_of_words")]
+    pub(super) command: Vec<JvmFlag>,
+    #[serde(default, deserialize_with = "flags_of_words")]
+    pub(super) args: Vec<JvmFlag>,
+    #[serde(default, deserialize_with = "flags_of_variables")]
+    pub(super) env: Vec<JvmFlag>,
     #[serde(default)]
     pub(super) liveness_probe: Option<IgnoredAny>,
     #[serde(default)]
@@ -240,6 +247,28 @@ pub(super) struct Container {
     pub(super) startup_probe: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) resources: Resources,
+}
+
+/// Memory flags of a JVM in a list of words. Everything else, which may be a secret, is dropped before it is held anywhere.
+fn flags_of_words<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<JvmFlag>, D::Error> {
+    let words: Vec<Option<String>> = or_default(d)?;
+    Ok(words.iter().flatten().flat_map(|word| flags_in(word, FlagPlace::Arguments)).collect())
+}
+
+/// Memory flags of a JVM in the environment variables that are made for them. As with words, nothing else is held.
+fn flags_of_variables<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<JvmFlag>, D::Error> {
+    #[derive(Deserialize)]
+    struct Variable {
+        #[serde(default, deserialize_with = "or_default")]
+        name: String,
+        #[serde(default, deserialize_with = "or_default")]
+        value: String,
+    }
+    let variables: Vec<Variable> = or_default(d)?;
+    let flags = |v: &Variable| {
+        FlagPlace::of_variable(&v.name).map_or_else(Vec::new, |place| flags_in(&v.value, place))
+    };
+    Ok(variables.iter().flat_map(flags).collect())
 }
 
 #[derive(Debug, Default, Deserialize)]

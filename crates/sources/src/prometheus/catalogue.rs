@@ -22,6 +22,16 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::CpuUsage => {
             "max by ({by}) (sum without (cpu) (rate(container_cpu_usage_seconds_total{{own}}[{rate}])))"
         }
+        // Only containers with a CPU limit have these counters. As with kills, every run of a container has its own.
+        Metric::CpuPeriods => {
+            "max by ({by}) (container_cpu_cfs_periods_total{{own}} - last_over_time(container_cpu_cfs_periods_total{{own}}[{base}] offset {step})) >= 0"
+        }
+        Metric::CpuThrottledPeriods => {
+            "max by ({by}) (container_cpu_cfs_throttled_periods_total{{own}} - last_over_time(container_cpu_cfs_throttled_periods_total{{own}}[{base}] offset {step})) > 0"
+        }
+        Metric::CpuThrottledTime => {
+            "max by ({by}) (container_cpu_cfs_throttled_seconds_total{{own}} - last_over_time(container_cpu_cfs_throttled_seconds_total{{own}}[{base}] offset {step})) > 0"
+        }
         // A counter that is scraped again after an outage is compared with what it was before: {base} is how far back that
         // may be. The labels of kube-state-metrics change when it is started anew, so the largest counts before the difference.
         Metric::Restarts => {
@@ -441,6 +451,27 @@ mod tests {
             "max by (namespace, pod, container) (container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"} - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[3600s] offset 300s)) > 0"
         );
         assert_eq!(Facts { scrape_s: Some(120), ..Facts::default() }.rate_window_s(300), 480, "four scrapes");
+    }
+
+    #[test]
+    fn throttling_is_what_was_added_in_a_step() {
+        let query = |metric| {
+            let all = Selector::Namespaces(vec![]);
+            Catalogue::default().query(metric, &all, &Facts::default(), Scheme::Plain, 300, 600)
+        };
+        let own = "{container!=\"\",container!=\"POD\",pod!=\"\"}";
+        for (metric, name, bound) in [
+            (Metric::CpuPeriods, "container_cpu_cfs_periods_total", ">= 0"),
+            (Metric::CpuThrottledPeriods, "container_cpu_cfs_throttled_periods_total", "> 0"),
+            (Metric::CpuThrottledTime, "container_cpu_cfs_throttled_seconds_total", "> 0"),
+        ] {
+            assert_eq!(
+                query(metric),
+                format!(
+                    "max by (namespace, pod, container) ({name}{own} - last_over_time({name}{own}[3600s] offset 300s)) {bound}"
+                )
+            );
+        }
     }
 
     #[test]

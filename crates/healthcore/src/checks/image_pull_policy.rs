@@ -1,0 +1,230 @@
+//! `image-pull-policy`: what runs under a tag depends on what a node happens to have.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::image::{ImageReference, digest_of};
+use crate::model::{Container, NewerImage, ObjectKind};
+use crate::need::Needs;
+use crate::snapshot::{Missing, Origin};
+use crate::unit::Seconds;
+use crate::view::{Member, View, WorkloadContainer};
+
+/// What runs under a tag depends on what a node happens to have.
+pub struct ImagePullPolicy;
+
+crate::params! {
+    /// Parameters of `image-pull-policy`.
+    pub struct ImagePullPolicyParams {
+        /// Time that a rollout may take, in which two builds of one tag run side by side.
+        rollout: Seconds = Seconds(3600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
+    }
+}
+
+impl Check for ImagePullPolicy {
+    const INFO: CheckInfo = CheckInfo {
+        id: "image-pull-policy",
+        title: "Stale or moving image",
+        since: "0.1.0",
+        checks: "Whether all replicas run the same build of their image, whether a newer build runs under the same tag elsewhere in \
+                 the cluster, and whether the pull policy lets that happen.",
+        why: "A tag can be given to another image. With IfNotPresent a node that has the old one goes on to start it: the version \
+              that runs depends on the node, and a fix that was released is not there.",
+        decides: "Running containers whose reference is the same are compared by digest, those on nodes of one architecture. The \
+                  digest that was seen first in the younger pod is the newer build, once it has run for longer than `rollout`. An \
+                  older one is a warning in a workload that runs both, and where the tag moves by its name and the policy is not \
+                  Always; else info. A tag that moves by its name (none, latest, main, dev, prod, ...; no digits in it) with \
+                  IfNotPresent is info. An image with a digest in its reference passes.",
+        remedy: "Give every build a tag of its own, or write the digest. Where a tag must move, set imagePullPolicy: Always.",
+        false_alarms: "Public images are rebuilt under the same version now and then; pods of different age then differ, which is \
+                       harmless mostly. Images loaded into the nodes by hand need IfNotPresent or Never.",
+        texts: &[
+            ("two-builds", "{stale} of {all} replicas run an older build of {image}"),
+            ("stale", "runs an older build of {image} than {elsewhere}"),
+            ("moving", "nodes that have {image} do not pull it again (IfNotPresent), and its tag moves"),
+            ("pin", "run the newer build everywhere by its digest"),
+            ("own-tag", "give every build a tag of its own, or set imagePullPolicy: Always"),
+        ],
+    };
+    type Params = ImagePullPolicyParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods).objects(ObjectKind::Nodes);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        let live: Vec<(&Member<'_>, &Container)> =
+            container.live().filter_map(|m| Some((m, m.container?))).collect();
+        if live.is_empty() {
+            return Ok(Outcome::NotApplicable);
+        }
+        if live.iter().all(|(_, c)| c.pull_policy.is_empty()) {
+            return Err(match view.snapshot.objects.origin {
+                Origin::KubeStateMetrics => Missing::NoKubernetesSource,
+                _ => Missing::NotReported { field: "image pull policy".into() },
+            });
+        }
+        let settled = |newer: &NewerImage| {
+            let age = newer.since.and_then(|t| t.age_at(view.snapshot.taken_at));
+            age.is_some_and(|age| age >= params.rollout.get())
+        };
+        let stale: Vec<(&Member<'_>, &Container, &NewerImage)> = live
+            .iter()
+            .filter_map(|(m, c)| Some((*m, *c, c.newer_image.as_ref().filter(|n| settled(n))?)))
+            .collect();
+        if let Some((member, old, newer)) = stale.first() {
+            let both = live.iter().any(|(_, c)| digest_of(&c.image_id) == Some(&newer.digest));
+            return Ok(older(container, member, old, newer, both, (stale.len(), live.len())).into());
+        }
+        let moving = |c: &&Container| {
+            c.pull_policy == "IfNotPresent"
+                && !c.image.is_empty()
+                && ImageReference::new(&c.image).is_mutable()
+        };
+        let Some(moving) = live.iter().map(|(_, c)| *c).find(moving) else { return Ok(Outcome::Ok) };
+        Ok(Problem::new(Severity::Info, Text::new("moving").with("image", moving.image.as_str()))
+            .evidence("image", moving.image.as_str())
+            .evidence("pull-policy", moving.pull_policy.as_str())
+            .advise(Advice::new(Text::new("own-tag")))
+            .into())
+    }
+}
+
+fn older(
+    container: &WorkloadContainer<'_>,
+    member: &Member<'_>,
+    old: &Container,
+    newer: &NewerImage,
+    both: bool,
+    (stale, all): (usize, usize),
+) -> Problem {
+    let reference = ImageReference::new(&old.image);
+    let drifts = old.pull_policy != "Always" && reference.is_mutable();
+    let severity = if both || drifts { Severity::Warning } else { Severity::Info };
+    let text = match both {
+        true => Text::new("two-builds").with("stale", stale).with("all", all),
+        false => Text::new("stale").with("elsewhere", format!("{}/{}", newer.namespace, newer.pod)),
+    };
+    let id = &container.workload.id;
+    let mut pin = Advice::new(Text::new("pin"));
+    if matches!(id.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
+        let kind = id.kind.to_ascii_lowercase();
+        let command = format!(
+            "kubectl -n {} set image {kind}/{} {}={}@{}",
+            id.namespace, id.name, container.name, reference.name, newer.digest
+        );
+        pin =
+            pin.command(command, &[&id.namespace, &id.name, &container.name, reference.name, &newer.digest]);
+    }
+    Problem::new(severity, text.with("image", old.image.as_str()))
+        .evidence("image", old.image.as_str())
+        .evidence("digest", digest_of(&old.image_id).unwrap_or_default())
+        .evidence("newer-digest", newer.digest.as_str())
+        .evidence("pull-policy", old.pull_policy.as_str())
+        .evidence("pods", stale)
+        .pod(member.pod_name())
+        .since(newer.since)
+        .advise(pin)
+        .advise(Advice::new(Text::new("own-tag")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("image-pull-policy", text, expected);
+    }
+
+    const V21_AND_V23: &str = "\
+        container ops/monitor-0/app image=reg.example/monitor:stable policy=IfNotPresent digest=sha256:v21 created=20d\n\
+        container ops/monitor-1/app image=reg.example/monitor:stable policy=IfNotPresent digest=sha256:v23 created=2d";
+
+    #[test]
+    fn two_builds_in_one_workload() {
+        check(
+            V21_AND_V23,
+            "warning ops/monitor/app (monitor-0): 1 of 2 replicas run an older build of reg.example/monitor:stable",
+        );
+        assert_eq!(
+            advice("image-pull-policy", V21_AND_V23),
+            [
+                "run the newer build everywhere by its digest [kubectl -n ops set image statefulset/monitor app=reg.example/monitor@sha256:v23]",
+                "give every build a tag of its own, or set imagePullPolicy: Always",
+            ]
+        );
+        let version = V21_AND_V23.replace(":stable", ":1.4");
+        check(
+            &version,
+            "warning ops/monitor/app (monitor-0): 1 of 2 replicas run an older build of reg.example/monitor:1.4",
+        );
+    }
+
+    /// The old build again in a young pod, on a node that still had it: the build that was seen first is the older one.
+    #[test]
+    fn a_young_pod_may_run_the_old_build() {
+        let text = format!(
+            "{V21_AND_V23}\ncontainer ops/monitor-2/app image=reg.example/monitor:stable policy=IfNotPresent digest=sha256:v21 created=2h"
+        );
+        check(
+            &text,
+            "warning ops/monitor/app (monitor-0): 2 of 3 replicas run an older build of reg.example/monitor:stable",
+        );
+    }
+
+    #[test]
+    fn a_rollout_in_progress_is_no_finding() {
+        let always = V21_AND_V23.replace("IfNotPresent", "Always");
+        check(&always.replace("created=2d", "created=30m"), "1 ok");
+        check(
+            &always.replace("created=2d", "created=1h"),
+            "warning ops/monitor/app (monitor-0): 1 of 2 replicas run an older build of reg.example/monitor:stable",
+        );
+    }
+
+    #[test]
+    fn a_newer_build_elsewhere() {
+        let elsewhere = |image: &str, policy: &str| {
+            let text = format!(
+                "container a/old-0/app image={image} policy={policy} digest=sha256:a created=20d\n\
+                 container b/new-0/app image={image} policy=Always digest=sha256:b created=2d"
+            );
+            fixture::told("image-pull-policy", &text).join("; ")
+        };
+        let text = |severity: &str, image: &str| {
+            format!("{severity} a/old/app (old-0): runs an older build of {image} than b/new-0; 1 ok")
+        };
+        assert_eq!(elsewhere("app:latest", "IfNotPresent"), text("warning", "app:latest"));
+        assert_eq!(elsewhere("app:latest", "Always"), text("info", "app:latest"));
+        assert_eq!(elsewhere("app:1.4", "IfNotPresent"), text("info", "app:1.4"));
+        assert_eq!(elsewhere("app@sha256:a", "IfNotPresent"), "2 ok");
+    }
+
+    /// A runtime that reports the digest of the platform's own image differs between architectures.
+    #[test]
+    fn architectures_are_compared_by_themselves() {
+        check(
+            &format!("node node-1\nnode node-2 arch=arm64\n{V21_AND_V23}\npod ops/monitor-1 node=node-2")
+                .replace(":stable", ":1.4"),
+            "1 ok",
+        );
+    }
+
+    #[test]
+    fn moving_tags() {
+        check(
+            "container web/api-0/app image=app:latest policy=IfNotPresent",
+            "info web/api/app: nodes that have app:latest do not pull it again (IfNotPresent), and its tag moves",
+        );
+        check("container web/api-0/app image=app:latest policy=Always", "1 ok");
+        check("container web/api-0/app image=app:v23 policy=IfNotPresent", "1 ok");
+        check(
+            "container web/api-0/app image=app:latest@sha256:ab policy=IfNotPresent digest=sha256:ab",
+            "1 ok",
+        );
+        let untold = "container web/api-0/app image=app:latest policy=unknown";
+        check(untold, "1 unknown: image pull policy is not reported");
+        check(&format!("origin kube-state-metrics\n{untold}"), "1 unknown: no access to the Kubernetes API");
+    }
+}

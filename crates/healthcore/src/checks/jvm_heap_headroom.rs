@@ -1,0 +1,291 @@
+//! `jvm-heap-headroom`: a JVM's heap leaves too little of the memory limit for the rest of the process.
+
+use crate::chart::ChartSeries;
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::class::Class;
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::jvm::JvmMemory;
+use crate::measure;
+use crate::metric::Metric;
+use crate::model::{Container, ObjectKind};
+use crate::need::Needs;
+use crate::snapshot::{Missing, Origin};
+use crate::unit::{Bytes, Ratio};
+use crate::view::{Member, View, WorkloadContainer};
+
+/// A JVM's heap leaves too little of the memory limit for the rest of the process.
+pub struct JvmHeapHeadroom;
+
+const MIB: f64 = 1_048_576.0;
+
+crate::params! {
+    /// Parameters of `jvm-heap-headroom`.
+    pub struct JvmHeapHeadroomParams {
+        /// Metaspace (classes), where `-XX:MaxMetaspaceSize` does not bound it.
+        metaspace: Bytes = Bytes(128.0 * MIB) => Bytes(0.0)..=Bytes(65536.0 * MIB),
+        /// Compiled code, where `-XX:ReservedCodeCacheSize` does not bound it.
+        code_cache: Bytes = Bytes(64.0 * MIB) => Bytes(0.0)..=Bytes(65536.0 * MIB),
+        /// Buffers outside of the heap, where `-XX:MaxDirectMemorySize` does not bound them.
+        direct: Bytes = Bytes(32.0 * MIB) => Bytes(0.0)..=Bytes(65536.0 * MIB),
+        /// Threads that are expected.
+        threads: u32 = 100 => 1..=100_000,
+        /// Stack of a thread, where `-Xss` does not set it.
+        thread_stack: Bytes = Bytes(MIB) => Bytes(4096.0)..=Bytes(1024.0 * MIB),
+        /// What the garbage collector keeps for itself, as a share of the heap.
+        collector: Ratio = Ratio(0.05) => Ratio(0.0)..=Ratio(1.0),
+    }
+}
+
+impl Check for JvmHeapHeadroom {
+    const INFO: CheckInfo = CheckInfo {
+        id: "jvm-heap-headroom",
+        title: "JVM heap too large for the limit",
+        since: "0.1.0",
+        checks: "Whether the memory limit of a container holds the largest heap of its JVM and what the JVM needs beside the heap.",
+        why: "A JVM lets its heap grow up to its bound before it collects in earnest. If limit and heap are too close, the kernel \
+              kills the process (exit 137) long before Java could throw an OutOfMemoryError and write a heap dump.",
+        decides: "Heap: `jvm-heap-max` where the application exports it, else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
+                  when unset), from the arguments and from JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS and the like; of two flags \
+                  the one that a JVM reads last counts. Beside it: metaspace, code cache, direct memory and stacks, each as its \
+                  own flag says, else `metaspace`, `code-cache`, `direct`, and `threads` times `thread-stack`; and `collector` of \
+                  the heap. Heap and the rest above the limit: warning. The heap alone at or above the limit: critical. A container \
+                  without limit, without such flags and metrics, and not of the class jvm, is not judged.",
+        remedy: "Raise the limit, or give the heap less: `-XX:MaxRAMPercentage=60` keeps the two in step when the limit changes.",
+        false_alarms: "A JVM with few classes and threads needs less beside its heap: lower the parameters for its class. Variables \
+                       that come out of ConfigMaps or Secrets are not read.",
+        texts: &[
+            (
+                "short",
+                "a heap of up to {heap} leaves {left} of the limit of {limit} for the rest of the JVM, which needs about {rest}",
+            ),
+            ("heap-over-limit", "the heap may grow to {heap}, and the limit is {limit}"),
+            ("raise-limit", "raise the memory limit from {from} to {to}"),
+            ("lower-heap", "or lower the heap to {to} at most (-Xmx{mib}m)"),
+        ],
+    };
+    type Params = JvmHeapHeadroomParams;
+    type Subject<'a> = WorkloadContainer<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs
+            .optional(Metric::JvmHeapMax)
+            .optional(Metric::JvmHeapUsed)
+            .optional(Metric::MemoryWorkingSet)
+            .chart()
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
+        let is_jvm = view.class_of(&container.workload.id).is_some_and(|c| c.class == Class::Jvm);
+        let mut worst: Option<(&Member<'_>, Budget)> = None;
+        for member in container.live() {
+            let budget = Budget::of(params, member, view, is_jvm);
+            if let Some(budget) = budget
+                && worst.as_ref().is_none_or(|(_, w)| budget.of_limit() > w.of_limit())
+            {
+                worst = Some((member, budget));
+            }
+        }
+        let Some((member, budget)) = worst else {
+            let blind = is_jvm && view.snapshot.objects.origin == Origin::KubeStateMetrics;
+            return if blind { Err(Missing::NoKubernetesSource) } else { Ok(Outcome::NotApplicable) };
+        };
+        if budget.of_limit() <= measure::near(1.0) {
+            return Ok(Outcome::Ok);
+        }
+        let problem = problem(container, member, view, &budget).chart(ChartSeries::of_member(
+            view,
+            container,
+            member,
+            Metric::MemoryWorkingSet,
+        ));
+        Ok(Outcome::when(budget.is_short(), problem))
+    }
+}
+
+fn problem(
+    container: &WorkloadContainer<'_>,
+    member: &Member<'_>,
+    view: &View<'_>,
+    budget: &Budget,
+) -> Problem {
+    let (heap, limit) = (Bytes(budget.heap), Bytes(budget.limit));
+    let over = heap >= limit;
+    let text = if over {
+        Text::new("heap-over-limit")
+    } else {
+        Text::new("short").with("left", Bytes(budget.limit - budget.heap)).with("rest", Bytes(budget.rest))
+    };
+    let severity = if over { Severity::Critical } else { Severity::Warning };
+    let mut problem = Problem::new(severity, text.with("heap", heap).with("limit", limit))
+        .measured("heap-and-rest", Bytes(budget.heap + budget.rest), limit)
+        .evidence("heap-max", heap)
+        .evidence("heap-told-by", budget.told_by)
+        .pod(member.pod_name());
+    let used = member.series(view, Metric::JvmHeapUsed).ok().and_then(|s| s.latest());
+    if let Some((_, used)) = used {
+        problem = problem.evidence("jvm-heap-used", Bytes(used));
+    }
+    let to = measure::round_memory(Bytes(budget.heap + budget.rest));
+    let raise = Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
+    problem = problem.advise(measure::set_resource(raise, container, "limits=memory", &to.to_string()));
+    // Half the heap would be another application.
+    let least = budget.heap / 2.0;
+    let mib = ((budget.limit - budget.rest) / MIB / 16.0).floor() * 16.0;
+    if mib * MIB >= least {
+        let lower = Advice::new(Text::new("lower-heap").with("mib", mib as u32));
+        let to = Bytes(mib * MIB);
+        problem = problem.advise(lower.change("jvm.max-heap", Some(heap.into()), to.into()));
+    }
+    problem
+}
+
+/// What a JVM may come to need, against the limit. All in bytes.
+pub(super) struct Budget {
+    limit: f64,
+    heap: f64,
+    /// What is needed beside the heap.
+    rest: f64,
+    told_by: &'static str,
+}
+
+impl Budget {
+    /// None when the container has no limit, or is not known to be a JVM.
+    fn of(
+        params: &JvmHeapHeadroomParams,
+        member: &Member<'_>,
+        view: &View<'_>,
+        is_jvm: bool,
+    ) -> Option<Self> {
+        let measured = member.series(view, Metric::JvmHeapMax).ok().and_then(|s| s.latest());
+        let container = member.container?;
+        let flags = JvmMemory::of(&container.jvm_flags);
+        if measured.is_none() && flags.is_none() && !is_jvm {
+            return None;
+        }
+        let budget = Self::by_flags(params, container, &flags.unwrap_or_default())?;
+        Some(match measured {
+            Some((_, heap)) => Self { heap, told_by: "jvm-heap-max", ..budget },
+            None => budget,
+        })
+    }
+
+    /// The budget that the flags of a container lead to; none without flags or limit.
+    pub(super) fn told(container: &Container) -> Option<Self> {
+        let flags = JvmMemory::of(&container.jvm_flags)?;
+        Self::by_flags(&JvmHeapHeadroomParams::default(), container, &flags)
+    }
+
+    fn by_flags(params: &JvmHeapHeadroomParams, container: &Container, flags: &JvmMemory) -> Option<Self> {
+        let limit = container.resources.memory_limit.filter(|l| l.get() > 0.0)?;
+        let heap = flags.heap_in(limit).get();
+        let or = |flag: Option<Bytes>, default: Bytes| flag.unwrap_or(default).get();
+        let stacks = f64::from(params.threads) * or(flags.thread_stack, params.thread_stack);
+        let rest = or(flags.max_metaspace, params.metaspace)
+            + or(flags.code_cache, params.code_cache)
+            + or(flags.max_direct, params.direct)
+            + stacks
+            + params.collector.get() * heap;
+        Some(Self { limit: limit.get(), heap, rest, told_by: "flags" })
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.of_limit() > 1.0
+    }
+
+    /// Largest heap.
+    pub(super) fn heap(&self) -> Bytes {
+        Bytes(self.heap)
+    }
+
+    fn of_limit(&self) -> f64 {
+        (self.heap + self.rest) / self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice, findings, show};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("jvm-heap-headroom", text, expected);
+    }
+
+    /// registercenter: 1024m of heap in 1280Mi was killed, in 1536Mi it held.
+    #[test]
+    fn seen_in_practice() {
+        let text =
+            |limit: &str| format!("container pigo/registercenter-0/app limit={limit} jvm=\"-Xmx1024m\"");
+        check(
+            &text("1280Mi"),
+            "warning pigo/registercenter/app (registercenter-0): a heap of up to 1Gi leaves 256Mi of the limit of 1.25Gi for the rest of the JVM, which needs about 375.2Mi",
+        );
+        check(&text("1536Mi"), "1 ok");
+        assert_eq!(
+            advice("jvm-heap-headroom", &text("1280Mi")),
+            [
+                "raise the memory limit from 1.25Gi to 1.38Gi [kubectl -n pigo set resources statefulset/registercenter -c app --limits=memory=1408Mi]",
+                "or lower the heap to 896Mi at most (-Xmx896m)"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_bound() {
+        // 1024 + 128 + 64 + 32 + 100 + 51.2
+        check("container web/api-0/app limit=1400Mi jvm=\"-Xmx1024m\"", "1 ok");
+        let told =
+            fixture::told("jvm-heap-headroom", "container web/api-0/app limit=1399Mi jvm=\"-Xmx1024m\"");
+        assert!(told[0].starts_with("warning"), "{told:?}");
+        check(
+            "container web/api-0/app limit=1Gi jvm=\"-Xmx1g\"",
+            "critical web/api/app (api-0): the heap may grow to 1Gi, and the limit is 1Gi",
+        );
+    }
+
+    #[test]
+    fn every_part_counts_as_its_flag_says() {
+        let heap = "-XX:MaxRAMPercentage=50";
+        check(&format!("container web/api-0/app limit=1Gi jvm=\"{heap}\""), "1 ok");
+        for more in [
+            "-XX:MaxMetaspaceSize=400m",
+            "-XX:MaxDirectMemorySize=300m",
+            "-Xss8m",
+            "-XX:ReservedCodeCacheSize=300m",
+        ] {
+            let told = fixture::told(
+                "jvm-heap-headroom",
+                &format!("container web/api-0/app limit=1Gi jvm=\"{heap} {more}\""),
+            );
+            assert!(told[0].starts_with("warning"), "{more}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn metrics_confirm_or_correct_the_flags() {
+        let text = "container web/api-0/app limit=1280Mi jvm=\"-Xmx512m\"  heap-max: 1024x5 heap-used: 700x5";
+        let found = findings("jvm-heap-headroom", text);
+        let value = |name: &str| {
+            found[0].evidence.iter().find(|e| e.name == name).map_or("none".into(), |e| show(&e.value))
+        };
+        assert_eq!(value("heap-told-by"), "jvm-heap-max");
+        assert_eq!((value("heap-max"), value("jvm-heap-used")), ("1Gi".into(), "700Mi".into()));
+        check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 512x5", "1 ok");
+    }
+
+    #[test]
+    fn what_is_no_jvm_is_not_judged() {
+        check("container web/api-0/app limit=128Mi", "nothing");
+        check("container web/api-0/app jvm=\"-Xmx1g\"", "nothing");
+        check(
+            "workload web/StatefulSet/api note:healthcheck/class=jvm\ncontainer web/api-0/app limit=2Gi",
+            "1 ok",
+        );
+        check(
+            "origin kube-state-metrics\nworkload web/StatefulSet/api note:healthcheck/class=jvm\ncontainer web/api-0/app",
+            "1 unknown: no access to the Kubernetes API",
+        );
+    }
+}

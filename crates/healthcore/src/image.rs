@@ -1,0 +1,115 @@
+//! References to images, as pods write them.
+
+/// The parts of `registry:5000/folder/name:tag@sha256:...`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageReference<'a> {
+    /// Registry, folders and name.
+    pub name: &'a str,
+    /// The tag, where one is written; a registry takes `latest` otherwise.
+    pub tag: Option<&'a str>,
+    /// The digest, where one is written: what runs is then always the same.
+    pub digest: Option<&'a str>,
+}
+
+impl<'a> ImageReference<'a> {
+    /// Reads a reference. Any text is one.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest)),
+            None => (text, None),
+        };
+        // A colon before the last slash is that of a port.
+        let (name, tag) = match rest.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (rest, None),
+        };
+        Self { name, tag, digest }
+    }
+
+    /// Whether another image may stand under the same reference tomorrow, going by what the tag is called: none, `latest`,
+    /// or the name of a branch or an environment. Tags with a number in them are taken for versions.
+    #[must_use]
+    pub fn is_mutable(&self) -> bool {
+        let moving = |tag: &str| {
+            let tag = tag.to_ascii_lowercase();
+            let word = tag.split(['-', '_', '.']).next().unwrap_or_default();
+            MOVING_TAGS.contains(&word) && !tag.contains(|c: char| c.is_ascii_digit())
+        };
+        self.digest.is_none() && self.tag.is_none_or(moving)
+    }
+}
+
+/// First words of tags that are given to one image after another.
+const MOVING_TAGS: [&str; 24] = [
+    "latest",
+    "main",
+    "master",
+    "trunk",
+    "develop",
+    "development",
+    "dev",
+    "edge",
+    "nightly",
+    "snapshot",
+    "canary",
+    "staging",
+    "stage",
+    "stg",
+    "test",
+    "testing",
+    "qa",
+    "uat",
+    "rel",
+    "release",
+    "prod",
+    "production",
+    "stable",
+    "current",
+];
+
+/// The digest in what a container runtime reports: `docker-pullable://registry/app@sha256:...` or
+/// `registry/app@sha256:...`. None for an id without a registry, which is that of a local image and cannot be compared.
+#[must_use]
+pub fn digest_of(image_id: &str) -> Option<&str> {
+    image_id.split_once('@').map(|(_, digest)| digest).filter(|digest| !digest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_reference() {
+        let parts = |text| {
+            let ImageReference { name, tag, digest } = ImageReference::new(text);
+            (name, tag, digest)
+        };
+        assert_eq!(parts("nginx"), ("nginx", None, None));
+        assert_eq!(parts("nginx:1.27"), ("nginx", Some("1.27"), None));
+        assert_eq!(parts("reg:5000/a/app"), ("reg:5000/a/app", None, None));
+        assert_eq!(parts("reg:5000/a/app:v1@sha256:ab"), ("reg:5000/a/app", Some("v1"), Some("sha256:ab")));
+        assert_eq!(parts("app@sha256:ab"), ("app", None, Some("sha256:ab")));
+        assert_eq!(parts(""), ("", None, None));
+    }
+
+    #[test]
+    fn tags_that_move() {
+        for text in ["app", "app:latest", "app:dev", "app:main-debug", "app:PROD", "r:5000/app"] {
+            assert!(ImageReference::new(text).is_mutable(), "{text}");
+        }
+        for text in
+            ["app:1", "app:v23", "app:1.27-alpine", "app:dev-20261120", "app:latest@sha256:ab", "app:3f2a"]
+        {
+            assert!(!ImageReference::new(text).is_mutable(), "{text}");
+        }
+    }
+
+    #[test]
+    fn digests_of_runtimes() {
+        assert_eq!(digest_of("docker-pullable://r/app@sha256:ab"), Some("sha256:ab"));
+        assert_eq!(digest_of("r/app@sha256:ab"), Some("sha256:ab"));
+        assert_eq!(digest_of("sha256:ab"), None);
+        assert_eq!(digest_of(""), None);
+    }
+}
