@@ -31,8 +31,9 @@ impl Check for CertificateExpiring {
         id: "certificate-expiring",
         title: "Certificate expires",
         since: "0.1.0",
-        checks: "How long the certificates of TLS Secrets, and those that the TLS servers of hosts show, are still valid, \
-                 whether they are made for the hosts that use them, and whether their chain fits together.",
+        checks: "How long the certificates of TLS Secrets are still valid, whether they are made for the hosts that use them, \
+                 and whether their chain fits together; the same of certificates that servers show, where a snapshot holds \
+                 them: no source of this version asks servers yet.",
         why: "From the second on at which a certificate ends every client refuses the host, all at once.",
         decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
                   is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
