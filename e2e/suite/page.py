@@ -83,10 +83,11 @@ def use_filter(b, case, cards):
 
 
 def use_keyboard_and_theme(b, case):
-    b.evaluate("document.querySelector('#list summary').focus()")
-    before = b.evaluate("document.querySelector('#list details').open")
+    first = f"{SHOWN}[0]"  # the one that the search has left
+    b.evaluate(f"{first}.querySelector('summary').focus()")
+    before = b.evaluate(f"{first}.open")
     b.key("Enter", 13)
-    case.expect(b.evaluate("document.querySelector('#list details').open") != before, "Enter does not open a finding")
+    case.expect(b.evaluate(f"{first}.open") != before, "Enter does not open a finding")
     paper = "getComputedStyle(document.body).backgroundColor"
     light = b.evaluate(paper)
     b.click("#theme")

@@ -39,7 +39,7 @@ impl Check for CertificateExpiring {
                   is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
                   certificate whose whole life is `short-lived` or less is told when a third of its life is left, and is \
                   critical at a tenth. A warning when a Secret holds no readable certificate, when its names do not cover \
-                  a host of a route that uses it (RFC 9525: a wildcard stands for one label), or when neighbours in its \
+                  a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
                   chain do not fit. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds. A server that shows one certificate \
                   alone, whose issuer nobody here knows, is info. A Secret that no route uses is info at most; a warning \
@@ -58,6 +58,10 @@ impl Check for CertificateExpiring {
             ("broken", "holds no readable certificate: {why}"),
             ("wrong-host", "the certificate is not made for {host}: its names are {names}"),
             ("chain", "the chain is broken: {below} is issued by {issuer}, and {above} comes next"),
+            (
+                "common-name",
+                "the certificate names {host} in its common name alone, which current clients do not read",
+            ),
             ("alone", "the server shows no certificate of the issuer {issuer}, which is not known here"),
             (
                 "stale",
@@ -304,7 +308,15 @@ fn bounds(params: &CertificateExpiringParams, certificate: &Certificate) -> (f64
 fn mismatch(own: &Certificate, hosts: &[String], inventory: &Inventory) -> Option<Problem> {
     let asked = |host: &str| inventory.served.iter().any(|s| s.host == host && !s.chain.is_empty());
     let wrong = hosts.iter().find(|host| !names_cover(&own.names, host) && !asked(host))?;
+    if own.names.is_empty() && common_name(own).is_some_and(|name| names_cover(&[name.to_owned()], wrong)) {
+        return Some(Problem::new(Severity::Info, Text::new("common-name").with("host", wrong.as_str())));
+    }
     Some(wrong_host(Severity::Warning, own, wrong))
+}
+
+/// The common name of the subject, which RFC 9525 does not count as a name of the server.
+fn common_name(certificate: &Certificate) -> Option<&str> {
+    certificate.subject.split(", ").find_map(|part| part.strip_prefix("CN="))
 }
 
 fn wrong_host(severity: Severity, own: &Certificate, host: &str) -> Problem {
@@ -454,6 +466,11 @@ mod tests {
         );
         check(&used("names=*.example"), "1 ok");
         check(&used(""), "warning web/tls: the certificate is not made for a.example: its names are none");
+        // The subject of a fixture's certificate is the name of its Secret.
+        check(
+            "route web/Ingress/front hosts=a.example tls=a.example@a.example created=30d\nsecret web/a.example",
+            "info web/a.example: the certificate names a.example in its common name alone, which current clients do not read",
+        );
     }
 
     #[test]

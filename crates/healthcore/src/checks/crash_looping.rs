@@ -32,7 +32,7 @@ impl Check for CrashLooping {
         why: "The pod does no work, and the pause between two tries grows to five minutes.",
         decides: "A container that waits with the reason CrashLoopBackOff. Or one that is between two back-offs: at least \
                   `restarts` restarts, and its last run failed within `recent` and had lasted no longer than that (where its \
-                  length is not known: the pod's runs on average). Critical; info where `image-architecture` tells the cause.",
+                  length is not known: the pod's runs on average). Critical; a warning where `image-architecture` tells the cause.",
         remedy: "Read the end of the log of the run before. `exec format error` means that the image is built for another \
                  architecture than the node's.",
         false_alarms: "A pod that waits by ending for something that is about to come up.",
@@ -98,7 +98,7 @@ impl Check for CrashLooping {
         };
         let text = text.with("container", container.name.as_str()).with("reason", reason.as_str());
         let foreign = wrong_architecture(container).is_some();
-        let severity = if foreign { Severity::Info } else { Severity::Critical };
+        let severity = if foreign { Severity::Warning } else { Severity::Critical };
         let mut problem = Problem::new(severity, text)
             .evidence("pods", workload_in_words(subject))
             .evidence("looping-pods", affected.len())

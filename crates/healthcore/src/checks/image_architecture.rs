@@ -139,13 +139,13 @@ mod tests {
         );
     }
 
-    /// Once, loud: what follows from it is told as info.
+    /// Once, loud: what follows from it is told as a warning.
     #[test]
     fn what_follows_is_told_in_a_low_voice() {
         let told = fixture::told("crash-looping", LOGTAIL);
-        assert!(told[0].starts_with("info "), "{told:?}");
+        assert!(told[0].starts_with("warning "), "{told:?}");
         let told = fixture::told("image-pull-failing", PULL);
-        assert!(told[0].starts_with("info "), "{told:?}");
+        assert!(told[0].starts_with("warning "), "{told:?}");
     }
 
     const PULL: &str = "container web/api-0/app image=app:2 state=waiting:ErrImagePull \

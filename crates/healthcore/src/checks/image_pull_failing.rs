@@ -26,7 +26,7 @@ impl Check for ImagePullFailing {
         checks: "Whether a container, init containers too, waits for an image that cannot be pulled.",
         why: "The pod will not start until someone acts; in a rollout the old pods stay, and nobody notices.",
         decides: "A container waits with ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, \
-                  RegistryUnavailable, ImageInspectError or SignatureValidationFailed. Critical; info where \
+                  RegistryUnavailable, ImageInspectError or SignatureValidationFailed. Critical; a warning where \
                   `image-architecture` tells the cause.",
         remedy: "Look for a typing mistake in the tag, a tag that was deleted, or a missing imagePullSecret.",
         false_alarms: "A registry that was away for a moment.",
@@ -64,7 +64,7 @@ impl Check for ImagePullFailing {
         let namespace = &subject.workload.id.namespace;
         let command = format!("kubectl -n {namespace} describe pod {}", pod.name);
         let foreign = stuck.iter().all(|(_, c)| wrong_architecture(c).is_some());
-        let severity = if foreign { Severity::Info } else { Severity::Critical };
+        let severity = if foreign { Severity::Warning } else { Severity::Critical };
         Ok(Problem::new(severity, text)
             .evidence("image", container.image.as_str())
             .evidence("reason", reason)

@@ -65,8 +65,8 @@ impl Check for VolumeFilling {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
-            .metric(Metric::VolumeFree)
-            .metric(Metric::VolumeSize)
+            .optional(Metric::VolumeFree)
+            .optional(Metric::VolumeSize)
             .optional(Metric::VolumeInodesFree)
             .optional(Metric::VolumeInodes)
             .objects(ObjectKind::VolumeClaims)

@@ -104,11 +104,22 @@ where
                 }
             },
             Err(refusal) => {
-                listed.refusal = Some(refusal);
+                let hidden = matches!(refusal, Refusal::Denied(_)) && resource.optional;
+                listed.refusal = match hidden && !is_served(server, resource).await {
+                    true => None,
+                    false => Some(refusal),
+                };
                 return listed;
             }
         };
     }
+}
+
+/// Whether the API has the group of a resource. Of what is not installed an account without rights is told that it is
+/// forbidden; which groups there are everyone who is known may read.
+async fn is_served(server: &ApiServer, resource: &Resource) -> bool {
+    let answer = server.get(&format!("/apis/{}", resource.group), "application/json").await;
+    !matches!(answer, Err(Refusal::NotFound))
 }
 
 /// The continuation of a page; empty on the last.

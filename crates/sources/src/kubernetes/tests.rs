@@ -1094,6 +1094,21 @@ fn routes_that_are_not_installed_are_none() {
         _ => empty(),
     });
     assert_eq!(gaps(&fetched), []);
+    // An account without rights is told that it is forbidden, whether it is installed or not.
+    let without_rights = |installed: bool| {
+        let (fetched, _) = objects(&[], move |uri| match path_of(uri) {
+            "/apis/gateway.networking.k8s.io" | "/apis/networking.istio.io" if !installed => {
+                status(404, "no such API")
+            }
+            "/apis/gateway.networking.k8s.io" | "/apis/networking.istio.io" => {
+                ok(&json!({"kind": "APIGroup"}))
+            }
+            path if path.contains("gateway.networking") || path.contains("istio") => status(403, "forbidden"),
+            _ => empty(),
+        });
+        fetched.gaps.len()
+    };
+    assert_eq!((without_rights(false), without_rights(true)), (0, 5));
 }
 
 #[test]
