@@ -278,10 +278,12 @@ impl Report {
     }
 
     /// Whether so little could be judged that nothing found is no news: a cluster was not seen at all, or in a cluster
-    /// a check could not judge most of what it should have judged, or nothing could be judged anywhere.
+    /// a check could not judge most of what it should have judged, or no workload was seen anywhere, or nothing could be
+    /// judged.
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.clusters.iter().any(|c| c.is_unseen() || !c.unanswered.is_empty())
+            || self.clusters.iter().all(|c| c.workloads + c.pods == 0)
             || self.checks.iter().all(|c| c.tally.ok + c.tally.problem == 0)
     }
 
@@ -397,6 +399,7 @@ mod tests {
     fn healthy_is_what_was_seen() {
         check(&[FINE], Verdict::Healthy, "");
         check(&[""], Verdict::Unknown, "");
+        check(&["node node-1 Ready=yes"], Verdict::Unknown, "node-pressure version-skew");
         check(
             &["container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m\noffline"],
             Verdict::Unknown,
