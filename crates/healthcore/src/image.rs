@@ -91,6 +91,10 @@ mod tests {
         assert_eq!(parts("reg:5000/a/app:v1@sha256:ab"), ("reg:5000/a/app", Some("v1"), Some("sha256:ab")));
         assert_eq!(parts("app@sha256:ab"), ("app", None, Some("sha256:ab")));
         assert_eq!(parts(""), ("", None, None));
+        let whole = "registry.example:5000/shop/api";
+        assert_eq!(parts(whole), (whole, None, None));
+        assert_eq!(parts("registry.example:5000/shop/api:1.2"), (whole, Some("1.2"), None));
+        assert_eq!(parts("nginx:latest@sha256:aa"), ("nginx", Some("latest"), Some("sha256:aa")));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::model::{
 };
 use crate::series::{Series, SeriesKey};
 use crate::snapshot::{Missing, Owners, Snapshot};
+use crate::time::Timestamp;
+use crate::unit::Seconds;
 
 /// A snapshot and its indices. Joins are made here, once, and not by the server.
 #[derive(Debug)]
@@ -95,6 +97,12 @@ impl<'a> View<'a> {
         lists.iter().find(|u| u.hides(kind, namespace)).map(|u| &u.why)
     }
 
+    /// Whether something was made less than `age` ago. What does not tell when it was made is not young.
+    #[must_use]
+    pub fn is_younger(&self, created: Option<Timestamp>, age: Seconds) -> bool {
+        created.and_then(|t| t.age_at(self.snapshot.taken_at)).is_some_and(|own| own < age.get())
+    }
+
     /// The series of a metric for a key, over the whole window. No samples of a sparse metric is `Ok(None)`.
     ///
     /// # Errors
@@ -170,14 +178,13 @@ impl<'a> Member<'a> {
         };
         let settled_s = SETTLED_S.max(3.0 * f64::from(view.snapshot.window.step_s()));
         let since = self.started().or(pod.created);
-        let old =
-            |t: crate::time::Timestamp| t.age_at(view.snapshot.taken_at).is_some_and(|age| age >= settled_s);
+        let old = |t: Timestamp| t.age_at(view.snapshot.taken_at).is_some_and(|age| age >= settled_s);
         self.is_live() && runs && since.is_none_or(old) && !self.crash_loops(view)
     }
 
     /// When the process that runs now began, if the API tells.
     #[must_use]
-    pub fn started(&self) -> Option<crate::time::Timestamp> {
+    pub fn started(&self) -> Option<Timestamp> {
         match self.container?.state.as_ref()? {
             ContainerState::Running { started } => *started,
             _ => None,
@@ -213,15 +220,17 @@ impl<'a> WorkloadContainer<'a> {
         Ok(steady)
     }
 
-    /// Requests and limits of the newest living pod: what the next pod will have. Default (none at all) when
-    /// no pod lives.
+    /// The container in the newest living pod, which is what the next pod will have.
+    #[must_use]
+    pub fn newest(&self) -> Option<&'a Container> {
+        let living = self.live().filter_map(|m| Some((m.pod?.created, m.container?)));
+        living.max_by_key(|(created, _)| *created).map(|(_, container)| container)
+    }
+
+    /// Requests and limits of the newest living pod. Default (none at all) when no pod lives.
     #[must_use]
     pub fn resources(&self) -> Resources {
-        self.live()
-            .filter_map(|m| Some((m.pod?.created, m.container?)))
-            .max_by_key(|(created, _)| *created)
-            .map(|(_, container)| container.resources)
-            .unwrap_or_default()
+        self.newest().map(|container| container.resources).unwrap_or_default()
     }
 
     /// Whether it runs to its end before the pod's other containers start.

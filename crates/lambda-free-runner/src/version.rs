@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use healthcore::image::ImageReference;
 use healthcore::snapshot::{Gap, GapCause};
 
 const PACKAGE: &str = env!("CARGO_PKG_VERSION");
@@ -20,7 +21,7 @@ pub fn version() -> &'static str {
 /// Says so when the tag of the running image names another version than this program has. A tag that names no version
 /// (`latest`, a branch, a revision) says nothing.
 pub(crate) fn mismatch(image: &str) -> Option<Gap> {
-    let tag = tag(image)?;
+    let tag = ImageReference::new(image.trim()).tag?;
     let named = numbers(tag.strip_prefix('v').unwrap_or(tag))?;
     let own = numbers(PACKAGE)?;
     if own.starts_with(&named) {
@@ -31,12 +32,6 @@ pub(crate) fn mismatch(image: &str) -> Option<Gap> {
         version()
     );
     Some(Gap { scope: "healthcheck".to_owned(), cause: GapCause::VersionMismatch, detail })
-}
-
-/// The tag of an image; none without one, or where only a digest says which.
-fn tag(image: &str) -> Option<&str> {
-    let name = image.trim().split('@').next()?.rsplit('/').next()?;
-    name.split_once(':').map(|(_, tag)| tag)
 }
 
 /// The numbers of a version such as `0.3`, `1.2.0-alpine` or `23`; none for what is no version.

@@ -50,8 +50,7 @@ impl Check for DisruptionBudgetBlocking {
     }
 
     fn judge(params: &Self::Params, budget: &&DisruptionBudget, view: &View<'_>) -> Judgement {
-        let age = budget.created.and_then(|t| t.age_at(view.snapshot.taken_at));
-        if age.is_some_and(|age| age < params.min_age.get()) {
+        if view.is_younger(budget.created, params.min_age) {
             return Ok(Outcome::NotApplicable);
         }
         let Some(expected) = budget.expected_pods else { return Ok(Outcome::NotApplicable) };

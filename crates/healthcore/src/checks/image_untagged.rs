@@ -2,6 +2,7 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
+use crate::image::ImageReference;
 use crate::model::ObjectKind;
 use crate::need::Needs;
 use crate::snapshot::Missing;
@@ -44,17 +45,15 @@ impl Check for ImageUntagged {
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, _: &View<'_>) -> Judgement {
-        let newest = container.live().filter_map(|m| Some((m.pod?, m.container?)));
-        let Some((_, found)) = newest.max_by_key(|(pod, _)| pod.created) else {
-            return Ok(Outcome::NotApplicable);
-        };
+        let Some(found) = container.newest() else { return Ok(Outcome::NotApplicable) };
         if found.image.is_empty() {
             return Err(Missing::NotReported { field: "image".to_owned() });
         }
-        let key = match tag(&found.image) {
-            Tag::None => "untagged",
-            Tag::Named("latest") if params.latest => "latest",
-            Tag::Named(_) | Tag::Digest => return Ok(Outcome::Ok),
+        let ImageReference { tag, digest, .. } = ImageReference::new(&found.image);
+        let key = match (digest, tag) {
+            (None, None | Some("")) => "untagged",
+            (None, Some("latest")) if params.latest => "latest",
+            _ => return Ok(Outcome::Ok),
         };
         let problem = Problem::new(Severity::Info, Text::new(key).with("image", found.image.as_str()))
             .evidence("image", found.image.as_str());
@@ -84,42 +83,13 @@ impl Check for ImageUntagged {
     }
 }
 
-/// What an image reference names its version by.
-#[derive(Debug, PartialEq)]
-enum Tag<'a> {
-    None,
-    Named(&'a str),
-    Digest,
-}
-
-/// Of `registry:5000/name:tag@digest`: a colon before the last slash is that of a port.
-fn tag(image: &str) -> Tag<'_> {
-    if image.contains('@') {
-        return Tag::Digest;
-    }
-    let name = image.rsplit('/').next().unwrap_or(image);
-    match name.split_once(':') {
-        Some((_, tag)) if !tag.is_empty() => Tag::Named(tag),
-        _ => Tag::None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Tag, tag};
     use crate::fixture::{self, advice};
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
         fixture::check("image-untagged", text, expected);
-    }
-
-    #[test]
-    fn references() {
-        assert_eq!(tag("registry.example:5000/shop/api"), Tag::None);
-        assert_eq!(tag("registry.example:5000/shop/api:1.2"), Tag::Named("1.2"));
-        assert_eq!(tag("nginx"), Tag::None);
-        assert_eq!(tag("nginx:latest@sha256:aa"), Tag::Digest);
     }
 
     #[test]

@@ -54,9 +54,8 @@ impl Check for RouteBackendMissing {
     }
 
     fn judge(params: &Self::Params, route: &&Route, view: &View<'_>) -> Judgement {
-        let age = route.created.and_then(|t| t.age_at(view.snapshot.taken_at));
         let nothing = route.backends.is_empty() && route.tls.iter().all(|tls| tls.secret.is_none());
-        if nothing || age.is_some_and(|age| age < params.min_age.get()) {
+        if nothing || view.is_younger(route.created, params.min_age) {
             return Ok(Outcome::NotApplicable);
         }
         let mut unknown = None;

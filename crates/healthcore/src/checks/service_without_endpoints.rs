@@ -56,8 +56,7 @@ impl Check for ServiceWithoutEndpoints {
     }
 
     fn judge(params: &Self::Params, service: &&Service, view: &View<'_>) -> Judgement {
-        let age = service.created.and_then(|t| t.age_at(view.snapshot.taken_at));
-        let young = age.is_some_and(|age| age < params.min_age.get());
+        let young = view.is_younger(service.created, params.min_age);
         let external = service.kind == "ExternalName";
         if !service.selects || external || young || service.scaled_to_zero.is_some() {
             return Ok(Outcome::NotApplicable);
