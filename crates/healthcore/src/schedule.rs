@@ -1,19 +1,33 @@
 //! When a CronJob is due: its schedule in cron notation, in its own zone.
 //!
-//! Pure: zones come from the time zone database that is built in, never from the machine.
+//! Notation and meaning are those of the CronJob controller, which reads schedules with `robfig/cron` (version 3,
+//! `ParseStandard`). Pure: zones come from the time zone database that is built in, never from the machine.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::Zoned;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{ToSpan, Zoned};
 
 use crate::time::Timestamp;
+
+/// No schedule that can come true waits longer: February 29 around a century that is no leap year.
+const LONGEST_WAIT_YEARS: i16 = 9;
 
 /// A schedule as `spec.schedule` of a CronJob has it: five fields, or `@hourly` and its like.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    cron: Cron,
+    minutes: Field,
+    hours: Field,
+    days: Field,
+    months: Field,
+    weekdays: Field,
     zone: TimeZone,
+}
+
+/// The values that a field allows, a bit each.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    bits: u64,
+    /// Whether it begins with `*`, as far as days and weekdays are concerned.
+    star: bool,
 }
 
 /// A schedule that cannot be read.
@@ -49,19 +63,50 @@ impl Schedule {
         let (within, fields) = split_zone(schedule);
         let name = zone.or(within).unwrap_or("UTC");
         let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?;
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        // The one name that only Kubernetes knows.
-        let known = if fields == "@midnight" { "@daily" } else { fields };
-        let cron = parser.parse(known).map_err(|_| ScheduleError::Notation(schedule.to_owned()))?;
-        Ok(Self { cron, zone })
+        let fields = expand(fields).split_whitespace().collect::<Vec<_>>();
+        let read = || {
+            let [minutes, hours, days, months, weekdays] = fields.as_slice() else { return None };
+            Some(Self {
+                minutes: Field::read(minutes, 0, 59, &[])?,
+                hours: Field::read(hours, 0, 23, &[])?,
+                days: Field::read(days, 1, 31, &[])?,
+                months: Field::read(months, 1, 12, MONTHS)?,
+                weekdays: Field::read(weekdays, 0, 6, WEEKDAYS)?,
+                zone,
+            })
+        };
+        read().ok_or_else(|| ScheduleError::Notation(schedule.to_owned()))
     }
 
-    /// The last instant at or before `at` at which it is due; none for a day that does not exist.
+    /// The last instant at or before `at` at which it is due; none for a day that does not exist. An hour that clocks
+    /// leave out is never due, one that they repeat is due twice.
     #[must_use]
     pub fn latest(&self, at: Timestamp) -> Option<Timestamp> {
         let at = jiff::Timestamp::from_millisecond(at.0).ok()?;
-        let found = self.cron.find_previous_occurrence(&Zoned::new(at, self.zone.clone()), true).ok()?;
-        Some(Timestamp(found.timestamp().as_millisecond()))
+        let mut t = Zoned::new(at, self.zone.clone()).round(start_of_minute()).ok()?;
+        let earliest = t.year() - LONGEST_WAIT_YEARS;
+        while t.year() > earliest {
+            let before = if !self.months.has(t.month()) {
+                t.first_of_month().ok()?.start_of_day().ok()?
+            } else if !self.has_day(&t) {
+                t.start_of_day().ok()?
+            } else if !self.hours.has(t.hour()) {
+                t.checked_sub(i64::from(t.minute()).minutes()).ok()?
+            } else if !self.minutes.has(t.minute()) {
+                t
+            } else {
+                return Some(Timestamp(t.timestamp().as_millisecond()));
+            };
+            t = before.checked_sub(1.minute()).ok()?;
+        }
+        None
+    }
+
+    /// Where days and weekdays are both given, either is enough (crontab(5)).
+    fn has_day(&self, t: &Zoned) -> bool {
+        let day = self.days.has(t.day());
+        let weekday = self.weekdays.has(t.weekday().to_sunday_zero_offset());
+        if self.days.star || self.weekdays.star { day && weekday } else { day || weekday }
     }
 
     /// The `count` last instants at or before `at` at which it is due, latest first.
@@ -79,6 +124,62 @@ fn split_zone(schedule: &str) -> (Option<&str>, &str) {
     match rest.and_then(|rest| rest.split_once(char::is_whitespace)) {
         Some((zone, fields)) => (Some(zone), fields.trim()),
         None => (None, schedule),
+    }
+}
+
+const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/// The five fields that a name such as `@hourly` stands for.
+fn expand(fields: &str) -> &str {
+    match fields {
+        "@yearly" | "@annually" => "0 0 1 1 *",
+        "@monthly" => "0 0 1 * *",
+        "@weekly" => "0 0 * * 0",
+        "@daily" | "@midnight" => "0 0 * * *",
+        "@hourly" => "0 * * * *",
+        other => other,
+    }
+}
+
+fn start_of_minute() -> jiff::ZonedRound {
+    jiff::ZonedRound::new().smallest(jiff::Unit::Minute).mode(jiff::RoundMode::Trunc)
+}
+
+impl Field {
+    /// Reads a list of values, ranges and steps (`1,10-20/5,*/15`); `names` stand for the values from `low` on.
+    fn read(text: &str, low: u32, high: u32, names: &[&str]) -> Option<Self> {
+        let value = |text: &str| {
+            let named = names.iter().zip(low..).find(|(name, _)| name.eq_ignore_ascii_case(text));
+            let value = named.map_or_else(|| text.parse().ok(), |(_, value)| Some(value))?;
+            (low..=high).contains(&value).then_some(value)
+        };
+        let mut field = Self { bits: 0, star: false };
+        for item in text.split(',') {
+            let (range, step) = match item.split_once('/') {
+                Some((range, step)) => (range, Some(step.parse::<u32>().ok().filter(|step| *step > 0)?)),
+                None => (item, None),
+            };
+            let star = matches!(range, "*" | "?");
+            let (first, last) = match range.split_once('-') {
+                _ if star => (low, high),
+                Some((first, last)) => (value(first)?, value(last)?),
+                // `5/10` is from 5 on.
+                None => (value(range)?, if step.is_some() { high } else { value(range)? }),
+            };
+            if first > last {
+                return None;
+            }
+            field.star |= star;
+            for value in (first..=last).step_by(step.unwrap_or(1) as usize) {
+                field.bits |= 1 << value;
+            }
+        }
+        Some(field)
+    }
+
+    fn has(self, value: i8) -> bool {
+        self.bits >> value & 1 == 1
     }
 }
 
@@ -104,7 +205,10 @@ mod tests {
         check("*/20 * * * *", None, &["2026-11-20T12:00:00Z", "2026-11-20T11:40:00Z"]);
         check("30 1 1,15 * *", None, &["2026-11-15T01:30:00Z", "2026-11-01T01:30:00Z"]);
         check("0 0 * * SUN", None, &["2026-11-15T00:00:00Z", "2026-11-08T00:00:00Z"]);
-        check("0 0 * * 7", None, &["2026-11-15T00:00:00Z"]);
+        check("5/20 3-4 * JAN,nov ?", None, &["2026-11-20T04:45:00Z", "2026-11-20T04:25:00Z"]);
+        check("0 0 29 2 *", None, &["2024-02-29T00:00:00Z", "2020-02-29T00:00:00Z"]);
+        check("@yearly", None, &["2026-01-01T00:00:00Z"]);
+        check("@monthly", None, &["2026-11-01T00:00:00Z"]);
         check("@hourly", None, &["2026-11-20T12:00:00Z", "2026-11-20T11:00:00Z"]);
         check("@weekly", None, &["2026-11-15T00:00:00Z"]);
         check("@midnight", None, &["2026-11-20T00:00:00Z"]);
@@ -118,6 +222,8 @@ mod tests {
             None,
             &["2026-11-20T00:00:00Z", "2026-11-13T00:00:00Z", "2026-11-06T00:00:00Z"],
         );
+        // A star with a step is a star still: both must hold, as the controller reads it.
+        check("0 0 */2 * MON", None, &["2026-11-09T00:00:00Z", "2026-10-19T00:00:00Z"]);
     }
 
     #[test]
@@ -129,11 +235,26 @@ mod tests {
         let at: jiff::Timestamp = "2026-10-31T12:00:00Z".parse().unwrap();
         let due = days.latest(Timestamp(at.as_millisecond())).unwrap();
         assert_eq!(jiff::Timestamp::from_millisecond(due.0).unwrap().to_string(), "2026-10-31T07:00:00Z");
+        // 01:30 came twice on that day, 02:30 not at all on March 8.
+        check("30 1 1 11 *", Some("America/New_York"), &["2026-11-01T06:30:00Z", "2026-11-01T05:30:00Z"]);
+        check("30 2 8 3 *", Some("America/New_York"), &["2025-03-08T07:30:00Z"]);
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        for text in ["", "0 3 * *", "61 * * * *", "0 0 3 * * *", "@every 1h", "nonsense"] {
+        for text in [
+            "",
+            "0 3 * *",
+            "61 * * * *",
+            "0 0 3 * * *",
+            "@every 1h",
+            "nonsense",
+            "0 0 * * 7",
+            "*/0 * * * *",
+            "5-1 * * * *",
+            "-1 * * * *",
+            "0 0 0 * *",
+        ] {
             assert_eq!(Schedule::new(text, None).unwrap_err(), ScheduleError::Notation(text.to_owned()));
         }
         let zone = Schedule::new("0 3 * * *", Some("Asia/Nowhere")).unwrap_err();
