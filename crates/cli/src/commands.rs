@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -9,9 +10,10 @@ use healthcore::checks::CHECKS;
 use healthcore::settings::{Settings, nearest};
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
-use lambda_free_runner::config::{Config, holds_credentials, schema, template};
+use healthcore_sources::tls::{CertificateSource, TlsProbe};
+use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
 use lambda_free_runner::history::History;
-use lambda_free_runner::{DEFAULT_LOOKBACK, Input, RunSpec, decide, dry_run, run_once};
+use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
@@ -125,7 +127,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
             let clusters = runtime.block_on(sources::connect(&args.sources, &config, io.verbose))?;
             RunSpec {
                 record: args.record.clone(),
-                ..live(&args.sources, &config, settings, Input::Live(clusters))
+                ..live(&args.sources, &config, settings, Input::Live(clusters))?
             }
         }
     };
@@ -135,6 +137,8 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
+    // A look-up of a name that hangs is not waited for.
+    runtime.shutdown_background();
     output::write(&report, &args.output, &targets, io.color)?;
     let missed = report.gaps.iter().find(|g| spec.history.is_some() && History::is_own(g));
     if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
@@ -183,9 +187,10 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     }
     let spec = RunSpec {
         record: Some(args.output.clone()),
-        ..live(&args.sources, &config, settings, Input::Live(clusters))
+        ..live(&args.sources, &config, settings, Input::Live(clusters))?
     };
     let report = runtime.block_on(run_once(&spec, &bar))?;
+    runtime.shutdown_background();
     let pods: u64 = report.clusters.iter().map(|c| c.pods).sum();
     let workloads: u64 = report.clusters.iter().map(|c| c.workloads).sum();
     if !io.quiet {
@@ -212,17 +217,35 @@ fn lookback(args: &Sources, config: &Config) -> Seconds {
     args.lookback.or(config.lookback).unwrap_or(DEFAULT_LOOKBACK)
 }
 
-fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> RunSpec {
+fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> anyhow::Result<RunSpec> {
     let defaults = RunSpec::new(input);
-    RunSpec {
+    Ok(RunSpec {
         settings,
         lookback: lookback(args, config),
         step: args.step.or(config.step),
         at: args.at,
         image: image(),
+        certificates: certificates(&config.certificates)?,
         clusters_at_once: sources::at_once(args, config),
         ..defaults
-    }
+    })
+}
+
+/// The TLS servers of routes are asked for their certificates, unless `SKIP_TLS_CHECK` says that no certificate is to be
+/// looked at, as the k8s-health-monitor had it.
+fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certificates> {
+    let skip = match std::env::var("SKIP_TLS_CHECK").unwrap_or_default().trim().to_ascii_lowercase().as_str()
+    {
+        "true" | "yes" | "on" | "1" => true,
+        "" | "false" | "no" | "off" | "0" => false,
+        other => anyhow::bail!("SKIP_TLS_CHECK: expected `true` or `false`, got `{other}`"),
+    };
+    Ok(Certificates {
+        source: (config.ask && !skip).then(|| Arc::new(TlsProbe::new()) as Arc<dyn CertificateSource>),
+        skip: skip.then(|| "SKIP_TLS_CHECK is set".to_owned()),
+        servers: config.servers.clone(),
+        skip_namespaces: config.skip.clone(),
+    })
 }
 
 /// The image that this program runs in, as the manifest of its pod says.

@@ -10,7 +10,7 @@ use healthcore::class::INFERENCES;
 use healthcore::settings::{Resolved, Settings, Site, nearest};
 use healthcore::unit::Seconds;
 use lambda_free_runner::DEFAULT_CLUSTERS_AT_ONCE;
-use lambda_free_runner::config::Config;
+use lambda_free_runner::config::{CertificatesConfig, Config};
 
 use crate::args::Choice;
 
@@ -131,6 +131,7 @@ pub(crate) fn effective(
             origin("history.required"),
         ));
     }
+    text.push_str(&certificates(config, &origin));
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.
@@ -222,6 +223,27 @@ fn told(place: Place<'_>) -> String {
         (Some(cluster), None) => format!("  # in cluster {cluster}"),
         _ => String::new(),
     }
+}
+
+/// How certificates are looked at, where the file says something of it.
+fn certificates<'c>(config: &'c Config, origin: &dyn Fn(&str) -> &'c str) -> String {
+    let own = &config.certificates;
+    if *own == CertificatesConfig::default() {
+        return String::new();
+    }
+    let mut text = format!("certificates:\n  ask: {}  # {}\n", own.ask, origin("certificates.ask"));
+    for (at, server) in own.servers.iter().enumerate() {
+        let place = origin(&format!("certificates.servers[{at}]"));
+        let begin = if at == 0 { "  servers:\n" } else { "" };
+        text.push_str(&format!("{begin}    - {}:{}  # {place}\n", server.host, server.port));
+    }
+    for (at, (namespace, reason)) in own.skip.iter().enumerate() {
+        let place = origin(&format!("certificates.skip[{at}].namespace"));
+        let begin = if at == 0 { "  skip:\n" } else { "" };
+        let (namespace, reason) = (serde_json::json!(namespace), serde_json::json!(reason));
+        text.push_str(&format!("{begin}    - {{namespace: {namespace}, reason: {reason}}}  # {place}\n"));
+    }
+    text
 }
 
 /// Where the servers come from: those of the file, or else those that the environment names, whose values are not shown.

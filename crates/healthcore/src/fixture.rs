@@ -819,7 +819,7 @@ impl Builder {
     }
 
     fn served(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["names", "expires", "since", "issuer", "chain", "fingerprint", "failed"])?;
+        line.known(&["names", "expires", "since", "issuer", "chain", "fingerprint", "issuer-url", "failed"])?;
         let id = line.id()?;
         let (host, port) = id.name.rsplit_once(':').ok_or_else(|| line.refuse(&id.name))?;
         self.objects.inventory.served.push(ServedCertificate {
@@ -950,6 +950,7 @@ fn certificates(line: &Line) -> Result<Vec<Certificate>, String> {
         not_before: END.plus_seconds(-30.0 * 86_400.0),
         not_after: if at == 0 { expires } else { END.plus_seconds(3650.0 * 86_400.0) },
         fingerprint: if at == 0 { first.clone() } else { format!("{at:02x}") },
+        issuer_url: line.get("issuer-url").filter(|_| at == 0).map(str::to_owned),
     };
     let count = if line.get("broken").or(line.get("failed")).is_some() {
         0

@@ -294,6 +294,10 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// SHA-256 of the certificate (DER), in lower-case hexadecimal digits.
     pub fingerprint: String,
+    /// Where the certificate of its issuer can be fetched (RFC 5280, section 4.2.2.1). Public authorities name it, private
+    /// ones rarely do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_url: Option<String>,
 }
 
 /// The certificates that a TLS server showed when it was asked, or why it could not be.

@@ -377,6 +377,8 @@ pub enum GapCause {
     NothingMatches,
     /// The program is not of the version that its image says.
     VersionMismatch,
+    /// Left out because someone wished it so; the detail says why.
+    Skipped,
 }
 
 impl GapCause {
@@ -399,6 +401,7 @@ impl GapCause {
             Self::NotConfigured => "not-configured",
             Self::NothingMatches => "nothing-matches",
             Self::VersionMismatch => "version-mismatch",
+            Self::Skipped => "skipped",
         }
     }
 }

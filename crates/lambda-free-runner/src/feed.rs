@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use healthcore::inventory::Inventory;
 use healthcore::metric::SeriesOf;
-use healthcore::model::{Event, Hpa, Pod, WorkloadId};
+use healthcore::model::{Event, Hpa, ObjectKind, Pod, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
 use healthcore::series::SeriesStore;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
@@ -15,6 +15,7 @@ use healthcore_sources::recording::ClusterHead;
 use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
 
+use crate::certificates::Certificates;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
 use crate::redact;
@@ -69,6 +70,7 @@ impl Feed {
         needs: Arc<Needs>,
         frame: Frame,
         room: Room,
+        certificates: &Certificates,
         progress: &dyn Progress,
     ) -> Result<Self, Vec<SourceError>> {
         progress.connecting(&sources.name);
@@ -105,6 +107,9 @@ impl Feed {
         let mut listed: Vec<Objects> = std::iter::once(objects).chain(filled).collect();
         if from == Some(Origin::KubernetesApi) {
             gaps.extend(ahead(&sources.name, &listed[0], frame));
+        }
+        if needs.objects.contains(&ObjectKind::ServedCertificates) {
+            gaps.extend(certificates.look(&sources.name, &mut listed[0].inventory).await);
         }
         listed.iter_mut().for_each(redact::objects);
         redact::gaps(&mut gaps);
@@ -155,6 +160,11 @@ impl Feed {
     /// The partitions, for `--dry-run`.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &Partition> {
         self.parts.as_slice().iter().map(|(p, _)| p)
+    }
+
+    /// What the cluster holds besides workloads, for `--dry-run`.
+    pub(crate) fn inventories(&self) -> impl Iterator<Item = &Inventory> {
+        self.parts.as_slice().iter().map(|(_, o)| &o.inventory).filter(|i| !i.is_empty())
     }
 
     /// The next part; none after the last. Those after it are being fetched meanwhile, as far as there is room.

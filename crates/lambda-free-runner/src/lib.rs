@@ -4,6 +4,7 @@
 //! the [`healthcore::report::Report`] as values. Rendering is the `healthcore-report` crate's, printing the
 //! caller's. There is no global state: a process may run as often as it likes, also at the same time.
 
+mod certificates;
 pub mod config;
 mod decide;
 mod feed;
@@ -17,6 +18,7 @@ mod run;
 mod spec;
 mod version;
 
+pub use certificates::Certificates;
 pub use decide::{Decision, FailOn, decide};
 pub use progress::{Progress, Silent};
 pub use run::{RunError, dry_run, run_once};

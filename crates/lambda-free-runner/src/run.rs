@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore::analyse::{Assessment, analyse};
 use healthcore::checks::CHECKS;
+use healthcore::model::ObjectKind;
 use healthcore::need::Needs;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
@@ -13,6 +14,7 @@ use healthcore::time::{Timestamp, Window, WindowError};
 use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording, Section};
 use healthcore_sources::{SourceError, Usage};
 
+use crate::certificates::Certificates;
 use crate::feed::{Feed, Frame, Part, UNDER_WAY, is_nowhere};
 use crate::progress::Progress;
 use crate::redact;
@@ -93,8 +95,11 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
         readable(frame.window.end())
     )];
     let room = Room::of_parts(UNDER_WAY, spec.budget);
-    let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters)
-        .map(|cluster| plan(cluster, &needs, frame, room.clone(), progress))
+    let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters.iter().enumerate())
+        .map(|(at, cluster)| {
+            let certificates = spec.certificates.of_cluster(at);
+            plan(cluster, &needs, frame, room.clone(), certificates, progress)
+        })
         .buffered(spec.clusters_at_once.get())
         .collect()
         .await;
@@ -111,6 +116,7 @@ async fn plan(
     needs: &Arc<Needs>,
     frame: Frame,
     room: Room,
+    certificates: Certificates,
     progress: &dyn Progress,
 ) -> (Vec<String>, Vec<SourceError>) {
     let mut lines = vec![format!("cluster {}", cluster.name)];
@@ -118,16 +124,20 @@ async fn plan(
         let rights = api.plan(&needs.objects).into_iter();
         lines.extend(rights.map(|(verb, resource)| format!("  right: {verb} {resource}")));
     }
-    let feed = match Feed::open(cluster, Arc::clone(needs), frame, room, progress).await {
-        Ok(feed) => feed,
-        Err(errors) => {
-            let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
-            lines.extend(errors.iter().map(why));
-            return (lines, errors);
-        }
-    };
+    let feed =
+        match Feed::open(cluster, Arc::clone(needs), frame, room, &Certificates::default(), progress).await {
+            Ok(feed) => feed,
+            Err(errors) => {
+                let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
+                lines.extend(errors.iter().map(why));
+                return (lines, errors);
+            }
+        };
     let gaps = &feed.head.gaps;
     lines.extend(gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)));
+    if needs.objects.contains(&ObjectKind::ServedCertificates) {
+        lines.extend(feed.inventories().filter_map(|i| certificates.plan(i)).map(|line| format!("  {line}")));
+    }
     let Some(metrics) = &cluster.metrics else {
         lines.push("  no metrics server: no series are asked for".to_owned());
         return (lines, Vec::new());
@@ -191,6 +201,7 @@ async fn live(
         frame,
         room: Room::of_parts(UNDER_WAY, spec.budget),
         record: spec.record.as_deref(),
+        certificates: &spec.certificates,
         progress,
     };
     let pass = &pass;
@@ -230,6 +241,7 @@ struct Pass<'a> {
     frame: Frame,
     room: Room,
     record: Option<&'a Path>,
+    certificates: &'a Certificates,
     progress: &'a dyn Progress,
 }
 
@@ -247,8 +259,11 @@ struct Covered {
 impl Pass<'_> {
     async fn cover(&self, at: usize, cluster: &ClusterSources) -> Result<Covered, RunError> {
         let needs = Arc::clone(&self.needs);
+        let certificates = self.certificates.of_cluster(at);
         let (head, mut feed, errors) =
-            match Feed::open(cluster, needs, self.frame, self.room.clone(), self.progress).await {
+            match Feed::open(cluster, needs, self.frame, self.room.clone(), &certificates, self.progress)
+                .await
+            {
                 Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
                 Err(errors) => {
                     let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();

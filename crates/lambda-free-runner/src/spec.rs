@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::Certificates;
 use healthcore::need::Budget;
 use healthcore::settings::Settings;
 use healthcore::time::Timestamp;
@@ -37,6 +38,8 @@ pub struct RunSpec {
     pub clusters_at_once: NonZeroUsize,
     /// The image that the program runs in, where it is known: the report warns when its tag names another version.
     pub image: Option<String>,
+    /// How certificates are looked at; a recording has what was seen when it was made.
+    pub certificates: Certificates,
 }
 
 impl RunSpec {
@@ -54,6 +57,7 @@ impl RunSpec {
             budget: Budget::default(),
             clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
             image: None,
+            certificates: Certificates::default(),
         }
     }
 

@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use healthcore::inventory::Certificate;
 use healthcore::time::Timestamp;
 use ring::digest::{SHA256, digest};
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Most certificates of one chain that are read.
-const LONGEST_CHAIN: usize = 20;
+pub(crate) const LONGEST_CHAIN: usize = 20;
 
 /// The certificates of a PEM file (RFC 7468), in its order; other blocks are passed over.
 ///
@@ -56,7 +57,22 @@ pub(crate) fn from_der(der: &[u8]) -> Result<Certificate, String> {
         not_before: Timestamp::from_unix_seconds(validity.not_before.timestamp()),
         not_after: Timestamp::from_unix_seconds(validity.not_after.timestamp()),
         fingerprint: hexadecimal(digest(&SHA256, der).as_ref()),
+        issuer_url: issuer_url(&certificate),
     })
+}
+
+/// The first address among the "CA Issuers" of the extension "authority information access".
+fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
+    let access = certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => Some(access),
+        _ => None,
+    })?;
+    let issuers = access.iter().filter(|a| a.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS);
+    let url = |location: &GeneralName<'_>| match location {
+        GeneralName::URI(url) => Some((*url).to_owned()),
+        _ => None,
+    };
+    issuers.map(|a| &a.access_location).find_map(url)
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

@@ -1,4 +1,8 @@
-//! The one TLS provider of the process.
+//! The one TLS provider of the process, and what TLS servers show.
+
+mod probe;
+
+pub use probe::{CertificateSource, TlsProbe, TlsServer};
 
 /// Makes ring the provider of rustls, unless the program has chosen one already.
 pub fn install_provider() {

@@ -127,6 +127,19 @@ fn bad_input_is_named_with_what_to_do() {
 }
 
 #[test]
+fn skipping_certificates_is_yes_or_no() {
+    let run = |value: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        command.env_clear().env("HOME", "/nonexistent").env("SKIP_TLS_CHECK", value);
+        let out = command.args(["check", "--prometheus", "http://127.0.0.1:1"]).output().unwrap();
+        assert_eq!(out.status.code(), Some(2));
+        String::from_utf8(out.stderr).unwrap()
+    };
+    assert_eq!(run("maybe"), "error: SKIP_TLS_CHECK: expected `true` or `false`, got `maybe`\n");
+    assert!(run("True").starts_with("error: no source can be used"), "{}", run("True"));
+}
+
+#[test]
 fn a_parameter_has_bounds() {
     let healthy = fixture("healthy");
     for (setting, expected) in [

@@ -32,8 +32,9 @@ impl Check for CertificateExpiring {
         title: "Certificate expires",
         since: "0.1.0",
         checks: "How long the certificates of TLS Secrets are still valid, whether they are made for the hosts that use them, \
-                 and whether their chain fits together; the same of certificates that servers show, where a snapshot holds \
-                 them: no source of this version asks servers yet.",
+                 and whether their chain fits together; the same of the certificates that TLS servers show. Servers of \
+                 hosts for which a route ends TLS are asked at port 443 from where the run is made, and those that the \
+                 configuration names.",
         why: "From the second on at which a certificate ends every client refuses the host, all at once.",
         decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
                   is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
@@ -41,8 +42,10 @@ impl Check for CertificateExpiring {
                   critical at a tenth. A warning when a Secret holds no readable certificate, when its names do not cover \
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
                   chain do not fit. Of a server that shows such a certificate this is critical, and it is a warning when \
-                  it shows an older certificate than the Secret of its route holds. A server that shows one certificate \
-                  alone, whose issuer nobody here knows, is info. A Secret that no route uses is info at most; a warning \
+                  it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
+                  its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
+                  only certificate, and neither tells, this is info. A server without an answer is unknown, and no \
+                  problem: not every host can be reached from everywhere. A Secret that no route uses is info at most; a warning \
                   when cert-manager keeps it. Without the right to list Secrets only servers are judged.",
         remedy: "Renew the certificate. Where cert-manager keeps it, the Certificate object tells why it did not.",
         false_alarms: "A Secret that is mounted by pods and named by no route is told as info only. A host that a proxy in \
@@ -64,6 +67,10 @@ impl Check for CertificateExpiring {
             ),
             ("alone", "the server shows no certificate of the issuer {issuer}, which is not known here"),
             (
+                "intermediate",
+                "the server does not send the intermediate certificate {issuer}: clients that do not have it refuse {host}",
+            ),
+            (
                 "stale",
                 "the server shows a certificate that expires in {left}, Secret {secret} holds a newer one",
             ),
@@ -80,7 +87,10 @@ impl Check for CertificateExpiring {
     type Subject<'a> = Certified<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::TlsSecrets).objects(ObjectKind::Routes);
+        needs
+            .objects(ObjectKind::TlsSecrets)
+            .objects(ObjectKind::ServedCertificates)
+            .objects(ObjectKind::Routes);
     }
 
     fn judge(params: &Self::Params, subject: &Certified<'_>, view: &View<'_>) -> Judgement {
@@ -228,7 +238,7 @@ fn of_server(
         (!names_cover(&own.names, &server.host)).then(|| wrong_host(Severity::Critical, own, &server.host)),
         broken_chain(&server.chain),
         stale(own, &stored, view.snapshot.taken_at),
-        alone(server),
+        alone(server, &stored),
     ]);
     let (host, port) = (&server.host, server.port);
     let look = Advice::new(Text::new("look-served")).command(
@@ -237,7 +247,7 @@ fn of_server(
     );
     let first = |p: &Problem| match p.summary.key.as_ref() {
         "stale" => Some(Advice::new(Text::new("reload"))),
-        "alone" | "chain" => Some(Advice::new(Text::new("add-chain"))),
+        "alone" | "intermediate" | "chain" => Some(Advice::new(Text::new("add-chain"))),
         _ => None,
     };
     Ok(found.map(|p| first(&p).into_iter().chain([look]).fold(p, Problem::advise)))
@@ -355,13 +365,23 @@ fn stale(own: &Certificate, stored: &[&TlsSecret], now: Timestamp) -> Option<Pro
 
 /// A server that shows one certificate, of an issuer that is not known here: an intermediate is missing, or the CA is
 /// private.
-fn alone(server: &ServedCertificate) -> Option<Problem> {
+fn alone(server: &ServedCertificate, stored: &[&TlsSecret]) -> Option<Problem> {
     let [own] = &server.chain[..] else { return None };
     if !server.unknown_issuer || own.subject == own.issuer {
         return None;
     }
-    let text = Text::new("alone").with("issuer", own.issuer.as_str());
-    Some(Problem::new(Severity::Info, text).evidence("certificates", 1usize))
+    let holds_issuer = stored.iter().any(|s| s.chain.iter().skip(1).any(|c| c.subject == own.issuer));
+    let problem = if own.issuer_url.is_some() || holds_issuer {
+        let text = Text::new("intermediate").with("host", server.host.as_str());
+        Problem::new(Severity::Warning, text.with("issuer", own.issuer.as_str()))
+    } else {
+        Problem::new(Severity::Info, Text::new("alone").with("issuer", own.issuer.as_str()))
+    };
+    let problem = problem.evidence("certificates", 1usize);
+    Some(match &own.issuer_url {
+        Some(url) => problem.evidence("issuer-url", url.as_str()),
+        None => problem,
+    })
 }
 
 /// Hosts for which routes use a Secret, in order; none when no route does.
@@ -520,6 +540,17 @@ mod tests {
             "info web/a.example:443: the server shows no certificate of the issuer CN=ca, which is not known here",
         );
         check("served web/a.example:443 names=a.example chain=2 unknown-issuer", "1 ok");
+        check(
+            "served web/a.example:443 names=a.example unknown-issuer issuer-url=http://ca.example/1.crt",
+            "warning web/a.example:443: the server does not send the intermediate certificate CN=ca: clients that do not have it refuse a.example",
+        );
+        check(
+            &format!(
+                "{}\nserved web/a.example:443 names=a.example unknown-issuer",
+                used("names=a.example chain=2")
+            ),
+            "warning web/a.example:443: the server does not send the intermediate certificate CN=ca: clients that do not have it refuse a.example\n1 ok",
+        );
         check("served web/a.example:443 failed=timeout", "1 unknown: no TLS handshake with a.example:443");
     }
 

@@ -3,6 +3,7 @@
 //! Unknown keys are refused with the nearest known one. Secrets are never in the file: it names environment variables or
 //! files that hold them.
 
+mod certificates;
 mod legacy;
 mod profile;
 mod template;
@@ -22,6 +23,7 @@ use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, Pro
 
 use crate::history::Retention;
 
+pub use certificates::CertificatesConfig;
 pub use template::{schema, template};
 use tree::Node;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub step: Option<Seconds>,
     /// Where runs are remembered.
     pub history: Option<HistoryConfig>,
+    /// How certificates are looked at.
+    pub certificates: CertificatesConfig,
     /// Choices for checks.
     pub settings: Settings,
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
@@ -112,6 +116,7 @@ pub(crate) const TOP: &[&str] = &[
     "lookback",
     "step",
     "history",
+    "certificates",
     "only",
     "skip",
     "checks",
@@ -185,6 +190,7 @@ impl Config {
                 "clusters-at-once" => config.clusters_at_once = NonZeroUsize::new(from_1_to_64(&node)?),
                 "lookback" => config.lookback = Some(node.read()?),
                 "step" => config.step = Some(node.read()?),
+                "certificates" => config.certificates = certificates::certificates(&node)?,
                 "history" => config.history = Some(history(&node, folder)?),
                 "only" => config.settings.only.extend(node.texts()?),
                 "skip" => config.settings.skip.extend(node.texts()?),

@@ -97,6 +97,13 @@ pub fn schema() -> Value {
 
     let mut top = keyed(super::TOP);
     top.insert("history".into(), history);
+    let mut certificates = keyed(super::certificates::CERTIFICATES);
+    certificates.insert("ask".into(), json!({ "type": "boolean" }));
+    certificates.insert("servers".into(), texts());
+    let mut skip = object(keyed(super::certificates::SKIP));
+    skip["required"] = json!(["namespace", "reason"]);
+    certificates.insert("skip".into(), json!({ "type": "array", "items": skip }));
+    top.insert("certificates".into(), object(certificates));
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
     let profile = shared(super::profile::PROFILE);
     top.insert("profiles".into(), json!({ "type": ["object", "null"], "additionalProperties": profile }));

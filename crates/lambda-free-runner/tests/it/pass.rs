@@ -1,11 +1,15 @@
 //! What must hold of every pass, whatever the cluster.
 
+use std::sync::Arc;
+
 use healthcore::fixture::Fixture;
+use healthcore::inventory::ServedCertificate;
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report, Verdict};
 use healthcore::snapshot::{Gap, GapCause, Snapshot};
+use healthcore_sources::tls::{CertificateSource, TlsServer};
 use lambda_free_runner::{
-    ClusterSources, Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once,
+    Certificates, ClusterSources, Decision, FailOn, Input, RunSpec, Silent, decide, dry_run, run_once,
 };
 
 use crate::fake::{Fake, spec};
@@ -82,6 +86,45 @@ fn a_replay_is_the_live_report() {
             assert_eq!(first, again, "{}", story.name);
         }
     }
+}
+
+/// Shows a certificate that ends in three days, for every server.
+struct Ending(Snapshot);
+
+#[async_trait::async_trait]
+impl CertificateSource for Ending {
+    async fn served(&self, servers: &[TlsServer]) -> Vec<ServedCertificate> {
+        let shown = &self.0.objects.inventory.served[0];
+        let one = |server: &TlsServer| ServedCertificate { host: server.host.clone(), ..shown.clone() };
+        servers.iter().map(one).collect()
+    }
+}
+
+#[test]
+fn what_tls_servers_show_is_told_and_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.ndjson");
+    let text =
+        "container web/api-0/app  memory: 100x40\nroute web/Ingress/front hosts=a.example tls=a.example@";
+    let served = "served web/a.example:443 names=a.example since=60d expires=3d";
+    let source: Arc<dyn CertificateSource> = Arc::new(Ending(Fixture::new(served).snapshot));
+    let certificates = Certificates { source: Some(source), ..Certificates::default() };
+    let live = RunSpec {
+        record: Some(path.clone()),
+        certificates,
+        ..live(Budget::default(), Fixture::new(text).snapshot)
+    };
+    let first = run(&live).unwrap();
+    let of_host =
+        |report: &Report| report.findings.iter().find(|f| f.check == "certificate-expiring").cloned();
+    let told = of_host(&first).expect("it ends soon");
+    assert_eq!((told.subject.kind.as_str(), told.subject.name.as_str()), ("Host", "a.example:443"));
+    assert_eq!(first, run(&RunSpec::new(Input::Recording(path))).unwrap());
+    // Nobody is asked for a check that is left out.
+    let mut skipping = live;
+    skipping.record = None;
+    skipping.settings.skip.insert("certificate-expiring".to_owned());
+    assert_eq!(of_host(&run(&skipping).unwrap()), None);
 }
 
 /// What nobody asked for is not healthy.
