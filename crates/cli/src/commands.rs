@@ -13,7 +13,7 @@ use healthcore_sources::recording::Recording;
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
 use lambda_free_runner::history::History;
-use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Input, RunSpec, decide, dry_run, run_once};
+use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Hosts, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
@@ -226,9 +226,22 @@ fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> an
         at: args.at,
         image: image(),
         certificates: certificates(&config.certificates)?,
+        hosts: hosts(args, config),
         clusters_at_once: sources::at_once(args, config),
         ..defaults
     })
+}
+
+/// Names in DNS are those of all clusters of the file: where some are left out, these may serve a name.
+fn hosts(args: &Sources, config: &Config) -> Hosts {
+    let names = config.hosts.names.clone();
+    let by_argument = args.prometheus.is_some()
+        || args.prometheus_via.is_some()
+        || args.kubeconfig.is_some()
+        || args.context.is_some();
+    let left_out = config.clusters.len() > 1 && (by_argument || args.cluster.is_some());
+    let why = "the arguments leave clusters of the configuration out, and these may serve them";
+    Hosts { not_judged: (left_out && !names.is_empty()).then(|| why.to_owned()), names }
 }
 
 /// The TLS servers of routes are asked for their certificates, unless `SKIP_TLS_CHECK` says that no certificate is to be

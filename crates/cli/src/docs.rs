@@ -132,6 +132,7 @@ pub(crate) fn effective(
         ));
     }
     text.push_str(&certificates(config, &origin));
+    text.push_str(&hosts(config, &origin));
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.
@@ -242,6 +243,26 @@ fn certificates<'c>(config: &'c Config, origin: &dyn Fn(&str) -> &'c str) -> Str
         let begin = if at == 0 { "  skip:\n" } else { "" };
         let (namespace, reason) = (serde_json::json!(namespace), serde_json::json!(reason));
         text.push_str(&format!("{begin}    - {{namespace: {namespace}, reason: {reason}}}  # {place}\n"));
+    }
+    text
+}
+
+/// Which files list names in DNS, where the file says so.
+fn hosts<'c>(config: &'c Config, origin: &dyn Fn(&str) -> &'c str) -> String {
+    let own = &config.hosts;
+    if own.files.is_empty() {
+        return String::new();
+    }
+    let mut text = "hosts:\n".to_owned();
+    for (key, values) in [("files", &own.files), ("skip", &own.skip)] {
+        for (at, value) in values.iter().enumerate() {
+            let begin = if at == 0 { format!("  {key}:\n") } else { String::new() };
+            let place = match origin(&format!("hosts.{key}[{at}]")) {
+                "default" => origin(&format!("hosts.{key}")),
+                place => place,
+            };
+            text.push_str(&format!("{begin}    - {}  # {place}\n", serde_json::json!(value)));
+        }
     }
     text
 }

@@ -1,9 +1,10 @@
 //! The engine: runs checks over a partition, and folds partitions into one assessment of a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
+use crate::fleet;
 use crate::history::Coverage;
 use crate::model::{PodPhase, Workload};
 use crate::settings::{Resolved, Site};
@@ -82,6 +83,8 @@ pub struct Assessment {
     pub namespaces: BTreeMap<String, NamespaceTally>,
     /// Measured values of every container of every workload, for tables.
     pub facts: Vec<ContainerFacts>,
+    /// Names in DNS that a route of the cluster serves.
+    pub routed: BTreeSet<String>,
 }
 
 impl Assessment {
@@ -147,6 +150,7 @@ impl Assessment {
         self.containers += part.containers;
         self.completed_pods += part.completed_pods;
         self.facts.extend(part.facts);
+        self.routed.extend(part.routed);
     }
 }
 
@@ -163,6 +167,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         completed_pods: pods.iter().filter(|p| p.phase == PodPhase::Succeeded).count() as u64,
         facts: facts(&view),
         coverage: Coverage::of(&snapshot.objects),
+        routed: fleet::routed(&snapshot.objects.inventory),
         ..Assessment::default()
     };
     for workload in workloads {

@@ -21,6 +21,8 @@
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
 //! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unknown-issuer # or failed=timeout
+//! dns       a.example origin=dns.yaml:3 value=192.0.2.1       # a record that a file of the user tells
+//! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
 //! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
 //! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi used-by=db-0 created=30d  volume-free: 300-1x24
@@ -52,7 +54,7 @@ use crate::analyse::{Assessment, analyse};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
-    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, Endpoints, Job, ObjectId, Quota,
+    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere, Endpoints, HostRequests, Job, ObjectId, Quota,
     QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, flags_in};
@@ -433,6 +435,29 @@ fn build(text: &str) -> Result<Fixture, String> {
                     reason: line.names.join(" "),
                 });
             }
+            "dns" => {
+                line.known(&["origin", "value", "elsewhere"])?;
+                let (origin, value) = (line.text("origin"), line.text("value"));
+                let elsewhere = match line.get("elsewhere") {
+                    None => Elsewhere::Nothing,
+                    Some("route") => Elsewhere::Route,
+                    Some(_) => Elsewhere::Unknown,
+                };
+                let names = line.names.iter().cloned();
+                b.objects.inventory.dns_names.extend(names.map(|host| DnsName {
+                    host,
+                    origin: origin.clone(),
+                    value: value.clone(),
+                    elsewhere,
+                }));
+            }
+            "requests" => {
+                line.known(&["count", "span"])?;
+                let requests = line.parse("count")?.unwrap_or(0);
+                let span = line.parse("span")?.unwrap_or(Seconds::from_hours(24.0));
+                let names = line.names.iter().cloned();
+                b.objects.inventory.host_requests.extend(names.map(|host| HostRequests { host, requests, span }));
+            }
             "budget" => b.budget(line)?,
             "claim" => b.claim(line)?,
             "quota" => b.quota(line)?,
@@ -783,7 +808,7 @@ impl Builder {
     }
 
     fn route(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["hosts", "backends", "tls", "dns", "created"])?;
+        line.known(&["hosts", "backends", "tls", "dns", "created", "expressions"])?;
         let [namespace, kind, name] = line.path()?;
         let text = |name: &str| Some(name.to_owned());
         let backend = |text: &str| {
@@ -801,6 +826,8 @@ impl Builder {
             id: ObjectId::new(namespace, name),
             kind: kind.to_owned(),
             hosts: line.list("hosts", text)?,
+            any_host: line.flag("any-host"),
+            expressions: line.list("expressions", text)?,
             tls: line.list("tls", tls)?,
             backends: line.list("backends", backend)?,
             dns_names: line.list("dns", text)?,

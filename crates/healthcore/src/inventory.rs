@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Condition, ObjectKind};
 use crate::time::Timestamp;
-use crate::unit::Bytes;
+use crate::unit::{Bytes, Seconds};
 
 /// Objects of a cluster that are judged all together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Inventory {
     /// Where certificates are not looked at, on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates_skipped: Vec<CertificatesSkipped>,
+    /// Names that DNS leads to clusters, as files of the user tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_names: Vec<DnsName>,
+    /// Requests for names that DNS leads to clusters, as this cluster counts them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_requests: Vec<HostRequests>,
     /// PodDisruptionBudgets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disruption_budgets: Vec<DisruptionBudget>,
@@ -70,6 +76,8 @@ impl Inventory {
             tls_secrets,
             served,
             certificates_skipped,
+            dns_names,
+            host_requests,
             disruption_budgets,
             volume_claims,
             quotas,
@@ -82,6 +90,8 @@ impl Inventory {
         tls_secrets.sort_by(|a, b| a.id.cmp(&b.id));
         served.sort_by(|a, b| a.id.cmp(&b.id));
         certificates_skipped.sort();
+        dns_names.sort();
+        host_requests.sort_by(|a, b| a.host.cmp(&b.host));
         disruption_budgets.sort_by(|a, b| a.id.cmp(&b.id));
         volume_claims.sort_by(|a, b| a.id.cmp(&b.id));
         quotas.sort_by(|a, b| a.id.cmp(&b.id));
@@ -223,6 +233,12 @@ pub struct Route {
     /// Hosts, lower case; `*.example.com` for all names one label below; none for any host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Whether it takes any host besides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_host: bool,
+    /// Names that nginx compares as regular expressions, without their `~`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expressions: Vec<String>,
     /// Where it ends TLS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls: Vec<RouteTls>,
@@ -235,6 +251,29 @@ pub struct Route {
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+impl Route {
+    /// Whether it takes requests for a host. A Gateway takes them for its routes only. Wildcards of an Ingress stand for one
+    /// label, all others for any number; nginx also has them at the end of a name.
+    #[must_use]
+    pub fn serves(&self, host: &str) -> bool {
+        let covers = |name: &String| {
+            let below = name.strip_prefix('*').filter(|rest| rest.starts_with('.'));
+            let above = name.strip_suffix('*').filter(|rest| rest.ends_with('.'));
+            name == host
+                || below.is_some_and(|end| host.len() > end.len() && host.ends_with(end))
+                || above.is_some_and(|begin| host.len() > begin.len() && host.starts_with(begin))
+        };
+        let any = self.any_host || self.hosts.is_empty();
+        match self.kind.as_str() {
+            "Gateway" => false,
+            // One without names holds expressions, and those that match are among its hosts.
+            "ConfigMap" => self.any_host || self.hosts.iter().any(covers),
+            "Ingress" => any || names_cover(&self.hosts, host),
+            _ => any || self.hosts.iter().any(covers),
+        }
+    }
 }
 
 /// Hosts for which a route ends TLS.
@@ -351,6 +390,53 @@ pub fn names_cover(names: &[String], host: &str) -> bool {
             || below.zip(parent).is_some_and(|(own, parent)| own.eq_ignore_ascii_case(parent))
     };
     names.iter().any(covers)
+}
+
+/// A name that DNS leads to clusters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsName {
+    /// The name, lower case, without final dot.
+    pub host: String,
+    /// Where its record is written: file and line.
+    pub origin: String,
+    /// What its record holds: an address or another name; empty when the file does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// What namespaces of the cluster have for it that the run does not look into.
+    #[serde(default, skip_serializing_if = "Elsewhere::is_nothing")]
+    pub elsewhere: Elsewhere,
+}
+
+/// What namespaces have for a name that a run does not look into.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Elsewhere {
+    /// No route, or there are no such namespaces.
+    #[default]
+    Nothing,
+    /// A route.
+    Route,
+    /// Their routes could not be listed.
+    Unknown,
+}
+
+impl Elsewhere {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
+/// Requests for a host, as the metrics of an ingress controller count them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostRequests {
+    /// The host that clients named.
+    pub host: String,
+    /// Requests in the time.
+    pub requests: u64,
+    /// The time in which they were counted, up to the end of the window.
+    pub span: Seconds,
 }
 
 /// A PodDisruptionBudget.

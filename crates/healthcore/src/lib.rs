@@ -16,6 +16,7 @@ pub mod facts;
 pub mod finding;
 #[doc(hidden)]
 pub mod fixture;
+mod fleet;
 pub mod history;
 pub mod image;
 pub mod inventory;

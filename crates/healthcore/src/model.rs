@@ -500,6 +500,8 @@ object_kinds! {
     TlsSecrets = "tls-secrets";
     /// What the TLS servers of routes show at a handshake; asked of the servers and not of the API.
     ServedCertificates = "served-certificates";
+    /// Requests by host, as the metrics of ingress controllers tell them.
+    HostRequests = "host-requests";
     /// PodDisruptionBudgets.
     DisruptionBudgets = "disruption-budgets";
     /// PersistentVolumeClaims.

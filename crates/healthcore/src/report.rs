@@ -201,10 +201,11 @@ impl Report {
         version: &str,
         taken_at: Timestamp,
         window: Window,
-        parts: Vec<(ClusterSummary, Assessment)>,
+        mut parts: Vec<(ClusterSummary, Assessment)>,
         mut gaps: Vec<Gap>,
         checks: &[&'static dyn AnyCheck],
     ) -> Self {
+        crate::fleet::settle_hosts(&mut parts);
         let mut all = Assessment::default();
         let mut clusters = Vec::new();
         let mut coverage = BTreeMap::new();

@@ -276,6 +276,11 @@ pub enum Missing {
         /// Host and port.
         host: String,
     },
+    /// What another cluster of the run has is not known, and it may have what is looked for.
+    OtherCluster {
+        /// Its name.
+        cluster: String,
+    },
     /// No pod of it stays up, so what it uses is not what it needs.
     CrashLooping,
 }
@@ -309,6 +314,7 @@ impl std::fmt::Display for Missing {
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
             Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
             Self::NoHandshake { host } => write!(f, "no TLS handshake with {host}"),
+            Self::OtherCluster { cluster } => write!(f, "the routes of cluster {cluster} are not known"),
             Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
             Self::Thinned => f.write_str("left out, because the workload is too large"),
         }

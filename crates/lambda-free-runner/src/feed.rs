@@ -16,6 +16,7 @@ use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
 
 use crate::certificates::Certificates;
+use crate::hosts::Hosts;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
 use crate::redact;
@@ -71,6 +72,7 @@ impl Feed {
         frame: Frame,
         room: Room,
         certificates: &Certificates,
+        hosts: &Hosts,
         progress: &dyn Progress,
     ) -> Result<Self, Vec<SourceError>> {
         progress.connecting(&sources.name);
@@ -87,7 +89,7 @@ impl Feed {
         let open_api = async {
             let api = sources.objects.as_ref()?;
             match api.probe().await {
-                Ok(()) => Some(Ok(api.objects(&sources.selection, &needs.objects).await)),
+                Ok(()) => Some(Ok(api.objects(&sources.selection, &hosts.lists(&needs.objects)).await)),
                 Err(e) => Some(Err(e)),
             }
         };
@@ -107,6 +109,10 @@ impl Feed {
         let mut listed: Vec<Objects> = std::iter::once(objects).chain(filled).collect();
         if from == Some(Origin::KubernetesApi) {
             gaps.extend(ahead(&sources.name, &listed[0], frame));
+        }
+        if needs.objects.contains(&ObjectKind::HostRequests) {
+            let look = hosts.look(sources, metrics.as_deref(), &mut listed[0], &frame.window);
+            gaps.extend(look.await);
         }
         if needs.objects.contains(&ObjectKind::ServedCertificates) {
             gaps.extend(certificates.look(&sources.name, &mut listed[0].inventory).await);

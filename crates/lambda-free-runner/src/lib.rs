@@ -9,6 +9,7 @@ pub mod config;
 mod decide;
 mod feed;
 pub mod history;
+mod hosts;
 pub mod leaks;
 mod listing;
 mod progress;
@@ -20,6 +21,7 @@ mod version;
 
 pub use certificates::Certificates;
 pub use decide::{Decision, FailOn, decide};
+pub use hosts::Hosts;
 pub use progress::{Progress, Silent};
 pub use run::{RunError, dry_run, run_once};
 pub use spec::{ClusterSources, DEFAULT_CLUSTERS_AT_ONCE, DEFAULT_LOOKBACK, Input, RunSpec};

@@ -16,6 +16,7 @@ use healthcore_sources::{SourceError, Usage};
 
 use crate::certificates::Certificates;
 use crate::feed::{Feed, Frame, Part, UNDER_WAY, is_nowhere};
+use crate::hosts::Hosts;
 use crate::progress::Progress;
 use crate::redact;
 use crate::room::Room;
@@ -98,7 +99,8 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
     let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters.iter().enumerate())
         .map(|(at, cluster)| {
             let certificates = spec.certificates.of_cluster(at);
-            plan(cluster, &needs, frame, room.clone(), certificates, progress)
+            let hosts = spec.hosts.of_cluster(at);
+            plan(cluster, &needs, frame, room.clone(), certificates, hosts, progress)
         })
         .buffered(spec.clusters_at_once.get())
         .collect()
@@ -117,15 +119,18 @@ async fn plan(
     frame: Frame,
     room: Room,
     certificates: Certificates,
+    hosts: Hosts,
     progress: &dyn Progress,
 ) -> (Vec<String>, Vec<SourceError>) {
     let mut lines = vec![format!("cluster {}", cluster.name)];
     if let Some(api) = &cluster.objects {
-        let rights = api.plan(&needs.objects).into_iter();
+        let rights = api.plan(&hosts.lists(&needs.objects)).into_iter();
         lines.extend(rights.map(|(verb, resource)| format!("  right: {verb} {resource}")));
     }
     let feed =
-        match Feed::open(cluster, Arc::clone(needs), frame, room, &Certificates::default(), progress).await {
+        match Feed::open(cluster, Arc::clone(needs), frame, room, &Certificates::default(), &hosts, progress)
+            .await
+        {
             Ok(feed) => feed,
             Err(errors) => {
                 let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
@@ -202,6 +207,7 @@ async fn live(
         room: Room::of_parts(UNDER_WAY, spec.budget),
         record: spec.record.as_deref(),
         certificates: &spec.certificates,
+        hosts: &spec.hosts,
         progress,
     };
     let pass = &pass;
@@ -242,6 +248,7 @@ struct Pass<'a> {
     room: Room,
     record: Option<&'a Path>,
     certificates: &'a Certificates,
+    hosts: &'a Hosts,
     progress: &'a dyn Progress,
 }
 
@@ -260,17 +267,25 @@ impl Pass<'_> {
     async fn cover(&self, at: usize, cluster: &ClusterSources) -> Result<Covered, RunError> {
         let needs = Arc::clone(&self.needs);
         let certificates = self.certificates.of_cluster(at);
-        let (head, mut feed, errors) =
-            match Feed::open(cluster, needs, self.frame, self.room.clone(), &certificates, self.progress)
-                .await
-            {
-                Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
-                Err(errors) => {
-                    let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();
-                    let head = ClusterHead { name: cluster.name.clone(), gaps, ..ClusterHead::default() };
-                    (head, None, errors)
-                }
-            };
+        let hosts = self.hosts.of_cluster(at);
+        let (head, mut feed, errors) = match Feed::open(
+            cluster,
+            needs,
+            self.frame,
+            self.room.clone(),
+            &certificates,
+            &hosts,
+            self.progress,
+        )
+        .await
+        {
+            Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
+            Err(errors) => {
+                let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();
+                let head = ClusterHead { name: cluster.name.clone(), gaps, ..ClusterHead::default() };
+                (head, None, errors)
+            }
+        };
         let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
         let mut fold = Fold::new(head, Arc::clone(self.checks));
         let mut usage = Default::default();

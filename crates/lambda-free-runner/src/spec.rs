@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Certificates;
+use crate::{Certificates, Hosts};
 use healthcore::need::Budget;
 use healthcore::settings::Settings;
 use healthcore::time::Timestamp;
@@ -40,6 +40,8 @@ pub struct RunSpec {
     pub image: Option<String>,
     /// How certificates are looked at; a recording has what was seen when it was made.
     pub certificates: Certificates,
+    /// Names in DNS that lead to the clusters; a recording has those that were known when it was made.
+    pub hosts: Hosts,
 }
 
 impl RunSpec {
@@ -58,6 +60,7 @@ impl RunSpec {
             clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
             image: None,
             certificates: Certificates::default(),
+            hosts: Hosts::default(),
         }
     }
 

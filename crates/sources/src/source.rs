@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use healthcore::inventory::HostRequests;
 use healthcore::model::ObjectKind;
 use healthcore::need::{Needs, Partition};
 use healthcore::series::SeriesStore;
@@ -57,6 +58,12 @@ pub trait MetricsSource: Send + Sync {
     /// fails is noted in the store and as a gap. Series of other workloads may be among them; the caller
     /// drops these.
     async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore>;
+
+    /// Requests by the host that clients named, in the last day of the window, as ingress controllers count them; none
+    /// when nobody does.
+    async fn host_requests(&self, _window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
+        Fetched::whole(None)
+    }
 
     /// The queries that [`MetricsSource::series`] would send for a partition, for `--dry-run`.
     fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String>;

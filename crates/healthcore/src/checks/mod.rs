@@ -9,6 +9,7 @@ pub mod cpu_underprovisioned;
 pub mod crash_looping;
 pub mod cronjob_stale;
 pub mod disruption_budget_blocking;
+pub mod host_without_route;
 pub mod hpa_at_max;
 pub mod hpa_fixed;
 pub mod hpa_metrics_unknown;
@@ -59,6 +60,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<service_without_endpoints::ServiceWithoutEndpoints>::new(),
     &Erased::<route_backend_missing::RouteBackendMissing>::new(),
     &Erased::<certificate_expiring::CertificateExpiring>::new(),
+    &Erased::<host_without_route::HostWithoutRoute>::new(),
     &Erased::<node_not_ready::NodeNotReady>::new(),
     &Erased::<node_pressure::NodePressure>::new(),
     &Erased::<volume_filling::VolumeFilling>::new(),

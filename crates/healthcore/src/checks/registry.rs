@@ -57,6 +57,8 @@ const BUSY: &str = r#"
     secret web/old-tls names=a.example since=80d expires=9d
     route web/Ingress/old hosts=a.example tls=a.example@old-tls created=30d
     quota web/team requests.memory=9Gi/10Gi pods=10/10
+    dns forex-ui.example origin=dns.yaml:3
+    requests forex-ui.example count=20593
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
 "#;
 

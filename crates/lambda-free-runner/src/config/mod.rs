@@ -4,6 +4,7 @@
 //! files that hold them.
 
 mod certificates;
+mod hosts;
 mod legacy;
 mod profile;
 mod template;
@@ -24,6 +25,7 @@ use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, Pro
 use crate::history::Retention;
 
 pub use certificates::CertificatesConfig;
+pub use hosts::HostsConfig;
 pub use template::{schema, template};
 use tree::Node;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub history: Option<HistoryConfig>,
     /// How certificates are looked at.
     pub certificates: CertificatesConfig,
+    /// Names in DNS.
+    pub hosts: HostsConfig,
     /// Choices for checks.
     pub settings: Settings,
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
@@ -117,6 +121,7 @@ pub(crate) const TOP: &[&str] = &[
     "step",
     "history",
     "certificates",
+    "hosts",
     "only",
     "skip",
     "checks",
@@ -191,6 +196,10 @@ impl Config {
                 "lookback" => config.lookback = Some(node.read()?),
                 "step" => config.step = Some(node.read()?),
                 "certificates" => config.certificates = certificates::certificates(&node)?,
+                "hosts" => {
+                    config.hosts = hosts::hosts(&node, folder)?;
+                    config.files.extend(config.hosts.files.iter().map(|file| folder.join(file)));
+                }
                 "history" => config.history = Some(history(&node, folder)?),
                 "only" => config.settings.only.extend(node.texts()?),
                 "skip" => config.settings.skip.extend(node.texts()?),

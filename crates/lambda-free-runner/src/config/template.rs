@@ -104,6 +104,8 @@ pub fn schema() -> Value {
     skip["required"] = json!(["namespace", "reason"]);
     certificates.insert("skip".into(), json!({ "type": "array", "items": skip }));
     top.insert("certificates".into(), object(certificates));
+    let hosts = super::hosts::HOSTS.iter().map(|key| ((*key).to_owned(), texts())).collect();
+    top.insert("hosts".into(), object(hosts));
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
     let profile = shared(super::profile::PROFILE);
     top.insert("profiles".into(), json!({ "type": ["object", "null"], "additionalProperties": profile }));

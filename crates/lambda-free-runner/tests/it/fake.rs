@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use healthcore::inventory::HostRequests;
 use healthcore::metric::SeriesOf;
 use healthcore::model::ObjectKind;
 use healthcore::need::{Needs, Partition, Selector, literal};
@@ -164,6 +165,10 @@ impl MetricsSource for Fake {
             }
         }
         Fetched::whole(store)
+    }
+    async fn host_requests(&self, _: &Window) -> Fetched<Option<Vec<HostRequests>>> {
+        let counts = &self.part.objects.inventory.host_requests;
+        Fetched::whole((!counts.is_empty()).then(|| counts.clone()))
     }
     fn plan(&self, needs: &Needs, _: &Partition, _: &Window) -> Vec<String> {
         needs.metrics.keys().map(ToString::to_string).collect()

@@ -5,6 +5,7 @@ mod fleet;
 mod formats;
 mod hidden;
 mod history;
+mod hosts;
 mod pass;
 mod snapshots;
 mod stories;

@@ -43,7 +43,7 @@ impl KubernetesSource {
         unavailable: &mut Vec<Unavailable>,
         gaps: &mut Vec<Gap>,
     ) -> Inventory {
-        let (services, slices, ingresses, gateways, http, grpc, tls, virtual_services, server_names) = tokio::join!(
+        let (services, slices, ingresses, gateways, http, grpc, tls, istio, virtual_services, server_names) = tokio::join!(
             self.collect(run, &request::SERVICES, service),
             self.collect(run, &request::ENDPOINT_SLICES, endpoint_slice),
             self.collect(run, &request::INGRESSES, ingress),
@@ -51,6 +51,7 @@ impl KubernetesSource {
             self.collect(run, &request::HTTP_ROUTES, |raw, _| Some(gateway_route("HTTPRoute", raw))),
             self.collect(run, &request::GRPC_ROUTES, |raw, _| Some(gateway_route("GRPCRoute", raw))),
             self.collect(run, &request::TLS_ROUTES, |raw, _| Some(gateway_route("TLSRoute", raw))),
+            self.collect(run, &request::ISTIO_GATEWAYS, istio_gateway),
             self.collect(run, &request::VIRTUAL_SERVICES, virtual_service),
             self.collect(run, &request::CONFIG_MAPS, server_names),
         );
@@ -67,10 +68,13 @@ impl KubernetesSource {
         let slices = slices.settle(u, g);
         let services = services.settle(u, g);
         let routes = [ingresses, gateways, http, grpc, tls, virtual_services, server_names];
+        let tls_secrets = secrets.settle(u, g);
+        let mut istio = istio.settle(u, g);
+        find_secrets(&mut istio, &tls_secrets);
         let mut inventory = Inventory {
             services: with_endpoints(services, &slices, slices_known, scaled_to_zero),
-            routes: routes.into_iter().flat_map(|part| part.settle(u, g)).collect(),
-            tls_secrets: secrets.settle(u, g),
+            routes: routes.into_iter().flat_map(|part| part.settle(u, g)).chain(istio).collect(),
+            tls_secrets,
             disruption_budgets: budgets.settle(u, g),
             volume_claims: claims.settle(u, g),
             quotas: quotas.settle(u, g),
@@ -153,6 +157,11 @@ fn hosts<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     out.sort();
     out.dedup();
     out
+}
+
+/// Whether a rule stands for every host.
+fn takes_any(host: &str) -> bool {
+    matches!(host.trim(), "" | "*")
 }
 
 /// A number or a text, as Kubernetes writes `IntOrString`.
@@ -371,10 +380,12 @@ fn ingress(raw: Object<IngressSpec>, _: &mut Troubles) -> Option<Route> {
         id: meta.id(),
         kind: "Ingress".to_owned(),
         hosts: hosts(spec.rules.iter().map(|r| &r.host)),
+        any_host: spec.rules.iter().any(|r| takes_any(&r.host)),
         tls,
         backends,
         dns_names: meta.dns_names(),
         created: meta.created(),
+        ..Route::default()
     })
 }
 
@@ -435,9 +446,9 @@ fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Route> {
         kind: "Gateway".to_owned(),
         hosts: hosts(spec.listeners.iter().map(|l| &l.hostname)),
         tls,
-        backends: Vec::new(),
         dns_names: meta.dns_names(),
         created: meta.created(),
+        ..Route::default()
     })
 }
 
@@ -468,10 +479,62 @@ fn gateway_route(kind: &str, raw: Object<GatewayRouteSpec>) -> Route {
         id: meta.id(),
         kind: kind.to_owned(),
         hosts: hosts(&spec.hostnames),
-        tls: Vec::new(),
         backends,
         dns_names: meta.dns_names(),
         created: meta.created(),
+        ..Route::default()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct IstioGatewaySpec {
+    #[serde(default, deserialize_with = "or_default")]
+    servers: Vec<IstioServer>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct IstioServer {
+    #[serde(default, deserialize_with = "or_default")]
+    hosts: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    tls: IstioTls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IstioTls {
+    #[serde(default, deserialize_with = "or_default")]
+    credential_name: String,
+}
+
+/// Hosts may be written `namespace/host`.
+fn istio_gateway(raw: Object<IstioGatewaySpec>, _: &mut Troubles) -> Option<Route> {
+    let Object { metadata: meta, spec, .. } = raw;
+    let own = |server: &IstioServer| {
+        let bare = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
+        hosts(&server.hosts.iter().map(bare).collect::<Vec<_>>())
+    };
+    let with_secret = spec.servers.iter().filter(|s| !s.tls.credential_name.is_empty());
+    let secret = |s: &IstioServer| Some(ObjectId::new(&meta.namespace, &s.tls.credential_name));
+    Some(Route {
+        id: meta.id(),
+        kind: "Gateway".to_owned(),
+        hosts: hosts(&spec.servers.iter().flat_map(own).collect::<Vec<_>>()),
+        tls: with_secret.map(|s| RouteTls { hosts: own(s), secret: secret(s) }).collect(),
+        dns_names: meta.dns_names(),
+        created: meta.created(),
+        ..Route::default()
+    })
+}
+
+/// Secrets of an Istio Gateway lie where its proxies run, which it does not tell: the one of that name, if there is only one.
+fn find_secrets(gateways: &mut [Route], secrets: &[TlsSecret]) {
+    for tls in gateways.iter_mut().flat_map(|gateway| &mut gateway.tls) {
+        let Some(wanted) = tls.secret.take() else { continue };
+        let mut named = secrets.iter().filter(|s| s.id.name == wanted.name).map(|s| &s.id);
+        let own = secrets.iter().find(|s| s.id == wanted).map(|s| &s.id);
+        let only = named.next().filter(|_| named.next().is_none());
+        tls.secret = own.or(only).cloned();
     }
 }
 
@@ -523,10 +586,11 @@ fn virtual_service(raw: Object<VirtualServiceSpec>, _: &mut Troubles) -> Option<
         id: meta.id(),
         kind: "VirtualService".to_owned(),
         hosts: hosts(&spec.hosts),
-        tls: Vec::new(),
+        any_host: spec.hosts.iter().any(|name| name == "*"),
         backends,
         dns_names: meta.dns_names(),
         created: meta.created(),
+        ..Route::default()
     })
 }
 
@@ -548,37 +612,96 @@ pub(super) struct ConfigMap {
     data: BTreeMap<String, String>,
 }
 
+/// Most names of a ConfigMap that are kept, and the longest expression among them: a ConfigMap holds 1 MiB at most.
+const MOST_NAMES: usize = 10_000;
+const LONGEST_EXPRESSION: usize = 1000;
+
 /// A ConfigMap with nginx configuration; others are passed over.
 fn server_names(raw: ConfigMap, _: &mut Troubles) -> Option<Route> {
-    let names: Vec<String> = raw.data.values().flat_map(|text| nginx_hosts(text)).collect();
+    let texts = raw.data.values().filter(|text| text.contains("server_name"));
+    let names: Vec<ServerName> = texts.flat_map(|text| nginx_names(text)).take(MOST_NAMES).collect();
     if names.is_empty() {
         return None;
     }
-    Some(Route {
+    let mut out = Route {
         id: raw.metadata.id(),
         kind: "ConfigMap".to_owned(),
-        hosts: hosts(&names),
         created: raw.metadata.created(),
         ..Route::default()
-    })
+    };
+    let mut plain = Vec::new();
+    for name in names {
+        match name {
+            ServerName::Plain(name) => plain.push(name),
+            ServerName::Expression(text) if text.len() <= LONGEST_EXPRESSION => out.expressions.push(text),
+            ServerName::Expression(_) => out.any_host = true,
+        }
+    }
+    out.hosts = hosts(&plain);
+    Some(out)
 }
 
-/// Names of the `server_name` directives of nginx (ngx_http_core_module). Regular expressions and the catch-all `_` name
-/// no host; `.example.com` is the name itself and everything below.
-fn nginx_hosts(text: &str) -> Vec<String> {
+/// A name of a `server_name` directive.
+#[derive(Debug, PartialEq)]
+enum ServerName {
+    Plain(String),
+    /// A regular expression, without its `~`.
+    Expression(String),
+}
+
+/// Names of the `server_name` directives of nginx (ngx_http_core_module). The catch-all `_` names no host; `.example.com`
+/// is the name itself and everything below.
+fn nginx_names(text: &str) -> Vec<ServerName> {
     let mut out = Vec::new();
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let text = lines.collect::<Vec<_>>().join(" ");
-    for directive in text.split([';', '{', '}']) {
-        let mut words = directive.split_whitespace();
+    let words = nginx_words(text);
+    for directive in words.split(|word| matches!(word, Word::End)) {
+        let mut words = directive.iter().filter_map(|word| match word {
+            Word::Text(text) => Some(text.as_str()),
+            Word::End => None,
+        });
         if words.next() != Some("server_name") {
             continue;
         }
-        for name in words.filter(|n| *n != "_" && !n.starts_with('~') && !n.contains('$')) {
-            let name = name.trim_matches(['"', '\'']);
-            match name.strip_prefix('.') {
-                Some(rest) => out.extend([rest.to_owned(), format!("*.{rest}")]),
-                None => out.push(name.to_owned()),
+        for name in words {
+            if let Some(expression) = name.strip_prefix('~') {
+                out.push(ServerName::Expression(expression.to_owned()));
+            } else if let Some(rest) = name.strip_prefix('.') {
+                out.extend([rest.to_owned(), format!("*.{rest}")].map(ServerName::Plain));
+            } else if name != "_" && !name.contains('$') && !name.is_empty() {
+                out.push(ServerName::Plain(name.to_owned()));
+            }
+        }
+    }
+    out
+}
+
+/// A part of an nginx configuration.
+enum Word {
+    Text(String),
+    /// `;`, `{` or `}`: a directive ends.
+    End,
+}
+
+/// Words between white space; quotes hold words together, and `#` begins a comment.
+fn nginx_words(text: &str) -> Vec<Word> {
+    let mut out = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(first) = chars.next() {
+        match first {
+            ';' | '{' | '}' => out.push(Word::End),
+            '#' => while chars.next_if(|c| *c != '\n').is_some() {},
+            '"' | '\'' => {
+                let quoted: String = chars.by_ref().take_while(|c| *c != first).collect();
+                out.push(Word::Text(quoted));
+            }
+            c if c.is_whitespace() => {}
+            c => {
+                let mut word = String::from(c);
+                // A brace within an expression would end the directive, so that nginx wants quotes around it.
+                while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !";{}".contains(*c)) {
+                    word.push(c);
+                }
+                out.push(Word::Text(word));
             }
         }
     }

@@ -139,15 +139,8 @@ pub(super) const GATEWAYS: Resource = gateway_api("gateways", &["v1", "v1beta1"]
 pub(super) const HTTP_ROUTES: Resource = gateway_api("httproutes", &["v1", "v1beta1"]);
 pub(super) const GRPC_ROUTES: Resource = gateway_api("grpcroutes", &["v1", "v1alpha2"]);
 pub(super) const TLS_ROUTES: Resource = gateway_api("tlsroutes", &["v1", "v1alpha3", "v1alpha2"]);
-pub(super) const VIRTUAL_SERVICES: Resource = Resource {
-    optional: true,
-    ..Resource::new(
-        ObjectKind::Routes,
-        "networking.istio.io",
-        &["v1", "v1beta1", "v1alpha3"],
-        "virtualservices",
-    )
-};
+pub(super) const ISTIO_GATEWAYS: Resource = istio("gateways");
+pub(super) const VIRTUAL_SERVICES: Resource = istio("virtualservices");
 pub(super) const CONFIG_MAPS: Resource = Resource::new(ObjectKind::ServerNames, "", &["v1"], "configmaps");
 pub(super) const TLS_SECRETS: Resource = Resource {
     field_selector: Some("type=kubernetes.io/tls"),
@@ -170,6 +163,12 @@ const fn gateway_api(plural: &'static str, versions: &'static [&'static str]) ->
     }
 }
 
+/// A resource of Istio, which is installed where it is wanted.
+const fn istio(plural: &'static str) -> Resource {
+    let versions = &["v1", "v1beta1", "v1alpha3"];
+    Resource { optional: true, ..Resource::new(ObjectKind::Routes, "networking.istio.io", versions, plural) }
+}
+
 /// Every list that kinds of objects need. Pods need their owners, and owners are workloads.
 pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::Pods], PODS),
@@ -189,6 +188,7 @@ pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::Routes], HTTP_ROUTES),
     (&[ObjectKind::Routes], GRPC_ROUTES),
     (&[ObjectKind::Routes], TLS_ROUTES),
+    (&[ObjectKind::Routes], ISTIO_GATEWAYS),
     (&[ObjectKind::Routes], VIRTUAL_SERVICES),
     (&[ObjectKind::ServerNames], CONFIG_MAPS),
     (&[ObjectKind::TlsSecrets], TLS_SECRETS),

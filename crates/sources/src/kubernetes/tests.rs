@@ -801,6 +801,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list httproutes.gateway.networking.k8s.io",
             "list grpcroutes.gateway.networking.k8s.io",
             "list tlsroutes.gateway.networking.k8s.io",
+            "list gateways.networking.istio.io",
             "list virtualservices.networking.istio.io",
             "list configmaps",
             "list secrets",
@@ -957,13 +958,23 @@ fn routes_of_every_kind() {
                     {"path": "/x", "backend": {"service": {"name": "api", "port": {"name": "http"}}}}]}},
                     {"http": null}]}})
         }),
-        ("/gateways", || {
+        ("/gateway.networking.k8s.io/v1/gateways", || {
             json!({"metadata": meta("edge"), "spec": {"listeners": [
                 {"hostname": "*.shop.example", "tls": {"certificateRefs": [{"name": "wild", "namespace": "certs"}]}}]}})
         }),
         ("/httproutes", || {
             json!({"metadata": meta("shop"), "spec": {"hostnames": ["buy.shop.example"],
                 "rules": [{"backendRefs": [{"name": "cart", "port": 8080}, {"kind": "Mirror", "name": "none"}]}]}})
+        }),
+        ("/networking.istio.io/v1/gateways", || {
+            json!({"metadata": meta("istio"), "spec": {"servers": [
+                {"hosts": ["shop/*.shop.example", "*"], "tls": {"mode": "SIMPLE", "credentialName": "edge-tls"}},
+                {"hosts": ["./plain.example"]}]}})
+        }),
+        ("/secrets", || {
+            let mut meta = meta("edge-tls");
+            meta["namespace"] = json!("istio-system");
+            json!({"metadata": meta, "data": {}})
         }),
         ("/virtualservices", || {
             json!({"metadata": meta("mesh"), "spec": {"hosts": ["pay.example"], "http": [{"route": [
@@ -972,7 +983,7 @@ fn routes_of_every_kind() {
         }),
         ("/configmaps", || {
             json!({"metadata": meta("nginx"), "data": {"a.conf":
-                "server { listen 80; server_name  old.example .wild.example\n  _ ~^x; # server_name no.example;\n }"}})
+                "server { listen 80; server_name  old.example .wild.example\n  _ ~^x \"~^y{2};\"; # server_name no.example;\n }"}})
         }),
         ("/configmaps", || json!({"metadata": meta("other"), "data": {"k": "v"}})),
     ]);
@@ -995,11 +1006,19 @@ fn routes_of_every_kind() {
         [
             "Gateway *.shop.example ->  wild",
             "Ingress front.example -> shop/api:80,shop/api:http front-tls",
+            "Gateway *.shop.example,plain.example ->  edge-tls",
             "VirtualService pay.example -> bank/pay:9000 ",
             "ConfigMap *.wild.example,old.example,wild.example ->  ",
             "HTTPRoute buy.shop.example -> shop/cart:8080 ",
         ]
     );
+    let held = &objects.inventory.routes;
+    let of = |kind: &str| held.iter().filter(|r| r.kind == kind).collect::<Vec<_>>();
+    assert_eq!(of("ConfigMap")[0].expressions, ["^x", "^y{2};"]);
+    // A rule without host stands for all.
+    assert_eq!((of("Ingress")[0].any_host, of("VirtualService")[0].any_host), (true, false));
+    let secret = of("Gateway").iter().rev().find_map(|r| r.tls.first()?.secret.clone());
+    assert_eq!(secret.map(|s| s.namespace).as_deref(), Some("istio-system"));
 }
 
 #[test]
@@ -1108,7 +1127,7 @@ fn routes_that_are_not_installed_are_none() {
         });
         fetched.gaps.len()
     };
-    assert_eq!((without_rights(false), without_rights(true)), (0, 5));
+    assert_eq!((without_rights(false), without_rights(true)), (0, 6));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod catalogue;
 mod client;
 mod decode;
+mod hosts;
 mod http;
 mod ksm;
 mod mask;

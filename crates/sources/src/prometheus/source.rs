@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
+use healthcore::inventory::HostRequests;
 use healthcore::metric::{Metric, SeriesOf};
 use healthcore::model::ObjectKind;
 use healthcore::need::{Importance, Needs, Partition};
@@ -96,7 +97,11 @@ impl Prometheus {
     }
 
     /// The elements of the vector of an instant query, and what the answer says about itself.
-    async fn instant(&self, query: &str, time_s: i64) -> Result<(Vec<InstantSeries>, Said), QueryError> {
+    pub(super) async fn instant(
+        &self,
+        query: &str,
+        time_s: i64,
+    ) -> Result<(Vec<InstantSeries>, Said), QueryError> {
         let mut found = Vec::new();
         let said = self.instant_each(query, time_s, &mut |series| found.push(series)).await?;
         Ok((found, said))
@@ -537,6 +542,10 @@ impl MetricsSource for Prometheus {
             gaps.extend(one.gaps);
         }
         Fetched { value: store, gaps }
+    }
+
+    async fn host_requests(&self, window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
+        self.count_by_host(window).await
     }
 
     fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use healthcore::inventory::HostRequests;
 use healthcore::metric::Metric;
 use healthcore::model::{ContainerState, ObjectKind, PodPhase};
 use healthcore::need::{Needs, Partition, Selector};
@@ -698,4 +699,52 @@ async fn an_answer_without_the_labels_of_a_container_is_told() {
     );
     let why = fetched.value.metrics().next().unwrap().1.cloned();
     assert_eq!(why, Some(Missing::QueryFailed { metric: Metric::MemoryWorkingSet }));
+}
+
+/// Requests by host, when the server has the answer for queries that hold `words`.
+async fn by_host(words: &str, answer: &str) -> (Fetched<Option<Vec<HostRequests>>>, Vec<String>) {
+    let server = MockServer::start().await;
+    let query = path("/prefix/api/v1/query");
+    Mock::given(query)
+        .and(body_string_contains(words))
+        .respond_with(text(answer))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    Mock::given(path("/prefix/api/v1/query")).respond_with(text(empty)).with_priority(9).mount(&server).await;
+    let prometheus = Prometheus::new(&settings(&server)).unwrap();
+    let found = prometheus.host_requests(&window()).await;
+    (found, prometheus.asked())
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_host() {
+    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"host":"Forex-UI.example"},"value":[1200,"20592.6"]},
+        {"metric":{"host":"forex-ui.example:443"},"value":[1200,"7"]},
+        {"metric":{"host":"a.example"},"value":[1200,"0"]}]}}"#;
+    let (found, asked) = by_host("nginx_ingress_controller_requests", answer).await;
+    let counts: Vec<_> =
+        found.value.iter().flatten().map(|c| (c.host.as_str(), c.requests, c.span.get())).collect();
+    assert_eq!(counts, [("a.example", 0, 240.0), ("forex-ui.example", 20_600, 240.0)]);
+    assert_eq!(
+        asked,
+        [
+            "1 instant query: topk(2000, sum by (host) (increase(nginx_ingress_controller_requests{host!=\"\",host!=\"_\"}[240s])))"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_first_controller_that_counts_is_taken() {
+    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"request_host":"a.example"},"value":[1200,"5"]}]}}"#;
+    let (found, asked) = by_host("istio_requests_total", answer).await;
+    assert_eq!((found.value.map(|counts| counts[0].requests), asked.len()), (Some(5), 3));
+    let (found, asked) = by_host("no_such_metric", answer).await;
+    assert_eq!((found.value, found.gaps.len(), asked.len()), (None, 0, 3));
+    let (found, _) =
+        by_host("nginx_ingress", r#"{"status":"error","errorType":"bad_data","error":"no"}"#).await;
+    assert_eq!((found.value, found.gaps[0].scope.as_str()), (None, "prometheus/host-requests"));
 }
