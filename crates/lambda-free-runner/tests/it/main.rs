@@ -6,6 +6,7 @@ mod formats;
 mod hidden;
 mod history;
 mod hosts;
+mod incidents;
 mod pass;
 mod snapshots;
 mod stories;
