@@ -20,6 +20,7 @@
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
+//! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
 //! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unknown-issuer # or failed=timeout
 //! dns       a.example origin=dns.yaml:3 value=192.0.2.1       # a record that a file of the user tells
 //! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
@@ -54,8 +55,9 @@ use crate::analyse::{Assessment, analyse};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
-    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere, Endpoints, HostRequests, Job, ObjectId, Quota,
-    QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
+    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere, Endpoints,
+    HostRequests, Job, ManagedCertificate, ObjectId, Quota, QuotaResource, Route, RouteTls,
+    ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, flags_in};
 use crate::metric::Metric;
@@ -238,6 +240,15 @@ impl Line {
     }
     fn ago(&self, name: &str) -> Result<Option<Timestamp>, String> {
         Ok(self.parse::<Seconds>(name)?.map(before))
+    }
+    /// A time after now, or before it with a minus sign.
+    fn ahead(&self, name: &str) -> Result<Option<Timestamp>, String> {
+        let read = |text: &str| {
+            let (sign, amount) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+            let amount: Seconds = amount.parse().map_err(|_| self.refuse(text))?;
+            Ok(END.plus_seconds(sign * amount.get()))
+        };
+        self.get(name).map(read).transpose()
     }
     fn path<const N: usize>(&self) -> Result<[&str; N], String> {
         let path = self.names.first().map_or("", String::as_str);
@@ -427,6 +438,7 @@ fn build(text: &str) -> Result<Fixture, String> {
             "service" => b.service(line)?,
             "route" => b.route(line)?,
             "secret" => b.secret(line)?,
+            "managed" => b.managed(line)?,
             "served" => b.served(line)?,
             "skip-certificates" => {
                 line.known(&["namespace"])?;
@@ -456,7 +468,11 @@ fn build(text: &str) -> Result<Fixture, String> {
                 let requests = line.parse("count")?.unwrap_or(0);
                 let span = line.parse("span")?.unwrap_or(Seconds::from_hours(24.0));
                 let names = line.names.iter().cloned();
-                b.objects.inventory.host_requests.extend(names.map(|host| HostRequests { host, requests, span }));
+                b.objects.inventory.host_requests.extend(names.map(|host| HostRequests {
+                    host,
+                    requests,
+                    span,
+                }));
             }
             "budget" => b.budget(line)?,
             "claim" => b.claim(line)?,
@@ -845,6 +861,20 @@ impl Builder {
         Ok(())
     }
 
+    fn managed(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["secret", "expires", "renewal", "failed", "created", "Ready", "Issuing"])?;
+        self.objects.inventory.managed_certificates.push(ManagedCertificate {
+            id: line.id()?,
+            secret: line.text("secret"),
+            conditions: line.conditions()?,
+            not_after: line.ahead("expires")?,
+            renewal: line.ahead("renewal")?,
+            failed_attempts: line.parse("failed")?.unwrap_or(0),
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
     fn served(&mut self, line: &Line) -> Result<(), String> {
         line.known(&["names", "expires", "since", "issuer", "chain", "fingerprint", "issuer-url", "failed"])?;
         let id = line.id()?;
@@ -943,7 +973,11 @@ impl Builder {
             let why = Missing::AccessDenied {
                 verb: "list".to_owned(),
                 // As the RBAC rule has it.
-                resource: if kind == ObjectKind::TlsSecrets { "secrets".to_owned() } else { name.clone() },
+                resource: match kind {
+                    ObjectKind::TlsSecrets => "secrets".to_owned(),
+                    ObjectKind::ManagedCertificates => "certificates.cert-manager.io".to_owned(),
+                    _ => name.clone(),
+                },
                 namespace: namespace.clone(),
             };
             self.objects.unavailable.push(Unavailable::new(kind, namespace.clone(), why));
@@ -955,15 +989,7 @@ impl Builder {
 /// The chain of a line; none where it is broken or was not shown.
 fn certificates(line: &Line) -> Result<Vec<Certificate>, String> {
     let first = line.get("fingerprint").unwrap_or("00").to_owned();
-    // Expired ones are written with a minus sign.
-    let expires = match line.get("expires").map(|text| text.strip_prefix('-').ok_or(text)) {
-        None => END.plus_seconds(90.0 * 86_400.0),
-        Some(Ok(ago)) => before(ago.parse().map_err(|_| line.refuse(ago))?),
-        Some(Err(left)) => {
-            let left: Seconds = left.parse().map_err(|_| line.refuse(left))?;
-            END.plus_seconds(left.get())
-        }
-    };
+    let expires = line.ahead("expires")?.unwrap_or(END.plus_seconds(90.0 * 86_400.0));
     let names = line.list("names", |name| Some(name.to_owned()))?;
     let issuer = line.get("issuer").unwrap_or("CN=ca");
     let own = |at: usize| Certificate {

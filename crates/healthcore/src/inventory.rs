@@ -23,6 +23,9 @@ pub struct Inventory {
     /// Certificates of TLS Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_secrets: Vec<TlsSecret>,
+    /// Certificates that cert-manager is to keep in Secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managed_certificates: Vec<ManagedCertificate>,
     /// What TLS servers showed when they were asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<ServedCertificate>,
@@ -74,6 +77,7 @@ impl Inventory {
             services,
             routes,
             tls_secrets,
+            managed_certificates,
             served,
             certificates_skipped,
             dns_names,
@@ -88,6 +92,7 @@ impl Inventory {
         services.sort_by(|a, b| a.id.cmp(&b.id));
         routes.sort_by(|a, b| (&a.id, &a.kind).cmp(&(&b.id, &b.kind)));
         tls_secrets.sort_by(|a, b| a.id.cmp(&b.id));
+        managed_certificates.sort_by(|a, b| a.id.cmp(&b.id));
         served.sort_by(|a, b| a.id.cmp(&b.id));
         certificates_skipped.sort();
         dns_names.sort();
@@ -314,6 +319,39 @@ pub struct TlsSecret {
     /// Name of the cert-manager Certificate that keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+}
+
+/// A Certificate of cert-manager (`cert-manager.io/v1`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedCertificate {
+    /// Its name.
+    pub id: ObjectId,
+    /// Name of the Secret that it is kept in, in its own namespace.
+    pub secret: String,
+    /// Its conditions, of which `Ready` and `Issuing` are read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Until when the certificate in the Secret is valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// When it is to be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Timestamp>,
+    /// Attempts that have failed one after the other.
+    #[serde(default)]
+    pub failed_attempts: u32,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+impl ManagedCertificate {
+    /// The condition of a kind.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
+    }
 }
 
 /// An X.509 certificate (RFC 5280), what checks read of it.

@@ -498,6 +498,8 @@ object_kinds! {
     ServerNames = "server-names";
     /// Secrets of type `kubernetes.io/tls`.
     TlsSecrets = "tls-secrets";
+    /// Certificates of cert-manager.
+    ManagedCertificates = "managed-certificates";
     /// What the TLS servers of routes show at a handshake; asked of the servers and not of the API.
     ServedCertificates = "served-certificates";
     /// Requests by host, as the metrics of ingress controllers tell them.

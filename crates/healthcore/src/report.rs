@@ -346,7 +346,9 @@ fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
         Missing::TooFewSamples { have, .. } => *have > 0,
         Missing::NoHandshake { .. } => true,
         // An account that may not read Secrets is the usual one, and the right is not asked for.
-        Missing::AccessDenied { resource, .. } => resource == "secrets",
+        Missing::AccessDenied { resource, .. } => {
+            matches!(resource.as_str(), "secrets" | "certificates.cert-manager.io")
+        }
         Missing::NoKubernetesSource => cluster.objects_from == Some(Origin::KubeStateMetrics),
         _ => false,
     }
@@ -417,6 +419,7 @@ mod tests {
     #[test]
     fn the_right_to_read_secrets_is_optional() {
         check(&[&format!("{FINE}\ndenied tls-secrets")], Verdict::Healthy, "");
+        check(&[&format!("{FINE}\ndenied managed-certificates")], Verdict::Healthy, "");
         check(&[&format!("{FINE}\nserved web/a.example:443 failed=timeout")], Verdict::Healthy, "");
         check(
             &[&format!("{FINE}\ndenied disruption-budgets")],

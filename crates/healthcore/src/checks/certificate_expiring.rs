@@ -2,8 +2,10 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
 use crate::finding::{Advice, Problem, Severity, SubjectRef, Text};
-use crate::inventory::{Certificate, Inventory, Route, ServedCertificate, TlsSecret, names_cover};
-use crate::model::{ObjectKind, Workload};
+use crate::inventory::{
+    Certificate, Inventory, ManagedCertificate, Route, ServedCertificate, TlsSecret, names_cover,
+};
+use crate::model::{Condition, ObjectKind, Workload};
 use crate::need::Needs;
 use crate::snapshot::Missing;
 use crate::time::{SKEW_S, Timestamp};
@@ -20,6 +22,8 @@ crate::params! {
         warning: Seconds = Seconds::from_days(30.0) => Seconds(0.0)..=Seconds::from_days(3650.0),
         /// Time left at which it is critical; the bound itself counts.
         critical: Seconds = Seconds::from_days(7.0) => Seconds(0.0)..=Seconds::from_days(3650.0),
+        /// How long a Certificate of cert-manager may wait to be issued or renewed.
+        overdue: Seconds = Seconds::from_hours(1.0) => Seconds(60.0)..=Seconds::from_days(90.0),
         /// Whole life of a certificate that only machines renew; its bounds are shares of its life.
         short_lived: Seconds = Seconds::from_days(2.0) => Seconds(0.0)..=Seconds::from_days(90.0),
     }
@@ -34,7 +38,7 @@ impl Check for CertificateExpiring {
         checks: "How long the certificates of TLS Secrets are still valid, whether they are made for the hosts that use them, \
                  and whether their chain fits together; the same of the certificates that TLS servers show. Servers of \
                  hosts for which a route ends TLS are asked at port 443 from where the run is made, and those that the \
-                 configuration names.",
+                 configuration names. Whether cert-manager can issue and renew its Certificates.",
         why: "From the second on at which a certificate ends every client refuses the host, all at once.",
         decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
                   is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
@@ -45,7 +49,9 @@ impl Check for CertificateExpiring {
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
                   its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
                   only certificate, and neither tells, this is info. A server without an answer is unknown, and no \
-                  problem: not every host can be reached from everywhere. A Secret that no route uses is info at most; a warning \
+                  problem: not every host can be reached from everywhere. A Certificate of cert-manager that is not ready, whose \
+                  last attempt failed, or whose renewal is overdue, each for `overdue` or longer, is a warning; where \
+                  its Secret is told, it is told there. A Secret that no route uses is info at most; a warning \
                   when cert-manager keeps it. Without the right to list Secrets only servers are judged.",
         remedy: "Renew the certificate. Where cert-manager keeps it, the Certificate object tells why it did not.",
         false_alarms: "A Secret that is mounted by pods and named by no route is told as info only. A host that a proxy in \
@@ -74,6 +80,11 @@ impl Check for CertificateExpiring {
                 "stale",
                 "the server shows a certificate that expires in {left}, Secret {secret} holds a newer one",
             ),
+            ("not-issued", "cert-manager does not issue this certificate: {why}"),
+            ("not-renewed", "cert-manager fails to renew this certificate: {why}"),
+            ("overdue", "cert-manager should have renewed this certificate {ago} ago, and does not try"),
+            ("look-managed", "see what cert-manager says of it"),
+            ("look-issuing", "see which step does not come to its end"),
             ("renew", "renew the certificate and put it into the Secret"),
             ("renew-managed", "cert-manager keeps this Secret: see why it was not renewed"),
             ("look", "look at the certificate"),
@@ -89,6 +100,7 @@ impl Check for CertificateExpiring {
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
             .objects(ObjectKind::TlsSecrets)
+            .objects(ObjectKind::ManagedCertificates)
             .objects(ObjectKind::ServedCertificates)
             .objects(ObjectKind::Routes);
     }
@@ -100,6 +112,13 @@ impl Check for CertificateExpiring {
         }
         let problem = match subject {
             Certified::Secret(secret) => of_secret(params, secret, view),
+            Certified::Managed(managed) => match managed_secret(inventory, managed) {
+                // One root cause is told once: by the Secret.
+                Some(secret) if of_secret(params, secret, view).is_some() => {
+                    return Ok(Outcome::NotApplicable);
+                }
+                _ => of_managed(params, managed, view)?,
+            },
             Certified::Server(server) => of_server(params, server, view)?,
         };
         Ok(problem.map_or(Outcome::Ok, Into::into))
@@ -111,6 +130,8 @@ impl Check for CertificateExpiring {
 pub enum Certified<'a> {
     /// A TLS Secret.
     Secret(&'a TlsSecret),
+    /// A Certificate of cert-manager.
+    Managed(&'a ManagedCertificate),
     /// A TLS server that was asked.
     Server(&'a ServedCertificate),
 }
@@ -119,11 +140,13 @@ impl<'a> Subject<'a> for Certified<'a> {
     fn all(view: &View<'a>) -> Vec<Self> {
         let inventory = &view.snapshot.objects.inventory;
         let secrets = inventory.tls_secrets.iter().map(Self::Secret);
-        secrets.chain(inventory.served.iter().map(Self::Server)).collect()
+        let managed = inventory.managed_certificates.iter().map(Self::Managed);
+        secrets.chain(managed).chain(inventory.served.iter().map(Self::Server)).collect()
     }
     fn reference(&self) -> SubjectRef {
         let (id, kind) = match self {
             Self::Secret(secret) => (&secret.id, "Secret"),
+            Self::Managed(managed) => (&managed.id, "Certificate"),
             Self::Server(server) => (&server.id, "Host"),
         };
         SubjectRef {
@@ -137,12 +160,13 @@ impl<'a> Subject<'a> for Certified<'a> {
         None
     }
     fn lists() -> &'static [ObjectKind] {
-        &[ObjectKind::TlsSecrets]
+        &[ObjectKind::TlsSecrets, ObjectKind::ManagedCertificates]
     }
     /// What a server shows is known without any right.
     fn made_of(&self) -> &'static [ObjectKind] {
         match self {
-            Self::Secret(_) => Self::lists(),
+            Self::Secret(_) => &[ObjectKind::TlsSecrets],
+            Self::Managed(_) => &[ObjectKind::ManagedCertificates],
             Self::Server(_) => &[],
         }
     }
@@ -218,6 +242,71 @@ fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
         ],
         _ => vec![renew, look],
     }
+}
+
+/// The Secret that cert-manager keeps a Certificate in, where it can be seen.
+fn managed_secret<'a>(inventory: &'a Inventory, managed: &ManagedCertificate) -> Option<&'a TlsSecret> {
+    let own = |s: &&TlsSecret| s.id.namespace == managed.id.namespace && s.id.name == managed.secret;
+    inventory.tls_secrets.iter().find(own)
+}
+
+/// What cert-manager says of its Certificate.
+fn of_managed(
+    params: &CertificateExpiringParams,
+    managed: &ManagedCertificate,
+    view: &View<'_>,
+) -> Result<Option<Problem>, Missing> {
+    let now = view.snapshot.taken_at;
+    let lasting = |since: Option<Timestamp>| {
+        since.or(managed.created).and_then(|t| t.age_at(now)).is_some_and(|age| age >= params.overdue.get())
+    };
+    let Some(ready) = managed.condition("Ready") else {
+        // The controller has not looked at it: it is new, or does not run.
+        let why = || Missing::NotReported { field: "whether the certificate is ready".to_owned() };
+        return if view.is_younger(managed.created, params.overdue) { Ok(None) } else { Err(why()) };
+    };
+    let failed = managed.condition("Issuing").filter(|c| managed.failed_attempts > 0 || c.reason == "Failed");
+    let overdue = managed.renewal.and_then(|t| t.age_at(now)).filter(|ago| *ago >= params.overdue.get());
+    let problem = if ready.status != Some(true) && lasting(ready.since) {
+        told("not-issued", failed.unwrap_or(ready)).since(ready.since)
+    } else if let Some(failed) = failed.filter(|c| lasting(c.since)) {
+        told("not-renewed", failed).since(failed.since)
+    } else if let Some(ago) = overdue {
+        Problem::new(Severity::Warning, Text::new("overdue").with("ago", Seconds(ago)))
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(advise_managed(problem, managed, now)))
+}
+
+fn told(key: &'static str, condition: &Condition) -> Problem {
+    let why = match condition.message.trim() {
+        "" => condition.reason.clone(),
+        message => format!("{}: {message}", condition.reason),
+    };
+    Problem::new(Severity::Warning, Text::new(key).with("why", why))
+}
+
+fn advise_managed(problem: Problem, managed: &ManagedCertificate, now: Timestamp) -> Problem {
+    let (namespace, name) = (managed.id.namespace.as_str(), managed.id.name.as_str());
+    let problem = match managed.failed_attempts {
+        0 => problem,
+        failed => problem.evidence("failed-attempts", failed),
+    };
+    let problem = match managed.not_after {
+        Some(end) => problem.evidence("left", Seconds(end.seconds_since(now).max(0.0))),
+        None => problem,
+    };
+    problem
+        .evidence("secret", managed.secret.as_str())
+        .advise(
+            Advice::new(Text::new("look-managed"))
+                .command(format!("kubectl -n {namespace} describe certificate {name}"), &[namespace, name]),
+        )
+        .advise(Advice::new(Text::new("look-issuing")).command(
+            format!("kubectl -n {namespace} get certificaterequests,orders,challenges"),
+            &[namespace],
+        ))
 }
 
 fn of_server(
@@ -579,6 +668,53 @@ mod tests {
         );
         // A proxy in front with a certificate of its own.
         check(&format!("{stored}\n{served} expires=200d"), "2 ok");
+    }
+
+    #[test]
+    fn what_cert_manager_does_not_issue_is_told() {
+        check("managed web/front secret=tls renewal=20d created=30d Ready=yes:Ready@30d", "1 ok");
+        check(
+            "managed web/front secret=tls created=2h Ready=no:DoesNotExist@2h",
+            "warning web/front: cert-manager does not issue this certificate: DoesNotExist",
+        );
+        // It takes its time.
+        check("managed web/front secret=tls created=59m Ready=no:DoesNotExist@59m", "1 ok");
+        check(
+            "managed web/front secret=tls created=9d failed=3 Ready=no:DoesNotExist@9d Issuing=no:Failed@2h",
+            "warning web/front: cert-manager does not issue this certificate: Failed",
+        );
+        check(
+            "managed web/front secret=tls created=2h",
+            "1 unknown: whether the certificate is ready is not reported",
+        );
+        check("managed web/front secret=tls created=10m", "1 ok");
+        check(
+            "denied managed-certificates",
+            "1 unknown: not allowed to list certificates.cert-manager.io in all namespaces",
+        );
+    }
+
+    #[test]
+    fn what_cert_manager_does_not_renew_is_told_once() {
+        let failing = "managed web/front secret=tls failed=3 renewal=-2d expires=28d created=90d Ready=yes:Ready@90d Issuing=no:Failed@2d";
+        check(failing, "warning web/front: cert-manager fails to renew this certificate: Failed");
+        let advice = fixture::advice("certificate-expiring", failing);
+        assert!(advice[0].ends_with("[kubectl -n web describe certificate front]"), "{advice:?}");
+        check(
+            "managed web/front secret=tls renewal=-3h created=90d Ready=yes:Ready@90d",
+            "warning web/front: cert-manager should have renewed this certificate 3h ago, and does not try",
+        );
+        check("managed web/front secret=tls renewal=-59m created=90d Ready=yes:Ready@90d", "1 ok");
+        // The Secret is fine for a while yet, or tells it.
+        check(
+            &format!("{failing}\n{}", used("names=a.example since=60d expires=31d managed=front")),
+            "warning web/front: cert-manager fails to renew this certificate: Failed\n1 ok",
+        );
+        check(
+            &format!("{failing}\n{}", used("names=a.example since=60d expires=28d managed=front")),
+            "warning web/tls: the certificate expires in 28d, for a.example",
+        );
+        check(&format!("{failing}\nskip-certificates \"by hand\" namespace=web"), "nothing");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthcore::inventory::{
-    Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ObjectId, Quota, QuotaResource, Route,
-    RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
+    Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ManagedCertificate, ObjectId, Quota,
+    QuotaResource, Route, RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
 };
 use healthcore::model::ObjectKind;
 use healthcore::snapshot::{Gap, Unavailable};
@@ -55,8 +55,9 @@ impl KubernetesSource {
             self.collect(run, &request::VIRTUAL_SERVICES, virtual_service),
             self.collect(run, &request::CONFIG_MAPS, server_names),
         );
-        let (secrets, budgets, claims, quotas, jobs, cron_jobs) = tokio::join!(
+        let (secrets, managed, budgets, claims, quotas, jobs, cron_jobs) = tokio::join!(
             self.collect(run, &request::TLS_SECRETS, tls_secret),
+            self.collect(run, &request::MANAGED_CERTIFICATES, managed_certificate),
             self.collect(run, &request::DISRUPTION_BUDGETS, disruption_budget),
             self.collect(run, &request::VOLUME_CLAIMS, volume_claim),
             self.collect(run, &request::QUOTAS, quota),
@@ -75,6 +76,7 @@ impl KubernetesSource {
             services: with_endpoints(services, &slices, slices_known, scaled_to_zero),
             routes: routes.into_iter().flat_map(|part| part.settle(u, g)).chain(istio).collect(),
             tls_secrets,
+            managed_certificates: managed.settle(u, g),
             disruption_budgets: budgets.settle(u, g),
             volume_claims: claims.settle(u, g),
             quotas: quotas.settle(u, g),
@@ -100,7 +102,18 @@ macro_rules! namespaced {
         })+
     };
 }
-namespaced!(RawService, EndpointSlice, Route, TlsSecret, DisruptionBudget, VolumeClaim, Quota, Job, CronJob);
+namespaced!(
+    RawService,
+    EndpointSlice,
+    Route,
+    TlsSecret,
+    ManagedCertificate,
+    DisruptionBudget,
+    VolumeClaim,
+    Quota,
+    Job,
+    CronJob
+);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -739,6 +752,42 @@ fn tls_secret(raw: Secret, _: &mut Troubles) -> Option<TlsSecret> {
     };
     let managed_by = meta.annotations.get("cert-manager.io/certificate-name").cloned();
     Some(TlsSecret { id: meta.id(), chain, broken, managed_by })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    secret_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: Vec<wire::Condition>,
+    #[serde(default)]
+    not_after: Option<Time>,
+    #[serde(default)]
+    renewal_time: Option<Time>,
+    #[serde(default, deserialize_with = "or_default")]
+    failed_issuance_attempts: u32,
+}
+
+fn managed_certificate(
+    raw: Object<CertificateSpec, CertificateStatus>,
+    _: &mut Troubles,
+) -> Option<ManagedCertificate> {
+    let Object { metadata: meta, spec, status } = raw;
+    Some(ManagedCertificate {
+        id: meta.id(),
+        secret: spec.secret_name,
+        conditions: conditions(status.conditions),
+        not_after: status.not_after.map(|t| t.0),
+        renewal: status.renewal_time.map(|t| t.0),
+        failed_attempts: status.failed_issuance_attempts,
+        created: meta.created(),
+    })
 }
 
 // --- Budgets, claims, quotas ------------------------------------------------------------------------------------------

@@ -146,6 +146,10 @@ pub(super) const TLS_SECRETS: Resource = Resource {
     field_selector: Some("type=kubernetes.io/tls"),
     ..Resource::new(ObjectKind::TlsSecrets, "", &["v1"], "secrets")
 };
+pub(super) const MANAGED_CERTIFICATES: Resource = Resource {
+    optional: true,
+    ..Resource::new(ObjectKind::ManagedCertificates, "cert-manager.io", &["v1"], "certificates")
+};
 pub(super) const DISRUPTION_BUDGETS: Resource =
     Resource::new(ObjectKind::DisruptionBudgets, "policy", &["v1", "v1beta1"], "poddisruptionbudgets");
 pub(super) const VOLUME_CLAIMS: Resource =
@@ -192,6 +196,7 @@ pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::Routes], VIRTUAL_SERVICES),
     (&[ObjectKind::ServerNames], CONFIG_MAPS),
     (&[ObjectKind::TlsSecrets], TLS_SECRETS),
+    (&[ObjectKind::ManagedCertificates], MANAGED_CERTIFICATES),
     (&[ObjectKind::DisruptionBudgets], DISRUPTION_BUDGETS),
     (&[ObjectKind::VolumeClaims], VOLUME_CLAIMS),
     (&[ObjectKind::Quotas], QUOTAS),

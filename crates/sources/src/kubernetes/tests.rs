@@ -805,6 +805,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list virtualservices.networking.istio.io",
             "list configmaps",
             "list secrets",
+            "list certificates.cert-manager.io",
             "list poddisruptionbudgets.policy",
             "list persistentvolumeclaims",
             "list resourcequotas",
@@ -1030,6 +1031,11 @@ fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
         }),
         ("/secrets", || json!({"metadata": meta("broken"), "data": {"tls.crt": "Z2FyYmFnZQ=="}})),
         ("/secrets", || json!({"metadata": meta("empty"), "data": null})),
+        ("/certificates", || {
+            json!({"metadata": meta("front"), "spec": {"secretName": "front-tls", "dnsNames": ["front.example"]},
+                   "status": {"renewalTime": "2026-01-02T03:00:00Z", "failedIssuanceAttempts": 3, "conditions": [
+                       {"type": "Ready", "status": "False", "reason": "Expired", "message": "m"}]}})
+        }),
     ]);
     let [broken, empty, front] = &objects.inventory.tls_secrets[..] else { panic!() };
     assert_eq!(broken.broken.as_deref(), Some("`tls.crt`: there is no block `BEGIN CERTIFICATE`"));
@@ -1041,6 +1047,10 @@ fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
     assert_eq!(certificate.not_after.seconds_since(certificate.not_before), 36_500.0 * 86_400.0);
     assert_eq!(certificate.fingerprint.len(), 64);
     assert!(!format!("{objects:?}").contains("c2VjcmV0"));
+    let [managed] = &objects.inventory.managed_certificates[..] else { panic!() };
+    assert_eq!((managed.id.name.as_str(), managed.secret.as_str()), ("front", "front-tls"));
+    assert_eq!((managed.failed_attempts, managed.renewal), (3, at("2026-01-02T03:00:00Z")));
+    assert_eq!(managed.condition("Ready").map(|c| c.reason.as_str()), Some("Expired"));
 }
 
 #[test]
