@@ -5,6 +5,7 @@
 //! caller's. There is no global state: a process may run as often as it likes, also at the same time.
 
 mod certificates;
+pub mod clock;
 pub mod config;
 mod decide;
 mod feed;
@@ -14,8 +15,11 @@ pub mod leaks;
 mod listing;
 mod progress;
 mod redact;
+pub mod reports;
 mod room;
 mod run;
+pub mod runner;
+pub mod schedule;
 mod spec;
 mod version;
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore::analyse::{Assessment, analyse};
@@ -175,12 +175,9 @@ fn readable(t: Timestamp) -> String {
         .map_or_else(|_| format!("unix time {}", t.unix_seconds()), |t| t.to_string())
 }
 
-/// The only place where the clock is read.
+/// The only place where a run reads the clock.
 fn frame(spec: &RunSpec) -> Result<Frame, RunError> {
-    let taken_at = spec.at.unwrap_or_else(|| {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    });
+    let taken_at = spec.at.unwrap_or_else(|| spec.clock.now());
     let window = Window::ending(taken_at, spec.lookback, spec.step())?;
     // Whole seconds, so that a report's instants are those of its recording.
     let taken_at = Timestamp::from_unix_seconds(taken_at.unix_seconds());

@@ -9,6 +9,8 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::{MetricsSource, ObjectSource, Selection};
 
+use crate::clock::{Clock, SystemClock};
+
 /// How far a run looks back unless told otherwise.
 pub const DEFAULT_LOOKBACK: Seconds = Seconds(7.0 * 86_400.0);
 
@@ -28,6 +30,8 @@ pub struct RunSpec {
     pub step: Option<Seconds>,
     /// The end of the window; the clock's now when none.
     pub at: Option<Timestamp>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
     /// File to write what was fetched to.
     pub record: Option<PathBuf>,
     /// Where runs are remembered and compared with; none for a run without past.
@@ -54,6 +58,7 @@ impl RunSpec {
             lookback: DEFAULT_LOOKBACK,
             step: None,
             at: None,
+            clock: Arc::new(SystemClock),
             record: None,
             history: None,
             budget: Budget::default(),
