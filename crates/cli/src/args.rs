@@ -13,6 +13,8 @@ use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
 use lambda_free_runner::config::{namespace_pattern, request_timeout};
 
+use crate::serve::Serve;
+
 /// The daily doctor of Kubernetes fleets.
 ///
 /// Reads a Prometheus-compatible server and the Kubernetes API, finds what will hurt (leaks, OOM kills, wrong requests
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Fetch and write a snapshot, without judging
     Record(Record),
+    /// Check on a schedule, and show the reports and metrics on pages
+    Serve(Box<Serve>),
     /// Find memory leaks in plain series, one JSON object a line, without any cluster
     Leaks(Leaks),
     /// Say what a check does, with its parameters and their defaults
@@ -135,7 +139,7 @@ pub(crate) enum ConfigCommand {
 }
 
 /// What is asked of servers, and means nothing to a recording, which has its own objects and window.
-const OF_SERVERS: [&str; 19] = [
+pub(crate) const OF_SERVERS: [&str; 18] = [
     "prometheus",
     "prometheus_via",
     "dialect",
@@ -154,7 +158,6 @@ const OF_SERVERS: [&str; 19] = [
     "lookback",
     "step",
     "at",
-    "record",
 ];
 
 #[derive(Debug, Args)]
@@ -169,7 +172,7 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PATH", conflicts_with_all = OF_SERVERS, help_heading = "Sources")]
     pub(crate) snapshot: Option<PathBuf>,
     /// Write what was fetched to a file; compressed when its name ends in .zst
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    #[arg(long, value_name = "PATH", conflicts_with = "snapshot", help_heading = "Output")]
     pub(crate) record: Option<PathBuf>,
     /// Remember this run there, and say what changed since those before: a folder, or the address of an object store. Off unless the configuration names one
     #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Output")]
@@ -438,7 +441,7 @@ fn format(text: &str) -> Result<Format, String> {
     })
 }
 
-fn lang(text: &str) -> Result<Lang, String> {
+pub(crate) fn lang(text: &str) -> Result<Lang, String> {
     let known = Lang::ALL.iter().map(|l| l.tag()).collect::<Vec<_>>().join(", ");
     Lang::from_tag(text).ok_or_else(|| format!("this version speaks {known}"))
 }

@@ -18,7 +18,7 @@ use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Hosts, Input, RunSpec, 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::{docs, leaks, output, sources};
+use crate::{docs, leaks, output, serve, sources};
 
 /// The sample of `demo`, recorded as any snapshot.
 const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
@@ -48,6 +48,7 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         Command::Check(args) => check(&args, io),
         Command::Demo(args) => demo(&args, io),
         Command::Record(args) => record(&args, io),
+        Command::Serve(args) => serve::run(*args, io.quiet, io.verbose),
         Command::Leaks(args) => leaks::run(&args, io.quiet),
         Command::Explain { check: Some(id) } => done(&docs::page(docs::find(&id)?)),
         Command::Explain { check: None } => {
@@ -93,7 +94,7 @@ fn done(text: &str) -> anyhow::Result<Exit> {
     output::print(text).map(|()| Exit::Success)
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -131,7 +132,8 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
             }
         }
     };
-    let spec = RunSpec { history: if args.dry_run { None } else { history(args, &config)? }, ..spec };
+    let history = history(args.history.as_deref(), args.no_history || args.dry_run, &config)?;
+    let spec = RunSpec { history, ..spec };
     if args.dry_run {
         let lines = runtime.block_on(dry_run(&spec, &bar))?;
         return done(&(lines.join("\n") + "\n"));
@@ -148,17 +150,17 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
 }
 
 /// Where the run is remembered: the place of the arguments, else that of the file.
-fn history(args: &Check, config: &Config) -> anyhow::Result<Option<History>> {
-    if args.no_history {
+pub(crate) fn history(given: Option<&str>, off: bool, config: &Config) -> anyhow::Result<Option<History>> {
+    if off {
         return Ok(None);
     }
     let retention = config.history.as_ref().map(|h| h.retention).unwrap_or_default();
-    if args.history.as_deref().is_some_and(holds_credentials) {
+    if given.is_some_and(holds_credentials) {
         anyhow::bail!(
             "--history: the address holds credentials, which every user of the machine can see; give them in the environment"
         );
     }
-    let place = args.history.as_ref().or(config.history.as_ref().map(|h| &h.location));
+    let place = given.or(config.history.as_ref().map(|h| &*h.location));
     Ok(place.map(|place| History::open(place, retention)).transpose()?)
 }
 
@@ -213,11 +215,16 @@ fn counted(n: u64, what: &str) -> String {
 }
 
 /// How far a run of servers looks back.
-fn lookback(args: &Sources, config: &Config) -> Seconds {
+pub(crate) fn lookback(args: &Sources, config: &Config) -> Seconds {
     args.lookback.or(config.lookback).unwrap_or(DEFAULT_LOOKBACK)
 }
 
-fn live(args: &Sources, config: &Config, settings: Settings, input: Input) -> anyhow::Result<RunSpec> {
+pub(crate) fn live(
+    args: &Sources,
+    config: &Config,
+    settings: Settings,
+    input: Input,
+) -> anyhow::Result<RunSpec> {
     let defaults = RunSpec::new(input);
     Ok(RunSpec {
         settings,
@@ -266,7 +273,7 @@ fn image() -> Option<String> {
     std::env::var("HEALTHCHECK_IMAGE").ok()
 }
 
-fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
+pub(crate) fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
     match path {
         Some(path) => Ok(Config::read(path, &|name| std::env::var(name).ok())?),
         None => Ok(Config::default()),
@@ -319,7 +326,7 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
 }
 
 /// The choices of the command line, refused here when they cannot be used, before any server is asked.
-fn settings(args: &Choice, config: &Config) -> anyhow::Result<Settings> {
+pub(crate) fn settings(args: &Choice, config: &Config) -> anyhow::Result<Settings> {
     let mut settings = config.settings.clone();
     set(&args.set, &mut settings)?;
     if !args.only.is_empty() {
@@ -356,7 +363,7 @@ fn set(texts: &[String], settings: &mut Settings) -> anyhow::Result<()> {
 
 /// Refuses a check that arguments tell to look back further than the run does. What a file says of it is compared with
 /// the look-back of the file.
-fn fit(args: &Choice, run: Seconds) -> anyhow::Result<()> {
+pub(crate) fn fit(args: &Choice, run: Seconds) -> anyhow::Result<()> {
     let mut own = Settings::default();
     set(&args.set, &mut own)?;
     Ok(own.fit(CHECKS, run)?)

@@ -8,6 +8,7 @@ mod exit;
 mod leaks;
 mod output;
 mod progress;
+mod serve;
 mod sources;
 
 use std::process::ExitCode;

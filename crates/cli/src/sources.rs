@@ -30,12 +30,10 @@ pub(crate) async fn connect(
                 "{argument}: counts for the server of --prometheus or --prometheus-via only, and the clusters come from the configuration file; give `prometheus.{key}` there, or name the server by an argument"
             );
         }
+        // Made before they are polled: a closure in the stream would keep callers from spawning this.
+        let all: Vec<_> = chosen(args, config)?.into_iter().map(|c| configured(c, args, verbose)).collect();
         // A credential plugin of one cluster may take its time.
-        return stream::iter(chosen(args, config)?)
-            .map(|cluster| configured(cluster, args, verbose))
-            .buffered(at_once(args, config).get())
-            .try_collect()
-            .await;
+        return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
     }
     if args.prometheus.as_deref().is_some_and(holds_credentials) {
         bail!(
@@ -256,7 +254,8 @@ fn credentials() -> anyhow::Result<Auth> {
     }
 }
 
-fn secret(name: &str) -> anyhow::Result<Option<String>> {
+/// The value of an environment variable, or of the file that `NAME_FILE` names.
+pub(crate) fn secret(name: &str) -> anyhow::Result<Option<String>> {
     if let Some(value) = std::env::var_os(name).filter(|v| !v.is_empty()) {
         let value = value.into_string().map_err(|_| anyhow::anyhow!("{name}: its value is not UTF-8"))?;
         return Ok(Some(credential(&value).with_context(|| name.to_owned())?));

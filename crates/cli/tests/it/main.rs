@@ -2,6 +2,8 @@
 
 mod history;
 mod leaks;
+#[cfg(unix)]
+mod serve;
 
 use std::path::PathBuf;
 use std::process::Output;

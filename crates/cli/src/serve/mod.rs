@@ -1,0 +1,344 @@
+//! `serve`: runs on a schedule, and the pages that show their reports.
+
+mod args;
+mod board;
+mod http;
+mod metrics;
+mod pages;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use healthcore::finding::Severity;
+use healthcore::report::Report;
+use healthcore::time::Timestamp;
+use healthcore::unit::Seconds;
+use healthcore_report::RenderOptions;
+use healthcore_sources::recording::Recording;
+use lambda_free_runner::clock::{Clock as _, SystemClock};
+use lambda_free_runner::history::History;
+use lambda_free_runner::reports::{Rendered, ReportFolder};
+use lambda_free_runner::runner::{Done, Ended, Hooks, Runner, Started};
+use lambda_free_runner::schedule::Schedule;
+use lambda_free_runner::{Input, Progress, RunError, RunSpec};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+pub(crate) use args::Serve;
+
+use crate::exit::Exit;
+use crate::serve::board::Board;
+use crate::serve::pages::{Pages, Token};
+use crate::{commands, output, sources};
+
+/// How often a folder of reports is looked at for those of other programs.
+const LOOK: Duration = Duration::from_secs(10);
+/// Time for threads of a run that was abandoned.
+const LEFT_OVER: Duration = Duration::from_secs(1);
+
+/// Runs and serves until a signal says to stop.
+pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit> {
+    let schedule = args.times.schedule(&host())?;
+    let token = sources::secret("HEALTHCHECK_RUN_TOKEN")?.map(|secret| Token::new(&secret));
+    let reports =
+        args.reports.as_ref().map(|path| ReportFolder::open(path, args.keep_reports as usize)).transpose()?;
+    let runtime = commands::runtime()?;
+    let args = Arc::new(args);
+    // What is wrong at the start is told now, and not at the first run.
+    runtime.block_on(spec(&args, verbose))?;
+    let board = Arc::new(Board::default());
+    let show = Arc::new(Show {
+        board: Arc::clone(&board),
+        reports,
+        options: RenderOptions { lang: args.lang, ..RenderOptions::default() },
+        quiet,
+    });
+    let making = Arc::clone(&args);
+    let runner = Runner::builder()
+        .hooks(Arc::clone(&show) as Arc<dyn Hooks>)
+        .limit(args.times.run_limit)
+        .spec_each_run(move || {
+            let args = Arc::clone(&making);
+            async move { spec(&args, verbose).await.map_err(Into::into) }
+        })
+        .build();
+    let pages = Pages {
+        board,
+        runner: Arc::new(runner),
+        token,
+        ready_after: args.web.ready_after,
+        started_at: SystemClock.now(),
+    };
+    let ended = runtime.block_on(go_on(&args, schedule, Arc::new(pages), show));
+    // Threads of an abandoned run may still judge; nobody waits for them.
+    runtime.shutdown_timeout(LEFT_OVER);
+    ended.map(|()| Exit::Success)
+}
+
+async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Show>) -> anyhow::Result<()> {
+    let at = args.web.listen;
+    let listener = http::listen(at).await.with_context(|| {
+        format!(
+            "--listen {at}: cannot listen there; the port may be in use, or the address of another machine"
+        )
+    })?;
+    let at = listener.local_addr().unwrap_or(at);
+    if !at.ip().is_loopback() {
+        show.log(&format!("everyone who reaches {at} can read the reports"));
+    }
+    show.find_latest().await;
+    show.log(&format!("listening on http://{at}"));
+    let (stop, stopping) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let web = tokio::spawn(http::serve(listener, Arc::clone(&pages), closing));
+    let looking = tokio::spawn(look_out(Arc::clone(&show)));
+    if args.times.run_at_start {
+        pages.runner.ask()?;
+    }
+    let scheduled = async {
+        let mut asked = stopping;
+        let grace = args.times.grace.saturating_sub(http::STOPPING);
+        let asked_to_stop = async {
+            let _ = asked.wait_for(|stop| *stop).await;
+            grace
+        };
+        pages.runner.run_on_schedule(&schedule, show.last_report(), asked_to_stop).await
+    };
+    let mut signals = Signals::new()?;
+    let mut scheduled = std::pin::pin!(scheduled);
+    let name = tokio::select! {
+        _ = &mut scheduled => unreachable!("a schedule ends when it is told to stop"),
+        name = signals.next() => name,
+    };
+    show.board.change(|state| state.stopping = true);
+    show.log(&format!("{name}: stopping"));
+    stop.send_replace(true);
+    let ended = tokio::select! {
+        ended = &mut scheduled => ended,
+        name = signals.next() => {
+            show.log(&format!("{name}: stopping at once"));
+            Ended::Abandoned
+        }
+    };
+    looking.abort();
+    close.send_replace(true);
+    let _ = timeout(http::STOPPING, web).await;
+    show.log(match ended {
+        Ended::Abandoned => "stopped; the run under way was abandoned",
+        _ => "stopped",
+    });
+    Ok(())
+}
+
+/// What every run is to do, as arguments and configuration say at this moment.
+async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<RunSpec> {
+    let config = commands::read_config(args.sources.config.as_deref())?;
+    let settings = commands::settings(&args.choice, &config)?;
+    let history = commands::history(args.history.as_deref(), args.no_history, &config)?;
+    let spec = match &args.snapshot {
+        Some(path) => {
+            commands::fit(&args.choice, Seconds(Recording::open(path)?.header().window.seconds()))?;
+            RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) }
+        }
+        None => {
+            commands::fit(&args.choice, commands::lookback(&args.sources, &config))?;
+            let clusters = sources::connect(&args.sources, &config, verbose).await?;
+            if clusters.is_empty() {
+                return Err(RunError::NoSource.into());
+            }
+            commands::live(&args.sources, &config, settings, Input::Live(clusters))?
+        }
+    };
+    Ok(RunSpec { history, ..spec })
+}
+
+/// Shows what runs do, and their reports.
+struct Show {
+    board: Arc<Board>,
+    reports: Option<ReportFolder>,
+    options: RenderOptions,
+    quiet: bool,
+}
+
+impl Show {
+    /// A line about something that goes as it should.
+    fn log(&self, line: &str) {
+        if !self.quiet {
+            self.warn(line);
+        }
+    }
+
+    /// A line about something that does not.
+    #[expect(clippy::unused_self, reason = "beside `log`")]
+    fn warn(&self, line: &str) {
+        output::note(&format!("{} {line}", readable(SystemClock.now())));
+    }
+
+    /// When the data of the latest report were taken.
+    fn last_report(&self) -> Option<Timestamp> {
+        self.board.latest().map(|pages| pages.taken_at)
+    }
+
+    /// Renders a report, shows it and keeps it.
+    async fn publish(&self, report: &Arc<Report>) {
+        let (report, options, reports) = (Arc::clone(report), self.options, self.reports.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let rendered = Rendered::of(&report, &options)?;
+            let kept = reports.map_or(Ok(()), |folder| folder.keep(&rendered));
+            anyhow::Ok((board::Pages::of(rendered), kept))
+        });
+        match making.await {
+            Ok(Ok((pages, kept))) => {
+                self.board.publish(pages);
+                if let Err(why) = kept {
+                    self.board.change(|state| state.unkept += 1);
+                    self.warn(&format!("the report is shown, and not kept: {why}"));
+                }
+            }
+            Ok(Err(why)) => self.warn(&format!("the report cannot be rendered: {why:#}")),
+            Err(why) => self.warn(&format!("the report cannot be rendered: {why}")),
+        }
+    }
+
+    /// Shows the latest report of the folder, if it is later than what is shown.
+    async fn find_latest(&self) {
+        let Some(folder) = self.reports.clone() else { return };
+        let shown = self.last_report();
+        let looking = tokio::task::spawn_blocking(move || {
+            let is_later = folder.latest_instant()? > shown;
+            let found = if is_later { folder.latest()? } else { None };
+            anyhow::Ok(found.map(board::Pages::of))
+        });
+        match looking.await {
+            Ok(Ok(Some(pages))) => {
+                self.log(&format!("found a report of {}", readable(pages.taken_at)));
+                self.board.publish(pages);
+            }
+            Ok(Ok(None)) | Err(_) => {}
+            Ok(Err(why)) => self.warn(&format!("{why:#}")),
+        }
+    }
+}
+
+async fn look_out(show: Arc<Show>) {
+    loop {
+        sleep(LOOK).await;
+        show.find_latest().await;
+    }
+}
+
+impl Progress for Show {}
+
+#[async_trait]
+impl Hooks for Show {
+    fn waiting(&self, start: Timestamp) {
+        self.board.change(|state| state.next = Some(start));
+        self.log(&format!("the next run starts at {}", readable(start)));
+    }
+
+    fn missed(&self, first: Timestamp, last: Timestamp) {
+        self.board.change(|state| state.missed += 1);
+        let when = if first == last {
+            format!("the run of {}", readable(first))
+        } else {
+            format!("the runs of {} to {}", readable(first), readable(last))
+        };
+        self.warn(&format!("missed {when}"));
+    }
+
+    fn started(&self, run: &Started) {
+        self.board.change(|state| state.running = Some(run.at));
+        let for_what = run.due.map_or_else(String::new, |due| format!(", due at {}", readable(due)));
+        self.log(&format!("run {} starts{for_what}", run.number));
+    }
+
+    async fn done(&self, run: &Done) {
+        let seconds = run.took.as_secs_f64();
+        if let Ok(report) = &run.result {
+            self.publish(report).await;
+        }
+        self.board.ended(run, SystemClock.now());
+        match &run.result {
+            Ok(report) => {
+                self.log(&format!("run {} took {seconds:.1} s: {}", run.run.number, in_short(report)));
+                for gap in report.gaps.iter().filter(|gap| History::is_own(gap)) {
+                    self.warn(&format!("{}: {}", gap.scope, gap.detail));
+                }
+            }
+            Err(why) => self.warn(&format!("run {} failed after {seconds:.1} s: {why}", run.run.number)),
+        }
+    }
+
+    fn abandoned(&self, run: &Started) {
+        self.board.change(|state| {
+            state.running = None;
+            state.abandoned += 1;
+        });
+        self.warn(&format!("run {} is abandoned", run.number));
+    }
+}
+
+fn in_short(report: &Report) -> String {
+    let of = |severity| report.count(severity);
+    format!(
+        "{}, {} critical, {} warning, {} info, gaps: {}",
+        report.verdict().name(),
+        of(Severity::Critical),
+        of(Severity::Warning),
+        of(Severity::Info),
+        report.gaps.len()
+    )
+}
+
+/// An instant as people write it, to the second.
+fn readable(t: Timestamp) -> String {
+    jiff::Timestamp::from_second(t.unix_seconds())
+        .map_or_else(|_| format!("unix time {}", t.unix_seconds()), |t| t.to_string())
+}
+
+/// The name of this host, or of its pod.
+fn host() -> String {
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let read = || std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
+    named.or_else(read).unwrap_or_default().trim().to_owned()
+}
+
+/// Signals that ask to stop.
+#[cfg(unix)]
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "Ctrl-C"
+    }
+}

@@ -1,0 +1,158 @@
+//! `serve` as a program: its pages, a configuration that changes, signals, wrong input.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use crate::{fixture, refused};
+
+/// A program that serves, and ends with the test.
+struct Served {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(args: &[&str]) -> Served {
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("healthcheck"))
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("HEALTHCHECK_RUN_TOKEN", "hunter2")
+        .args(["serve", "--listen", "127.0.0.1:0", "--run-at-start", "--every", "400d"])
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let mut served = Served { child, log, address: String::new() };
+    let line = served.said("listening on http://");
+    served.address = line.rsplit("http://").next().unwrap().trim().to_owned();
+    served
+}
+
+impl Served {
+    /// Reads the log up to a line with these words.
+    #[track_caller]
+    fn said(&mut self, words: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "never said: {words}\n{all}");
+            if line.contains(words) {
+                return line;
+            }
+            all.push_str(&line);
+        }
+    }
+
+    fn ask(&self, method: &str, page: &str, header: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "{method} {page} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{header}\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[track_caller]
+    fn shows(&self, page: &str, status: &str, words: &str) {
+        let answer = self.ask("GET", page, "");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{page}: {answer}");
+        assert!(answer.contains(words), "{page}: {words}\n{answer}");
+    }
+
+    fn run_again(&mut self) {
+        let answer = self.ask("POST", "/run", "Authorization: Bearer hunter2\r\n");
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+
+    #[track_caller]
+    fn ends_by(mut self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.said("stopped");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+fn reports(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+#[test]
+fn pages_of_a_program_that_runs() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("reports");
+    let kept = folder.display().to_string();
+    let mut served = serve(&["--snapshot", &fixture("exchange-oom"), "--reports", &kept]);
+    served.said("run 1 took");
+    served.shows("/report", "200", "<!doctype html>");
+    served.shows("/report?format=json", "200", "\"name\": \"healthcheck-report\"");
+    served.shows("/readyz", "200", "ready");
+    served.shows("/metrics", "200", "healthcheck_runs_total{outcome=\"report\"} 1\n");
+    let denied = served.ask("POST", "/run", "Authorization: Bearer wrong\r\n");
+    assert!(denied.starts_with("HTTP/1.1 401"), "{denied}");
+    served.ends_by("-TERM");
+    assert_eq!(reports(&folder).len(), 1);
+    // The next program shows the report before it has made one of its own.
+    let mut next = serve(&["--prometheus", "http://127.0.0.1:1", "--reports", &kept]);
+    next.said("run 1 failed");
+    next.shows("/report?format=markdown", "200", "# ");
+    next.shows("/metrics", "200", "healthcheck_last_success_timestamp_seconds ");
+    next.ends_by("-INT");
+}
+
+#[test]
+fn a_configuration_that_is_broken_later_fails_the_run_and_keeps_the_report() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("healthcheck.yaml");
+    std::fs::write(&config, "checks:\n  memory-usage:\n    critical: 90%\n").unwrap();
+    let config_name = config.display().to_string();
+    let mut served = serve(&["--snapshot", &fixture("healthy"), "--config", &config_name]);
+    served.said("run 1 took");
+    std::fs::write(&config, "checks:\n  memory-usage:\n    critical: hunter2\n").unwrap();
+    served.run_again();
+    let failed = served.said("run 2 failed");
+    assert!(failed.contains("memory-usage.critical"), "{failed}");
+    served.shows("/report", "200", "<!doctype html>");
+    served.shows("/metrics", "200", "healthcheck_run_failures_total{cause=\"configuration\"} 1\n");
+    served.shows("/metrics", "200", "healthcheck_last_run_success 0\n");
+    std::fs::write(&config, "checks:\n  memory-usage:\n    critical: 90%\n").unwrap();
+    served.run_again();
+    served.said("run 3 took");
+    served.shows("/metrics", "200", "healthcheck_last_run_success 1\n");
+    served.ends_by("-TERM");
+}
+
+#[test]
+fn what_cannot_be_served_is_named() {
+    let healthy = fixture("healthy");
+    let base = ["serve", "--snapshot", &healthy];
+    let said = |rest: &[&str], expected: &[&str]| refused(&[&base[..], rest].concat(), expected);
+    said(&[], &["--schedule <CRON>"]);
+    said(&["--schedule", "0 9 * *"], &["schedule `0 9 * *`: expected five fields"]);
+    said(&["--schedule", "0 0 30 2 *"], &["schedule `0 0 30 2 *`: is never due"]);
+    said(&["--schedule", "0 9 * * *", "--time-zone", "Taipei"], &["did you mean `Asia/Taipei`?"]);
+    said(&["--every", "6h", "--jitter", "6h"], &["jitter `21600s`: expected less than the shortest time"]);
+    said(&["--every", "6h", "--time-zone", "UTC"], &["--time-zone"]);
+    said(&["--every", "100ms"], &["interval `100ms`: expected at least one second"]);
+    said(
+        &["--every", "6h", "--listen", "8080"],
+        &["expected an address and a port such as `127.0.0.1:8080`"],
+    );
+    said(&["--every", "6h", "--listen", "192.0.2.1:80"], &["--listen 192.0.2.1:80: cannot listen there"]);
+    said(&["--every", "6h", "--reports", "/dev/null/x"], &["reports `/dev/null/x`: cannot be made"]);
+    said(&["--every", "6h", "--set", "memory-usage.warnin=1"], &["did you mean `warning`?"]);
+    refused(&["serve", "--every", "6h"], &["no source to read"]);
+    refused(&["serve", "--every", "6h", "--config", "/nowhere.yaml"], &["/nowhere.yaml"]);
+}
