@@ -75,7 +75,10 @@ fn read(text: &str, file: &str) -> Result<Vec<DnsName>, String> {
     let lines = Lines { file, places: tree::places(text) };
     let mut out = Vec::new();
     document_of(&Node::root(&document), &lines, &mut out)?;
-    Ok(out)
+    match out.is_empty() {
+        true => Err(format!("{file}: expected records that lead to a host, found none")),
+        false => Ok(out),
+    }
 }
 
 /// Where the parts of a file stand.
@@ -169,7 +172,9 @@ fn zone_of(zone: &str, node: &Node<'_>, lines: &Lines<'_>, out: &mut Vec<DnsName
 }
 
 fn records(node: &Node<'_>, zone: &str, lines: &Lines<'_>, out: &mut Vec<DnsName>) -> Result<(), String> {
-    for record in node.list().map_err(|_| lines.wrong(node, "expected a list of records"))? {
+    const LIST: &str =
+        "expected a list of records such as `- {name: shop.example.com, type: A, value: 192.0.2.1}`";
+    for record in node.list().map_err(|_| lines.wrong(node, LIST))? {
         out.extend(record_of(&record, zone, lines)?);
     }
     Ok(())
@@ -291,6 +296,8 @@ mod tests {
             ("just words", "dns.yaml:1: expected a list of records"),
             ("- name: [a]", "dns.yaml:1: "),
             ("- {name: a", "dns.yaml: is no YAML: "),
+            ("# nothing yet", "dns.yaml: expected records that lead to a host, found none"),
+            ("- {name: a.example, type: MX}", "dns.yaml: expected records that lead to a host, found none"),
         ] {
             let why = read(text, "dns.yaml").unwrap_err();
             assert!(why.starts_with(expected), "{text}: {why}");
