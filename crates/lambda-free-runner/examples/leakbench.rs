@@ -139,7 +139,7 @@ fn flagged(margins: &Margins, factors: &[f64; 9]) -> bool {
     let scaled: Vec<f64> = margins.iter().zip(factors).map(|(m, f)| m / f).collect();
     let least = scaled.iter().copied().fold(f64::INFINITY, f64::min);
     let mean = scaled.iter().sum::<f64>() / scaled.len() as f64;
-    (least + 0.08 * (mean - 1.0)).min(scaled[3]) >= 1.0
+    (least + 0.09 * (mean - 1.0)).min(scaled[3]) >= 1.0
 }
 
 /// Chooses thresholds without each family in turn: the largest recall on the others at a false positive rate of at most

@@ -9,6 +9,8 @@ use super::shape::{self, Candidate, Shape};
 pub(super) struct Frame {
     pub(super) start_hours: f64,
     pub(super) scale: f64,
+    /// Whether the load of hours and days is taken out.
+    pub(super) calendar: bool,
 }
 
 /// Margins of a decision; each is 1 at its threshold.
@@ -42,6 +44,8 @@ const TIE: f64 = 1e-6;
 const SIGMAS: f64 = 2.0;
 /// Hours below which a window holds no second day to compare with.
 const SHORT: f64 = 36.0;
+/// Share of all growth below which growth without end has to stand out from what ends beside it.
+const SMALL_SHARE: f64 = 0.25;
 /// Places from which on the last part is looked at.
 const BENDS: [f64; 3] = [0.6, 0.7, 0.8];
 
@@ -75,6 +79,10 @@ pub(super) struct Fit {
     pub(super) steady: f64,
     /// Columns of the unbounded shape.
     pub(super) complexity: usize,
+    /// Growth without end as a share of all growth, what ends included.
+    pub(super) share: f64,
+    /// Standard errors of the slope over the last 40 %, what ends taken out.
+    pub(super) late_z: f64,
     pub(super) phi: f64,
     /// Hours from the first to the last point.
     pub(super) span: f64,
@@ -96,6 +104,7 @@ mod gate {
     pub(super) const TAIL_Z: f64 = 2.2;
     pub(super) const LATE: f64 = 1.7;
     pub(super) const STEADY: f64 = 0.5;
+    pub(super) const LATE_Z: f64 = 4.5;
 }
 
 /// Daily and weekly load as columns; run levels are handled apart. `apart` is the distance of points in hours: what it
@@ -158,6 +167,15 @@ fn requests(parts: &[Floor]) -> Vec<f64> {
     }
 }
 
+/// Age of each point as in `g`, where processes whose age is not known count as old. Empty when that says nothing new.
+fn settled(parts: &[Floor], g: &[f64]) -> Vec<f64> {
+    if parts.iter().all(|floor| floor.older == parts[0].older) {
+        return Vec::new();
+    }
+    let older = parts.iter().flat_map(|floor| std::iter::repeat_n(floor.older, floor.hours.len()));
+    g.iter().zip(older).map(|(g, older)| if older { 1.0 } else { *g }).collect()
+}
+
 /// A shape of one or several columns, fitted. Its first column is what grows.
 #[derive(Clone)]
 struct Model {
@@ -217,6 +235,8 @@ struct Arena<'a> {
     x: &'a [f64],
     /// Age of the process at each point, as a share of the oldest.
     g: &'a [f64],
+    /// The same, where processes of unknown age count as old; empty when all or none are.
+    settled: &'a [f64],
     /// Hours of the window.
     span: f64,
     /// Hours of the oldest process.
@@ -228,14 +248,22 @@ struct Arena<'a> {
 }
 
 impl<'a> Arena<'a> {
-    fn new(x: &'a [f64], g: &'a [f64], (span, oldest): (f64, f64), points: &Points<'a>) -> Self {
-        let shapes = shape::candidates(x);
+    fn new(
+        x: &'a [f64],
+        (g, settled): (&'a [f64], &'a [f64]),
+        (span, oldest): (f64, f64),
+        points: &Points<'a>,
+    ) -> Self {
+        let mut shapes = shape::candidates(x);
+        if !settled.is_empty() {
+            shapes.extend(shape::settled(&shapes));
+        }
         let mut columns = Vec::with_capacity(shapes.len() * x.len());
         for shape in &shapes {
-            shape.column(x, g, &mut columns);
+            shape.column(x, if shape.settled { settled } else { g }, &mut columns);
         }
         let regression = Regression::new(points, 0.0, &columns);
-        Self { x, g, span, oldest, shapes, columns, regression }
+        Self { x, g, settled, span, oldest, shapes, columns, regression }
     }
 
     /// Prepares the same candidates for residuals with the autocorrelation `phi`.
@@ -243,10 +271,17 @@ impl<'a> Arena<'a> {
         self.regression = Regression::new(points, phi, &self.columns);
     }
 
+    /// Appends the values of a candidate.
+    fn column(&self, shape: Candidate, out: &mut Vec<f64>) {
+        shape.column(self.x, if shape.settled { self.settled } else { self.g }, out);
+    }
+
     /// Adds a candidate.
     fn add(&mut self, shape: Candidate) {
         let from = self.columns.len();
-        shape.column(self.x, self.g, &mut self.columns);
+        let mut columns = std::mem::take(&mut self.columns);
+        self.column(shape, &mut columns);
+        self.columns = columns;
         self.regression.add(&self.columns[from..]);
         self.shapes.push(shape);
     }
@@ -273,7 +308,7 @@ impl<'a> Arena<'a> {
             for _ in 0..REFINEMENTS {
                 for near in held.neighbours(stride) {
                     column.clear();
-                    near.column(self.x, self.g, &mut column);
+                    self.column(near, &mut column);
                     let tried = self.regression.try_out(&mut column);
                     if tried < sse {
                         (held, sse) = (near, tried);
@@ -451,7 +486,7 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         return None;
     }
     let apart = parts.iter().map(|f| f.hours[f.hours.len() - 1] - f.hours[0]).sum::<f64>() / n as f64;
-    let mut load = load(&hours, (span, apart), frame.start_hours);
+    let mut load = if frame.calendar { load(&hours, (span, apart), frame.start_hours) } else { Vec::new() };
     load.extend(requests(parts));
     let used = load.len() / n + parts.len();
     if n < used + 8 {
@@ -459,8 +494,9 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     }
     let x: Vec<f64> = hours.iter().map(|h| (h - first) / span).collect();
     let g: Vec<f64> = age.iter().map(|a| a / oldest).collect();
+    let settled = settled(parts, &g);
     let points = Points { lens: &lens, y: &y, load: &load };
-    let mut arena = Arena::new(&x, &g, (span, oldest), &points);
+    let mut arena = Arena::new(&x, (&g, &settled), (span, oldest), &points);
     arena.refine();
     let phi = arena.regression.autocorrelation(&arena.compete().best().columns);
     if phi > 0.0 {
@@ -478,7 +514,7 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     for (&i, beta) in rising.columns.iter().zip(solution.beta) {
         let shape = arena.shapes[i];
         column.clear();
-        shape.column(&x, &g, &mut column);
+        arena.column(shape, &mut column);
         whole.iter_mut().zip(&column).for_each(|(w, c)| *w += beta * c);
         if !shape.shape.ends() && shape.shape != Shape::Step {
             rise.iter_mut().zip(&column).for_each(|(r, c)| *r += beta * c);
@@ -573,6 +609,8 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         refuted,
         steady,
         complexity: rising.columns.len(),
+        share: growth / (growth + others.max(0.0)),
+        late_z: late / error.max(1e-12),
         phi,
         span,
         noise,
@@ -587,6 +625,20 @@ fn undiminished_share(share: f64, threshold: f64) -> f64 {
 }
 
 impl Fit {
+    /// Whether daily load may have been taken for what ends beside the growth: there is no second day to tell.
+    pub(super) fn may_be_load(&self) -> bool {
+        self.span < SHORT && matches!(self.unbounded, Shape::LineAndStep | Shape::LineAndWarmUp)
+    }
+
+    /// Margin of the last part of shapes of several parts. Growth that is small beside what ends has to be there without it.
+    fn last_part(&self) -> f64 {
+        if self.complexity == 1 {
+            return 6.0;
+        }
+        let rises = self.tail_z / gate::TAIL_Z;
+        if self.share < SMALL_SHARE { rises.min(self.late_z / gate::LATE_Z) } else { rises }
+    }
+
     /// Margins, each 1 at its threshold; `penalty` is taken off the BIC differences.
     pub(super) fn margins(&self, min_growth: f64, penalty: f64) -> [f64; MARGINS] {
         // A clear slope over the last 40 % speaks against any plateau by itself.
@@ -612,7 +664,7 @@ impl Fit {
             tail,
             self.growth / (gate::SNR * self.noise + 1e-9),
             undiminished_share(self.refuted, gate::REFUTED),
-            if self.complexity > 1 { self.tail_z / gate::TAIL_Z } else { 6.0 },
+            self.last_part(),
             (self.over_wandering - penalty) / gate::WANDERING,
         ]
     }

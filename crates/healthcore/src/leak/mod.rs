@@ -64,7 +64,7 @@ pub use shape::Shape;
 /// Half width of a 95 % interval in standard errors.
 const Z95: f64 = 1.96;
 /// Part of the mean margin in the score; the rest is the worst margin.
-const MEAN_SHARE: f64 = 0.08;
+const MEAN_SHARE: f64 = 0.09;
 /// Largest effect of one margin on the score.
 const MARGIN_CAP: f64 = 6.0;
 /// Pods judged alone at most.
@@ -437,13 +437,13 @@ pub fn detect(input: &LeakInput<'_>, params: &LeakParams) -> LeakReport {
         return LeakReport::without_fit(Verdict::None, Reason::AllZero);
     }
     let (scale, of) = Scale::of(input, peak);
-    let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale };
+    let frame = Frame { start_hours: input.start_unix as f64 / 3600.0, scale, calendar: true };
     // Of the window asked for only what has samples: a workload may be younger.
     let first = split.iter().map(|run| run.hours[0]).fold(f64::INFINITY, f64::min);
     let window = split.iter().map(Run::end).fold(0.0, f64::max) - first;
     let everything: Vec<&Run> = split.iter().collect();
     let floors = runs::floors(&runs::keep_long(&everything), input.step_s);
-    let together = fit::fit(&floors, frame).map(|fit| judge(fit, floors.clone(), 0.0, params));
+    let together = judge(floors.clone(), frame, 0.0, params);
     let mut fitted = together.is_some();
     let mut best = together.filter(|t| t.fit.is_some());
     let mut agreement = Agreement { growing: 0, asked: 0 };
@@ -506,8 +506,7 @@ fn alone(split: &[Run], window: f64, frame: Frame, step_s: f64, params: &LeakPar
     };
     let judge_one = |(place, (rise, runs)): (usize, &(f64, &Vec<&Run>))| {
         let own = runs::floors(&runs::keep_long(runs), step_s);
-        let fit = fit::fit(&own, frame)?;
-        let judged = Judged { alone: pods.len() > 1, ..judge(fit, own, penalty, params) };
+        let judged = Judged { alone: pods.len() > 1, ..judge(own, frame, penalty, params)? };
         Some((judged, middle(place) < APART * rise))
     };
     long.iter().enumerate().take(MOST_ALONE).filter_map(judge_one).collect()
@@ -569,7 +568,20 @@ impl Judged {
     }
 }
 
-fn judge(fit: Option<Fit>, parts: Vec<Floor>, penalty: f64, params: &LeakParams) -> Judged {
+/// Judges floors; `None` when there are too few points. In a window without a second day, load and what ends can imitate
+/// any growth together: then it has to be there without load as well.
+fn judge(parts: Vec<Floor>, frame: Frame, penalty: f64, params: &LeakParams) -> Option<Judged> {
+    let judged = score(fit::fit(&parts, frame)?, parts, penalty, params);
+    if judged.score < params.watch_score || !judged.fit.as_ref().is_some_and(Fit::may_be_load) {
+        return Some(judged);
+    }
+    let plain = fit::fit(&judged.parts, Frame { calendar: false, ..frame })?;
+    let plain = score(plain, judged.parts.clone(), penalty, params);
+    Some(if plain.score < 0.0 { plain } else { judged })
+}
+
+/// The score of a fit, from its margins.
+fn score(fit: Option<Fit>, parts: Vec<Floor>, penalty: f64, params: &LeakParams) -> Judged {
     let Some(fit) = fit else {
         return Judged { fit: None, parts, alone: false, margins: [0.0; fit::MARGINS], score: -5.0 };
     };

@@ -56,7 +56,7 @@ mod tests {
         let run = |start: f64, rate: f64| {
             let hours: Vec<f64> = (0..84).map(|h| start + f64::from(h)).collect();
             let bytes = hours.iter().map(|h| 100.0 + rate * (h - start)).collect();
-            Floor { pod: 0, hours, bytes, load: Vec::new() }
+            Floor { pod: 0, older: true, hours, bytes, load: Vec::new() }
         };
         let input = LeakInput { end_unix: 168 * 3600, revisions_unix: &[85 * 3600], ..LeakInput::default() };
         that_began(&input, &[run(0.0, before), run(84.0, 1.0)], 84.0, 1.0)

@@ -39,6 +39,8 @@ pub(super) struct Run {
     pub(super) load: Vec<f64>,
     /// Whether it ended before the window did.
     pub(super) ended: bool,
+    /// Whether it may have begun before the window did, so that its age is not known.
+    pub(super) older: bool,
 }
 
 impl Run {
@@ -61,6 +63,8 @@ impl Run {
 #[derive(Debug, Clone)]
 pub(super) struct Floor {
     pub(super) pod: usize,
+    /// Whether the age of the process is not known.
+    pub(super) older: bool,
     pub(super) hours: Vec<f64>,
     pub(super) bytes: Vec<f64>,
     /// Mean load of each bin; empty when it is not known.
@@ -170,6 +174,7 @@ fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &m
                 bytes: bytes[from..to].to_vec(),
                 load: load.get(from..to).unwrap_or_default().to_vec(),
                 ended: to < bytes.len() || seconds[to - 1] < last - 3.0 * step,
+                older: from == 0 && seconds[0] < 3.0 * step,
             });
         }
     }
@@ -324,7 +329,13 @@ fn floor(run: &Run, width: f64, step_s: f64) -> Option<[Floor; 3]> {
     if hours.len() < FEWEST_BINS {
         return None;
     }
-    Some(values.map(|bytes| Floor { pod: run.pod, hours: hours.clone(), bytes, load: load.clone() }))
+    Some(values.map(|bytes| Floor {
+        pod: run.pod,
+        older: run.older,
+        hours: hours.clone(),
+        bytes,
+        load: load.clone(),
+    }))
 }
 
 /// Mean of the finite values; NaN without any.

@@ -149,6 +149,8 @@ pub(super) struct Candidate {
     pub(super) shape: Shape,
     pub(super) at: f64,
     pub(super) rate: f64,
+    /// Processes whose age is not known have it behind them.
+    pub(super) settled: bool,
 }
 
 impl Candidate {
@@ -169,7 +171,7 @@ impl Candidate {
 
     /// The same shape a little beside, `stride` of a grid's step away; only places that the grid's bounds allow.
     pub(super) fn neighbours(self, stride: f64) -> impl Iterator<Item = Self> {
-        let Self { shape, at, rate } = self;
+        let Self { shape, at, rate, settled } = self;
         // Widths of the grid: absolute for the place, a factor for the rate.
         let (width, factor) = match shape {
             Shape::Plateau | Shape::Late => (0.054, 1.0),
@@ -184,13 +186,13 @@ impl Candidate {
         let step = width * stride;
         [(at - step, rate), (at + step, rate), (at, rate / factor), (at, rate * factor)]
             .into_iter()
-            .map(move |(at, rate)| Self { shape, at, rate })
+            .map(move |(at, rate)| Self { shape, at, rate, settled })
             .filter(move |near| *near != self && near.is_allowed())
     }
 
     /// Whether the shape can be told from the others there.
     fn is_allowed(self) -> bool {
-        let Self { shape, at, rate } = self;
+        let Self { shape, at, rate, .. } = self;
         match shape {
             Shape::Plateau => (0.05..=0.74).contains(&at),
             Shape::Late => (0.05..=0.72).contains(&at),
@@ -247,10 +249,16 @@ impl Candidate {
     }
 }
 
+/// Warm-ups and fills that processes of unknown age have behind them.
+pub(super) fn settled(candidates: &[Candidate]) -> Vec<Candidate> {
+    let fills = |c: &&Candidate| matches!(c.shape, Shape::WarmUp | Shape::Plateau | Shape::Hyperbola);
+    candidates.iter().filter(fills).map(|c| Candidate { settled: true, ..*c }).collect()
+}
+
 /// All single-column shapes; the first is the line.
 pub(super) fn candidates(x: &[f64]) -> Vec<Candidate> {
     let mut shapes = Vec::with_capacity(160);
-    let mut add = |shape, at, rate| shapes.push(Candidate { shape, at, rate });
+    let mut add = |shape, at, rate| shapes.push(Candidate { shape, at, rate, settled: false });
     add(Shape::Line, 0.0, 0.0);
     for rate in [1.0, 2.0, 4.0] {
         add(Shape::Logarithm, 0.0, rate);

@@ -687,6 +687,42 @@ fn memory_that_wanders_about_its_level_is_seldom_a_leak() {
     assert!(flagged <= 6, "{flagged} of 300");
 }
 
+/// One pod over some hours, in MB, with a jitter of 1 MB.
+fn curve(hours: usize, value: impl Fn(f64) -> f64) -> Case {
+    let at = |i: usize| (value(i as f64 / 12.0) + noise(11, i)) * MB;
+    Case::one(300.0, Some(1000.0 * MB), (0..12 * hours).map(at).collect())
+}
+
+#[test]
+fn a_process_that_was_there_before_the_window_has_its_warm_up_behind_it() {
+    // Restarted after 28 and after 112 hours; each process warms up for some hours.
+    let warm = |age: f64| 400.0 + 200.0 * (1.0 - (-age / 12.0).exp());
+    let mut case = curve(168, |h| warm(if h < 28.0 { h + 90.0 } else { (h - 28.0) % 84.0 }));
+    case.pods[0].restarts = Some(vec![START + 28 * 3600, START + 112 * 3600]);
+    let report = case.judge();
+    assert_eq!(report.verdict, Verdict::None, "{report:?}");
+    assert!(report.measures.unwrap().over_saturating < -100.0, "{report:?}");
+    // A leak is found beside it.
+    for (i, v) in case.pods[0].values.iter_mut().enumerate() {
+        let since = [0, 28 * 12, 112 * 12].into_iter().rfind(|from| i >= *from).unwrap_or(0);
+        *v += 1.5 * MB * (i - since) as f64 / 12.0;
+    }
+    assert_eq!(case.judge().verdict, Verdict::Leak);
+}
+
+#[test]
+fn in_one_day_growth_beside_steps_has_to_be_there_without_load() {
+    // Traffic moves to the new release in four portions, each with its warm-up; flat from the tenth hour on.
+    let portions = [(3.0, 8.0), (5.0, 32.0), (7.0, 40.0), (9.0, 80.0)];
+    let at = |h: f64| -> f64 {
+        portions.iter().map(|(from, size)| size * (1.0 - (-(h - from).max(0.0) / 0.5).exp())).sum()
+    };
+    for shift in 0..6 {
+        let report = curve(24, |h| 300.0 + at(h + f64::from(shift) / 3.0)).judge();
+        assert!(report.score < 0.6, "{shift}: {report:?}");
+    }
+}
+
 #[test]
 fn a_job_that_fills_the_limit_and_ends_is_no_restart() {
     // Every day for three hours to 97 % of the limit, and no restart log.

@@ -313,15 +313,17 @@ fn round(score: f64) -> f64 {
     (score * 100.0).round() / 100.0
 }
 
-/// Leak-free cases that [`chance`] was measured on: the labelled set, and six made ones.
-const LEAK_FREE: f64 = 14_090.0;
+/// Share of leak-free cases that reach the bound of 1, and how fast their scores fall off above it
+/// (`docs/leak-detection.md`, section on fleets).
+const FALSE_SHARE: f64 = 0.0032;
+const FALSE_EXCESS: f64 = 0.7;
 
 /// Probability that a container that does not leak has this score or a higher one, from the bound of 1 on.
 ///
-/// Measured: 0.43 % of the leak-free cases lie above 1, and their scores fall off exponentially with a mean of 0.85 from there.
-/// What none of the cases showed counts as one of them (`docs/leak-detection.md`, section on fleets).
+/// Measured up to a score of 3, and carried on from there: scores that far above the bound fall off no slower than those just
+/// above it, and the fall that counts is the slowest that the measurement allows.
 fn chance(score: f64) -> f64 {
-    (0.0043 * ((1.0 - score) / 0.85).exp()).clamp(1.0 / LEAK_FREE, 1.0)
+    (FALSE_SHARE * ((1.0 - score) / FALSE_EXCESS).exp()).min(1.0)
 }
 
 #[cfg(test)]
@@ -620,6 +622,15 @@ mod tests {
         let share = report.findings[0].evidence.iter().find(|e| e.name == "false-discovery-rate").unwrap();
         assert_eq!(share.threshold.as_ref().and_then(crate::finding::Value::number), Some(0.05));
         assert!(share.value.number().unwrap() < 0.05);
+    }
+
+    /// With the level of 5 %, alone among so many containers.
+    #[test]
+    fn a_sure_leak_is_said_in_a_fleet_of_any_size_and_a_doubtful_one_in_a_small_one() {
+        let said_alone = |score: f64, fleet: f64| super::chance(score) * fleet <= 0.05;
+        assert!(said_alone(6.0, 10_000.0) && !said_alone(5.0, 10_000.0));
+        assert!(said_alone(4.0, 1000.0) && !said_alone(3.0, 1000.0));
+        assert!(said_alone(1.0, 10.0) && !said_alone(1.0, 30.0));
     }
 
     /// The level is said of a check that ran, whatever it found: nothing, or leaks that a strict level hides.
