@@ -1,19 +1,23 @@
 //! Renderers: the values of a [`healthcore::report::Report`] become text, Markdown, JSON, YAML, HTML, CSV,
-//! JUnit, SARIF or OpenMetrics.
+//! JUnit, SARIF, OpenMetrics or messages of Slack.
 //!
 //! Nothing is judged here and nothing is read: a renderer chooses words, units, decimals and order of sections. Every
 //! text of a check is a key with values; [`words`] holds what a language says for it.
 
+mod brief;
+mod cards;
 mod csv;
 mod escape;
 mod html;
 mod json;
 mod junit;
+mod mail;
 mod markdown;
 mod openmetrics;
 mod page;
 mod quantity;
 mod sarif;
+mod slack;
 mod svg;
 mod terminal;
 pub mod words;
@@ -21,7 +25,10 @@ mod yaml;
 
 use healthcore::report::Report;
 
+pub use cards::{Chat, card};
 pub use json::JsonReport;
+pub use mail::Mail;
+pub use slack::{SlackMessage, SlackReport};
 pub use words::Lang;
 
 /// A format of reports.
@@ -46,6 +53,8 @@ pub enum Format {
     Sarif,
     /// Gauges in text, for the textfile collector of node_exporter.
     OpenMetrics,
+    /// Messages of Slack (Block Kit) as JSON: `message`, and `thread` with its details.
+    Slack,
 }
 
 impl Format {
@@ -60,6 +69,7 @@ impl Format {
         Self::Junit,
         Self::Sarif,
         Self::OpenMetrics,
+        Self::Slack,
     ];
 
     /// The name on the command line.
@@ -75,6 +85,24 @@ impl Format {
             Self::Junit => "junit",
             Self::Sarif => "sarif",
             Self::OpenMetrics => "openmetrics",
+            Self::Slack => "slack",
+        }
+    }
+
+    /// The ending of its files.
+    #[must_use]
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Markdown => "md",
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+            Self::Html => "html",
+            Self::Csv => "csv",
+            Self::Junit => "xml",
+            Self::Sarif => "sarif",
+            Self::OpenMetrics => "prom",
+            Self::Slack => "slack.json",
         }
     }
 
@@ -156,5 +184,6 @@ pub fn render(report: &Report, format: Format, options: &RenderOptions) -> Resul
         Format::Junit => junit::render(report, options),
         Format::Sarif => sarif::render(report, options),
         Format::OpenMetrics => Ok(openmetrics::render(report)),
+        Format::Slack => slack::render(report, options),
     }
 }

@@ -100,6 +100,7 @@ pub(crate) struct ProblemRow {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChangeRow {
     pub(crate) state: &'static str,
+    pub(crate) state_id: &'static str,
     pub(crate) row: ProblemRow,
 }
 
@@ -361,7 +362,7 @@ impl Say {
                 class: String::new(),
                 summary: sentence(self.lang, &g.was.check, &g.was.summary),
             });
-            found.chain(was).map(|row| ChangeRow { state: self.state(*state), row })
+            found.chain(was).map(|row| ChangeRow { state: self.state(*state), state_id: state.name(), row })
         })
     }
 

@@ -94,6 +94,8 @@ const EN: &[(&str, &str)] = &[
     ("notes", "Notes (info)"),
     ("more-in-markdown", "and {n} more: the Markdown report has them all"),
     ("more", "and {n} more: the JSON report has them all"),
+    ("and-more", "and {n} more"),
+    ("still-there", "Still there"),
     ("not-checked", "What could not be checked"),
     ("nothing-missing", "Nothing: everything that was asked was answered."),
     ("scope", "Where"),

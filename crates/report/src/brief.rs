@@ -1,0 +1,257 @@
+//! A report in short, for places where people talk: what changed, what is wrong, what could not be looked at, what to
+//! do. Chats differ in markup and limits; what they say, and in which order, is the same.
+
+use healthcore::finding::{Severity, State};
+use healthcore::report::{ClusterSummary, Found, Report};
+
+use crate::RenderOptions;
+use crate::page::{AdviceList, Page, ProblemRow, Reader};
+use crate::words::{Lang, word};
+
+/// Clusters that are named one by one.
+const MOST_CLUSTERS: usize = 10;
+
+/// What a chat is told.
+pub(crate) struct Brief {
+    /// `Health report: critical`
+    pub(crate) title: String,
+    pub(crate) mark: Mark,
+    /// Findings by severity, and what is unknown.
+    pub(crate) counts: String,
+    /// What changed since the run before, in one line; empty without history.
+    pub(crate) changed: String,
+    /// Of a fleet its clusters, the worst first: mark, name, counts. Empty for a single one.
+    pub(crate) clusters: Vec<(Mark, String, String)>,
+    /// What matters most, to be cut to what fits into one message.
+    pub(crate) groups: Vec<Group>,
+    /// All of it with what to do, for a thread.
+    pub(crate) details: Vec<Group>,
+    /// When, over which window, by what.
+    pub(crate) footer: String,
+}
+
+/// Lines under a title.
+#[derive(Clone, Default)]
+pub(crate) struct Group {
+    pub(crate) title: String,
+    pub(crate) lines: Vec<Line>,
+    /// Lines that were left out already.
+    pub(crate) more: usize,
+    /// Lines that the first message has room for at most.
+    pub(crate) most: usize,
+    /// Whether it says what to do.
+    pub(crate) is_advice: bool,
+}
+
+/// One thing to say. None of its texts is safe: names come from outside.
+#[derive(Clone, Default)]
+pub(crate) struct Line {
+    pub(crate) mark: Option<Mark>,
+    /// Severity and state.
+    pub(crate) label: String,
+    /// The check.
+    pub(crate) what: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) command: Option<String>,
+}
+
+/// How bad, as a sign.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mark {
+    Critical,
+    Warning,
+    Unknown,
+    Info,
+    Good,
+}
+
+impl Mark {
+    fn of_severity(id: &str) -> Self {
+        match id {
+            "critical" => Self::Critical,
+            "warning" => Self::Warning,
+            _ => Self::Info,
+        }
+    }
+
+    fn of_verdict(id: &str) -> Self {
+        match id {
+            "critical" => Self::Critical,
+            "degraded" => Self::Warning,
+            "healthy" => Self::Good,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_cluster(c: &ClusterSummary) -> Self {
+        match c.found {
+            Found { critical: 1.., .. } => Self::Critical,
+            Found { warning: 1.., .. } => Self::Warning,
+            _ if c.is_unseen() || !c.unanswered.is_empty() => Self::Unknown,
+            _ => Self::Good,
+        }
+    }
+
+    /// The sign as a character, for chats without names of emoji.
+    pub(crate) const fn sign(self) -> &'static str {
+        match self {
+            Self::Critical => "🔴",
+            Self::Warning => "🟠",
+            Self::Unknown => "⚪",
+            Self::Info => "🔵",
+            Self::Good => "🟢",
+        }
+    }
+}
+
+impl Brief {
+    pub(crate) fn new(report: &Report, options: &RenderOptions) -> Self {
+        let lang = options.lang;
+        let w = |key: &str| word(lang, key).to_owned();
+        let page = Page::new(report, options.lang, Reader::Kept);
+        let gaps = Group {
+            title: w("not-checked"),
+            lines: page.gaps.rows.iter().map(|row| gap(row)).collect(),
+            more: page.more_gaps,
+            most: 4,
+            ..Group::default()
+        };
+        let changes = Group {
+            title: w("changes"),
+            lines: page.changes.iter().map(|c| change(c.state_id, c.state, &c.row)).collect(),
+            more: page.more_changes,
+            most: 12,
+            ..Group::default()
+        };
+        let problems = problems(report, &page, lang);
+        let nothing = changes.lines.is_empty() && problems.lines.is_empty();
+        let mut groups = vec![changes.clone(), problems];
+        if nothing && page.problems.is_empty() {
+            groups.push(Group {
+                title: w("problems"),
+                lines: vec![Line { text: page.no_problems.to_owned(), ..Line::default() }],
+                most: 1,
+                ..Group::default()
+            });
+        }
+        groups.push(gaps.clone());
+        let all = Group {
+            title: w("problems"),
+            lines: page.problems.iter().map(|row| line("", row)).collect(),
+            ..Group::default()
+        };
+        let mut details = vec![changes, all];
+        details.extend(page.advice.iter().map(|list| advice(list, word(lang, "advice"))));
+        details.push(gaps);
+        let filled = |groups: Vec<Group>| groups.into_iter().filter(|g| !g.lines.is_empty()).collect();
+        Self {
+            title: format!("{}: {}", w("title"), page.verdict),
+            mark: Mark::of_verdict(page.verdict_id),
+            counts: page.counts,
+            changed: page.changed,
+            clusters: clusters(report, lang),
+            groups: filled(groups),
+            details: filled(details),
+            footer: format!(
+                "{} {} · {} {} · {}",
+                w("taken-at"),
+                page.taken_at,
+                w("window"),
+                page.window,
+                page.made_by
+            ),
+        }
+    }
+}
+
+/// Warnings and critical findings that no change tells already.
+fn problems(report: &Report, page: &Page, lang: Lang) -> Group {
+    let loud = report.findings.iter().filter(|f| f.severity > Severity::Info);
+    let told = |state: Option<State>| state.is_some_and(|s| s != State::Ongoing);
+    let compared = loud.clone().any(|f| f.state.is_some());
+    let rest = loud.zip(&page.problems).filter(|(f, _)| !told(f.state));
+    Group {
+        title: word(lang, if compared { "still-there" } else { "problems" }).to_owned(),
+        lines: rest.map(|(_, row)| line("", row)).collect(),
+        most: 12,
+        ..Group::default()
+    }
+}
+
+fn line(state: &str, row: &ProblemRow) -> Line {
+    let label = if state.is_empty() { row.severity.to_owned() } else { format!("{}, {state}", row.severity) };
+    Line {
+        mark: Some(Mark::of_severity(row.severity_id)),
+        label,
+        what: row.check.to_owned(),
+        subject: row.subject.clone(),
+        text: row.summary.clone(),
+        command: None,
+    }
+}
+
+fn change(state_id: &str, state: &str, row: &ProblemRow) -> Line {
+    let mark = match state_id {
+        "resolved" => Mark::Good,
+        "not-checked" => Mark::Unknown,
+        _ => Mark::of_severity(row.severity_id),
+    };
+    Line { mark: Some(mark), ..line(state, row) }
+}
+
+fn gap(row: &[String]) -> Line {
+    let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
+    Line { mark: Some(Mark::Unknown), what: cell(1), subject: cell(0), text: cell(2), ..Line::default() }
+}
+
+fn advice(list: &AdviceList, title: &str) -> Group {
+    let lines = list.items.iter().map(|item| Line {
+        subject: item.subject.clone(),
+        text: item.text.clone(),
+        command: item.command.clone(),
+        ..Line::default()
+    });
+    let mut group = Group {
+        title: format!("{title}: {}", list.title),
+        lines: lines.collect(),
+        is_advice: true,
+        ..Group::default()
+    };
+    if !list.more.is_empty() {
+        group.lines.push(Line { text: list.more.clone(), ..Line::default() });
+    }
+    group
+}
+
+fn clusters(report: &Report, lang: Lang) -> Vec<(Mark, String, String)> {
+    if report.clusters.len() < 2 {
+        return Vec::new();
+    }
+    let mut all: Vec<&ClusterSummary> = report.clusters.iter().collect();
+    // The sort is stable: else they stay in the order of the configuration.
+    all.sort_by_key(|c| (Mark::of_cluster(c), std::cmp::Reverse(c.found)));
+    let counts = |c: &ClusterSummary| {
+        let found = [("critical", c.found.critical), ("warning", c.found.warning), ("info", c.found.info)];
+        let told: Vec<String> =
+            found.iter().filter(|(_, n)| *n > 0).map(|(key, n)| format!("{n} {}", word(lang, key))).collect();
+        match Mark::of_cluster(c) {
+            mark if told.is_empty() => {
+                word(lang, if mark == Mark::Unknown { "unknown" } else { "healthy" }).to_owned()
+            }
+            _ => told.join(", "),
+        }
+    };
+    all.into_iter().take(MOST_CLUSTERS).map(|c| (Mark::of_cluster(c), c.name.clone(), counts(c))).collect()
+}
+
+/// A text in one line without what is not to be seen, cut.
+pub(crate) fn cut(text: &str, longest: usize) -> String {
+    let text = crate::escape::visible(text);
+    if text.chars().count() <= longest {
+        return text;
+    }
+    let mut short: String = text.chars().take(longest.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
