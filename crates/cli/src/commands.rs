@@ -12,13 +12,14 @@ use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
+use lambda_free_runner::deliver::{Deliverer, Route};
 use lambda_free_runner::history::History;
 use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Hosts, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::{docs, leaks, output, serve, sources};
+use crate::{delivery, docs, leaks, output, serve, sources};
 
 /// The sample of `demo`, recorded as any snapshot.
 const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
@@ -116,6 +117,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         output::used("--record", args.record.as_ref()).into_iter().chain(output::written(&targets)),
     )?;
     let settings = settings(&args.judging.choice, &config)?;
+    let deliverer = delivery::deliverer(args, &config, &targets)?;
     let runtime = runtime()?;
     let bar = Bar::new(io.quiet);
     let spec = match &args.snapshot {
@@ -135,16 +137,22 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let history = history(args.history.as_deref(), args.no_history || args.dry_run, &config)?;
     let spec = RunSpec { history, ..spec };
     if args.dry_run {
-        let lines = runtime.block_on(dry_run(&spec, &bar))?;
+        let mut lines = runtime.block_on(dry_run(&spec, &bar))?;
+        lines.extend(deliverer.routes.iter().map(Route::plan));
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
+    output::write(&report, &args.output, &targets, io.color)?;
+    let deliverer = Deliverer { history: spec.history.clone(), ..deliverer };
+    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, io.quiet));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
-    output::write(&report, &args.output, &targets, io.color)?;
     let missed = report.gaps.iter().find(|g| spec.history.is_some() && History::is_own(g));
     if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
         anyhow::bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);
+    }
+    if let Some(why) = undelivered {
+        anyhow::bail!("{why}; the report is written all the same");
     }
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod delivery;
 mod docs;
 mod exit;
 mod leaks;

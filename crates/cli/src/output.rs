@@ -11,7 +11,7 @@ use healthcore_sources::recording::Recorder;
 use crate::args::{Color, Output};
 
 /// A format and where it goes; no path is standard output.
-type Target = (Format, Option<PathBuf>);
+pub(crate) type Target = (Format, Option<PathBuf>);
 
 /// Pairs formats with files: the n-th with the n-th; a file alone tells its format by its ending; at most one format
 /// goes to standard output.

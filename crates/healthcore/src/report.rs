@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{Changes, Coverage};
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
@@ -265,6 +265,43 @@ impl Report {
             cost: Cost::default(),
             facts: all.facts,
         }
+    }
+
+    /// The same run for a reader whom only some findings concern: those of a severity or above it in the clusters and
+    /// namespaces that are taken; what belongs to no namespace has an empty one. Workloads, pods and findings are counted
+    /// anew; counts of checks and gaps are those of the whole run.
+    #[must_use]
+    pub fn narrowed(
+        &self,
+        floor: Severity,
+        cluster: &dyn Fn(&str) -> bool,
+        namespace: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut out = self.clone();
+        let concerns = |s: &SubjectRef| cluster(&s.cluster) && namespace(&s.namespace);
+        out.findings.retain(|f| f.severity >= floor && concerns(&f.subject));
+        out.watch.retain(|f| concerns(&f.subject));
+        out.facts.retain(|f| concerns(&f.subject));
+        if let Some(changes) = &mut out.changes {
+            changes.gone.retain(|g| g.was.severity >= floor && concerns(&g.was.subject));
+            changes.trends.retain(|t| concerns(&t.subject));
+            changes.before.retain(|name, _| cluster(name));
+        }
+        out.clusters.retain(|c| cluster(&c.name));
+        for c in &mut out.clusters {
+            let all = c.namespaces.len();
+            c.namespaces.retain(|n| namespace(&n.name));
+            if c.namespaces.len() < all {
+                let sum = |of: fn(&NamespaceTally) -> u64| c.namespaces.iter().map(|n| of(&n.tally)).sum();
+                c.workloads = sum(|t| t.workloads);
+                c.pods = sum(|t| t.pods);
+                c.completed_pods = sum(|t| t.completed_pods);
+                c.unknown = sum(|t| t.unknown);
+                c.containers = out.facts.iter().filter(|f| f.subject.cluster == c.name).count() as u64;
+            }
+            c.count(&out.findings);
+        }
+        out
     }
 
     /// The run in one word.

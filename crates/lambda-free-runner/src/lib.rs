@@ -8,6 +8,7 @@ mod certificates;
 pub mod clock;
 pub mod config;
 mod decide;
+pub mod deliver;
 mod feed;
 pub mod history;
 mod hosts;

@@ -55,7 +55,6 @@ fn bad_input_is_named_with_what_to_do() {
         ),
         (snapshot(&["--set", "oops"]), &["--set: expected `CHECK.PARAMETER=VALUE`, got `oops`"]),
         (snapshot(&["--only", "memory-leek"]), &["unknown check `memory-leek`"]),
-        (snapshot(&["--format", "slack"]), &["this version does not write it yet"]),
         (
             snapshot(&["--format", "json", "--format", "markdown"]),
             &["more than one report for standard output"],

@@ -4,6 +4,7 @@
 //! files that hold them.
 
 mod certificates;
+mod deliver;
 mod hosts;
 mod legacy;
 mod profile;
@@ -25,6 +26,7 @@ use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, Pro
 use crate::history::Retention;
 
 pub use certificates::CertificatesConfig;
+pub use deliver::{RouteConfig, SinkConfig};
 pub use hosts::HostsConfig;
 pub use template::{schema, template};
 use tree::Node;
@@ -56,6 +58,8 @@ pub struct Config {
     pub certificates: CertificatesConfig,
     /// Names in DNS.
     pub hosts: HostsConfig,
+    /// Where reports go after a run, in order.
+    pub deliver: Vec<RouteConfig>,
     /// Choices for checks.
     pub settings: Settings,
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
@@ -122,6 +126,7 @@ pub(crate) const TOP: &[&str] = &[
     "history",
     "certificates",
     "hosts",
+    "deliver",
     "only",
     "skip",
     "checks",
@@ -201,6 +206,7 @@ impl Config {
                     config.files.extend(config.hosts.files.iter().map(|file| folder.join(file)));
                 }
                 "history" => config.history = Some(history(&node, folder)?),
+                "deliver" => config.deliver = deliver::routes(&node, &secrets)?,
                 "only" => config.settings.only.extend(node.texts()?),
                 "skip" => config.settings.skip.extend(node.texts()?),
                 "checks" => {

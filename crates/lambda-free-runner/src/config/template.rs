@@ -95,7 +95,23 @@ pub fn schema() -> Value {
     let mut history = object(history);
     history["required"] = json!(["location"]);
 
+    let mut route = keyed(&super::deliver::keys());
+    let types: Vec<&str> = super::deliver::TYPES.iter().map(|(name, ..)| *name).collect();
+    route.insert("type".into(), json!({ "enum": types }));
+    route.insert("when".into(), json!({ "enum": ["always", "changes", "problems"] }));
+    route.insert("severity".into(), json!({ "enum": ["info", "warning", "critical"] }));
+    route.insert("on-failure".into(), json!({ "enum": ["warn", "fail"] }));
+    route.insert("clusters".into(), texts());
+    route.insert("namespaces".into(), texts());
+    route.insert("files".into(), texts());
+    route.insert("to".into(), texts());
+    route.insert("attach".into(), texts());
+    route.insert("headers".into(), json!({ "type": "array", "items": object(keyed(super::HEADER)) }));
+    let mut route = object(route);
+    route["required"] = json!(["type"]);
+
     let mut top = keyed(super::TOP);
+    top.insert("deliver".into(), json!({ "type": "array", "items": route }));
     top.insert("history".into(), history);
     let mut certificates = keyed(super::certificates::CERTIFICATES);
     certificates.insert("ask".into(), json!({ "type": "boolean" }));

@@ -6,6 +6,7 @@
 mod format;
 mod name;
 mod place;
+mod sent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,6 +6,8 @@ use healthcore::finding::Severity;
 use healthcore::report::Report;
 use serde_json::Value;
 
+use crate::slack_rules;
+
 /// The same values as JSON.
 #[track_caller]
 pub(crate) fn yaml(text: &str, json: &Value, what: &str) {
@@ -140,4 +142,16 @@ pub(crate) fn openmetrics(text: &str, what: &str) {
             );
         }
     }
+}
+
+/// Messages within the documented limits, in which no name of another system is markup.
+#[track_caller]
+pub(crate) fn slack(text: &str, what: &str) {
+    let value: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let thread = value["thread"].as_array().unwrap();
+    for message in std::iter::once(&value["message"]).chain(thread) {
+        assert_eq!(slack_rules::broken(message), None, "{what}");
+        assert_eq!(slack_rules::calls_somebody(message), None, "{what}");
+    }
+    assert!(thread.len() <= 10, "{what}");
 }

@@ -1,5 +1,6 @@
 //! Runs of the whole pass on recorded snapshots.
 
+mod chats;
 mod fake;
 mod fleet;
 mod formats;
@@ -8,6 +9,7 @@ mod history;
 mod hosts;
 mod incidents;
 mod pass;
+mod slack_rules;
 mod snapshots;
 mod stories;
 

@@ -91,6 +91,7 @@ fn every_format_of_every_fixture() {
                 Format::Junit => formats::junit(&text, &report, &name),
                 Format::Sarif => formats::sarif(&text, &report, &name),
                 Format::OpenMetrics => formats::openmetrics(&text, &name),
+                Format::Slack => formats::slack(&text, &name),
                 _ => {}
             }
             assert!(

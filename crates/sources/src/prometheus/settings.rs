@@ -15,7 +15,9 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
-    pub(super) fn reveal(&self) -> &str {
+    /// The text, for the one who sends it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,51 @@
+//! After the report is written: where else it goes.
+
+use anyhow::bail;
+use healthcore::report::Report;
+use healthcore_report::RenderOptions;
+use lambda_free_runner::config::{Config, SinkConfig};
+use lambda_free_runner::deliver::{Delivered, Deliverer};
+
+use crate::args::Check;
+use crate::output::{self, Target};
+
+/// What delivers reports, as the configuration says.
+pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> anyhow::Result<Deliverer> {
+    let mut routes = Vec::new();
+    for route in config.deliver.iter().filter(|_| !args.no_deliver) {
+        let prints = matches!(route.sink, Ok(SinkConfig::Stdout(_)));
+        if prints && !args.dry_run && targets.iter().any(|(_, path)| path.is_none()) {
+            bail!(
+                "{}: standard output has the report already; give --output FILE, or leave `type: stdout` out",
+                route.place
+            );
+        }
+        routes.push(route.open()?);
+    }
+    let options = RenderOptions { lang: args.output.lang, ..RenderOptions::default() };
+    Ok(Deliverer { routes, options, history: None })
+}
+
+/// Delivers a report, tells how that went, and says why the run counts as failed when it does.
+pub(crate) async fn deliver(deliverer: &Deliverer, report: &Report, quiet: bool) -> Option<String> {
+    let mut failed = None;
+    for outcome in deliverer.deliver(report).await {
+        if !quiet {
+            match &outcome.result {
+                Ok(Delivered::Sent(receipt)) => {
+                    output::note(&format!("{}: sent: {}", outcome.to, receipt.what))
+                }
+                Ok(Delivered::NotSent(why)) => output::note(&format!("{}: not sent: {why}", outcome.to)),
+                Err(_) => {}
+            }
+        }
+        for fault in outcome.faults() {
+            if outcome.required && failed.is_none() {
+                failed = Some(fault);
+            } else {
+                output::note(&format!("warning: {fault}"));
+            }
+        }
+    }
+    failed
+}

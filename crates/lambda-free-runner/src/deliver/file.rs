@@ -1,0 +1,144 @@
+//! Files by a template of their names, and standard output.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use healthcore::report::Report;
+use healthcore_report::Format;
+
+use super::{DeliverError, Delivery, Receipt, Sink};
+
+/// What a template of a name may hold.
+const NAMES: [&str; 4] = ["cluster", "date", "time", "format"];
+
+/// A file a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSettings {
+    /// Path with `{cluster}` (its name, `fleet` for several), `{date}` and `{time}` (UTC, of the data) and `{format}` (the
+    /// ending).
+    pub path: PathBuf,
+    /// Format.
+    pub format: Format,
+}
+
+impl FileSettings {
+    /// Refuses a name that cannot be filled in.
+    ///
+    /// # Errors
+    /// It is empty, or holds an unknown name in braces.
+    pub fn check(&self) -> Result<(), String> {
+        let path = self.path.to_string_lossy();
+        let known = NAMES.map(|n| format!("{{{n}}}")).join(", ");
+        let rest = NAMES.iter().fold(path.to_string(), |rest, name| rest.replace(&format!("{{{name}}}"), ""));
+        if rest.contains(['{', '}']) {
+            return Err(format!("path: expected a file whose name may hold {known}, got `{path}`"));
+        }
+        if path.is_empty() || path.ends_with('/') {
+            return Err(format!(
+                "path: expected a file such as `reports/{{cluster}}-{{date}}.{{format}}`, got `{path}`"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Files.
+pub struct FileSink(FileSettings);
+
+impl FileSink {
+    /// Files of one template.
+    ///
+    /// # Errors
+    /// The settings cannot work.
+    pub fn new(settings: FileSettings) -> Result<Self, DeliverError> {
+        settings.check().map_err(DeliverError::Setting)?;
+        Ok(Self(settings))
+    }
+}
+
+/// A template with the values of a report. A cluster's name cannot lead to another folder.
+pub(super) fn filled(template: &str, report: &Report, format: Format) -> String {
+    let at = jiff::Timestamp::from_second(report.taken_at.unix_seconds()).unwrap_or_default();
+    let cluster = match &report.clusters[..] {
+        [one] => safe(&one.name),
+        _ => "fleet".to_owned(),
+    };
+    template
+        .replace("{date}", &at.strftime("%Y-%m-%d").to_string())
+        .replace("{time}", &at.strftime("%H%M%S").to_string())
+        .replace("{format}", format.ending())
+        .replace("{cluster}", &cluster)
+}
+
+fn safe(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().take(100).map(plain).collect();
+    match name.trim_start_matches('.') {
+        "" => "cluster".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[async_trait]
+impl Sink for FileSink {
+    fn name(&self) -> String {
+        format!("file {}", self.0.path.display())
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        let text = delivery.render(self.0.format)?;
+        let path = PathBuf::from(filled(&self.0.path.to_string_lossy(), &delivery.report, self.0.format));
+        write_whole(&path, text.as_bytes())
+            .map_err(|e| DeliverError::File { path: path.display().to_string(), why: e.to_string() })?;
+        Ok(Receipt::of(path.display().to_string()))
+    }
+}
+
+/// Puts a whole file in place of what is there, and makes its folder.
+fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // As any program's files; a temporary file would be for its owner alone.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Standard output.
+pub struct StdoutSink(pub Format);
+
+#[async_trait]
+impl Sink for StdoutSink {
+    fn name(&self) -> String {
+        "stdout".to_owned()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        let text = delivery.render(self.0)?;
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // The reader has gone away, and wants no more.
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(DeliverError::File { path: "standard output".into(), why: e.to_string() })
+            }
+            _ => Ok(Receipt::of(self.0.name())),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Reports brought to where people read them: Slack and other chats, mail, webhooks, files, a Pushgateway.
+//!
+//! A [`Route`] says who gets what: a [`Sink`], the part of the report that concerns its readers, and when. What cannot be
+//! delivered never costs the report, nor the deliveries to others; it is an [`Outcome`] whose weight the route decides.
+
+mod chat;
+mod email;
+mod file;
+mod http;
+mod placeholder;
+mod pushgateway;
+mod slack;
+mod webhook;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use healthcore::finding::{Severity, State};
+use healthcore::report::{Cost, Report};
+use healthcore_report::{Format, RenderError, RenderOptions, render};
+use ring::digest;
+use wildmatch::WildMatch;
+
+pub use chat::{ChatSettings, ChatSink};
+pub use email::{Email, EmailSettings, Security};
+pub use file::{FileSettings, FileSink, StdoutSink};
+pub use http::HttpSettings;
+pub use pushgateway::{Pushgateway, PushgatewaySettings};
+pub use slack::{DEFAULT_API, Slack, SlackSettings};
+pub use webhook::{Webhook, WebhookSettings};
+
+use crate::history::History;
+
+/// Time for one delivery with all its requests and pauses.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A place where reports go.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// How messages name it, without secrets: `slack #ops`.
+    fn name(&self) -> String;
+    /// Whether the same report may be sent again without anybody noticing: a file is written over. Else what was sent is
+    /// remembered, where there is a history.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+    /// Brings a report there.
+    ///
+    /// # Errors
+    /// Nothing of it arrived, as far as can be known.
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError>;
+}
+
+/// A report on its way.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What concerns the readers.
+    pub report: Report,
+    /// Language and the like.
+    pub options: RenderOptions,
+    /// The same for the same report to the same place, whenever it is made.
+    pub key: String,
+}
+
+impl Delivery {
+    /// The report in a format.
+    ///
+    /// # Errors
+    /// As [`render`].
+    pub fn render(&self, format: Format) -> Result<String, DeliverError> {
+        Ok(render(&self.report, format, &self.options)?)
+    }
+
+    /// A name for a file of the report: `healthcheck-CLUSTER-DATE.ENDING`.
+    #[must_use]
+    pub fn file_name(&self, format: Format) -> String {
+        file::filled("healthcheck-{cluster}-{date}.{format}", &self.report, format)
+    }
+}
+
+/// What arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// In a few words: `message and 3 replies`.
+    pub what: String,
+    /// What did not arrive with it, and why.
+    pub missed: Vec<String>,
+}
+
+impl Receipt {
+    /// All of it arrived.
+    #[must_use]
+    pub fn of(what: impl Into<String>) -> Self {
+        Self { what: what.into(), missed: Vec::new() }
+    }
+}
+
+/// Why a report did not arrive. No text of it holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliverError {
+    /// It cannot be sent with these settings.
+    #[error("{0}")]
+    Setting(String),
+    /// The other side said no.
+    #[error("{0}")]
+    Refused(String),
+    /// The other side cannot be reached.
+    #[error("cannot be reached: {0}; check the address, and proxies (HTTPS_PROXY, NO_PROXY)")]
+    Unreachable(String),
+    /// The other side may have taken it.
+    #[error("{0}; it may have arrived, so it is not sent again")]
+    Unclear(String),
+    /// The other side wants a longer pause than a run has time for.
+    #[error("too many requests: asked to wait {0} s, which is longer than a run waits; deliver less often")]
+    Busy(u64),
+    /// The report cannot be written in the format.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A file cannot be written.
+    #[error("{path}: cannot be written: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// When a report is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// After every run.
+    #[default]
+    Always,
+    /// When something is not as it was in the run before; always, where nothing can be compared.
+    Changes,
+    /// When there are findings, or too little could be judged to be sure that there are none.
+    Problems,
+}
+
+impl When {
+    /// Why a report is not delivered; none when it is.
+    fn refuses(self, report: &Report) -> Option<&'static str> {
+        match self {
+            Self::Always => None,
+            Self::Changes => (!has_changed(report)).then_some("nothing has changed"),
+            Self::Problems => {
+                (report.findings.is_empty() && !report.is_blind()).then_some("there is no problem")
+            }
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Always => "after every run",
+            Self::Changes => "when something has changed",
+            Self::Problems => "when there is a problem",
+        }
+    }
+}
+
+/// Whether a reader would see a change. What was never compared is news.
+fn has_changed(report: &Report) -> bool {
+    let Some(changes) = report.changes.as_ref().filter(|c| !c.is_first()) else { return true };
+    !changes.gone.is_empty()
+        || report.findings.iter().any(|f| f.state.is_none_or(|state| state != State::Ongoing))
+}
+
+/// What of a report concerns the readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The least severity.
+    pub floor: Severity,
+    /// Globs of clusters; empty for all.
+    pub clusters: Vec<String>,
+    /// Globs of namespaces; empty for all, and for what belongs to none.
+    pub namespaces: Vec<String>,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { floor: Severity::Info, clusters: Vec::new(), namespaces: Vec::new() }
+    }
+}
+
+impl Selection {
+    fn of(&self, report: &Report) -> Report {
+        let fits = |globs: &[String], name: &str| {
+            globs.is_empty() || globs.iter().any(|glob| WildMatch::new(glob).matches(name))
+        };
+        report.narrowed(self.floor, &|c| fits(&self.clusters, c), &|n| fits(&self.namespaces, n))
+    }
+}
+
+/// Who gets what.
+pub struct Route {
+    /// Where it stands in the configuration: `deliver[0]`.
+    pub place: String,
+    /// Where reports go.
+    pub sink: Box<dyn Sink>,
+    /// What of them.
+    pub selection: Selection,
+    /// When.
+    pub when: When,
+    /// Whether a delivery that fails makes the run one that failed.
+    pub required: bool,
+}
+
+impl Route {
+    /// Everything to a sink after every run; a failure is a warning.
+    #[must_use]
+    pub fn new(sink: Box<dyn Sink>) -> Self {
+        Self {
+            place: "deliver".into(),
+            sink,
+            selection: Selection::default(),
+            when: When::default(),
+            required: false,
+        }
+    }
+
+    /// What it does, in a line.
+    #[must_use]
+    pub fn plan(&self) -> String {
+        let mut line = format!("{}: {}, {}", self.place, self.sink.name(), self.when.words());
+        if self.selection.floor > Severity::Info {
+            let _ = write!(line, ", severity {} and above", self.selection.floor.name());
+        }
+        for (what, globs) in
+            [("clusters", &self.selection.clusters), ("namespaces", &self.selection.namespaces)]
+        {
+            if !globs.is_empty() {
+                let _ = write!(line, ", {what} {}", globs.join(" "));
+            }
+        }
+        line.push_str(if self.required { "; a failure fails the run" } else { "; a failure is a warning" });
+        line
+    }
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where the route stands, and the name of the sink.
+    pub to: String,
+    /// What arrived; in words, why nothing was sent; or what went wrong.
+    pub result: Result<Delivered, DeliverError>,
+    /// Whether a failure makes the run one that failed.
+    pub required: bool,
+}
+
+/// A delivery that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivered {
+    /// It arrived.
+    Sent(Receipt),
+    /// It was not to be sent, for this reason.
+    NotSent(&'static str),
+}
+
+impl Outcome {
+    /// What is wrong, a sentence each; nothing when all is well.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        match &self.result {
+            Ok(Delivered::Sent(receipt)) => {
+                receipt.missed.iter().map(|why| format!("{}: {why}", self.to)).collect()
+            }
+            Ok(Delivered::NotSent(_)) => Vec::new(),
+            Err(why) => vec![format!("{}: {why}", self.to)],
+        }
+    }
+}
+
+/// Delivers reports by routes.
+#[derive(Default)]
+pub struct Deliverer {
+    /// Where reports go, in order.
+    pub routes: Vec<Route>,
+    /// Language and the like.
+    pub options: RenderOptions,
+    /// Where it is remembered what was sent, so that the same report is not sent twice.
+    pub history: Option<History>,
+}
+
+impl Deliverer {
+    /// Delivers a report by every route, one after the other, so that the pace of a chat is kept.
+    pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for route in &self.routes {
+            let to = format!("{} ({})", route.place, route.sink.name());
+            let result = self.one(route, report).await;
+            outcomes.push(Outcome { to, result, required: route.required });
+        }
+        outcomes
+    }
+
+    async fn one(&self, route: &Route, report: &Report) -> Result<Delivered, DeliverError> {
+        let report = route.selection.of(report);
+        if let Some(why) = route.when.refuses(&report) {
+            return Ok(Delivered::NotSent(why));
+        }
+        let key = key(&report, &self.options, &format!("{} {}", route.place, route.sink.name()))?;
+        let delivery = Delivery { report, options: self.options, key };
+        let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
+        let mut missed = Vec::new();
+        if let Some(history) = memory {
+            match history.was_sent(&delivery.key).await {
+                Ok(true) => return Ok(Delivered::NotSent("this report was sent there already")),
+                Ok(false) => {}
+                // To send twice is better than never.
+                Err(why) => missed.push(format!("it is not known whether it was sent before: {why}")),
+            }
+        }
+        let sent = tokio::time::timeout(PATIENCE, route.sink.deliver(&delivery)).await;
+        let late = || DeliverError::Unclear(format!("not done within {} s", PATIENCE.as_secs()));
+        let mut receipt = sent.map_err(|_| late())??;
+        if let Some(history) = memory
+            && let Err(why) = history.remember_sent(&delivery.key, &receipt.what).await
+        {
+            missed.push(format!("it was sent, and that cannot be remembered: {why}"));
+        }
+        receipt.missed.extend(missed);
+        Ok(Delivered::Sent(receipt))
+    }
+}
+
+/// SHA-256 over the report, without what the run cost, and the place of the route: two webhooks of one host differ.
+fn key(report: &Report, options: &RenderOptions, to: &str) -> Result<String, DeliverError> {
+    let content = render(&Report { cost: Cost::default(), ..report.clone() }, Format::Json, options)?;
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(to.as_bytes());
+    hash.update(&[0]);
+    hash.update(content.as_bytes());
+    Ok(hex(&hash.finish().as_ref()[..16]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,665 @@
+//! Sinks against stand-ins that keep the documented rules of the real ones. Pauses are counted, not waited for.
+
+#[path = "../../tests/it/slack_rules.rs"]
+mod slack_rules;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use healthcore::history::Changes;
+use healthcore::time::Timestamp;
+use healthcore_report::Chat;
+use healthcore_sources::prometheus::Secret;
+use ring::hmac;
+use serde_json::{Value, json};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::http::Wait;
+use super::*;
+use crate::history::Retention;
+use crate::{Input, RunSpec, Silent, run_once};
+
+const TOKEN: &str = "xoxb-1234-5678-AbCdEf";
+
+async fn fixture(name: &str) -> Report {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+    run_once(&RunSpec::new(Input::Recording(path)), &Silent).await.unwrap()
+}
+
+async fn delivery(name: &str) -> Delivery {
+    Delivery { report: fixture(name).await, options: RenderOptions::default(), key: "k-1".into() }
+}
+
+/// Notes the pauses that are asked for.
+fn counting() -> (Wait, Arc<Mutex<Vec<u64>>>) {
+    let pauses = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&pauses);
+    let wait: Wait = Arc::new(move |time: Duration| {
+        noted.lock().unwrap().push(time.as_secs());
+        Box::pin(async {})
+    });
+    (wait, pauses)
+}
+
+/// The length that was announced, the bytes that came, and whether they were shared.
+type File = (usize, Vec<u8>, bool);
+
+/// A workspace of Slack with one channel.
+#[derive(Default)]
+struct Workspace {
+    /// Answers that stand before the rules, by the end of the path; each is given once.
+    script: Mutex<Vec<(&'static str, ResponseTemplate)>>,
+    posts: Mutex<Vec<Value>>,
+    files: Mutex<BTreeMap<String, File>>,
+    address: Mutex<String>,
+}
+
+#[derive(Clone)]
+struct Rules(Arc<Workspace>);
+
+impl Respond for Rules {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path().to_owned();
+        let mut script = self.0.script.lock().unwrap();
+        if let Some(at) = script.iter().position(|(end, _)| path.ends_with(end)) {
+            return script.remove(at).1;
+        }
+        let answer = if path.starts_with("/upload/") {
+            return self.bytes(request);
+        } else if path.starts_with("/services/") {
+            return self.webhook(request);
+        } else if request.headers.get("authorization").is_none_or(|v| v != &format!("Bearer {TOKEN}")) {
+            Err("invalid_auth")
+        } else {
+            match path.trim_start_matches("/api/") {
+                "chat.postMessage" => self.post(request),
+                "files.getUploadURLExternal" => self.place(request),
+                "files.completeUploadExternal" => self.share(request),
+                _ => Err("unknown_method"),
+            }
+        };
+        ResponseTemplate::new(200)
+            .set_body_json(answer.unwrap_or_else(|error| json!({ "ok": false, "error": error })))
+    }
+}
+
+impl Rules {
+    fn post(&self, request: &Request) -> Result<Value, &'static str> {
+        let message: Value = serde_json::from_slice(&request.body).map_err(|_| "invalid_json")?;
+        if !["#ops", "C1"].contains(&message["channel"].as_str().unwrap_or_default()) {
+            return Err("channel_not_found");
+        }
+        if let Some(why) = slack_rules::broken(&message) {
+            return Ok(
+                json!({ "ok": false, "error": "invalid_blocks", "response_metadata": { "messages": [why] } }),
+            );
+        }
+        let mut posts = self.0.posts.lock().unwrap();
+        let thread = message["thread_ts"].as_str();
+        if thread.is_some_and(|ts| ts != "1000.0001" || posts.is_empty()) {
+            return Err("thread_not_found");
+        }
+        posts.push(message);
+        Ok(json!({ "ok": true, "channel": "C1", "ts": format!("1000.{:04}", posts.len()) }))
+    }
+
+    fn place(&self, request: &Request) -> Result<Value, &'static str> {
+        let form = String::from_utf8_lossy(&request.body).into_owned();
+        let length = form.split('&').find_map(|pair| pair.strip_prefix("length=")?.parse().ok());
+        let (Some(length), true) = (length, form.contains("filename=")) else {
+            return Err("invalid_arguments");
+        };
+        let mut files = self.0.files.lock().unwrap();
+        let id = format!("F{}", files.len());
+        files.insert(id.clone(), (length, Vec::new(), false));
+        Ok(
+            json!({ "ok": true, "upload_url": format!("{}/upload/{id}", self.0.address.lock().unwrap()), "file_id": id }),
+        )
+    }
+
+    fn bytes(&self, request: &Request) -> ResponseTemplate {
+        let mut files = self.0.files.lock().unwrap();
+        let id = request.url.path().trim_start_matches("/upload/");
+        let token_kept_away = request.headers.get("authorization").is_none();
+        match files.get_mut(id) {
+            Some((length, bytes, _)) if *length == request.body.len() && token_kept_away => {
+                bytes.clone_from(&request.body);
+                ResponseTemplate::new(200)
+            }
+            _ => ResponseTemplate::new(400),
+        }
+    }
+
+    fn share(&self, request: &Request) -> Result<Value, &'static str> {
+        let body: Value = serde_json::from_slice(&request.body).map_err(|_| "invalid_json")?;
+        if body["channel_id"] != "C1" || body["thread_ts"] != "1000.0001" {
+            return Err("channel_not_found");
+        }
+        let mut files = self.0.files.lock().unwrap();
+        let file =
+            body["files"][0]["id"].as_str().and_then(|id| files.get_mut(id)).ok_or("file_not_found")?;
+        file.2 = !file.1.is_empty();
+        if file.2 { Ok(json!({ "ok": true })) } else { Err("file_upload_not_complete") }
+    }
+
+    fn webhook(&self, request: &Request) -> ResponseTemplate {
+        let message: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if slack_rules::broken(&message).is_some() || message["blocks"].is_null() {
+            return ResponseTemplate::new(400).set_body_string("invalid_blocks");
+        }
+        self.0.posts.lock().unwrap().push(message);
+        ResponseTemplate::new(200).set_body_string("ok")
+    }
+}
+
+async fn workspace(script: Vec<(&'static str, ResponseTemplate)>) -> (MockServer, Arc<Workspace>) {
+    let server = MockServer::start().await;
+    let workspace = Arc::new(Workspace { script: Mutex::new(script), ..Workspace::default() });
+    *workspace.address.lock().unwrap() = server.uri();
+    Mock::given(any()).respond_with(Rules(Arc::clone(&workspace))).mount(&server).await;
+    (server, workspace)
+}
+
+fn settings(server: &MockServer) -> SlackSettings {
+    SlackSettings {
+        channel: Some("#ops".into()),
+        token: Some(Secret::new(TOKEN)),
+        webhook: None,
+        files: vec![Format::Html],
+        api: format!("{}/api", server.uri()),
+        http: HttpSettings::default(),
+    }
+}
+
+fn webhook_of(server: &MockServer) -> Option<Secret> {
+    Some(Secret::new(format!("{}/services/T024BE7LD/B01ABCDEF12/x7Kq2LmPa9wErT4yUiOp0ZcV", server.uri())))
+}
+
+fn refusal(error: &str) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({ "ok": false, "error": error }))
+}
+
+#[tokio::test]
+async fn a_message_its_thread_and_the_page() {
+    let (server, workspace) = workspace(vec![]).await;
+    let (wait, pauses) = counting();
+    let sink = Slack::new(settings(&server)).unwrap().waiting(wait);
+    let delivery = delivery("pods-in-trouble").await;
+    let receipt = sink.deliver(&delivery).await.unwrap();
+    let posts = workspace.posts.lock().unwrap().clone();
+    assert_eq!(receipt, Receipt::of("message, 1 reply, 1 file"));
+    assert_eq!(posts.len(), 2);
+    assert_eq!(posts[0]["channel"], "#ops");
+    assert!(posts[1..].iter().all(|p| p["thread_ts"] == "1000.0001" && p["channel"] == "C1"));
+    assert_eq!(*pauses.lock().unwrap(), vec![1; posts.len() + 1], "a second after each message and file");
+    let files = workspace.files.lock().unwrap();
+    let page = delivery.render(Format::Html).unwrap();
+    assert_eq!(files["F0"], (page.len(), page.into_bytes(), true));
+}
+
+#[tokio::test]
+async fn a_thousand_findings_and_hostile_names_keep_the_limits() {
+    let (server, workspace) = workspace(vec![]).await;
+    for name in ["hostile-names", "pods-in-trouble"] {
+        let mut delivery = delivery(name).await;
+        let mut calling = delivery.report.findings[0].clone();
+        calling.subject.name = "@here <!channel> @Channel `rm` @everyone <http://x|y> & ".repeat(40);
+        delivery.report.findings.push(calling);
+        let few = delivery.report.findings.clone();
+        delivery.report.findings = few.iter().cycle().take(1000).cloned().collect();
+        let cluster = delivery.report.clusters[0].clone();
+        delivery.report.clusters = vec![cluster; 100];
+        workspace.posts.lock().unwrap().clear();
+        let receipt =
+            Slack::new(settings(&server)).unwrap().waiting(counting().0).deliver(&delivery).await.unwrap();
+        assert_eq!(receipt.what, "message, 10 replies, 1 file", "bounded");
+        for post in workspace.posts.lock().unwrap().iter() {
+            assert_eq!(slack_rules::calls_somebody(post), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_slack_refuses_is_explained() {
+    for (answer, expected) in [
+        (refusal("not_in_channel"), "Slack answered `not_in_channel`: the bot is no member of #ops; invite it"),
+        (refusal("channel_not_found"), "Slack answered `channel_not_found`: there is no #ops that the bot can see"),
+        (refusal("invalid_auth"), "Slack answered `invalid_auth`: Slack does not take the bot token"),
+        (refusal("ratelimited"), "Slack answered `ratelimited`: too many messages"),
+        (refusal("msg_too_long"), "Slack answered `msg_too_long`: the message breaks a rule"),
+        (
+            ResponseTemplate::new(200).set_body_json(
+                json!({ "ok": false, "error": "invalid_blocks", "response_metadata": { "messages": ["bad [json-pointer:/blocks/0]"] } }),
+            ),
+            "Slack answered `invalid_blocks`: the message breaks a rule of Slack, which is a fault of this program; please report it with the output of `--format slack` (`bad [json-pointer:/blocks/0]`)",
+        ),
+        (
+            ResponseTemplate::new(200).set_body_json(json!({ "ok": false, "error": "missing_scope", "needed": "chat:write" })),
+            "Slack answered `missing_scope`: the bot lacks the scope `chat:write`",
+        ),
+        (ResponseTemplate::new(400).set_body_string(format!("bad {TOKEN}")), "answered 400: `bad [redacted]`"),
+        (ResponseTemplate::new(302), "answered 302: no words; give the address that it leads to"),
+        (ResponseTemplate::new(429).insert_header("retry-after", "3600"), "too many requests: asked to wait 3600 s"),
+    ] {
+        let (server, workspace) = workspace(vec![("chat.postMessage", answer)]).await;
+        let sink = Slack::new(settings(&server)).unwrap().waiting(counting().0);
+        let why = sink.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
+        assert!(why.starts_with(expected), "{why}");
+        assert!(workspace.posts.lock().unwrap().is_empty(), "{why}: sent again");
+    }
+}
+
+#[tokio::test]
+async fn faults_that_pass_are_waited_out() {
+    let busy = |seconds| ResponseTemplate::new(429).insert_header("retry-after", seconds);
+    let (server, workspace) = workspace(vec![
+        ("chat.postMessage", busy("7")),
+        ("chat.postMessage", ResponseTemplate::new(500)),
+        ("chat.postMessage", ResponseTemplate::new(503)),
+    ])
+    .await;
+    let (wait, pauses) = counting();
+    let sink = Slack::new(SlackSettings { files: vec![], ..settings(&server) }).unwrap().waiting(wait);
+    sink.deliver(&delivery("healthy").await).await.unwrap();
+    assert_eq!(
+        pauses.lock().unwrap()[..4],
+        [7, 1, 2, 1],
+        "as asked, twice as long each time, and the usual pace"
+    );
+    workspace.script.lock().unwrap().extend((0..4).map(|_| ("chat.postMessage", ResponseTemplate::new(500))));
+    let why = sink.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
+    assert_eq!(why, "answered 500: no words");
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_with_the_message_is_told() {
+    let (server, workspace) = workspace(vec![
+        ("getUploadURLExternal", refusal("missing_scope")),
+        ("upload/F0", ResponseTemplate::new(500)),
+    ])
+    .await;
+    let sink = Slack::new(settings(&server)).unwrap().waiting(counting().0);
+    let receipt = sink.deliver(&delivery("healthy").await).await.unwrap();
+    assert_eq!(receipt.missed.len(), 1);
+    assert!(
+        receipt.missed[0].starts_with("the html file: Slack answered `missing_scope`"),
+        "{:?}",
+        receipt.missed
+    );
+    let posts = workspace.posts.lock().unwrap().len();
+    assert!(posts > 0);
+}
+
+#[tokio::test]
+async fn the_webhook_stands_in_for_a_token_that_is_refused() {
+    let (server, workspace) = workspace(vec![("chat.postMessage", refusal("token_revoked"))]).await;
+    let both = SlackSettings { webhook: webhook_of(&server), ..settings(&server) };
+    let receipt = Slack::new(both)
+        .unwrap()
+        .waiting(counting().0)
+        .deliver(&delivery("pods-in-trouble").await)
+        .await
+        .unwrap();
+    assert_eq!(receipt.what, "message by the webhook");
+    assert!(receipt.missed[0].contains("`token_revoked`"), "{:?}", receipt.missed);
+    assert_eq!(workspace.posts.lock().unwrap().len(), 1);
+    let gone = ResponseTemplate::new(404).set_body_string("no_service");
+    workspace.script.lock().unwrap().push(("ZcV", gone));
+    let alone =
+        SlackSettings { token: None, files: vec![], webhook: webhook_of(&server), ..settings(&server) };
+    let why = Slack::new(alone)
+        .unwrap()
+        .waiting(counting().0)
+        .deliver(&delivery("pods-in-trouble").await)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        why.to_string(),
+        "the webhook answered 404 `no_service`: the webhook is not valid any more; make a new one under Incoming Webhooks"
+    );
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_told_and_not_asked_twice() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let http = HttpSettings { timeout: Duration::from_millis(50), ..HttpSettings::default() };
+    let to = |api: String| SlackSettings {
+        channel: Some("#ops".into()),
+        token: Some(Secret::new(TOKEN)),
+        webhook: None,
+        files: vec![],
+        api,
+        http: http.clone(),
+    };
+    let (wait, pauses) = counting();
+    let silent = Slack::new(to(format!("http://127.0.0.1:{port}/api/"))).unwrap().waiting(wait);
+    let why = silent.deliver(&delivery("healthy").await).await.unwrap_err();
+    assert!(matches!(why, DeliverError::Unclear(_)), "{why}");
+    assert_eq!(why.to_string(), "no answer in time; it may have arrived, so it is not sent again");
+    assert_eq!(*pauses.lock().unwrap(), [1], "no pause before a repetition");
+    drop(listener);
+    let (wait, pauses) = counting();
+    let closed = Slack::new(to(format!("http://127.0.0.1:{port}/api/"))).unwrap().waiting(wait);
+    let why = closed.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
+    assert!(why.starts_with("cannot be reached: ") && !why.contains("xoxb"), "{why}");
+    assert_eq!(pauses.lock().unwrap()[..3], [1, 2, 4]);
+}
+
+/// What a receiver got: path, headers, body.
+async fn receiver(answers: Vec<ResponseTemplate>) -> MockServer {
+    let server = MockServer::start().await;
+    for answer in answers {
+        Mock::given(any()).respond_with(answer).up_to_n_times(1).mount(&server).await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn a_webhook_gets_the_report_signed() {
+    let server = receiver(vec![
+        ResponseTemplate::new(500),
+        ResponseTemplate::new(204),
+        ResponseTemplate::new(403).set_body_string("no: sesame-1"),
+    ])
+    .await;
+    let settings = WebhookSettings {
+        url: Secret::new(format!("{}/in/hidden-path", server.uri())),
+        secret: Some(Secret::new("sesame-1")),
+        http: HttpSettings {
+            headers: vec![("x-team".into(), Secret::new("core"))],
+            ..HttpSettings::default()
+        },
+    };
+    let sink = Webhook::new(settings).unwrap().waiting(counting().0);
+    let delivery = delivery("pods-in-trouble").await;
+    sink.deliver(&delivery).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let last = &requests[1];
+    assert_eq!(last.body, delivery.render(Format::Json).unwrap().into_bytes());
+    let header = |name: &str| last.headers[name].to_str().unwrap();
+    assert_eq!((header("idempotency-key"), header("x-team")), ("k-1", "core"));
+    let signature = header("x-healthcheck-signature-256").strip_prefix("sha256=").unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"sesame-1");
+    let bytes: Vec<u8> =
+        (0..64).step_by(2).map(|at| u8::from_str_radix(&signature[at..at + 2], 16).unwrap()).collect();
+    hmac::verify(&key, &last.body, &bytes).unwrap();
+    let why = sink.deliver(&delivery).await.unwrap_err().to_string();
+    assert_eq!(why, "answered 403: `no: [redacted]`; check the credentials");
+}
+
+#[tokio::test]
+async fn a_pushgateway_gets_samples_in_place_of_the_last() {
+    let server = receiver(vec![ResponseTemplate::new(200)]).await;
+    let settings = PushgatewaySettings {
+        url: format!("{}/push/", server.uri()),
+        job: "healthcheck".into(),
+        http: HttpSettings::default(),
+    };
+    Pushgateway::new(settings)
+        .unwrap()
+        .waiting(counting().0)
+        .deliver(&delivery("pods-in-trouble").await)
+        .await
+        .unwrap();
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(
+        (requests[0].method.as_str(), requests[0].url.path()),
+        ("PUT", "/push/metrics/job/healthcheck")
+    );
+    assert!(String::from_utf8_lossy(&requests[0].body).ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn files_have_the_name_of_their_report_and_stay_in_their_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        FileSettings { path: folder.path().join("new/{cluster}-{date}.{format}"), format: Format::Markdown };
+    let sink = FileSink::new(settings).unwrap();
+    let mut delivery = delivery("healthy").await;
+    sink.deliver(&delivery).await.unwrap();
+    delivery.report.clusters[0].name = "../../etc/x".into();
+    sink.deliver(&delivery).await.unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder.path().join("new"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["-..-etc-x-2026-11-20.md", "prod-2026-11-20.md"]);
+    let nowhere =
+        FileSettings { path: folder.path().join("new/prod-2026-11-20.md/x.md"), format: Format::Markdown };
+    let why = FileSink::new(nowhere).unwrap().deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.contains("x.md: cannot be written: "), "{why}");
+}
+
+/// Takes everything, and notes it; or fails.
+struct Notes(Arc<Mutex<Vec<Report>>>, bool);
+
+#[async_trait]
+impl Sink for Notes {
+    fn name(&self) -> String {
+        "notes".into()
+    }
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        self.0.lock().unwrap().push(delivery.report.clone());
+        if self.1 { Ok(Receipt::of("all")) } else { Err(DeliverError::Refused("no".into())) }
+    }
+}
+
+fn notes(works: bool) -> (Route, Arc<Mutex<Vec<Report>>>) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    (Route::new(Box::new(Notes(Arc::clone(&seen), works))), seen)
+}
+
+#[tokio::test]
+async fn who_gets_what_and_when() {
+    let demo = fixture("demo").await;
+    let (mut route, seen) = notes(true);
+    route.selection = Selection {
+        floor: Severity::Critical,
+        clusters: vec!["pr*".into()],
+        namespaces: vec!["wallet".into(), "log*".into()],
+    };
+    let (mut elsewhere, none) = notes(true);
+    elsewhere.selection.clusters = vec!["stg".into()];
+    elsewhere.when = When::Problems;
+    let (mut calm, nothing) = notes(true);
+    calm.selection =
+        Selection { namespaces: vec!["shop".into()], floor: Severity::Critical, ..Selection::default() };
+    calm.when = When::Problems;
+    let deliverer = Deliverer { routes: vec![route, elsewhere, calm], ..Deliverer::default() };
+    let outcomes = deliverer.deliver(&demo).await;
+    let seen = seen.lock().unwrap();
+    let own = |f: &&healthcore::finding::Finding| {
+        ["wallet", "logging"].contains(&f.subject.namespace.as_str()) && f.severity == Severity::Critical
+    };
+    assert!(!seen[0].findings.is_empty() && seen[0].findings.iter().eq(demo.findings.iter().filter(own)));
+    assert_eq!(seen[0].clusters[0].namespaces.len(), 2);
+    assert_eq!(seen[0].clusters[0].found.critical, seen[0].findings.len() as u64);
+    assert!(seen[0].clusters[0].pods < demo.clusters[0].pods);
+    assert!(none.lock().unwrap()[0].is_blind(), "a route that no cluster fits sees nothing, and says so");
+    assert!(nothing.lock().unwrap().is_empty());
+    assert_eq!(outcomes[2].result.as_ref().unwrap(), &Delivered::NotSent("there is no problem"));
+}
+
+#[tokio::test]
+async fn a_change_is_what_the_report_calls_one() {
+    let mut report = fixture("pods-in-trouble").await;
+    let refuses = |report: &Report| When::Changes.refuses(report);
+    assert_eq!(refuses(&report), None, "nothing to compare with");
+    report.changes = Some(Changes::default());
+    assert_eq!(refuses(&report), None, "the first run");
+    let before = BTreeMap::from([("prod".to_owned(), Timestamp(0))]);
+    report.changes = Some(Changes { before, ..Changes::default() });
+    report.findings.iter_mut().for_each(|f| f.state = Some(State::Ongoing));
+    assert_eq!(refuses(&report), Some("nothing has changed"));
+    report.findings[1].state = Some(State::Worse);
+    assert_eq!(refuses(&report), None);
+}
+
+#[tokio::test]
+async fn the_same_report_is_sent_once_and_a_failure_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let (works, seen) = notes(true);
+    let (fails, tried) = notes(false);
+    let fails = Route { place: "deliver[1]".into(), required: true, ..fails };
+    let deliverer = Deliverer { routes: vec![works, fails], history: Some(history), ..Deliverer::default() };
+    let mut report = fixture("healthy").await;
+    let first = deliverer.deliver(&report).await;
+    assert!(first[0].faults().is_empty());
+    assert_eq!((first[1].faults(), first[1].required), (vec!["deliver[1] (notes): no".to_owned()], true));
+    // What it cost is another each time.
+    report.cost.seconds += 1.0;
+    let again = deliverer.deliver(&report).await;
+    assert_eq!(again[0].result.as_ref().unwrap(), &Delivered::NotSent("this report was sent there already"));
+    assert_eq!((seen.lock().unwrap().len(), tried.lock().unwrap().len()), (1, 2));
+    report.taken_at = report.taken_at.plus_seconds(60.0);
+    deliverer.deliver(&report).await;
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+fn chat(server: &MockServer, chat: Chat, secret: Option<&str>) -> ChatSink {
+    let url = Secret::new(format!("{}/robot/send?access_token=0123abcd", server.uri()));
+    let settings = ChatSettings { chat, url, secret: secret.map(Secret::new), http: HttpSettings::default() };
+    ChatSink::new(settings).unwrap().at(|| 1_700_000_000_123, counting().0)
+}
+
+#[tokio::test]
+async fn cards_are_posted_and_signed() {
+    let server = receiver(vec![
+        ResponseTemplate::new(202),
+        ResponseTemplate::new(200).set_body_json(json!({ "errcode": 0, "errmsg": "ok" })),
+        ResponseTemplate::new(200).set_body_json(json!({ "code": 0, "msg": "success" })),
+    ])
+    .await;
+    let delivery = delivery("healthy").await;
+    for (kind, secret) in
+        [(Chat::Teams, None), (Chat::DingTalk, Some("SEC-1")), (Chat::Feishu, Some("SEC-1"))]
+    {
+        chat(&server, kind, secret).deliver(&delivery).await.unwrap();
+    }
+    let requests = server.received_requests().await.unwrap();
+    let body = |at: usize| serde_json::from_slice::<Value>(&requests[at].body).unwrap();
+    assert_eq!(body(0)["attachments"][0]["content"]["type"], "AdaptiveCard");
+    // By `printf '1700000000123\nSEC-1' | openssl dgst -sha256 -hmac SEC-1 -binary | base64`.
+    let query: BTreeMap<_, _> = requests[1].url.query_pairs().into_owned().collect();
+    assert_eq!(query["timestamp"], "1700000000123");
+    assert_eq!(query["sign"], "/a/uoNVy17gHG2phLfKU8/Eji6zgPiFznbl7txqzD34=");
+    // By `printf '' | openssl dgst -sha256 -hmac $'1700000000\nSEC-1' -binary | base64`.
+    assert_eq!(
+        (body(2)["timestamp"].as_str(), body(2)["sign"].as_str()),
+        (Some("1700000000"), Some("iM5Yj8eLG1nzQQPovxKpmJsQN2AfAQJJxVjOse+vaRM="))
+    );
+}
+
+#[tokio::test]
+async fn what_chats_refuse_is_explained() {
+    for (kind, answer, expected) in [
+        (
+            Chat::DingTalk,
+            ResponseTemplate::new(200)
+                .set_body_json(json!({ "errcode": 310000, "errmsg": "keywords not in content" })),
+            "answered 310000: `keywords not in content`; the text lacks the keyword of the bot",
+        ),
+        (
+            Chat::Feishu,
+            ResponseTemplate::new(200)
+                .set_body_json(json!({ "code": 19021, "msg": "sign match fail, 0123abcd" })),
+            "answered 19021: `sign match fail, [redacted]`; the signature is wrong",
+        ),
+        (Chat::Teams, ResponseTemplate::new(401), "answered 401: no words; check the credentials"),
+    ] {
+        let server = receiver(vec![answer]).await;
+        let why =
+            chat(&server, kind, None).deliver(&delivery("healthy").await).await.unwrap_err().to_string();
+        assert!(why.starts_with(expected), "{why}");
+    }
+}
+
+/// A server of SMTP that takes mail unless the recipient is `nobody`; what it was sent.
+fn smtp() -> (u16, Arc<Mutex<String>>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = Arc::new(Mutex::new(String::new()));
+    let noted = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut out = stream.unwrap();
+            let mut lines = BufReader::new(out.try_clone().unwrap()).lines();
+            let mut in_data = false;
+            out.write_all(b"220 sink\r\n").unwrap();
+            while let Some(Ok(line)) = lines.next() {
+                noted.lock().unwrap().push_str(&format!("{line}\n"));
+                let answer = match &line[..line.len().min(4)] {
+                    "." => "250 taken",
+                    _ if in_data => continue,
+                    "DATA" => "354 go on",
+                    "RCPT" if line.contains("nobody") => "550 no such user",
+                    "QUIT" => "221 bye",
+                    _ => "250 ok",
+                };
+                in_data = answer.starts_with("354");
+                out.write_all(format!("{answer}\r\n").as_bytes()).unwrap();
+                if answer.starts_with("221") {
+                    break;
+                }
+            }
+        }
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn a_mail_has_text_and_html_and_no_foreign_header() {
+    let (port, heard) = smtp();
+    let settings = EmailSettings {
+        host: "127.0.0.1".into(),
+        port,
+        security: Security::None,
+        credentials: None,
+        from: "Doctor <doctor@corp.net>".into(),
+        to: vec!["sre@corp.net".into(), "Ops <ops@corp.net>".into()],
+        attach: vec![Format::Json],
+        timeout: Duration::from_secs(20),
+        ca_file: None,
+    };
+    let mut delivery = delivery("healthy").await;
+    delivery.report.clusters[0].name = "prod\r\nBcc: all@corp.net\r\n\r\nx".into();
+    Email::new(settings.clone()).unwrap().deliver(&delivery).await.unwrap();
+    let mail = heard.lock().unwrap().clone();
+    for part in [
+        "MAIL FROM:<doctor@corp.net>",
+        "RCPT TO:<sre@corp.net>",
+        "RCPT TO:<ops@corp.net>",
+        "Message-ID: <k-1@corp.net>",
+        "Subject: Health report: ",
+        "multipart/alternative",
+        "text/html",
+        "healthcheck-prod--Bcc",
+    ] {
+        assert!(mail.contains(part), "{part}\n{mail}");
+    }
+    assert!(!mail.lines().any(|l| l.starts_with("Bcc")), "{mail}");
+    let to_nobody = EmailSettings { to: vec!["nobody@corp.net".into()], ..settings.clone() };
+    let why = Email::new(to_nobody).unwrap().deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.contains("no such user") && why.contains("check `from` and `to`"), "{why}");
+    let tls = EmailSettings { security: Security::StartTls, ..settings.clone() };
+    let why = Email::new(tls).unwrap().deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.to_lowercase().contains("starttls"), "{why}");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (wait, pauses) = counting();
+    let nobody = Email::new(EmailSettings { port: closed, ..settings.clone() }).unwrap().waiting(wait);
+    let why = nobody.deliver(&delivery).await.unwrap_err();
+    assert!(matches!(why, DeliverError::Unreachable(_)), "{why}");
+    assert_eq!(*pauses.lock().unwrap(), [2, 4]);
+    let open = EmailSettings {
+        host: "mail.corp.net".into(),
+        credentials: Some(("doctor".into(), Secret::new("sesame"))),
+        ..settings
+    };
+    assert!(open.check().unwrap_err().starts_with("security: expected `starttls` or `tls`"));
+}
