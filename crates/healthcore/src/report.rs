@@ -381,7 +381,7 @@ fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
     match why {
         Missing::TooShort { .. } => true,
         Missing::TooFewSamples { have, .. } => *have > 0,
-        Missing::NoHandshake { .. } => true,
+        Missing::NoHandshake => true,
         // An account that may not read Secrets is the usual one, and the right is not asked for.
         Missing::AccessDenied { resource, .. } => {
             matches!(resource.as_str(), "secrets" | "certificates.cert-manager.io")

@@ -271,11 +271,8 @@ pub enum Missing {
         objects: ObjectKind,
     },
     /// A TLS server could not be asked for its certificate: names need not be known, nor servers reachable, from where
-    /// the run is made.
-    NoHandshake {
-        /// Host and port.
-        host: String,
-    },
+    /// the run is made. A gap names it.
+    NoHandshake,
     /// What another cluster of the run has is not known, and it may have what is looked for.
     OtherCluster {
         /// Its name.
@@ -313,7 +310,7 @@ impl std::fmt::Display for Missing {
             Self::NotReported { field } => write!(f, "{field} is not reported"),
             Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
             Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
-            Self::NoHandshake { host } => write!(f, "no TLS handshake with {host}"),
+            Self::NoHandshake => f.write_str("no answer to a TLS handshake"),
             Self::OtherCluster { cluster } => write!(f, "the routes of cluster {cluster} are not known"),
             Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
             Self::Thinned => f.write_str("left out, because the workload is too large"),

@@ -315,7 +315,7 @@ fn of_server(
     view: &View<'_>,
 ) -> Result<Option<Problem>, Missing> {
     let [own, ..] = &server.chain[..] else {
-        return Err(Missing::NoHandshake { host: server.id.name.clone() });
+        return Err(Missing::NoHandshake);
     };
     let inventory = &view.snapshot.objects.inventory;
     let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host).collect();
@@ -640,7 +640,7 @@ mod tests {
             ),
             "warning web/a.example:443: the server does not send the intermediate certificate CN=ca: clients that do not have it refuse a.example\n1 ok",
         );
-        check("served web/a.example:443 failed=timeout", "1 unknown: no TLS handshake with a.example:443");
+        check("served web/a.example:443 failed=timeout", "1 unknown: no answer to a TLS handshake");
     }
 
     #[test]
