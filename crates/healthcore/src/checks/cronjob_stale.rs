@@ -100,7 +100,7 @@ fn stale<'a>(
         .map_err(|why| Missing::NotReported { field: format!("a schedule that can be read ({why})") })?;
     let due = schedule.last(params.missed, now.plus_seconds(-params.grace.get()));
     let earliest = due.last().copied().filter(|_| due.len() == params.missed as usize);
-    let Some(earliest) = earliest.filter(|t| cron.created.is_none_or(|created| *t >= created)) else {
+    let Some(earliest) = earliest.filter(|t| there_since(cron).is_none_or(|since| *t >= since)) else {
         return Ok(None);
     };
     let jobs = jobs_of(cron, inventory);
@@ -118,6 +118,12 @@ fn stale<'a>(
         newest: jobs.into_iter().max_by_key(|j| j.created),
         started: cron.last_schedule.is_some_and(|t| t >= earliest),
     }))
+}
+
+/// Since when there is such a CronJob. One that was restored from a backup, or made anew with its status, is older than
+/// its object.
+fn there_since(cron: &CronJob) -> Option<Timestamp> {
+    [cron.created, cron.last_schedule, cron.last_success].into_iter().flatten().min()
 }
 
 pub(super) fn jobs_of<'a>(cron: &CronJob, inventory: &'a Inventory) -> Vec<&'a Job> {
@@ -243,6 +249,14 @@ mod tests {
             "warning web/dump: has never succeeded in 30d; it was last due 22h ago",
         );
         check(r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h created=45h"#, "1 ok");
+    }
+
+    #[test]
+    fn a_restored_one_is_older_than_its_object() {
+        check(
+            r#"cronjob web/dump schedule="0 3 * * *" last-schedule=9h last-success=3d created=9h"#,
+            "warning web/dump: has not succeeded for 3d, though it is started by its schedule `0 3 * * *`",
+        );
     }
 
     #[test]
