@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
 use healthcore_report::{Format, Lang};
@@ -97,6 +98,10 @@ pub(crate) enum Command {
     /// The configuration file: write a commented one, show what is in effect, print its schema
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make one report of those of all shards
+    Merge(Merge),
+    /// Print the rights that the enabled checks need, as manifests for Kubernetes
+    Rbac(Rbac),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -133,6 +138,18 @@ pub(crate) enum ConfigCommand {
         namespace: Option<String>,
         #[command(flatten)]
         choice: Choice,
+    },
+    /// Print a configuration that says what an older system was told: its files, and environment variables such as PROMETHEUS_URL
+    Import {
+        /// Old file of thresholds
+        #[arg(long, value_name = "FILE")]
+        thresholds: Option<PathBuf>,
+        /// Old file of queries
+        #[arg(long, value_name = "FILE")]
+        queries: Option<PathBuf>,
+        /// Name that the cluster gets
+        #[arg(long, value_name = "NAME", value_parser = name, default_value = "cluster")]
+        cluster: String,
     },
     /// Print the JSON schema of the configuration file
     Schema,
@@ -180,6 +197,12 @@ pub(crate) struct Check {
     /// Neither compare with earlier runs nor remember this one, whatever the configuration says
     #[arg(long, conflicts_with = "history", help_heading = "Output")]
     pub(crate) no_history: bool,
+    /// Make one of N parts of the report, from 0/N to the one before N/N, in JSON for `merge`
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["shards", "record", "history"])]
+    pub(crate) shard: Option<Shard>,
+    /// Make one of N parts of the report: the one that JOB_COMPLETION_INDEX names, as an Indexed Job gives it to its pods
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["record", "history"])]
+    pub(crate) shards: Option<u32>,
     /// Send the report nowhere, whatever the configuration says of `deliver`
     #[arg(long, help_heading = "Output")]
     pub(crate) no_deliver: bool,
@@ -228,6 +251,91 @@ pub(crate) struct Leaks {
     /// Memory limit of the series of a table, such as 512Mi; a case tells its own
     #[arg(long, value_name = "QUANTITY")]
     pub(crate) limit: Option<Bytes>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// JSON reports of shards, in any order
+    #[arg(required = true, value_name = "REPORT")]
+    pub(crate) reports: Vec<PathBuf>,
+    /// Make a report without the shards that are missing, and say so in it
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Configuration file, for its history and where the report is delivered to
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Remember the merged run there, and say what changed, as for `check`
+    #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) history: Option<String>,
+    /// Neither compare with earlier runs nor remember this one
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) no_history: bool,
+    /// Send the report nowhere, whatever the configuration says of `deliver`
+    #[arg(long)]
+    pub(crate) no_deliver: bool,
+    /// Severity from which on findings make the exit code 1 [default: critical]
+    #[arg(long, value_enum)]
+    pub(crate) fail_on: Option<FailOnArg>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What an account may read.
+#[derive(Debug, Args)]
+pub(crate) struct Rbac {
+    /// One ClusterRole, or a Role in each namespace of -n
+    #[arg(long, value_enum, default_value_t = RbacScope::Cluster)]
+    pub(crate) scope: RbacScope,
+    /// Namespace to look into (repeatable, or separated by commas); those of the configuration without it
+    #[arg(short, long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace_pattern)]
+    pub(crate) namespace: Vec<String>,
+    /// Configuration file: its checks, and the namespaces and ways to metrics servers of its clusters
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The one of its clusters that the account is in
+    #[arg(long, value_name = "NAME", value_parser = name, requires = "config")]
+    pub(crate) cluster: Option<String>,
+    /// Way to the metrics server through the Kubernetes API, as for `check`
+    #[arg(long, value_name = "WAY")]
+    pub(crate) prometheus_via: Option<Reach>,
+    /// Let it list Secrets, for the certificates in TLS Secrets; RBAC cannot leave the others out
+    #[arg(long)]
+    pub(crate) secrets: bool,
+    /// ServiceAccount that runs the checks
+    #[arg(long, value_name = "NAMESPACE/NAME", default_value = "healthcheck/healthcheck", value_parser = account)]
+    pub(crate) account: (String, String),
+    /// Name of roles and bindings
+    #[arg(long, value_name = "NAME", default_value = "healthcheck", value_parser = name)]
+    pub(crate) name: String,
+    /// Print the ServiceAccount and the bindings, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Ask the server which of these rights the account of the kubeconfig has, and print a table
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) check: bool,
+    /// Kubeconfig file, for --check
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig, for --check
+    #[arg(long, value_name = "NAME", value_parser = name, requires = "check")]
+    pub(crate) context: Option<String>,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RbacScope {
+    Cluster,
+    Namespace,
+}
+
+fn account(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err(format!("expected `NAMESPACE/NAME`, got `{text}`")),
+    }
 }
 
 const LEAKS_HELP: &str = "\

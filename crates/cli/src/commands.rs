@@ -58,6 +58,8 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         }
         Command::List => done(&docs::list()),
         Command::Config(command) => config(&command),
+        Command::Merge(args) => crate::merge::run(&args, io.color, io.quiet),
+        Command::Rbac(args) => crate::rbac::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "healthcheck", &mut script);
@@ -91,7 +93,7 @@ struct Io {
     color: Color,
 }
 
-fn done(text: &str) -> anyhow::Result<Exit> {
+pub(crate) fn done(text: &str) -> anyhow::Result<Exit> {
     output::print(text).map(|()| Exit::Success)
 }
 
@@ -104,7 +106,11 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
-    let targets = output::targets(&args.output)?;
+    let shard = crate::merge::shard(args)?;
+    let targets = output::targets(&args.output, shard.map(|_| healthcore_report::Format::Json))?;
+    if shard.is_some() {
+        crate::merge::only_json(&targets)?;
+    }
     if let Some(path) = &args.record {
         output::recordable(path)?;
     }
@@ -134,8 +140,10 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
             }
         }
     };
-    let history = history(args.history.as_deref(), args.no_history || args.dry_run, &config)?;
-    let spec = RunSpec { history, ..spec };
+    // What changed is for the merged report to say.
+    let alone = args.no_history || args.dry_run || shard.is_some();
+    let history = history(args.history.as_deref(), alone, &config)?;
+    let spec = RunSpec { history, shard, ..spec };
     if args.dry_run {
         let mut lines = runtime.block_on(dry_run(&spec, &bar))?;
         lines.extend(deliverer.routes.iter().map(Route::plan));
@@ -153,6 +161,10 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     }
     if let Some(why) = undelivered {
         anyhow::bail!("{why}; the report is written all the same");
+    }
+    if shard.is_some() {
+        // A part has found what it has found; the whole decides.
+        return Ok(Exit::Success);
     }
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
 }
@@ -173,7 +185,7 @@ pub(crate) fn history(given: Option<&str>, off: bool, config: &Config) -> anyhow
 }
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
-    let targets = output::targets(&args.output)?;
+    let targets = output::targets(&args.output, None)?;
     output::separate([], output::written(&targets))?;
     let settings = settings(&args.judging.choice, &Config::default())?;
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
@@ -277,7 +289,7 @@ fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certificates> {
 }
 
 /// The image that this program runs in, as the manifest of its pod says.
-fn image() -> Option<String> {
+pub(crate) fn image() -> Option<String> {
     std::env::var("HEALTHCHECK_IMAGE").ok()
 }
 
@@ -324,6 +336,15 @@ fn config(command: &ConfigCommand) -> anyhow::Result<Exit> {
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
             let site = docs::Place { cluster: cluster.as_deref(), namespace: namespace.as_deref() };
             done(&docs::effective(&config, &settings, choice, site, &is_set)?)
+        }
+        ConfigCommand::Import { thresholds, queries, cluster } => {
+            let import = lambda_free_runner::config::Import {
+                thresholds: thresholds.clone(),
+                queries: queries.clone(),
+                cluster: cluster.clone(),
+                environment: &|name| std::env::var(name).ok(),
+            };
+            done(&import.configuration()?)
         }
         ConfigCommand::Schema => done(&format!(
             "{:#}

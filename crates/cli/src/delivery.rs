@@ -2,19 +2,27 @@
 
 use anyhow::bail;
 use healthcore::report::Report;
-use healthcore_report::RenderOptions;
+use healthcore_report::{Lang, RenderOptions};
 use lambda_free_runner::config::{Config, SinkConfig};
 use lambda_free_runner::deliver::{Delivered, Deliverer};
 
 use crate::args::Check;
 use crate::output::{self, Target};
 
-/// What delivers reports, as the configuration says.
+/// What delivers reports, as the configuration says. A shard is a part of a report, and is sent nowhere.
 pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> anyhow::Result<Deliverer> {
+    let off = args.no_deliver || args.shard.is_some() || args.shards.is_some();
+    // What is only planned prints nothing.
+    let printed = if args.dry_run { &[] } else { targets };
+    open(off, config, args.output.lang, printed)
+}
+
+/// The routes of a configuration, none when delivery is off; `printed` is where the report goes besides.
+pub(crate) fn open(off: bool, config: &Config, lang: Lang, printed: &[Target]) -> anyhow::Result<Deliverer> {
     let mut routes = Vec::new();
-    for route in config.deliver.iter().filter(|_| !args.no_deliver) {
+    for route in config.deliver.iter().filter(|_| !off) {
         let prints = matches!(route.sink, Ok(SinkConfig::Stdout(_)));
-        if prints && !args.dry_run && targets.iter().any(|(_, path)| path.is_none()) {
+        if prints && printed.iter().any(|(_, path)| path.is_none()) {
             bail!(
                 "{}: standard output has the report already; give --output FILE, or leave `type: stdout` out",
                 route.place
@@ -22,7 +30,7 @@ pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> an
         }
         routes.push(route.open()?);
     }
-    let options = RenderOptions { lang: args.output.lang, ..RenderOptions::default() };
+    let options = RenderOptions { lang, ..RenderOptions::default() };
     Ok(Deliverer { routes, options, history: None })
 }
 

@@ -7,8 +7,12 @@ mod delivery;
 mod docs;
 mod exit;
 mod leaks;
+mod merge;
 mod output;
 mod progress;
+mod rbac;
+#[cfg(test)]
+mod reference;
 mod serve;
 mod sources;
 

@@ -15,9 +15,11 @@ pub(crate) type Target = (Format, Option<PathBuf>);
 
 /// Pairs formats with files: the n-th with the n-th; a file alone tells its format by its ending; at most one format
 /// goes to standard output.
-pub(crate) fn targets(args: &Output) -> anyhow::Result<Vec<Target>> {
+/// `usual` goes to standard output where nothing says which; without it text on a terminal, else Markdown.
+pub(crate) fn targets(args: &Output, usual: Option<Format>) -> anyhow::Result<Vec<Target>> {
     let stdout = |path: &Path| path.as_os_str() == "-";
-    let default = || if std::io::stdout().is_terminal() { Format::Text } else { Format::Markdown };
+    let by_terminal = || if std::io::stdout().is_terminal() { Format::Text } else { Format::Markdown };
+    let default = || usual.unwrap_or_else(by_terminal);
     let targets: Vec<Target> = match (args.format.len(), args.output.len()) {
         (0, 0) => vec![(default(), None)],
         (_, 0) => args.format.iter().map(|f| (*f, None)).collect(),

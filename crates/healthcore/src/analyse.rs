@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
 use crate::fleet;
@@ -34,7 +36,7 @@ impl Tally {
 }
 
 /// What is in a namespace, and what could not be judged there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NamespaceTally {
     /// Workloads seen.
     pub workloads: u64,

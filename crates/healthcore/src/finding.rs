@@ -297,7 +297,7 @@ pub struct Problem {
 
 /// How easily a healthy subject would look like a problem, for checks that control their false discoveries over the
 /// whole fleet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chance {
     /// Probability that a healthy subject looks like this or worse, 0..=1.
     pub p: f64,
@@ -408,7 +408,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<ChartSeries>,
     /// How easily a healthy subject would look like this, until the fleet is whole.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<Chance>,
 }
 

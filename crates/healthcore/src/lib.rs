@@ -32,6 +32,7 @@ pub mod report;
 pub mod schedule;
 pub mod series;
 pub mod settings;
+pub mod shard;
 pub mod snapshot;
 pub mod stats;
 pub mod time;

@@ -7,6 +7,7 @@ use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{Changes, Coverage};
+use crate::shard::Partial;
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
 use crate::unit::Ratio;
@@ -38,6 +39,8 @@ pub struct Report {
     pub cost: Cost,
     /// Measured values of every container, by cluster and name.
     pub facts: Vec<ContainerFacts>,
+    /// Of a report that is one of several parts: what merging needs.
+    pub shard: Option<Box<Partial>>,
 }
 
 /// One cluster in the summary.
@@ -264,6 +267,7 @@ impl Report {
             gaps,
             cost: Cost::default(),
             facts: all.facts,
+            shard: None,
         }
     }
 

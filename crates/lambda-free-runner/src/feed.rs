@@ -8,6 +8,7 @@ use healthcore::metric::SeriesOf;
 use healthcore::model::{Event, Hpa, ObjectKind, Pod, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
 use healthcore::series::SeriesStore;
+use healthcore::shard::Shard;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
@@ -38,6 +39,8 @@ pub(crate) struct Frame {
     pub(crate) at_given: bool,
     pub(crate) window: Window,
     pub(crate) budget: Budget,
+    /// The part of the run that this process makes.
+    pub(crate) shard: Option<Shard>,
 }
 
 /// A cluster that answers.
@@ -110,15 +113,21 @@ impl Feed {
         if from == Some(Origin::KubernetesApi) {
             gaps.extend(ahead(&sources.name, &listed[0], frame));
         }
-        if needs.objects.contains(&ObjectKind::HostRequests) {
+        // What is judged over a whole cluster is for the first shard.
+        let first = frame.shard.is_none_or(Shard::is_first);
+        if first && needs.objects.contains(&ObjectKind::HostRequests) {
             let look = hosts.look(sources, metrics.as_deref(), &mut listed[0], &frame.window);
             gaps.extend(look.await);
         }
-        if needs.objects.contains(&ObjectKind::ServedCertificates) {
+        if first && needs.objects.contains(&ObjectKind::ServedCertificates) {
             gaps.extend(certificates.look(&sources.name, &mut listed[0].inventory).await);
         }
         listed.iter_mut().for_each(redact::objects);
         redact::gaps(&mut gaps);
+        if let Some(shard) = frame.shard {
+            // Now that what belongs together across namespaces has been joined.
+            listed.iter_mut().for_each(|objects| shard.keep(&sources.name, objects));
+        }
         let count = |of: fn(&Objects) -> usize| listed.iter().map(of).sum();
         progress.objects(&sources.name, count(|o| o.workloads.len()), count(|o| o.pods.len()));
 
@@ -140,6 +149,7 @@ impl Feed {
             .namespaces
             .iter()
             .filter(|n| !n.contains(['*', '?']) && !own(n))
+            .filter(|n| frame.shard.is_none_or(|shard| shard.owns(&sources.name, n)))
             .cloned()
             .collect();
         let mut parts = Vec::new();

@@ -9,6 +9,7 @@ use healthcore::model::ObjectKind;
 use healthcore::need::Needs;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
+use healthcore::shard::{Partial, PartialCluster, Shard};
 use healthcore::snapshot::{Gap, GapCause, Missing, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window, WindowError};
 use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording, Section};
@@ -16,6 +17,7 @@ use healthcore_sources::{SourceError, Usage};
 
 use crate::certificates::Certificates;
 use crate::feed::{Feed, Frame, Part, UNDER_WAY, is_nowhere};
+use crate::history::History;
 use crate::hosts::Hosts;
 use crate::progress::Progress;
 use crate::redact;
@@ -60,19 +62,24 @@ pub async fn run_once(spec: &RunSpec, progress: &dyn Progress) -> Result<Report,
     let checks = Arc::new(spec.settings.resolve(CHECKS)?);
     let mut report = match &spec.input {
         Input::Live(clusters) => live(spec, clusters, &checks, started, progress).await?,
-        Input::Recording(path) => replay(Recording::open(path)?, checks, progress).await?,
+        Input::Recording(path) => replay(Recording::open(path)?, checks, spec.shard, progress).await?,
         Input::Embedded(name, bytes) => {
-            replay(Recording::read(name, Box::new(*bytes))?, checks, progress).await?
+            replay(Recording::read(name, Box::new(*bytes))?, checks, spec.shard, progress).await?
         }
     };
-    if let Some(history) = &spec.history {
-        history.tell(&mut report).await;
-    }
-    // Of the program that makes the report, and not of the cluster: a recording does not hold it.
-    report.gaps.extend(spec.image.as_deref().and_then(mismatch));
-    report.gaps.sort();
+    finish(&mut report, spec.history.as_ref(), spec.image.as_deref()).await;
     progress.finished();
     Ok(report)
+}
+
+/// Adds what is not of the clusters: what changed since earlier runs, and whether the program is that of its image.
+pub async fn finish(report: &mut Report, history: Option<&History>, image: Option<&str>) {
+    if let Some(history) = history {
+        history.tell(report).await;
+    }
+    // Of the program that makes the report, and not of the cluster: a recording does not hold it.
+    report.gaps.extend(image.and_then(mismatch));
+    report.gaps.sort();
 }
 
 /// The queries and rights that a live run would need, a line each, without asking for any series.
@@ -181,7 +188,7 @@ fn frame(spec: &RunSpec) -> Result<Frame, RunError> {
     let window = Window::ending(taken_at, spec.lookback, spec.step())?;
     // Whole seconds, so that a report's instants are those of its recording.
     let taken_at = Timestamp::from_unix_seconds(taken_at.unix_seconds());
-    Ok(Frame { taken_at, at_given: spec.at.is_some(), window, budget: spec.budget })
+    Ok(Frame { taken_at, at_given: spec.at.is_some(), window, budget: spec.budget, shard: spec.shard })
 }
 
 async fn live(
@@ -199,6 +206,7 @@ async fn live(
     let recorder = spec.record.as_ref().map(|path| Recorder::create(path, &header)).transpose()?;
     let pass = Pass {
         checks,
+        shard: spec.shard,
         needs: Arc::new(checks.needs()),
         frame,
         room: Room::of_parts(UNDER_WAY, spec.budget),
@@ -234,12 +242,13 @@ async fn live(
         recorder.finish(cost)?;
     }
     let folds = covered.into_iter().map(|c| c.fold).collect();
-    Ok(report(&header, folds, cost))
+    Ok(report(&header, folds, cost, spec.shard))
 }
 
 /// What the clusters of a live run have in common.
 struct Pass<'a> {
     checks: &'a Arc<Resolved>,
+    shard: Option<Shard>,
     needs: Arc<Needs>,
     frame: Frame,
     room: Room,
@@ -284,7 +293,7 @@ impl Pass<'_> {
             }
         };
         let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
-        let mut fold = Fold::new(head, Arc::clone(self.checks));
+        let mut fold = Fold::new(head, Arc::clone(self.checks), self.shard);
         let mut usage = Default::default();
         if let Some(feed) = &mut feed {
             let mut done = 0;
@@ -303,6 +312,7 @@ impl Pass<'_> {
 async fn replay(
     recording: Recording,
     checks: Arc<Resolved>,
+    shard: Option<Shard>,
     progress: &dyn Progress,
 ) -> Result<Report, RunError> {
     let header = recording.header();
@@ -333,18 +343,21 @@ async fn replay(
                 head.unavailable.extend(unrecorded.iter().cloned());
                 progress.connecting(&head.name);
                 done = 0;
-                folds.push(Fold::new(head, Arc::clone(&checks)));
+                folds.push(Fold::new(head, Arc::clone(&checks), shard));
             }
             Some(Entry::Part(mut part, gaps)) => {
                 part.objects.unavailable.extend(unrecorded.iter().cloned());
                 let fold = folds
                     .last_mut()
                     .ok_or_else(|| RunError::Stopped("a part without a cluster".to_owned()))?;
+                if let Some(shard) = shard {
+                    shard.keep(&part.cluster, &mut part.objects);
+                }
                 fold.part(*part, gaps, None).await?;
                 done += 1;
                 progress.judged(&fold.summary.name, done, done);
             }
-            Some(Entry::End(closing)) => return Ok(report(&header, folds, closing)),
+            Some(Entry::End(closing)) => return Ok(report(&header, folds, closing, shard)),
             None => return Err(RunError::Stopped("the recording has no end".to_owned())),
         }
     }
@@ -368,8 +381,11 @@ struct Fold {
 }
 
 impl Fold {
-    fn new(head: ClusterHead, checks: Arc<Resolved>) -> Self {
-        let assessment = Assessment::new(&head.name, &head.unavailable, &checks);
+    fn new(head: ClusterHead, checks: Arc<Resolved>, shard: Option<Shard>) -> Self {
+        // A list that could not be had counts once, and not once a shard.
+        let counts = shard.is_none_or(Shard::is_first);
+        let unavailable = if counts { &head.unavailable[..] } else { &[] };
+        let assessment = Assessment::new(&head.name, unavailable, &checks);
         let summary = ClusterSummary {
             name: head.name,
             objects_from: head.objects_from,
@@ -406,14 +422,25 @@ impl Fold {
     }
 }
 
-fn report(header: &Header, folds: Vec<Fold>, closing: Closing) -> Report {
+fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Shard>) -> Report {
     let mut gaps = Vec::new();
     let mut clusters = Vec::new();
     for fold in folds {
         gaps.extend(fold.gaps);
         clusters.push((fold.summary, fold.assessment));
     }
+    let partial = shard.map(|shard| {
+        Box::new(Partial {
+            shard,
+            version: version().to_owned(),
+            taken_at: header.taken_at,
+            window: header.window,
+            clusters: clusters.iter().map(|(summary, own)| PartialCluster::new(summary, own)).collect(),
+            gaps: gaps.clone(),
+        })
+    });
     let mut report = Report::new(version(), header.taken_at, header.window, clusters, gaps, CHECKS);
+    report.shard = partial;
     report.cost = Cost {
         prometheus_queries: closing.prometheus_queries,
         samples: closing.samples,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{Certificates, Hosts};
 use healthcore::need::Budget;
 use healthcore::settings::Settings;
+use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::{MetricsSource, ObjectSource, Selection};
@@ -40,6 +41,9 @@ pub struct RunSpec {
     pub budget: Budget,
     /// Clusters that are read at once. It does not change the report.
     pub clusters_at_once: NonZeroUsize,
+    /// The part of the run that this process makes; the whole when none. The report then holds what merging needs
+    /// ([`healthcore::report::Report::shard`]).
+    pub shard: Option<Shard>,
     /// The image that the program runs in, where it is known: the report warns when its tag names another version.
     pub image: Option<String>,
     /// How certificates are looked at; a recording has what was seen when it was made.
@@ -63,6 +67,7 @@ impl RunSpec {
             history: None,
             budget: Budget::default(),
             clusters_at_once: DEFAULT_CLUSTERS_AT_ONCE,
+            shard: None,
             image: None,
             certificates: Certificates::default(),
             hosts: Hosts::default(),

@@ -8,14 +8,18 @@ use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
 use healthcore::history::Changes;
 use healthcore::report::{Found, Report};
+use healthcore::shard::Partial;
 use healthcore::snapshot::Origin;
 use healthcore::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::quantity::rfc3339;
 use crate::words::{Lang, sentence};
 use crate::{RenderError, RenderOptions, escape};
+
+const NAME: &str = "healthcheck-report";
+const MAJOR: u32 = 1;
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
     pretty(&JsonReport::new(report, options.lang))
@@ -104,6 +108,9 @@ pub struct JsonReport {
     gaps: Vec<JsonGap>,
     cost: Cost,
     containers: Vec<Container>,
+    /// Of one of several parts of a run: what merging needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Box<Partial>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -340,7 +347,7 @@ struct JsonGap {
     detail: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Cost {
     prometheus_queries: u64,
     samples: u64,
@@ -348,6 +355,13 @@ struct Cost {
     kubernetes_requests: u64,
     seconds: f64,
     peak_rss_bytes: u64,
+}
+
+impl From<Cost> for healthcore::report::Cost {
+    fn from(cost: Cost) -> Self {
+        let Cost { prometheus_queries, samples, bytes, kubernetes_requests, seconds, peak_rss_bytes } = cost;
+        Self { prometheus_queries, samples, bytes, kubernetes_requests, seconds, peak_rss_bytes }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -409,7 +423,8 @@ impl JsonReport {
     #[must_use]
     pub fn new(report: &Report, lang: Lang) -> Self {
         Self {
-            format: JsonFormat { name: "healthcheck-report", major: 1, minor: 1 },
+            // 1.2 adds `shard`; what is no shard is of 1.1 still.
+            format: JsonFormat { name: NAME, major: MAJOR, minor: 1 + u32::from(report.shard.is_some()) },
             tool: Tool { version: report.version.clone() },
             taken_at: rfc3339(report.taken_at),
             window: JsonWindow {
@@ -482,8 +497,62 @@ impl JsonReport {
                 peak_rss_bytes: report.cost.peak_rss_bytes,
             },
             containers: report.facts.iter().map(container).collect(),
+            shard: report.shard.clone(),
         }
     }
+}
+
+/// What merging needs of a JSON report, if it is one of several parts of a run, and what that part has cost.
+///
+/// # Errors
+/// It is no JSON report of this program, or none of a part.
+pub fn read_shard(text: &str) -> Result<(Partial, healthcore::report::Cost), ShardError> {
+    let no_report = |e: serde_json::Error| ShardError::NoReport(e.to_string());
+    let Head { format } = serde_json::from_str(text).map_err(no_report)?;
+    if format.name != NAME {
+        return Err(ShardError::NoReport(format!("its format is `{}`", format.name)));
+    }
+    if format.major != MAJOR {
+        return Err(ShardError::Newer(format.major));
+    }
+    let Body { shard, cost } = serde_json::from_str(text).map_err(|e| ShardError::Broken(e.to_string()))?;
+    Ok((shard.ok_or(ShardError::Whole)?, cost.into()))
+}
+
+/// A file that is no part of a run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// Something else.
+    #[error("expected the JSON report of a shard; {0}")]
+    NoReport(String),
+    /// A later version of the contract.
+    #[error("its format is of version {0}, and this program reads 1; merge with the version that made it")]
+    Newer(u32),
+    /// A report that is no part.
+    #[error("is a whole report; expected one of a shard, made with `check --shard`")]
+    Whole,
+    /// A part that cannot be read.
+    #[error("its shard cannot be read, merge with the version that made it: {0}")]
+    Broken(String),
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: HeadFormat,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    shard: Option<Partial>,
+    cost: Cost,
+}
+
+#[derive(Deserialize)]
+struct HeadFormat {
+    name: String,
+    major: u32,
 }
 
 fn subject(s: &SubjectRef) -> JsonSubject {

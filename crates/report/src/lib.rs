@@ -26,7 +26,7 @@ mod yaml;
 use healthcore::report::Report;
 
 pub use cards::{Chat, card};
-pub use json::JsonReport;
+pub use json::{JsonReport, ShardError, read_shard};
 pub use mail::Mail;
 pub use slack::{SlackMessage, SlackReport};
 pub use words::Lang;

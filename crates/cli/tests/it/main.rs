@@ -1,5 +1,6 @@
 //! The command line as its users meet it: wrong input above all.
 
+mod deploy;
 mod history;
 mod leaks;
 #[cfg(unix)]

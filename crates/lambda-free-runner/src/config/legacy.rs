@@ -120,7 +120,8 @@ fn find<'t, T>(given: &str, table: &'t [T], key: impl Fn(&T) -> &str) -> Option<
     table.iter().filter(ends).max_by_key(|e| key(e).len())
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
+/// Every single value of an old file by its key.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let at = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| at(format!("cannot be read: {e}")))?;
     let tree = tree::parse(&text).map_err(at)?;
@@ -137,21 +138,27 @@ pub(super) fn thresholds(
     let places = tree::places(&std::fs::read_to_string(path).unwrap_or_default());
     let mut out: BTreeMap<String, CheckSettings> = BTreeMap::new();
     for (key, value) in read(path)? {
-        let given = words(&key);
-        let Some((_, check, param, unit)) = find(&given, THRESHOLDS, |t| t.0) else {
-            let hint = nearest(&given, THRESHOLDS.iter().map(|t| t.0))
-                .map_or_else(String::new, |n| format!(", did you mean `{}`?", n.replace(' ', "_")));
-            return Err(format!("{}: {key}: unknown threshold{hint}", path.display()));
-        };
-        let text = in_unit(&value, *unit)
-            .ok_or_else(|| format!("{}: {key}: expected a number, got `{value}`", path.display()))?;
+        let at = |why: String| format!("{}: {key}: {why}", path.display());
+        let (check, param, text) = threshold(&key, &value).map_err(at)?;
         if let Some((_, line)) = places.get(&key) {
             let origin = format!("{}:{line}", path.display());
             given_at.insert(format!("checks.{check}.{param}"), Given { text: text.clone(), origin });
         }
-        out.entry((*check).to_owned()).or_default().params.insert((*param).to_owned(), text);
+        out.entry(check.to_owned()).or_default().params.insert(param.to_owned(), text);
     }
     Ok(out)
+}
+
+/// Check, parameter and value that an old threshold stands for.
+pub(super) fn threshold(key: &str, value: &str) -> Result<(&'static str, &'static str, String), String> {
+    let given = words(key);
+    let Some((_, check, param, unit)) = find(&given, THRESHOLDS, |t| t.0) else {
+        let hint = nearest(&given, THRESHOLDS.iter().map(|t| t.0))
+            .map_or_else(String::new, |n| format!(", did you mean `{}`?", n.replace(' ', "_")));
+        return Err(format!("unknown threshold{hint}"));
+    };
+    let text = in_unit(value, *unit).ok_or_else(|| format!("expected a number, got `{value}`"))?;
+    Ok((check, param, text))
 }
 
 fn in_unit(value: &str, unit: Unit) -> Option<String> {
@@ -174,22 +181,23 @@ fn in_unit(value: &str, unit: Unit) -> Option<String> {
 pub(super) fn queries(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let mut out = BTreeMap::new();
     for (key, template) in read(path)? {
-        let given = words(&key);
-        let own = Metric::ALL.iter().copied().find(|m| words(m.name()) == given);
-        let metric = own.or_else(|| find(&given, QUERIES, |q| q.0).map(|q| q.1)).ok_or_else(|| {
-            let known = Metric::ALL.iter().map(|m| m.name());
-            let hint =
-                nearest(&key, known.clone()).map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
-            format!(
-                "{}: {key}: no metric has this name{hint}; known metrics: {}",
-                path.display(),
-                known.collect::<Vec<_>>().join(", ")
-            )
-        })?;
-        check_query(metric, &template).map_err(|why| format!("{}: {key}: {why}", path.display()))?;
+        let metric = query(&key, &template).map_err(|why| format!("{}: {key}: {why}", path.display()))?;
         out.insert(metric.name().to_owned(), template);
     }
     Ok(out)
+}
+
+/// The metric that an old query is, when its template can be used.
+pub(super) fn query(key: &str, template: &str) -> Result<Metric, String> {
+    let given = words(key);
+    let own = Metric::ALL.iter().copied().find(|m| words(m.name()) == given);
+    let metric = own.or_else(|| find(&given, QUERIES, |q| q.0).map(|q| q.1)).ok_or_else(|| {
+        let known = Metric::ALL.iter().map(|m| m.name());
+        let hint = nearest(key, known.clone()).map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
+        format!("no metric has this name{hint}; known metrics: {}", known.collect::<Vec<_>>().join(", "))
+    })?;
+    check_query(metric, template)?;
+    Ok(metric)
 }
 
 #[cfg(test)]

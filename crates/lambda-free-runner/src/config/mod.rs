@@ -6,6 +6,8 @@
 mod certificates;
 mod deliver;
 mod hosts;
+mod import;
+mod keys;
 mod legacy;
 mod profile;
 mod template;
@@ -28,6 +30,7 @@ use crate::history::Retention;
 pub use certificates::CertificatesConfig;
 pub use deliver::{RouteConfig, SinkConfig};
 pub use hosts::HostsConfig;
+pub use import::Import;
 pub use template::{schema, template};
 use tree::Node;
 

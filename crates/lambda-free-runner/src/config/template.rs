@@ -133,5 +133,6 @@ pub fn schema() -> Value {
     schema["$defs"] = json!({ "checks": checks });
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "configuration of healthcheck".into();
+    super::keys::describe(&mut schema);
     schema
 }

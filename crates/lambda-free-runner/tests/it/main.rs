@@ -9,6 +9,7 @@ mod history;
 mod hosts;
 mod incidents;
 mod pass;
+mod shards;
 mod slack_rules;
 mod snapshots;
 mod stories;

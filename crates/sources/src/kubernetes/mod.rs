@@ -11,6 +11,7 @@ mod list;
 mod owners;
 mod reach;
 mod request;
+mod rights;
 mod scope;
 mod send;
 mod source;
@@ -20,5 +21,6 @@ mod wire;
 
 pub use connect::KubernetesSettings;
 pub use reach::{Reach, ReachError};
+pub use rights::{Place, Right, rights};
 pub use send::Retry;
 pub use source::KubernetesSource;

@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 
 use super::exec::{self, Outcome, Ran};
 use super::request::encode;
+use super::rights::Right;
 use super::send::chain;
 use super::wire;
 use crate::SourceError;
@@ -150,6 +151,31 @@ impl FromStr for Reach {
             }
         };
         Ok(Self { namespace: namespace.to_owned(), way, prefix: prefix.to_owned() })
+    }
+}
+
+impl Reach {
+    /// What an account must be allowed to go this way.
+    pub(super) fn rights(&self) -> Vec<Right> {
+        let right = |verb, resource, name| Right::within(&self.namespace, verb, resource, name);
+        match &self.way {
+            // Long queries are POSTs, which RBAC calls `create`.
+            Way::ServiceProxy { service, https, port } => {
+                let name = format!("{}{service}:{port}", if *https { "https:" } else { "" });
+                ["get", "create"].map(|verb| right(verb, "services/proxy", Some(&name))).into()
+            }
+            // A WebSocket is begun by a GET; newer servers want the right to `create` as well.
+            Way::PortForward { to: ForwardTo::Pod(pod), .. } => {
+                ["get", "create"].map(|verb| right(verb, "pods/portforward", Some(pod))).into()
+            }
+            Way::PortForward { to: ForwardTo::Service(service), .. } => vec![
+                right("get", "services", Some(service)),
+                right("list", "pods", None),
+                right("get", "pods/portforward", None),
+                right("create", "pods/portforward", None),
+            ],
+            Way::Exec { pod, .. } => ["get", "create"].map(|verb| right(verb, "pods/exec", Some(pod))).into(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::send::{ApiServer, Refusal};
 use super::wire;
 
 /// Names up to which namespaces are asked for one by one.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// Where namespaced resources are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

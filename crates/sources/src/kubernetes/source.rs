@@ -16,6 +16,7 @@ use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
 use super::reach::{Reach, Tunnel};
 use super::request::{self, Resource, encode};
+use super::rights::rights;
 use super::scope::{self, Scope, explain};
 use super::send::{ApiServer, Refusal};
 use super::wire;
@@ -517,14 +518,12 @@ impl ObjectSource for KubernetesSource {
 
     fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
         let mut plan = vec![("list".to_owned(), request::NAMESPACES.name())];
-        let wanted = request::LISTS.iter().filter(|(_, resource)| wants(kinds, resource));
-        plan.extend(wanted.map(|(_, resource)| ("list".to_owned(), resource.name())));
-        let mut seen = BTreeSet::new();
-        plan.retain(|right| seen.insert(right.clone()));
-        if kinds.contains(&ObjectKind::Pods) {
-            // Of owners that are no built-in kind.
-            plan.push(("get".to_owned(), "*/scale".to_owned()));
-        }
+        let wanted = rights(kinds, &[], None).into_iter().map(|right| {
+            let text = right.to_string();
+            let resource = text.trim_start_matches(right.verb).trim_start().to_owned();
+            (right.verb.to_owned(), resource)
+        });
+        plan.extend(wanted);
         plan
     }
 

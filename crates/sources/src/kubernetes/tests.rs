@@ -1195,3 +1195,121 @@ fn of_words_and_variables_only_memory_flags_of_a_jvm_are_kept() {
 }
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// Group, resource and verb of a request as the API server judges it; none for what every account may read.
+fn needed(uri: &str) -> Option<(String, String, String)> {
+    let parts: Vec<&str> = path_of(uri).trim_start_matches('/').split('/').collect();
+    let (group, rest) = match parts.as_slice() {
+        ["version"] | ["apis", _] | ["apis", _, _] | ["api", _] => return None,
+        ["api", _, rest @ ..] => ("", rest),
+        ["apis", group, _, rest @ ..] => (*group, rest),
+        _ => panic!("a request to {uri}"),
+    };
+    let rest = match rest {
+        ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,
+        rest => rest,
+    };
+    let (verb, resource) = match rest {
+        [resource] => ("list", (*resource).to_owned()),
+        // Whether a namespace that is named exists; being refused says nothing, and costs nothing.
+        ["namespaces", _] => return None,
+        [_, _, subresource] => ("get", format!("*/{subresource}")),
+        _ => panic!("a request to {uri}"),
+    };
+    let group = if resource.starts_with('*') { "*" } else { group };
+    Some((group.to_owned(), resource, verb.to_owned()))
+}
+
+#[test]
+fn rights_are_what_is_asked_and_nothing_else() {
+    let reply = |uri: &str| match path_of(uri) {
+        "/apis/argoproj.io/v1alpha1" => ok(&json!({"resources": [
+            {"name": "rollouts", "kind": "Rollout"}, {"name": "rollouts/scale", "kind": "Scale"}]})),
+        path if path.ends_with("/scale") => ok(&json!({"spec": {"replicas": 3}})),
+        "/api/v1/namespaces" => {
+            let names = ["shop".to_owned(), "pay-1".to_owned()].into_iter();
+            let names = names.chain((0..9).map(|i| format!("shop-{i}")));
+            list(&names.map(|name| json!({"metadata": {"name": name}})).collect::<Vec<_>>())
+        }
+        path if path.ends_with("/pods") => {
+            list(&[json!({"metadata": owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary")})])
+        }
+        _ => empty(),
+    };
+    let many: Vec<String> = (0..9).map(|i| format!("shop-{i}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["shop"]).collect();
+    for namespaces in [&[][..], &["shop"], &["shop", "pay-*"], &["*"], &many] {
+        let (_, log) = objects(namespaces, reply);
+        let asked: BTreeSet<_> = log.iter().filter_map(|uri| needed(uri)).collect();
+        let kinds = ObjectKind::ALL.iter().copied().collect();
+        let named: Vec<String> = namespaces.iter().map(|n| (*n).to_owned()).collect();
+        let wanted: BTreeSet<_> = super::rights(&kinds, &named, None)
+            .into_iter()
+            .map(|r| (r.group.to_owned(), r.resource.to_owned(), r.verb.to_owned()))
+            .collect();
+        assert_eq!(wanted, asked, "namespaces {namespaces:?}");
+    }
+}
+
+/// What one kind of object needs is what is asked for it alone.
+#[test]
+fn every_kind_has_its_own_rights() {
+    for kind in ObjectKind::ALL {
+        let kinds = BTreeSet::from([*kind]);
+        let log = run(async {
+            let (source, log) = source(settings(), |_| empty());
+            source.objects(&Selection::default(), &kinds).await;
+            log.lock().unwrap().clone()
+        });
+        let asked: BTreeSet<_> = log.iter().filter_map(|uri| needed(uri)).collect();
+        let wanted = super::rights(&kinds, &[], None).into_iter().filter(|r| r.resource != "*/scale");
+        let wanted: BTreeSet<_> =
+            wanted.map(|r| (r.group.to_owned(), r.resource.to_owned(), r.verb.to_owned())).collect();
+        assert_eq!(wanted, asked, "{}", kind.name());
+    }
+}
+
+#[test]
+fn a_way_to_the_metrics_server_has_rights_of_its_own() {
+    let of = |way: &str| -> Vec<String> {
+        let way = way.parse().unwrap();
+        let rights = super::rights(&BTreeSet::new(), &[], Some(&way));
+        assert!(rights.iter().all(|r| r.place == super::Place::Namespace("mon".into())), "{rights:?}");
+        rights.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        of("service-proxy:mon/https:prom:web"),
+        ["get services/proxy https:prom:web", "create services/proxy https:prom:web"]
+    );
+    assert_eq!(
+        of("port-forward:mon/svc/prom:9090"),
+        ["get services prom", "list pods", "get pods/portforward", "create pods/portforward"]
+    );
+    assert_eq!(
+        of("port-forward:mon/prom-0:9090"),
+        ["get pods/portforward prom-0", "create pods/portforward prom-0"]
+    );
+    assert_eq!(of("exec:mon/prom-0"), ["get pods/exec prom-0", "create pods/exec prom-0"]);
+}
+
+#[test]
+fn the_server_says_what_it_allows() {
+    let nodes = BTreeSet::from([ObjectKind::Nodes]);
+    let [right] = super::rights(&nodes, &[], None).try_into().unwrap();
+    let asked = |reply: Reply| {
+        run(async {
+            let (source, _) = source(settings(), move |uri| {
+                assert_eq!(path_of(uri), "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+                reply.clone()
+            });
+            source.may(&right, None).await.map_err(|e| e.to_string())
+        })
+    };
+    let said = |allowed: bool| {
+        ok(&json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                   "spec": {}, "status": {"allowed": allowed}}))
+    };
+    assert_eq!((asked(said(true)), asked(said(false))), (Ok(true), Ok(false)));
+    let why = asked(status(403, "no")).unwrap_err();
+    assert!(why.contains("asked whether it allows to list nodes"), "{why}");
+}

@@ -1,0 +1,110 @@
+//! Shards: which one a process is, and `healthcheck merge`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use healthcore::checks::CHECKS;
+use healthcore::report::{Cost, Report};
+use healthcore::shard::{Partial, Shard, merge};
+use healthcore_report::{Format, read_shard};
+use lambda_free_runner::deliver::Deliverer;
+use lambda_free_runner::history::History;
+use lambda_free_runner::{decide, finish};
+
+use crate::args::{Check, Color, FailOnArg, Merge};
+use crate::commands::{history, image, read_config, runtime};
+use crate::delivery;
+use crate::exit::Exit;
+use crate::output::{self, Target};
+
+/// What an Indexed Job tells each of its pods.
+const INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// The part that the arguments ask for, if any.
+pub(crate) fn shard(args: &Check) -> anyhow::Result<Option<Shard>> {
+    let Some(of) = args.shards else { return Ok(args.shard) };
+    let Ok(index) = std::env::var(INDEX) else {
+        bail!("--shards {of}: {INDEX} is not set; an Indexed Job sets it, elsewhere give `--shard I/{of}`");
+    };
+    let number = index.parse().with_context(|| format!("{INDEX}: expected a number, got `{index}`"))?;
+    Ok(Some(Shard::new(number, of).with_context(|| INDEX.to_owned())?))
+}
+
+/// Refuses formats that cannot hold a part.
+pub(crate) fn only_json(targets: &[Target]) -> anyhow::Result<()> {
+    match targets.iter().find(|(format, _)| *format != Format::Json) {
+        Some((other, _)) => bail!(
+            "a shard is a part of a report, and {} cannot hold it: give `--format json`, and the other formats to `merge`",
+            other.name()
+        ),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exit> {
+    let targets = output::targets(&args.output, None)?;
+    let config = read_config(args.config.as_deref())?;
+    let read = args.reports.iter().flat_map(|path| output::used("a shard", Some(path)));
+    output::separate(read, output::written(&targets))?;
+    let history = history(args.history.as_deref(), args.no_history, &config)?;
+    let deliverer = delivery::open(args.no_deliver, &config, args.output.lang, &targets)?;
+    let parts = parts(args)?;
+    let cost = parts.iter().map(|(_, cost)| *cost).reduce(Cost::and).unwrap_or_default();
+    let parts: Vec<Partial> = parts.into_iter().map(|(part, _)| part).collect();
+    let whole = parts.first().is_some_and(|p| p.shard.count() as usize == parts.len());
+    let mut report = Report { cost, ..merge(parts, args.partial, CHECKS)? };
+    // What nobody looked at must not be remembered as resolved.
+    let history = history.filter(|_| whole);
+    let runtime = runtime()?;
+    runtime.block_on(finish(&mut report, history.as_ref(), image().as_deref()));
+    output::write(&report, &args.output, &targets, color)?;
+    let deliverer = Deliverer { history: history.clone(), ..deliverer };
+    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, quiet));
+    let missed = report.gaps.iter().find(|g| history.is_some() && History::is_own(g));
+    if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
+        bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);
+    }
+    if let Some(why) = undelivered {
+        bail!("{why}; the report is written all the same");
+    }
+    Ok(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
+}
+
+/// The shards, with what each has cost. With `--partial` those that cannot be read, or are of another run than most, count
+/// as missing.
+fn parts(args: &Merge) -> anyhow::Result<Vec<(Partial, Cost)>> {
+    let mut parts = Vec::new();
+    for path in &args.reports {
+        match part(path) {
+            Ok(part) => parts.push(part),
+            Err(why) if args.partial => output::note(&format!("left out: {why:#}")),
+            Err(why) => return Err(why),
+        }
+    }
+    if args.partial {
+        leave_out_the_old(&mut parts);
+    }
+    if parts.is_empty() {
+        bail!("none of the reports can be merged");
+    }
+    Ok(parts)
+}
+
+/// What a shard left the day before is none of today's run.
+fn leave_out_the_old(parts: &mut Vec<(Partial, Cost)>) {
+    let Some(latest) = parts.iter().map(|(part, _)| part.taken_at).max() else { return };
+    parts.retain(|(part, _)| {
+        let fresh = latest.seconds_since(part.taken_at) <= healthcore::shard::MOST_APART.get();
+        if !fresh {
+            output::note(&format!("left out: shard {} is of an earlier run", part.shard));
+        }
+        fresh
+    });
+}
+
+fn part(path: &Path) -> anyhow::Result<(Partial, Cost)> {
+    let name = || path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    read_shard(&text).with_context(name)
+}

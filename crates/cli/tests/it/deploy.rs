@@ -1,0 +1,145 @@
+//! The rights that are printed, and the manifests that are kept equal to them.
+
+use std::path::{Path, PathBuf};
+
+use super::{refused, run};
+
+/// `UPDATE_DOCS=1 cargo test -p healthcore-cli` writes what is made by the program.
+#[track_caller]
+fn is_made_by_the_program(path: &str, text: &str) {
+    let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(path);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == text, "deploy/{path} differs from what the program prints; run with UPDATE_DOCS=1");
+}
+
+#[track_caller]
+fn printed(args: &[&str]) -> String {
+    let out = run(args);
+    assert_eq!(out.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// The rules of the only role in it.
+fn rules(manifest: &str) -> &str {
+    let (_, rules) = manifest.split_once("\nrules:\n").expect("a role");
+    assert!(!rules.contains("---"), "one role");
+    rules
+}
+
+#[test]
+fn roles_in_the_repository_are_those_of_the_program() {
+    let cluster = ["rbac"];
+    let namespace = ["rbac", "--scope", "namespace", "-n", "exchange"];
+    let all = |args: &[&'static str]| printed(&[args, &["--all"]].concat());
+    is_made_by_the_program("kustomize/components/rights-cluster/account.yaml", &all(&cluster));
+    is_made_by_the_program("kustomize/components/rights-namespace/account.yaml", &all(&namespace));
+    is_made_by_the_program("helm/healthcheck/files/rules-cluster.yaml", rules(&printed(&cluster)));
+    is_made_by_the_program("helm/healthcheck/files/rules-namespace.yaml", rules(&printed(&namespace)));
+}
+
+/// What the chart adds where Secrets may be read is what the program adds.
+#[test]
+fn the_chart_adds_secrets_as_the_program_does() {
+    let with = printed(&["rbac", "--secrets"]);
+    let added: Vec<&str> = rules(&with).lines().filter(|line| line.contains("secrets")).collect();
+    assert_eq!(added.len(), 1, "{added:?}");
+    let chart =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/helm/healthcheck/templates/account.yaml");
+    assert!(std::fs::read_to_string(chart).unwrap().contains(added[0]));
+}
+
+#[test]
+fn rights_follow_configuration_and_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("h.yaml");
+    let text = "clusters:\n\
+                - {name: a, namespaces: [shop], kubernetes: {}, prometheus: {via: 'service-proxy:mon/prom:9090'}}\n\
+                - {name: b, namespaces: [pay], kubernetes: {context: b}}\nonly: [pod-not-running]\n";
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let of_file = printed(&["rbac", "--config", config, "--scope", "namespace"]);
+    for part in [
+        "namespace: shop\n",
+        "namespace: pay\n",
+        "namespace: mon\n",
+        "services/proxy",
+        "- pods # pod-not-running",
+    ] {
+        assert!(of_file.contains(part), "{part}: {of_file}");
+    }
+    assert!(!of_file.contains("ingresses"), "{of_file}");
+    let of_one = printed(&["rbac", "--config", config, "--scope", "namespace", "--cluster", "b"]);
+    assert!(!of_one.contains("shop") && !of_one.contains("namespace: mon"), "{of_one}");
+    let other =
+        printed(&["rbac", "--all", "--account", "ops/doctor", "--name", "doctor", "--only", "node-pressure"]);
+    assert!(other.contains("  - kind: ServiceAccount\n    name: doctor\n    namespace: ops\n"), "{other}");
+}
+
+#[test]
+fn wrong_rights_are_refused_with_what_to_do() {
+    refused(
+        &["rbac", "--scope", "namespace"],
+        &["none is named: give the namespaces with -n, or `--scope cluster`"],
+    );
+    refused(&["rbac", "--scope", "namespace", "-n", "pay-*"], &["`pay-*` may stand for several"]);
+    refused(&["rbac", "--account", "ops"], &["expected `NAMESPACE/NAME`, got `ops`"]);
+    refused(&["rbac", "--only", "memory-leek"], &["did you mean `memory-leak`?"]);
+    refused(&["rbac", "--prometheus-via", "proxy:a/b"], &["`proxy` is no way"]);
+    refused(&["rbac", "--context", "prod"], &["--check"]);
+    refused(
+        &["rbac", "--check", "--kubeconfig", "/no/kubeconfig"],
+        &["/no/kubeconfig: cannot read the kubeconfig"],
+    );
+}
+
+#[test]
+fn shards_are_merged_into_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let demo = super::fixture("demo");
+    for shard in ["0/3", "1/3", "2/3"] {
+        let file = path(&format!("{}.json", &shard[..1]));
+        let out = run(&["check", "--snapshot", &demo, "--shard", shard, "-o", &file]);
+        assert_eq!(out.status.code(), Some(0), "a shard decides nothing");
+    }
+    let parts = [path("2.json"), path("0.json"), path("1.json")];
+    let merge = |args: &[&str]| run(&[&["merge"], args, &["-f", "markdown"]].concat());
+    let all: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let whole = run(&["check", "--snapshot", &demo, "-f", "markdown"]);
+    let merged = merge(&all);
+    assert_eq!(merged.status.code(), Some(1), "{}", String::from_utf8_lossy(&merged.stderr));
+    let without_cost = |out: &[u8]| -> Vec<String> {
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        text.lines().filter(|l| !l.contains("queries")).map(str::to_owned).collect()
+    };
+    assert_eq!(without_cost(&merged.stdout), without_cost(&whole.stdout));
+    refused(&["merge", &parts[0], &parts[1]], &["shard 1/3 is missing", "--partial"]);
+    refused(&["merge", &parts[0], &parts[0]], &["shard 2/3 is given twice"]);
+    refused(&["merge", &parts[0], "/no/such.json"], &["/no/such.json: cannot be read"]);
+    let partial = merge(&["--partial", &parts[0], &parts[1], "/no/such.json"]);
+    let told = String::from_utf8(partial.stdout).unwrap();
+    assert!(told.contains("shard 1/3"), "{told}");
+    assert!(String::from_utf8(partial.stderr).unwrap().contains("left out: /no/such.json: cannot be read"));
+}
+
+#[test]
+fn wrong_shards_are_refused_with_what_to_do() {
+    let demo = super::fixture("demo");
+    let check = |args: &[&'static str]| -> Vec<String> {
+        ["check", "--snapshot", &demo].iter().chain(args).map(ToString::to_string).collect()
+    };
+    for (args, expected) in [
+        (&["--shard", "3/3"][..], "expected a shard such as `0/4`, from `0/3` to `2/3`, got `3/3`"),
+        (&["--shard", "one"], "expected a shard such as `0/4`, got `one`"),
+        (&["--shards", "3"], "JOB_COMPLETION_INDEX is not set"),
+        (&["--shard", "0/3", "-f", "html"], "html cannot hold it: give `--format json`"),
+        (&["--shard", "0/3", "--history", "h"], "cannot be used with"),
+    ] {
+        let args = check(args);
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), &[expected]);
+    }
+    refused(&["merge", &format!("{demo}/snapshot.ndjson")], &["expected the JSON report of a shard"]);
+}

@@ -1,0 +1,352 @@
+//! What the systems that this one replaces were told, as a configuration: `thresholds.yaml`, `promql_queries.yaml` and
+//! environment variables. What has no counterpart stands in it as a comment; a secret stays where it is.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use healthcore::checks::CHECKS;
+use healthcore::settings::{CheckSettings, Settings};
+
+use super::{ConfigError, legacy};
+
+/// Where the old settings are.
+pub struct Import<'a> {
+    /// The old `thresholds.yaml`.
+    pub thresholds: Option<PathBuf>,
+    /// The old `promql_queries.yaml`.
+    pub queries: Option<PathBuf>,
+    /// Name that the cluster gets.
+    pub cluster: String,
+    /// The value of an environment variable.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Endings of an address that name a single query, which the program adds itself.
+const QUERY_PATHS: [&str; 4] = ["/api/v1/query_range", "/api/v1/query", "/api/v1/", "/api/v1"];
+
+impl Import<'_> {
+    /// The configuration, with comments.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is no YAML.
+    pub fn configuration(&self) -> Result<String, ConfigError> {
+        let mut left_out = Vec::new();
+        let mut text =
+            "# Made by `healthcheck config import`. Look at the end for what was not taken over.\n"
+                .to_owned();
+        text.push_str(&self.clusters(&mut left_out));
+        if self.skips_tls() {
+            text.push_str(
+                "certificates:\n  skip: [{namespace: \"*\", reason: \"SKIP_TLS_CHECK was set\"}]\n",
+            );
+        }
+        text.push_str(&self.deliveries(&mut left_out));
+        text.push_str(&self.query_file(&mut left_out)?);
+        text.push_str(&self.checks(&mut left_out)?);
+        if !left_out.is_empty() {
+            text.push_str("\n# Not taken over:\n");
+            for line in left_out {
+                let _ = writeln!(text, "#   {}", on_one_line(&line));
+            }
+        }
+        Ok(text)
+    }
+
+    /// A variable that says something.
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+    }
+
+    fn skips_tls(&self) -> bool {
+        self.variable("SKIP_TLS_CHECK")
+            .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "true" | "1" | "yes"))
+    }
+
+    fn clusters(&self, left_out: &mut Vec<String>) -> String {
+        let mut text = format!("clusters:\n  - name: {}\n", quoted(&self.cluster));
+        match self.variable("KUBECONFIG") {
+            Some(path) if path.contains(':') => {
+                left_out.push("KUBECONFIG: names several files, and a cluster has one; give it as kubeconfig".to_owned());
+                text.push_str("    kubernetes: {}\n");
+            }
+            Some(path) => {
+                let _ = writeln!(text, "    # KUBECONFIG\n    kubernetes: {{kubeconfig: {}}}", quoted(&path));
+            }
+            None => text.push_str("    # As kubectl does: KUBECONFIG, ~/.kube/config, or the account of the pod.\n    kubernetes: {}\n"),
+        }
+        let Some(url) = self.variable("PROMETHEUS_URL") else {
+            left_out.push(
+                "PROMETHEUS_URL: is not set; without a metrics server most checks have nothing to judge"
+                    .to_owned(),
+            );
+            return text;
+        };
+        let (url, said) = address(&url);
+        left_out.extend(said.map(str::to_owned));
+        let _ = writeln!(text, "    prometheus:\n      # PROMETHEUS_URL\n      url: {}", quoted(&url));
+        if url.contains(".aliyuncs.com") {
+            text.push_str("      # Alibaba Cloud\n      dialect: arms\n");
+        }
+        text.push_str(&self.credentials(left_out));
+        text
+    }
+
+    /// Names of variables and files that hold credentials, never what they hold.
+    fn credentials(&self, left_out: &mut Vec<String>) -> String {
+        let of = |key: &str, name: &str| -> Option<String> {
+            if self.variable(name).is_some() {
+                return Some(format!("      {key}-env: {name}\n"));
+            }
+            let file = self.variable(&format!("{name}_FILE"))?;
+            Some(format!("      {key}-file: {}\n", quoted(&file)))
+        };
+        match (of("username", "PROMETHEUS_USERNAME"), of("password", "PROMETHEUS_PASSWORD")) {
+            (Some(username), Some(password)) => username + &password,
+            (None, None) => of("token", "PROMETHEUS_TOKEN").unwrap_or_default(),
+            (Some(_), None) => {
+                left_out.push(
+                    "PROMETHEUS_USERNAME: counts only with PROMETHEUS_PASSWORD, which is not set".to_owned(),
+                );
+                String::new()
+            }
+            (None, Some(_)) => {
+                left_out.push(
+                    "PROMETHEUS_PASSWORD: counts only with PROMETHEUS_USERNAME, which is not set".to_owned(),
+                );
+                String::new()
+            }
+        }
+    }
+
+    /// Where reports went.
+    fn deliveries(&self, left_out: &mut Vec<String>) -> String {
+        let mut text = String::new();
+        for (key, name) in [("token-env", "SLACK_BOT_TOKEN"), ("webhook-env", "SLACK_WEBHOOK_URL")] {
+            if self.variable(name).is_some() {
+                let _ = writeln!(text, "    {key}: {name}");
+            }
+        }
+        match (self.variable("SLACK_CHANNEL"), text.is_empty()) {
+            (None, true) => return text,
+            (Some(_), true) => {
+                left_out.push("SLACK_CHANNEL: counts only with SLACK_BOT_TOKEN, which is not set".to_owned());
+                return text;
+            }
+            (Some(channel), false) => {
+                let _ = writeln!(text, "    channel: {}", quoted(&channel));
+            }
+            (None, false) => {}
+        }
+        format!("deliver:\n  - type: slack\n{text}")
+    }
+
+    /// Queries are taken as they are, if all of them can be.
+    fn query_file(&self, left_out: &mut Vec<String>) -> Result<String, ConfigError> {
+        let Some(path) = &self.queries else { return Ok(String::new()) };
+        let refused: Vec<String> = entries(path)?
+            .into_iter()
+            .filter_map(|(key, template)| {
+                Some(format!("{}: {key}: {}", path.display(), legacy::query(&key, &template).err()?))
+            })
+            .collect();
+        let mark = if refused.is_empty() { "" } else { "# Once the queries below are taken out of it:\n# " };
+        left_out.extend(refused);
+        Ok(format!("{mark}queries: {}\n", quoted(&path.display().to_string())))
+    }
+
+    fn checks(&self, left_out: &mut Vec<String>) -> Result<String, ConfigError> {
+        let Some(path) = &self.thresholds else { return Ok(String::new()) };
+        let mut taken: BTreeMap<String, BTreeMap<String, (String, String)>> = BTreeMap::new();
+        let mut settings = Settings::default();
+        for (key, value) in entries(path)? {
+            match parameter(&settings, &key, &value) {
+                Ok((check, name, text)) => {
+                    let own = settings.checks.entry(check.clone()).or_default();
+                    own.params.insert(name.clone(), text.clone());
+                    taken.entry(check).or_default().insert(name, (text, format!("{key}: {value}")));
+                }
+                Err(why) => left_out.push(format!("{}: {key}: {why}", path.display())),
+            }
+        }
+        if taken.is_empty() {
+            return Ok(String::new());
+        }
+        let mut text = "checks:\n".to_owned();
+        for (check, params) in taken {
+            let _ = writeln!(text, "  {check}:");
+            for (name, (value, origin)) in params {
+                let _ = writeln!(text, "    {name}: {} # {}", quoted_if_odd(&value), on_one_line(&origin));
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Check, parameter and value of an old threshold, if the check takes it beside what is taken already.
+fn parameter(so_far: &Settings, key: &str, value: &str) -> Result<(String, String, String), String> {
+    let (check, name, text) = legacy::threshold(key, value)?;
+    let mut settings = so_far.clone();
+    let own: &mut CheckSettings = settings.checks.entry(check.to_owned()).or_default();
+    if own.params.contains_key(name) {
+        return Err(format!("another key gives checks.{check}.{name} already"));
+    }
+    own.params.insert(name.to_owned(), text.clone());
+    settings.resolve(CHECKS).map_err(|e| e.to_string())?;
+    Ok((check.to_owned(), name.to_owned(), text))
+}
+
+fn entries(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    legacy::read(path).map_err(|why| {
+        let file = path.display().to_string();
+        let why = why.strip_prefix(&format!("{file}: ")).unwrap_or(&why).to_owned();
+        ConfigError { file, why }
+    })
+}
+
+/// The address without credentials and without the path of a query, and what to say of it.
+fn address(url: &str) -> (String, Option<&'static str>) {
+    let mut url = url.to_owned();
+    let mut said = None;
+    if super::holds_credentials(&url)
+        && let Some((scheme, rest)) = url.split_once("://")
+        && let Some((_, host)) = rest.split_once('@')
+    {
+        url = format!("{scheme}://{host}");
+        said = Some(
+            "PROMETHEUS_URL: the credentials in the address; put them into PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD",
+        );
+    }
+    if let Some((plain, _)) = url.split_once(['?', '#']) {
+        url = plain.to_owned();
+        said = said.or(Some("PROMETHEUS_URL: what is behind `?` or `#` in the address"));
+    }
+    for path in QUERY_PATHS {
+        if let Some(base) = url.strip_suffix(path) {
+            url = base.to_owned();
+            break;
+        }
+    }
+    (url, said)
+}
+
+/// A text in YAML, whatever is in it; JSON is YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn quoted_if_odd(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".%/-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted(text) }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// The configuration, and what reading it gives.
+    fn import(thresholds: &str, queries: &str, variables: &[(&str, &str)]) -> (String, Config) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            (!text.is_empty()).then(|| std::fs::write(&path, text).map(|()| path).unwrap())
+        };
+        let environment =
+            |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
+        let import = Import {
+            thresholds: file("thresholds.yaml", thresholds),
+            queries: file("promql_queries.yaml", queries),
+            cluster: "prod".into(),
+            environment: &environment,
+        };
+        let text = import.configuration().unwrap();
+        let config = Config::parse(&text, folder.path(), &environment).expect("what is made can be read");
+        (text.replace(&folder.path().display().to_string(), ""), config)
+    }
+
+    #[test]
+    fn a_whole_old_system_is_taken_over() {
+        let (text, config) = import(
+            "memory:\n  leak: {slope_mb_per_hour: 12}\n  usage: {warning: 65, critical: 0.9}\n",
+            "memory_usage: container_memory_working_set_bytes{namespace=\"{namespace}\"}\n",
+            &[
+                (
+                    "PROMETHEUS_URL",
+                    "https://arms.example.aliyuncs.com:9443/api/v1/prometheus/i/u/cn/query/api/v1/query",
+                ),
+                ("PROMETHEUS_USERNAME", "LTAI-id"),
+                ("PROMETHEUS_PASSWORD", "hunter2"),
+                ("SKIP_TLS_CHECK", "True"),
+                ("KUBECONFIG", "/home/a b/kube.yaml"),
+                ("SLACK_BOT_TOKEN", "xoxb-hunter2"),
+                ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/hunter2"),
+                ("SLACK_CHANNEL", "#ops"),
+            ],
+        );
+        assert!(!text.contains("hunter2") && !text.contains("LTAI-id"), "{text}");
+        assert!(config.deliver.len() == 1 && text.contains("    channel: \"#ops\""), "{text}");
+        let params = |check: &str, name: &str| config.settings.checks[check].params[name].clone();
+        assert_eq!(params("memory-leak", "min-slope"), "12MB/h");
+        assert_eq!(
+            (params("memory-usage", "warning"), params("memory-usage", "critical")),
+            ("65%".into(), "0.9".into())
+        );
+        assert_eq!(config.certificates.skip, [("*".to_owned(), "SKIP_TLS_CHECK was set".to_owned())]);
+        assert!(config.queries.contains_key("memory-working-set"));
+        let cluster = &config.clusters[0];
+        let server = cluster.prometheus.as_ref().unwrap();
+        assert_eq!(server.url, "https://arms.example.aliyuncs.com:9443/api/v1/prometheus/i/u/cn/query");
+        assert_eq!(cluster.kubernetes.as_ref().unwrap().kubeconfig, Some("/home/a b/kube.yaml".into()));
+        assert!(text.contains("dialect: arms") && !text.contains("Not taken over"), "{text}");
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_said() {
+        let (text, config) = import(
+            "memory: {usage: {warnin: 65, critical: high}}\ncpu: {moon: 3}\nrestarts_per_hour: -1\n",
+            "disk_usage: x\nmemory_usage: container_memory_working_set_bytes{namespace=\"{namespace}\"}\n",
+            &[
+                ("PROMETHEUS_URL", "http://bob:hunter2@prom:9090/?x=hunter3"),
+                ("PROMETHEUS_USERNAME", "bob"),
+                ("SLACK_CHANNEL", "#ops"),
+            ],
+        );
+        assert!(!text.contains("hunter") && !text.contains("bob"), "{text}");
+        assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, "http://prom:9090/");
+        assert!(config.queries.is_empty() && config.settings.checks.is_empty());
+        for part in [
+            "usage.warnin: unknown threshold, did you mean `memory_usage_warning`?",
+            "usage.critical: expected a number, got `high`",
+            "cpu.moon: unknown threshold",
+            "disk_usage: no metric has this name",
+            "# queries: \"/promql_queries.yaml\"",
+            "PROMETHEUS_URL: the credentials in the address",
+            "PROMETHEUS_USERNAME: counts only with PROMETHEUS_PASSWORD",
+            "SLACK_CHANNEL: counts only with",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_that_the_check_refuses_is_said() {
+        let (text, config) =
+            import("memory: {usage: {warning: 95}}\n", "", &[("PROMETHEUS_URL", "http://prom:9090")]);
+        assert!(
+            text.contains("memory.usage.warning: ") && text.contains("must not be above critical"),
+            "{text}"
+        );
+        assert!(config.settings.checks.is_empty());
+    }
+
+    #[test]
+    fn nothing_old_is_a_configuration_too() {
+        let (text, config) = import("", "", &[]);
+        assert!(text.contains("PROMETHEUS_URL: is not set") && config.clusters.len() == 1, "{text}");
+    }
+}

@@ -1,0 +1,166 @@
+//! What each key of the file means, for its schema and its documentation.
+
+use serde_json::Value;
+
+/// The key that a map stands under (none at the top), a key of it, and what it means.
+const KEYS: &[(&str, &str, &str)] = &[
+    (
+        "",
+        "checks",
+        "Checks and their parameters by id, for everything that no cluster or namespace says otherwise.",
+    ),
+    (
+        "",
+        "classes",
+        "Rules that give workloads their class, where what is inferred is wrong; the closest rule wins.",
+    ),
+    ("", "clusters", "Clusters to look at, in the order of the report."),
+    ("", "clusters-at-once", "Clusters that are read at once, from 1 to 64; 4 without it."),
+    ("", "deliver", "Where reports go after a run."),
+    ("", "history", "Where runs are remembered. Without it every run stands alone."),
+    ("", "hosts", "Which names DNS leads to the clusters, so that those without a route are found."),
+    ("", "lookback", "How far to look back, such as `7d`."),
+    ("", "only", "Ids of the checks to run; all without it."),
+    (
+        "",
+        "profiles",
+        "What clusters or namespaces have in common, by a name of your choice, which `extends` takes over.",
+    ),
+    ("", "queries", "An old `promql_queries.yaml`, relative to this file."),
+    ("", "skip", "Ids of checks to leave out."),
+    ("", "step", "Time between two samples; chosen by the look-back without it (1m, 5m, 15m or 1h)."),
+    ("", "thresholds", "An old `thresholds.yaml`, relative to this file."),
+    ("clusters", "checks", "Checks and their parameters in this cluster."),
+    ("clusters", "classes", "Rules that give its workloads their class."),
+    ("clusters", "extends", "Profiles that it takes over, the later over the earlier; its own words last."),
+    (
+        "clusters",
+        "kubernetes",
+        "Its Kubernetes API; `{}` for the usual discovery. Without it workloads come from kube-state-metrics.",
+    ),
+    ("clusters", "name", "Its name in the report."),
+    (
+        "clusters",
+        "namespaces",
+        "Namespaces to look into: names or globs, or maps that say what holds in them; all without it.",
+    ),
+    ("clusters", "prometheus", "Its metrics server."),
+    ("kubernetes", "context", "Context of the kubeconfig; its current one without it."),
+    ("kubernetes", "kubeconfig", "Kubeconfig file, relative to this file; found as kubectl does without it."),
+    ("prometheus", "ca-file", "Certificates (PEM) of authorities to trust."),
+    ("prometheus", "compression", "Whether answers are compressed; `auto` does without on the same machine."),
+    ("prometheus", "concurrency", "Requests under way at once, from 1 to 64; 4 without it."),
+    ("prometheus", "dialect", "Rules of the server: `arms` for Alibaba Cloud."),
+    ("prometheus", "headers", "Headers to send, such as that of a tenant."),
+    ("prometheus", "insecure-skip-verify", "Accepts any certificate."),
+    ("prometheus", "matchers", "Label matchers that are put into every query, such as `cluster=\"prod\"`."),
+    ("prometheus", "password-env", "Environment variable that holds the password."),
+    ("prometheus", "password-file", "File that holds the password."),
+    ("prometheus", "retries", "Times that a request that failed is sent again; 2 without it."),
+    ("prometheus", "timeout", "Time for one request; `30s` without it."),
+    ("prometheus", "token-env", "Environment variable that holds a bearer token."),
+    ("prometheus", "token-file", "File that holds a bearer token."),
+    (
+        "prometheus",
+        "url",
+        "Address of a server with the Prometheus query API, without `/api/v1`, without credentials.",
+    ),
+    (
+        "prometheus",
+        "username-env",
+        "Environment variable that holds the user name; for ARMS the AccessKey id.",
+    ),
+    ("prometheus", "username-file", "File that holds the user name."),
+    (
+        "prometheus",
+        "via",
+        "Way to it through the Kubernetes API: `service-proxy:NS/SERVICE:PORT`, `port-forward:NS/POD:PORT` or `exec:NS/POD:PORT`.",
+    ),
+    ("headers", "name", "Name of the header."),
+    ("headers", "value-env", "Environment variable that holds its value."),
+    ("headers", "value-file", "File that holds its value."),
+    ("namespaces", "checks", "Checks and their parameters in these namespaces."),
+    ("namespaces", "class", "Class of all workloads in them."),
+    ("namespaces", "classes", "Rules that give workloads in them their class."),
+    ("namespaces", "extends", "Profiles that they take over."),
+    ("namespaces", "name", "Name or glob of namespaces."),
+    ("classes", "class", "The class that it gives."),
+    ("classes", "image", "Glob of the image of a container."),
+    ("classes", "kind", "Kind of the workload, such as `Deployment`."),
+    ("classes", "name", "Glob of its name."),
+    ("classes", "namespace", "Glob of its namespace."),
+    ("certificates", "ask", "Whether the TLS servers of routes are asked for theirs; `true` without it."),
+    ("certificates", "servers", "TLS servers to ask besides, `HOST` or `HOST:PORT`."),
+    ("certificates", "skip", "Namespaces whose certificates are not looked at, each with the reason."),
+    ("hosts", "files", "Files with records of DNS, relative to this file."),
+    ("hosts", "skip", "Names, or globs of names, that lead elsewhere."),
+    ("skip", "namespace", "Name or glob of namespaces."),
+    ("skip", "reason", "Why; the report tells it."),
+    ("deliver", "api", "Address of the API of Slack, where it is another than the public one."),
+    ("deliver", "attach", "Whether the HTML report is attached."),
+    ("deliver", "ca-file", "Certificates (PEM) of authorities to trust."),
+    ("deliver", "channel", "Channel, by its id or name."),
+    ("deliver", "clusters", "Names or globs of clusters whose findings go there; all without it."),
+    ("deliver", "files", "Whether the HTML report is uploaded."),
+    ("deliver", "format", "Format of the report."),
+    ("deliver", "from", "Address of the sender."),
+    ("deliver", "headers", "Headers to send."),
+    ("deliver", "job", "Name of the job in the Pushgateway."),
+    ("deliver", "namespaces", "Names or globs of namespaces whose findings go there; all without it."),
+    ("deliver", "on-failure", "What a delivery that fails is: a warning, or a run that failed."),
+    ("deliver", "password-env", "Environment variable that holds the password."),
+    ("deliver", "password-file", "File that holds the password."),
+    ("deliver", "path", "File, by a template of its name."),
+    ("deliver", "secret-env", "Environment variable that holds what messages are signed with."),
+    ("deliver", "secret-file", "File that holds what messages are signed with."),
+    ("deliver", "security", "How the connection to the mail server is kept private."),
+    ("deliver", "server", "Mail server, `HOST` or `HOST:PORT`."),
+    ("deliver", "severity", "The least severity that goes there."),
+    ("deliver", "timeout", "Time for one request."),
+    ("deliver", "to", "Addresses of those who get it."),
+    ("deliver", "token-env", "Environment variable that holds the token."),
+    ("deliver", "token-file", "File that holds the token."),
+    ("deliver", "type", "What it is."),
+    ("deliver", "url", "Address to send to."),
+    ("deliver", "url-env", "Environment variable that holds the address."),
+    ("deliver", "url-file", "File that holds the address."),
+    ("deliver", "username-env", "Environment variable that holds the user name."),
+    ("deliver", "username-file", "File that holds the user name."),
+    ("deliver", "webhook-env", "Environment variable that holds the address of a webhook."),
+    ("deliver", "webhook-file", "File that holds the address of a webhook."),
+    ("deliver", "when", "After which runs."),
+    ("history", "keep", "Age at which a run is removed; `400d` without it."),
+    ("history", "keep-runs", "Runs of a cluster that are kept at most; 2000 without it."),
+    ("history", "location", "A folder, relative to this file, or the address of an object store."),
+    (
+        "history",
+        "required",
+        "Whether a run that cannot be compared or remembered counts as one that could not run.",
+    ),
+];
+
+/// Adds to the properties of a schema what they mean. A key without words stays without.
+pub(super) fn describe(schema: &mut Value) {
+    within(schema, "");
+}
+
+fn within(schema: &mut Value, parent: &str) {
+    for part in ["oneOf", "anyOf"] {
+        for one in schema[part].as_array_mut().into_iter().flatten() {
+            within(one, parent);
+        }
+    }
+    for part in ["items", "additionalProperties"] {
+        if schema.get(part).is_some_and(Value::is_object) {
+            within(&mut schema[part], parent);
+        }
+    }
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (key, value) in properties {
+        if let Some((.., words)) = KEYS.iter().find(|(of, name, _)| *of == parent && name == key) {
+            value["description"] = (*words).into();
+        }
+        // A profile says what a cluster says.
+        within(value, if key == "profiles" { "clusters" } else { key });
+    }
+}

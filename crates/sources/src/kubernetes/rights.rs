@@ -1,0 +1,155 @@
+//! What an account must be allowed, from the tables that the client itself asks by. Pure, but for asking the server what it
+//! allows.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use healthcore::model::ObjectKind;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::api::{Api, PostParams};
+
+use super::reach::Reach;
+use super::request::{self, NAMESPACES, Resource};
+use super::scope::{FEW, is_glob};
+use super::send::chain;
+use super::source::KubernetesSource;
+use crate::SourceError;
+
+/// One thing that an account must be allowed: a verb on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// API group; empty for the core group, `*` for any.
+    pub group: &'static str,
+    /// Resource as rules of RBAC name it, with its subresource: `pods`, `pods/exec`, `*/scale`.
+    pub resource: &'static str,
+    /// The only object it is needed on, if one is known.
+    pub name: Option<String>,
+    /// `list`, `get` or `create`.
+    pub verb: &'static str,
+    /// Where it is needed.
+    pub place: Place,
+    /// Objects that are read by it; empty for the way to a metrics server.
+    pub kinds: BTreeSet<ObjectKind>,
+}
+
+/// Where a right is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// On objects that are in no namespace; no Role can give it.
+    Cluster,
+    /// In every namespace that is looked into.
+    Selected,
+    /// In this namespace.
+    Namespace(String),
+}
+
+impl Right {
+    fn of(resource: &Resource, kinds: BTreeSet<ObjectKind>) -> Self {
+        let place = if resource.namespaced { Place::Selected } else { Place::Cluster };
+        let Resource { group, plural, .. } = *resource;
+        Self { group, resource: plural, name: None, verb: "list", place, kinds }
+    }
+
+    /// On something of the core group in one namespace, for the way to a metrics server.
+    pub(super) fn within(
+        namespace: &str,
+        verb: &'static str,
+        resource: &'static str,
+        name: Option<&str>,
+    ) -> Self {
+        let place = Place::Namespace(namespace.to_owned());
+        Self { group: "", resource, name: name.map(str::to_owned), verb, place, kinds: BTreeSet::new() }
+    }
+}
+
+impl fmt::Display for Right {
+    /// `list deployments.apps`, `get services/proxy prometheus:9090`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !matches!(self.group, "" | "*") {
+            write!(f, ".{}", self.group)?;
+        }
+        self.name.iter().try_for_each(|name| write!(f, " {name}"))
+    }
+}
+
+/// Everything that an account must be allowed so that a run over `namespaces` (names or globs; empty for all) can read
+/// `kinds`, and a metrics server `via` the API. What every account may read anyway (the version of the server, which APIs it
+/// has) is not among it.
+#[must_use]
+pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&Reach>) -> Vec<Right> {
+    let mut out = Vec::new();
+    if !kinds.is_empty() && lists_namespaces(namespaces) {
+        out.push(Right::of(&NAMESPACES, kinds.clone()));
+    }
+    for (by, resource) in request::LISTS {
+        let of = Right::of(resource, by.iter().copied().filter(|kind| kinds.contains(kind)).collect());
+        if of.kinds.is_empty() {
+            continue;
+        }
+        match out.iter_mut().find(|r| (r.group, r.resource) == (of.group, of.resource)) {
+            Some(same) => same.kinds.extend(of.kinds),
+            None => out.push(of),
+        }
+    }
+    if kinds.contains(&ObjectKind::Pods) {
+        out.push(scale());
+    }
+    out.extend(via.into_iter().flat_map(Reach::rights));
+    out
+}
+
+/// The replicas that are wanted of owners that are no built-in kind, whatever their group is.
+fn scale() -> Right {
+    let kinds = BTreeSet::from([ObjectKind::Pods]);
+    Right { group: "*", resource: "*/scale", name: None, verb: "get", place: Place::Selected, kinds }
+}
+
+/// Whether the names of all namespaces must be known.
+fn lists_namespaces(patterns: &[String]) -> bool {
+    let everywhere = patterns.is_empty() || patterns.iter().any(|p| p == "*");
+    !everywhere && (patterns.len() > FEW || patterns.iter().any(|p| is_glob(p)))
+}
+
+impl KubernetesSource {
+    /// Whether the account of this source has a right, as the server says (SelfSubjectAccessReview); `namespace` for one
+    /// that is needed in [`Place::Selected`], where none stands for all.
+    ///
+    /// # Errors
+    /// The server does not say.
+    pub async fn may(&self, right: &Right, namespace: Option<&str>) -> Result<bool, SourceError> {
+        let (resource, subresource) = match right.resource.split_once('/') {
+            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+            None => (right.resource, None),
+        };
+        let namespace = match &right.place {
+            Place::Cluster => None,
+            Place::Selected => namespace,
+            Place::Namespace(own) => Some(own.as_str()),
+        };
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(right.group.to_owned()),
+                    resource: Some(resource.to_owned()),
+                    subresource,
+                    name: right.name.clone(),
+                    namespace: namespace.map(str::to_owned),
+                    verb: Some(right.verb.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client().clone());
+        let answer = api.create(&PostParams::default(), &review).await;
+        let status = answer.map(|answer| answer.status.unwrap_or_default());
+        status.map(|status| status.allowed).map_err(|e| SourceError::Unusable {
+            what: format!("the Kubernetes API, asked whether it allows to {right},"),
+            why: chain(&e),
+        })
+    }
+}
