@@ -1,0 +1,297 @@
+"""Scenarios of running in a cluster: rights, manifests, a CronJob that fires, shards."""
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from .case import scenario, shorten
+from .product import CLEAN, Report
+from .scenarios import MOVING, SERVICE_ACCOUNT, ran, same_findings
+
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+DEPLOY = os.path.join(ROOT, "deploy")
+CHART = os.path.join(DEPLOY, "helm", "healthcheck")
+NAMESPACE = "healthcheck"
+# What an account that only looks must never be allowed: verb, group, resource, subresource.
+FORBIDDEN = [
+    ("get", "", "secrets", ""), ("list", "", "secrets", ""), ("watch", "", "pods", ""), ("create", "", "pods", ""),
+    ("delete", "", "pods", ""), ("create", "", "pods", "exec"), ("patch", "apps", "deployments", ""),
+    ("update", "apps", "deployments", "scale"), ("update", "", "configmaps", ""), ("get", "", "nodes", "proxy"),
+    ("impersonate", "", "users", ""), ("create", "", "serviceaccounts", "token"),
+    ("create", "rbac.authorization.k8s.io", "clusterrolebindings", ""), ("delete", "", "namespaces", ""),
+]
+
+
+def tool(name):
+    return shutil.which(name) or os.path.join(os.environ.get("LAB_CACHE", ""), "bin", name)
+
+
+def call(*command, stdin=None, timeout=120):
+    """Standard output of a program of the machine; an exception with its words when it fails."""
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command[:6]))}: exit {done.returncode}: {done.stderr[-800:]}")
+    return done.stdout
+
+
+def kubectl(world, *args, stdin=None):
+    return call(tool("kubectl"), "--kubeconfig", world.kubeconfig, *args, stdin=stdin)
+
+
+def may(world, account, verb, group, resource, subresource="", namespace=None):
+    """What the API server says of a ServiceAccount (`namespace/name`), as `kubectl auth can-i` asks."""
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+    if namespace:
+        attributes["namespace"] = namespace
+    own, name = account.split("/")
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+        "user": f"system:serviceaccount:{account.replace('/', ':')}", "resourceAttributes": attributes,
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{own}", "system:authenticated"]}}
+    return world.api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"].get("allowed", False)
+
+
+def account(world, name, *args):
+    """A ServiceAccount with exactly the printed rights, and a kubeconfig with its token."""
+    world.namespace("rights")
+    printed = world.product.run("rbac", "--all", "--account", f"rights/{name}", "--name", f"rights-{name}", *args)
+    kubectl(world, "apply", "-f", "-", stdin=printed.out)
+    return printed.out, world.kubeconfig_for(name, world.token(name, "rights"))
+
+
+@scenario
+def rights(world, case):
+    """An account with exactly the printed rights: each is granted, none is missing in a run, and nothing else is allowed."""
+    own, other = world.namespaces[:2]
+    source = ("--prometheus", world.prometheus, "--at", world.at)
+
+    _, kubeconfig = account(world, "whole", "--secrets")
+    table = world.product.run("rbac", "--check", "--secrets", "--kubeconfig", kubeconfig)
+    case.equal(table.code, CLEAN, "rbac --check: exit code")
+    wanted = re.search(r"(\d+) wanted, (\d+) granted, 0 refused", table.out)
+    case.expect(wanted and wanted[1] == wanted[2] and int(wanted[1]) > 15, f"rbac --check: {shorten(table.out)}")
+    case.note(wanted[0] if wanted else "no table")
+    run = world.product.check(*source, "--kubeconfig", kubeconfig, "-A")
+    if ran(case, run, "the whole cluster"):
+        case.equal(run.report.gaps, world.whole().report.gaps, "gaps of an account with the printed rights")
+        same_findings(case, run.report, world.whole().report, "the printed rights against an administrator")
+
+    printed, kubeconfig = account(world, "plain")
+    case.contains(printed, "# Left out: list secrets", "what is said of Secrets")
+    run = world.product.check(*source, "--kubeconfig", kubeconfig, "-A")
+    if ran(case, run, "without Secrets"):
+        denied = {g["scope"].rsplit("/", 1)[-1] for g in run.report.gaps if g["cause"] == "access-denied"}
+        case.equal(denied, {"secrets"}, "lists that are denied without --secrets")
+    allowed = [" ".join(filter(None, what)) for what in FORBIDDEN if may(world, "rights/plain", *what)]
+    case.equal(allowed, [], "allowed and must not be")
+
+    printed, kubeconfig = account(world, "narrow", "--scope", "namespace", "-n", own, "--secrets")
+    case.contains(printed, "# Left out: list nodes", "what is said of nodes")
+    run = world.product.check(*source, "--kubeconfig", kubeconfig, "-n", own)
+    if ran(case, run, "one namespace"):
+        denied = {g["scope"].rsplit("/", 1)[-1] for g in run.report.gaps if g["cause"] == "access-denied"}
+        case.equal(denied, {"nodes"}, "lists that are denied to a Role")
+    case.expect(may(world, "rights/narrow", "list", "", "pods", namespace=own), "pods of its own namespace are refused")
+    case.expect(not may(world, "rights/narrow", "list", "", "pods", namespace=other), "pods of another namespace are allowed")
+    allowed = [" ".join(filter(None, what)) for what in FORBIDDEN if what[2] != "secrets" and may(world, "rights/narrow", *what, namespace=own)]
+    case.equal(allowed, [], "allowed in its namespace and must not be")
+
+    table = world.product.run("rbac", "--check", "--secrets", "--kubeconfig", kubeconfig)
+    case.expect(table.code == 1 and "refused  list nodes" in table.out, f"a table with refusals: exit {table.code}: {shorten(table.out)}")
+
+
+def monitoring_kinds(world):
+    """The kinds of the Prometheus operator that the manifests use, without its rules."""
+    for plural, kind in (("servicemonitors", "ServiceMonitor"), ("prometheusrules", "PrometheusRule")):
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        world.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+            "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": {"plural": plural, "kind": kind, "singular": kind.lower()},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}})
+        path = f"/apis/monitoring.coreos.com/v1/{plural}"
+        world.wait_for(lambda path=path: world.api.do("GET", path, ok=(200, 404)).get("kind", "").endswith("List"), f"the API of {plural}")
+
+
+def overlay(world, name, config, *components, patches=()):
+    """A kustomization like `overlays/dev` for the lab; the folder."""
+    folder = world.path(f"kustomize-{name}")
+    os.makedirs(folder, exist_ok=True)
+    up = os.path.relpath(os.path.join(DEPLOY, "kustomize"), os.path.realpath(folder))
+    with open(os.path.join(folder, "healthcheck.yaml"), "w") as f:
+        json.dump(config, f)  # JSON is YAML
+    with open(os.path.join(folder, "kustomization.yaml"), "w") as f:
+        json.dump({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"{up}/overlays/dev"],
+            "components": [f"{up}/components/{c}" for c in components], "patches": list(patches),
+            "configMapGenerator": [{"name": "healthcheck", "namespace": NAMESPACE, "behavior": "replace", "files": ["healthcheck.yaml"]}],
+        }, f)
+    return folder
+
+
+@scenario
+def manifests(world, case):
+    """Every overlay, component and size of the chart is taken by the real API server, and the chart passes helm lint."""
+    world.namespace(NAMESPACE)
+    monitoring_kinds(world)
+    texts = {o: kubectl(world, "kustomize", os.path.join(DEPLOY, "kustomize", "overlays", o)) for o in ("dev", "prod", "exchange")}
+    config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}]}
+    for component in ("serve", "alerts", "shards"):
+        texts[component] = kubectl(world, "kustomize", overlay(world, component, config, component))
+    helm = tool("helm")
+    lint = call(helm, "lint", "--strict", CHART)
+    case.contains(lint, "0 chart(s) failed", "helm lint")
+    large = ["cron.shards=4", "serve.enabled=true", "serviceMonitor.enabled=true", "prometheusRule.enabled=true", "imagePullSecrets={registry}"]
+    small = ["rbac.scope=namespace", f"rbac.namespaces={{{','.join(world.namespaces[:2])}}}", "rbac.secrets=true", "persistence.enabled=false", "networkPolicy.enabled=false"]
+    for name, values in (("chart", []), ("large chart", large), ("small chart", small)):
+        sets = [part for value in values for part in ("--set", value)]
+        texts[name] = call(helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", "-n", NAMESPACE, *sets)
+    count = 0
+    for name, text in texts.items():
+        try:
+            said = kubectl(world, "apply", "-n", NAMESPACE, "--dry-run=server", "-f", "-", stdin=text)
+            count += said.count("(server dry run)")
+        except RuntimeError as error:
+            case.fail(f"{name}: {error}")
+    case.note(f"{count} objects of {len(texts)} sets taken")
+    # The configurations are such that the program takes them.
+    for name in ("prod", "dev"):
+        text = texts[name]
+        case.lacks(text, "password:", f"{name}: a value of a secret")
+
+
+@contextlib.contextmanager
+def as_in_a_pod(world, namespace, account_name):
+    """The files that a pod has of its account; false where they cannot be made on this machine."""
+    parents = ("/var/run/secrets", "/var/run/secrets/kubernetes.io", SERVICE_ACCOUNT)
+    made = next((folder for folder in parents if not os.path.exists(folder)), None)
+    try:
+        os.makedirs(SERVICE_ACCOUNT)
+    except OSError:
+        yield False
+        return
+    try:
+        shutil.copy(world.ca, os.path.join(SERVICE_ACCOUNT, "ca.crt"))
+        for name, text in (("token", world.token(account_name, namespace)), ("namespace", namespace)):
+            with open(os.path.join(SERVICE_ACCOUNT, name), "w") as f:
+                f.write(text)
+        yield True
+    finally:
+        shutil.rmtree(made)
+
+
+def run_pod(world, pod, reports, *more):
+    """Runs the program as the container of a pod would: its arguments, environment, configuration and account."""
+    spec = pod["spec"]
+    container = spec["containers"][0]
+    host, port = world.api_url.removeprefix("https://").split(":")
+    env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    for variable in container.get("env", []):
+        path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
+        label = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
+        env[variable["name"]] = pod["metadata"][label[1]][label[2]] if label else variable.get("value", "")
+    name = next(v["configMap"]["name"] for v in spec["volumes"] if v["name"] == "config")
+    settings = world.path(f"config-{pod['metadata']['name']}")
+    os.makedirs(settings, exist_ok=True)
+    for file, text in world.api.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")["data"].items():
+        # The volume is a folder here.
+        with open(os.path.join(settings, file), "w") as f:
+            f.write(text.replace("/reports/", reports + "/"))
+    def arg(text):
+        text = re.sub(r"\$\((\w+)\)", lambda m: env.get(m[1], m[0]), text)
+        return text.replace("/etc/healthcheck/", settings + "/").replace("/reports/", reports + "/")
+    return world.product.run(*map(arg, container["args"]), *more, env=env)
+
+
+def pods_of(world, job):
+    answer = world.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=batch.kubernetes.io/job-name%3D{job}")
+    return answer["items"]
+
+
+def volume(world):
+    """A volume for the claim, as a file share would be."""
+    world.api.post("/api/v1/persistentvolumes", {
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "nas"},
+        "spec": {"capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteMany"], "hostPath": {"path": "/nas"},
+                 "claimRef": {"namespace": NAMESPACE, "name": "healthcheck-reports"}}})
+
+
+@scenario
+def cron_job(world, case):
+    """A CronJob of the manifests fires by itself; with its pod's arguments, environment and account there is a report."""
+    volume(world)
+    config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}], "history": {"location": "/reports/history"}}
+    every_minute = {"target": {"kind": "CronJob", "name": "healthcheck"}, "patch": json.dumps([{"op": "replace", "path": "/spec/schedule", "value": "* * * * *"}])}
+    kubectl(world, "apply", "-k", overlay(world, "cron", config, patches=[every_minute]))
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+    jobs = lambda: [j for j in world.api.get(path)["items"] if j["metadata"]["name"].startswith("healthcheck-")]  # noqa: E731
+    world.wait_for(lambda: any(pods_of(world, j["metadata"]["name"]) for j in jobs()), "a pod of the CronJob", 100)
+    job = jobs()[0]["metadata"]["name"]
+    kubectl(world, "-n", NAMESPACE, "patch", "cronjob", "healthcheck", "-p", '{"spec":{"suspend":true}}')
+    pod = pods_of(world, job)[0]
+    case.equal(pod["spec"]["serviceAccountName"], "healthcheck", "account of the pod")
+    reports = world.path("reports")
+    os.makedirs(reports, exist_ok=True)
+    with as_in_a_pod(world, NAMESPACE, "healthcheck") as possible:
+        if not possible:
+            case.note(f"skipped: {SERVICE_ACCOUNT} cannot be made here")
+            return
+        run = run_pod(world, pod, reports, "--at", world.at)
+        again = run_pod(world, pod, reports)
+    case.equal(run.code, CLEAN, f"exit code with --fail-on=never: {shorten(run.err)}")
+    case.equal(again.code, CLEAN, f"exit code of a second run: {shorten(again.err)}")
+    for name in ("latest.html", "latest.md", "latest.json"):
+        case.expect(os.path.getsize(os.path.join(reports, name)) > 1000, f"{name} is missing or empty")
+    with open(os.path.join(reports, "latest.json")) as f:
+        report = Report(f.read())
+    denied = {g["scope"] for g in report.gaps if g["cause"] in ("access-denied", "unauthorized")}
+    case.equal(denied, {"lab/secrets"}, "lists that are denied to the account of the manifests")
+    case.expect("changes" in report.json, "the second run compares with the first")
+    world.wait_for(lambda: world.api.get(f"{path}/{job}")["status"].get("succeeded") == 1, "the end of the Job", 60)
+
+
+@scenario
+def indexed_job(world, case):
+    """An Indexed Job of four: each pod makes its shard, merged they are the report of one run."""
+    volume(world)
+    config = {"clusters": [{"name": "cluster", "kubernetes": {}, "prometheus": {"url": world.prometheus}}]}
+    kubectl(world, "apply", "-k", overlay(world, "shards", config, "shards"))
+    kubectl(world, "-n", NAMESPACE, "delete", "job", "shards", "--ignore-not-found")
+    kubectl(world, "-n", NAMESPACE, "create", "job", "shards", "--from=cronjob/healthcheck")
+    world.wait_for(lambda: len(pods_of(world, "shards")) == 4, "four pods of the Indexed Job", 60)
+    reports = world.path("shards")
+    os.makedirs(reports, exist_ok=True)
+    with as_in_a_pod(world, NAMESPACE, "healthcheck") as possible:
+        if not possible:
+            case.note(f"skipped: {SERVICE_ACCOUNT} cannot be made here")
+            return
+        pods = pods_of(world, "shards")
+        runs = [run_pod(world, pod, reports, "--at", world.at) for pod in pods]
+        whole_file = os.path.join(reports, "whole.json")
+        settings = world.path(f"config-{pods[0]['metadata']['name']}/healthcheck.yaml")
+        host, port = world.api_url.removeprefix("https://").split(":")
+        env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        world.product.run("check", "--config", settings, "--at", world.at, "-o", whole_file, env=env)
+    for run in runs:
+        case.equal(run.code, CLEAN, f"exit code of a shard: {shorten(run.err)}")
+    shards = [os.path.join(reports, f"shard-{i}.json") for i in range(4)]
+    sizes = []
+    for path in shards:
+        with open(path) as f:
+            sizes.append(sum(c["pods"] for c in json.load(f)["clusters"]))
+    case.note(f"pods by shard: {sizes}")
+    case.expect(sum(n > 0 for n in sizes) >= 2, "all pods are in one shard")
+    merged_file = os.path.join(reports, "merged.json")
+    merged = world.product.run("merge", *shards, "-o", merged_file, "--fail-on", "never")
+    case.equal(merged.code, CLEAN, f"exit code of merge: {shorten(merged.err)}")
+    with open(merged_file) as a, open(whole_file) as b:
+        got, want = Report(a.read()), Report(b.read())
+    same_findings(case, got, want, "four shards against one run")
+    steady = lambda report: {(c["id"], c["ok"] + c["problem"] + c["unknown"] > 0) for c in report.json["checks"]}  # noqa: E731
+    case.equal(steady(got), steady(want), "checks of four shards against one run")
+    case.equal(got.json["verdict"], want.json["verdict"], "verdict of four shards")
+    lost = world.product.run("merge", *shards[:3], "--format", "json")
+    case.contains(lost.err, "shard 3/4 is missing", "a shard that is missing")
+    part = world.product.run("merge", "--partial", *shards[:3], "--format", "json", "--fail-on", "never")
+    case.contains(part.out, "shard 3/4", "the gap of a shard that is missing")
