@@ -44,6 +44,8 @@ pub struct NamespaceTally {
     pub pods: u64,
     /// Pods that have finished with success.
     pub completed_pods: u64,
+    /// Judgements that were made, over all checks.
+    pub judged: u64,
     /// Judgements that could not be made, over all checks.
     pub unknown: u64,
 }
@@ -53,6 +55,7 @@ impl NamespaceTally {
         self.workloads += part.workloads;
         self.pods += part.pods;
         self.completed_pods += part.completed_pods;
+        self.judged += part.judged;
         self.unknown += part.unknown;
     }
 }

@@ -223,6 +223,9 @@ impl<C: Check> AnyCheck for Erased<C> {
                 }
                 judged => judged,
             };
+            if judged.as_ref().is_ok_and(|outcome| *outcome != Outcome::NotApplicable) {
+                out.namespace(&namespace).judged += 1;
+            }
             match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
                 Ok(Outcome::Near(problem)) => {

@@ -30,6 +30,7 @@ mod node_kills;
 pub mod params;
 pub mod report;
 pub mod schedule;
+pub mod score;
 pub mod series;
 pub mod settings;
 pub mod shard;

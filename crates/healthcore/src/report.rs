@@ -1,6 +1,6 @@
 //! The result of a run as values: what every renderer starts from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
@@ -8,6 +8,7 @@ use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{Changes, Coverage};
 use crate::shard::Partial;
+use crate::score::{Score, score};
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
 use crate::unit::Ratio;
@@ -44,7 +45,7 @@ pub struct Report {
 }
 
 /// One cluster in the summary.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClusterSummary {
     /// Name.
     pub name: String,
@@ -65,8 +66,12 @@ pub struct ClusterSummary {
     pub unanswered: Vec<&'static str>,
     /// What was found there.
     pub found: Found,
+    /// Judgements that were made.
+    pub judged: u64,
     /// Judgements that could not be made.
     pub unknown: u64,
+    /// How healthy it is; none where nothing could be judged.
+    pub score: Option<Score>,
     /// Its namespaces in which something is or was found, by name.
     pub namespaces: Vec<NamespaceSummary>,
 }
@@ -97,7 +102,7 @@ impl Found {
 }
 
 /// One namespace in the summary.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamespaceSummary {
     /// Name.
     pub name: String,
@@ -105,19 +110,24 @@ pub struct NamespaceSummary {
     pub tally: NamespaceTally,
     /// What was found there.
     pub found: Found,
+    /// How healthy it is; none where nothing could be judged.
+    pub score: Option<Score>,
 }
 
 impl ClusterSummary {
-    /// Counts what was found in it, and in its namespaces.
+    /// Counts and scores what was found in it, and in its namespaces.
     fn count(&mut self, findings: &[Finding]) {
         let own = || findings.iter().filter(|f| f.subject.cluster == self.name);
         self.found = Found::count(own());
+        self.score = score(own(), self.judged, self.unknown);
         let mut by_namespace: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
         for finding in own() {
             by_namespace.entry(&finding.subject.namespace).or_default().push(finding);
         }
         for namespace in &mut self.namespaces {
             let findings = by_namespace.remove(namespace.name.as_str()).unwrap_or_default();
+            let NamespaceTally { judged, unknown, .. } = namespace.tally;
+            namespace.score = score(findings.iter().copied(), judged, unknown);
             namespace.found = Found::count(findings);
         }
     }
@@ -222,6 +232,7 @@ impl Report {
                 completed_pods: assessment.completed_pods,
                 containers: assessment.containers,
                 unanswered: unanswered(&summary, &assessment, checks),
+                judged: assessment.tallies.values().map(|t| t.ok + t.problem).sum(),
                 unknown: assessment.tallies.values().map(|t| t.unknown).sum(),
                 namespaces: namespaces(&assessment),
                 ..summary
@@ -353,11 +364,13 @@ impl Report {
 /// Namespaces of a cluster, those too that are known from a finding alone.
 fn namespaces(assessment: &Assessment) -> Vec<NamespaceSummary> {
     let mut tallies = assessment.namespaces.clone();
-    for finding in &assessment.findings {
-        tallies.entry(finding.subject.namespace.clone()).or_default();
+    let found: BTreeSet<&str> = assessment.findings.iter().map(|f| &*f.subject.namespace).collect();
+    tallies.retain(|name, t| t.workloads + t.pods + t.unknown > 0 || found.contains(name.as_str()));
+    for name in found {
+        tallies.entry(name.to_owned()).or_default();
     }
     tallies.remove("");
-    let summary = |(name, tally)| NamespaceSummary { name, tally, found: Found::default() };
+    let summary = |(name, tally)| NamespaceSummary { name, tally, ..NamespaceSummary::default() };
     tallies.into_iter().map(summary).collect()
 }
 
