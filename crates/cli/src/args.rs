@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
-use healthcore_report::{Format, Lang};
+use healthcore_report::{Format, Lang, Zone};
 use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
 use lambda_free_runner::config::{namespace_pattern, request_timeout};
@@ -483,15 +483,26 @@ pub(crate) struct Judging {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// Format of the report: text, markdown, json, yaml, html, csv, junit, sarif, openmetrics or slack (repeatable; the n-th goes to the n-th --output)
+    /// Format of the report: text, markdown, json, yaml, html, csv, junit, sarif, openmetrics, slack, or template=FILE for a template of your own (repeatable; the n-th goes to the n-th --output)
     #[arg(short, long, value_name = "FORMAT", value_parser = format)]
-    pub(crate) format: Vec<Format>,
+    pub(crate) format: Vec<FormatArg>,
     /// File for the report; `-` is standard output (repeatable)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
-    /// Language of the report
-    #[arg(long, default_value = "en", value_parser = lang)]
-    pub(crate) lang: Lang,
+    /// Language of the report: en or zh-TW [default: en]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) lang: Option<Lang>,
+    /// Time zone of the report's times, such as Asia/Taipei; text, Markdown and HTML have them, formats of data are in UTC [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<Zone>,
+}
+
+/// A format by its name, or a template of the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FormatArg {
+    Known(Format),
+    /// A file, or a name that the configuration gives to one.
+    Template(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -540,12 +551,13 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("expected a time such as `2026-11-20T01:00:00Z`, got `{text}`"))
 }
 
-fn format(text: &str) -> Result<Format, String> {
+fn format(text: &str) -> Result<FormatArg, String> {
+    match text.split_once('=') {
+        Some(("template", "")) => return Err("expected a file, such as `template=daily.md.j2`".to_owned()),
+        Some(("template", file)) => return Ok(FormatArg::Template(file.to_owned())),
+        _ if text == "template" => return Err("name the file too, such as `template=daily.md.j2`".to_owned()),
+        _ => {}
+    }
     let known = || Format::ALL.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
-    Format::from_name(text).ok_or_else(|| format!("expected one of {}", known()))
-}
-
-pub(crate) fn lang(text: &str) -> Result<Lang, String> {
-    let known = Lang::ALL.iter().map(|l| l.tag()).collect::<Vec<_>>().join(", ");
-    Lang::from_tag(text).ok_or_else(|| format!("this version speaks {known}"))
+    Format::from_name(text).map(FormatArg::Known).ok_or_else(|| format!("expected one of {}", known()))
 }

@@ -107,19 +107,19 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let shard = crate::merge::shard(args)?;
-    let targets = output::targets(&args.output, shard.map(|_| healthcore_report::Format::Json))?;
-    if shard.is_some() {
-        crate::merge::only_json(&targets)?;
-    }
     if let Some(path) = &args.record {
         output::recordable(path)?;
     }
     let config = read_config(args.sources.config.as_deref())?;
+    let targets = output::targets(&args.output, &config, shard.map(|_| healthcore_report::Format::Json))?;
+    if shard.is_some() {
+        crate::merge::only_json(&targets)?;
+    }
     let read = read(&args.sources, &config).chain(args.snapshot.iter().flat_map(|path| {
         Recording::files(path).into_iter().filter_map(|file| output::used("--snapshot", Some(&file)))
     }));
     output::separate(
-        read,
+        read.chain(output::templates(&targets)),
         output::used("--record", args.record.as_ref()).into_iter().chain(output::written(&targets)),
     )?;
     let settings = settings(&args.judging.choice, &config)?;
@@ -150,7 +150,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
-    output::write(&report, &args.output, &targets, io.color)?;
+    output::write(&report, &args.output, &config, &targets, io.color)?;
     let deliverer = Deliverer { history: spec.history.clone(), ..deliverer };
     let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, io.quiet));
     // A look-up of a name that hangs is not waited for.
@@ -185,12 +185,12 @@ pub(crate) fn history(given: Option<&str>, off: bool, config: &Config) -> anyhow
 }
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
-    let targets = output::targets(&args.output, None)?;
-    output::separate([], output::written(&targets))?;
+    let targets = output::targets(&args.output, &Config::default(), None)?;
+    output::separate(output::templates(&targets), output::written(&targets))?;
     let settings = settings(&args.judging.choice, &Config::default())?;
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
-    output::write(&report, &args.output, &targets, io.color)?;
+    output::write(&report, &args.output, &Config::default(), &targets, io.color)?;
     // The sample is full of problems on purpose; showing them is a success.
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into()).into())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use healthcore::report::Report;
-use healthcore_report::{Lang, RenderOptions};
+use healthcore_report::RenderOptions;
 use lambda_free_runner::config::{Config, SinkConfig};
 use lambda_free_runner::deliver::{Delivered, Deliverer};
 
@@ -14,11 +14,11 @@ pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> an
     let off = args.no_deliver || args.shard.is_some() || args.shards.is_some();
     // What is only planned prints nothing.
     let printed = if args.dry_run { &[] } else { targets };
-    open(off, config, args.output.lang, printed)
+    open(off, config, output::options(&args.output, config), printed)
 }
 
 /// The routes of a configuration, none when delivery is off; `printed` is where the report goes besides.
-pub(crate) fn open(off: bool, config: &Config, lang: Lang, printed: &[Target]) -> anyhow::Result<Deliverer> {
+pub(crate) fn open(off: bool, config: &Config, options: RenderOptions, printed: &[Target]) -> anyhow::Result<Deliverer> {
     let mut routes = Vec::new();
     for route in config.deliver.iter().filter(|_| !off) {
         let prints = matches!(route.sink, Ok(SinkConfig::Stdout(_)));
@@ -30,7 +30,6 @@ pub(crate) fn open(off: bool, config: &Config, lang: Lang, printed: &[Target]) -
         }
         routes.push(route.open()?);
     }
-    let options = RenderOptions { lang, ..RenderOptions::default() };
     Ok(Deliverer { routes, options, history: None })
 }
 

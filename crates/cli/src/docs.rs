@@ -116,6 +116,18 @@ pub(crate) fn effective(
     if let Some(step) = config.step {
         text.push_str(&format!("step: {step}  # {}\n", origin("step")));
     }
+    let lang = config.lang.unwrap_or_default().tag();
+    text.push_str(&format!("lang: {lang}  # {}\n", origin("lang")));
+    let zone = config.given.get("time-zone").map_or("UTC", |given| given.text.as_str());
+    text.push_str(&format!("time-zone: {zone}  # {}\n", origin("time-zone")));
+    if !config.templates.is_empty() {
+        text.push_str("templates:\n");
+        for name in config.templates.keys() {
+            let path = format!("templates.{name}");
+            let file = config.given.get(&path).map_or("", |given| given.text.as_str());
+            text.push_str(&format!("  {name}: {}  # {}\n", serde_json::json!(file), origin(&path)));
+        }
+    }
     let at_once = config.clusters_at_once.unwrap_or(DEFAULT_CLUSTERS_AT_ONCE);
     text.push_str(&format!("clusters-at-once: {at_once}  # {}\n", origin("clusters-at-once")));
     if let Some(history) = &config.history {

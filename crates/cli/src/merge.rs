@@ -15,7 +15,7 @@ use crate::args::{Check, Color, FailOnArg, Merge};
 use crate::commands::{history, image, read_config, runtime};
 use crate::delivery;
 use crate::exit::Exit;
-use crate::output::{self, Target};
+use crate::output::{self, Target, Writing};
 
 /// What an Indexed Job tells each of its pods.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -32,7 +32,8 @@ pub(crate) fn shard(args: &Check) -> anyhow::Result<Option<Shard>> {
 
 /// Refuses formats that cannot hold a part.
 pub(crate) fn only_json(targets: &[Target]) -> anyhow::Result<()> {
-    match targets.iter().find(|(format, _)| *format != Format::Json) {
+    let json = |writing: &Writing| matches!(writing, Writing::Known(Format::Json));
+    match targets.iter().find(|(writing, _)| !json(writing)) {
         Some((other, _)) => bail!(
             "a shard is a part of a report, and {} cannot hold it: give `--format json`, and the other formats to `merge`",
             other.name()
@@ -42,12 +43,12 @@ pub(crate) fn only_json(targets: &[Target]) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exit> {
-    let targets = output::targets(&args.output, None)?;
     let config = read_config(args.config.as_deref())?;
+    let targets = output::targets(&args.output, &config, None)?;
     let read = args.reports.iter().flat_map(|path| output::used("a shard", Some(path)));
-    output::separate(read, output::written(&targets))?;
+    output::separate(read.chain(output::templates(&targets)), output::written(&targets))?;
     let history = history(args.history.as_deref(), args.no_history, &config)?;
-    let deliverer = delivery::open(args.no_deliver, &config, args.output.lang, &targets)?;
+    let deliverer = delivery::open(args.no_deliver, &config, output::options(&args.output, &config), &targets)?;
     let parts = parts(args)?;
     let cost = parts.iter().map(|(_, cost)| *cost).reduce(Cost::and).unwrap_or_default();
     let parts: Vec<Partial> = parts.into_iter().map(|(part, _)| part).collect();
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     let history = history.filter(|_| whole);
     let runtime = runtime()?;
     runtime.block_on(finish(&mut report, history.as_ref(), image().as_deref()));
-    output::write(&report, &args.output, &targets, color)?;
+    output::write(&report, &args.output, &config, &targets, color)?;
     let deliverer = Deliverer { history: history.clone(), ..deliverer };
     let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, quiet));
     let missed = report.gaps.iter().find(|g| history.is_some() && History::is_own(g));

@@ -5,24 +5,74 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use healthcore::report::Report;
-use healthcore_report::{Format, RenderOptions, render};
+use healthcore_report::{Format, RenderOptions, Template, render};
 use healthcore_sources::recording::Recorder;
+use lambda_free_runner::config::Config;
 
-use crate::args::{Color, Output};
+use crate::args::{Color, FormatArg, Output};
 
 /// A format and where it goes; no path is standard output.
-pub(crate) type Target = (Format, Option<PathBuf>);
+pub(crate) type Target = (Writing, Option<PathBuf>);
+
+/// What a report is written as.
+#[derive(Debug, Clone)]
+pub(crate) enum Writing {
+    Known(Format),
+    /// A template of the user, from this file.
+    Own(Box<Template>, PathBuf),
+}
+
+impl Writing {
+    /// What `--format` calls it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Known(format) => format.name().to_owned(),
+            Self::Own(_, path) => format!("template={}", path.display()),
+        }
+    }
+
+    /// Reads the template when there is one, before any server is asked.
+    fn new(arg: &FormatArg, config: &Config) -> anyhow::Result<Self> {
+        let name = match arg {
+            FormatArg::Known(format) => return Ok(Self::Known(*format)),
+            FormatArg::Template(name) => name,
+        };
+        let path = config.templates.get(name).cloned().unwrap_or_else(|| PathBuf::from(name));
+        let named = || match config.templates.is_empty() {
+            true => String::new(),
+            false => {
+                let names: Vec<&str> = config.templates.keys().map(String::as_str).collect();
+                format!("; the configuration names {}", names.join(", "))
+            }
+        };
+        let source = std::fs::read_to_string(&path).map_err(|e| {
+            anyhow::anyhow!("--format template={name}: {} cannot be read: {e}{}", path.display(), named())
+        })?;
+        Ok(Self::Own(Box::new(Template::new(&path.display().to_string(), source)?), path))
+    }
+}
+
+/// Language and zone: of the arguments, else of the configuration.
+pub(crate) fn options(args: &Output, config: &Config) -> RenderOptions {
+    RenderOptions {
+        lang: args.lang.or(config.lang).unwrap_or_default(),
+        zone: args.time_zone.clone().or_else(|| config.zone.clone()).unwrap_or_default(),
+        ..RenderOptions::default()
+    }
+}
 
 /// Pairs formats with files: the n-th with the n-th; a file alone tells its format by its ending; at most one format
 /// goes to standard output.
 /// `usual` goes to standard output where nothing says which; without it text on a terminal, else Markdown.
-pub(crate) fn targets(args: &Output, usual: Option<Format>) -> anyhow::Result<Vec<Target>> {
+pub(crate) fn targets(args: &Output, config: &Config, usual: Option<Format>) -> anyhow::Result<Vec<Target>> {
     let stdout = |path: &Path| path.as_os_str() == "-";
     let by_terminal = || if std::io::stdout().is_terminal() { Format::Text } else { Format::Markdown };
-    let default = || usual.unwrap_or_else(by_terminal);
-    let targets: Vec<Target> = match (args.format.len(), args.output.len()) {
+    let default = || Writing::Known(usual.unwrap_or_else(by_terminal));
+    let formats: Vec<Writing> =
+        args.format.iter().map(|arg| Writing::new(arg, config)).collect::<anyhow::Result<_>>()?;
+    let targets: Vec<Target> = match (formats.len(), args.output.len()) {
         (0, 0) => vec![(default(), None)],
-        (_, 0) => args.format.iter().map(|f| (*f, None)).collect(),
+        (_, 0) => formats.into_iter().map(|f| (f, None)).collect(),
         (0, _) => {
             let by_ending = |path: &PathBuf| -> anyhow::Result<Target> {
                 if stdout(path) {
@@ -32,16 +82,16 @@ pub(crate) fn targets(args: &Output, usual: Option<Format>) -> anyhow::Result<Ve
                 let format = Format::from_ending(ending).with_context(|| {
                     format!("--output {}: no format has this ending; name one with --format", path.display())
                 })?;
-                Ok((format, Some(path.clone())))
+                Ok((Writing::Known(format), Some(path.clone())))
             };
             args.output.iter().map(by_ending).collect::<anyhow::Result<_>>()?
         }
-        (formats, outputs) if formats == outputs => {
+        (count, outputs) if count == outputs => {
             let path = |p: &PathBuf| (!stdout(p)).then(|| p.clone());
-            args.format.iter().copied().zip(args.output.iter().map(path)).collect()
+            formats.into_iter().zip(args.output.iter().map(path)).collect()
         }
-        (formats, outputs) => bail!(
-            "{formats} times --format and {outputs} times --output: give one --output for each --format, or only --output with endings that name the format"
+        (count, outputs) => bail!(
+            "{count} times --format and {outputs} times --output: give one --output for each --format, or only --output with endings that name the format"
         ),
     };
     if targets.iter().filter(|(_, path)| path.is_none()).count() > 1 {
@@ -73,6 +123,14 @@ pub(crate) fn used(what: &'static str, path: Option<&PathBuf>) -> Option<Used> {
 /// Files that reports go to.
 pub(crate) fn written(targets: &[Target]) -> impl Iterator<Item = Used> {
     targets.iter().filter_map(|(_, path)| used("--output", path.as_ref()))
+}
+
+/// Files of templates.
+pub(crate) fn templates(targets: &[Target]) -> impl Iterator<Item = Used> {
+    targets.iter().filter_map(|(writing, _)| match writing {
+        Writing::Known(_) => None,
+        Writing::Own(_, path) => used("--format template", Some(path)),
+    })
 }
 
 /// Refuses to write to a file that is read, or twice to one: whatever name it has, what was in it would be lost.
@@ -115,15 +173,25 @@ pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
     Ok(Recorder::check(path)?)
 }
 
-/// Writes the report everywhere it goes.
-pub(crate) fn write(report: &Report, args: &Output, targets: &[Target], color: Color) -> anyhow::Result<()> {
-    for (format, path) in targets {
+/// Writes the report everywhere it goes. Arguments win over what the configuration says of language and zone.
+pub(crate) fn write(
+    report: &Report,
+    args: &Output,
+    config: &Config,
+    targets: &[Target],
+    color: Color,
+) -> anyhow::Result<()> {
+    for (writing, path) in targets {
+        let text_on_screen = path.is_none() && matches!(writing, Writing::Known(Format::Text));
         let options = RenderOptions {
-            lang: args.lang,
-            color: path.is_none() && *format == Format::Text && color.on(&std::io::stdout()),
+            color: text_on_screen && color.on(&std::io::stdout()),
             width: terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0)),
+            ..options(args, config)
         };
-        let text = render(report, *format, &options)?;
+        let text = match writing {
+            Writing::Known(format) => render(report, *format, &options)?,
+            Writing::Own(template, _) => template.render(report, &options)?,
+        };
         match path {
             None => print(&text)?,
             Some(path) => replace(path, text.as_bytes())?,

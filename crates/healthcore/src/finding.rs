@@ -35,6 +35,10 @@ pub enum Value {
     Time(Timestamp),
     /// A name, or words of another system.
     Text(String),
+    /// Words of our own, a phrase of [`crate::phrase`]: said in the language of the reader.
+    Words(Text),
+    /// Several, one after the other.
+    List(Vec<Value>),
 }
 
 impl Value {
@@ -50,11 +54,11 @@ impl Value {
             Self::Count(_) => "count",
             Self::Number(_) => "number",
             Self::Time(_) => "unix-seconds",
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Words(_) | Self::List(_) => "text",
         }
     }
 
-    /// The number in the base unit; none for a text.
+    /// The number in the base unit; none for a text and a list.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         match self {
@@ -66,7 +70,7 @@ impl Value {
             | Self::Number(v) => Some(*v),
             Self::Count(v) => Some(*v as f64),
             Self::Time(t) => Some(t.unix_seconds() as f64),
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Words(_) | Self::List(_) => None,
         }
     }
 }
@@ -86,9 +90,24 @@ impl From<usize> for Value {
         Self::Count(count as u64)
     }
 }
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
 impl From<u32> for Value {
     fn from(count: u32) -> Self {
         Self::Count(u64::from(count))
+    }
+}
+impl From<Text> for Value {
+    fn from(phrase: Text) -> Self {
+        Self::Words(phrase)
+    }
+}
+impl From<Vec<Value>> for Value {
+    fn from(values: Vec<Value>) -> Self {
+        Self::List(values)
     }
 }
 impl From<Timestamp> for Value {

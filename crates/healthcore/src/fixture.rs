@@ -212,6 +212,8 @@ pub fn show(value: &Value) -> String {
         Value::Number(v) => short(*v, 3),
         Value::Time(t) => format!("{} ago", Seconds(END.seconds_since(*t))),
         Value::Text(text) => text.clone(),
+        Value::Words(phrase) => crate::phrase::english(phrase, &show),
+        Value::List(values) => values.iter().map(show).collect::<Vec<_>>().join(", "),
     }
 }
 

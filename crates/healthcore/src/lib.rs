@@ -28,6 +28,7 @@ pub mod model;
 pub mod need;
 mod node_kills;
 pub mod params;
+pub mod phrase;
 pub mod report;
 pub mod schedule;
 pub mod score;

@@ -72,7 +72,10 @@ impl Area {
         match check {
             "cpu-throttled" | "cpu-underprovisioned" => Self::Cpu,
             _ if check.starts_with("hpa-") => Self::Autoscaling,
-            "certificate-expiring" | "route-backend-missing" | "service-without-endpoints" => Self::Traffic,
+            "certificate-expiring"
+            | "host-without-route"
+            | "route-backend-missing"
+            | "service-without-endpoints" => Self::Traffic,
             "volume-claim-pending" | "volume-filling" => Self::Storage,
             "cronjob-stale" | "job-failed" => Self::Jobs,
             "node-not-ready" | "node-pressure" | "quota-near-limit" | "version-skew" => Self::Platform,

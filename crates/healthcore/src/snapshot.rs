@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::{Text, Value};
 use crate::image::{ImageReference, digest_of};
 use crate::inventory::Inventory;
 use crate::metric::Metric;
@@ -11,8 +12,10 @@ use crate::model::{
     Container, ContainerState, Event, Hpa, NewerImage, Node, ObjectKind, Pod, Termination, Workload,
     WorkloadId,
 };
+use crate::phrase::{english, phrase};
 use crate::series::SeriesStore;
 use crate::time::{Timestamp, Window};
+use crate::unit::Seconds;
 
 /// Objects and series of a partition of one cluster: the only input of the analysis.
 #[derive(Debug, Clone)]
@@ -258,8 +261,8 @@ pub enum Missing {
     },
     /// The source does not report a field that the check reads.
     NotReported {
-        /// The field, for instance `restart count`.
-        field: String,
+        /// The field.
+        field: Field,
     },
     /// No Kubernetes API was configured, and metrics do not tell this.
     NoKubernetesSource,
@@ -282,39 +285,165 @@ pub enum Missing {
     CrashLooping,
 }
 
+/// A field that a source does not report.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the phrases that `key` names say what each one is")]
+pub enum Field {
+    AbleToScale,
+    AtMaxSince,
+    CertificateReady,
+    ClaimAge,
+    ClaimPhase(String),
+    ContainerState,
+    ContainerStates,
+    ContainerStatus,
+    EarlierRestarts,
+    Endpoints,
+    HostRequests,
+    Image,
+    LastRestart,
+    LongRun,
+    MemoryLimit,
+    NodePressure,
+    NodeReady,
+    PodPhase,
+    PodScheduled,
+    PullPolicy,
+    RestartCount,
+    ScalingActive,
+    ScalingActiveSince,
+    Schedule(String),
+    ServicesOf(String),
+    TargetCpuRequest,
+    VersionOfApiServer,
+    VersionOfKubelet,
+    VersionToCompare,
+    /// One that has no phrase: it is told as it is.
+    Other(String),
+}
+
+impl From<&str> for Field {
+    fn from(name: &str) -> Self {
+        Self::Other(name.to_owned())
+    }
+}
+
+impl From<String> for Field {
+    fn from(name: String) -> Self {
+        Self::Other(name)
+    }
+}
+
+impl From<&Field> for Value {
+    fn from(field: &Field) -> Self {
+        match field {
+            Field::Other(name) => name.as_str().into(),
+            Field::ClaimPhase(what) | Field::Schedule(what) | Field::ServicesOf(what) => {
+                phrase(field.key()).with("what", what.as_str()).into()
+            }
+            field => phrase(field.key()).into(),
+        }
+    }
+}
+
+impl Field {
+    /// The key of its phrase.
+    const fn key(&self) -> &'static str {
+        match self {
+            Self::AbleToScale => "field-able-to-scale",
+            Self::AtMaxSince => "field-at-max-since",
+            Self::CertificateReady => "field-certificate-ready",
+            Self::ClaimAge => "field-claim-age",
+            Self::ClaimPhase(_) => "field-claim-phase",
+            Self::ContainerState => "field-container-state",
+            Self::ContainerStates => "field-container-states",
+            Self::ContainerStatus => "field-container-status",
+            Self::EarlierRestarts => "field-earlier-restarts",
+            Self::Endpoints => "field-endpoints",
+            Self::HostRequests => "field-host-requests",
+            Self::Image => "field-image",
+            Self::LastRestart => "field-last-restart",
+            Self::LongRun => "field-long-run",
+            Self::MemoryLimit => "field-memory-limit",
+            Self::NodePressure => "field-node-pressure",
+            Self::NodeReady => "field-node-ready",
+            Self::PodPhase => "field-pod-phase",
+            Self::PodScheduled => "field-pod-scheduled",
+            Self::PullPolicy => "field-pull-policy",
+            Self::RestartCount => "field-restart-count",
+            Self::ScalingActive => "field-scaling-active",
+            Self::ScalingActiveSince => "field-scaling-active-since",
+            Self::Schedule(_) => "field-schedule",
+            Self::ServicesOf(_) => "field-services-of",
+            Self::TargetCpuRequest => "field-target-cpu-request",
+            Self::VersionOfApiServer => "field-version-of-api-server",
+            Self::VersionOfKubelet => "field-version-of-kubelet",
+            Self::VersionToCompare => "field-version-to-compare",
+            Self::Other(_) => "",
+        }
+    }
+}
+
+impl Missing {
+    /// The reason as a phrase.
+    #[must_use]
+    pub fn phrase(&self) -> Text {
+        let of = |key, metric: &Metric| phrase(key).with("metric", metric.name());
+        match self {
+            Self::NotAsked { metric } => of("missing-not-asked", metric),
+            Self::MetricAbsent { metric } => of("missing-metric-absent", metric),
+            Self::MatchersExclude { metric } => of("missing-matchers-exclude", metric),
+            Self::PartialAnswer { metric } => of("missing-partial-answer", metric),
+            Self::QueryFailed { metric } => of("missing-query-failed", metric),
+            Self::NoMetricsSource => phrase("missing-no-metrics-source"),
+            Self::NoSamples { metric } => of("missing-no-samples", metric),
+            Self::TooFewSamples { have, need } => {
+                phrase("missing-too-few-samples").with("have", *have).with("need", *need)
+            }
+            Self::TooShort { have_s, need_s } => phrase("missing-too-short")
+                .with("have", Seconds(f64::from(*have_s)))
+                .with("need", Seconds(f64::from(*need_s))),
+            Self::AccessDenied { verb, resource, namespace } => {
+                let key = match namespace {
+                    Some(_) => "missing-access-denied",
+                    None => "missing-access-denied-everywhere",
+                };
+                let text = phrase(key).with("verb", verb.as_str()).with("resource", resource.as_str());
+                namespace.iter().fold(text, |text, namespace| text.with("namespace", namespace.as_str()))
+            }
+            Self::ListFailed { resource } => {
+                phrase("missing-list-failed").with("resource", resource.as_str())
+            }
+            Self::PartialList { resource } => {
+                phrase("missing-partial-list").with("resource", resource.as_str())
+            }
+            Self::NotReported { field } => phrase("missing-not-reported").with("field", field),
+            Self::NoKubernetesSource => phrase("missing-no-kubernetes-source"),
+            Self::NotRecorded { objects } => phrase("missing-not-recorded").with("objects", objects.name()),
+            Self::OtherCluster { cluster } => {
+                phrase("missing-other-cluster").with("cluster", cluster.as_str())
+            }
+            Self::NoHandshake => phrase("missing-no-handshake"),
+            Self::CrashLooping => phrase("missing-crash-looping"),
+            Self::Thinned => phrase("missing-thinned"),
+        }
+    }
+}
+
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotAsked { metric } => write!(f, "{metric} was not recorded"),
-            Self::MetricAbsent { metric } => write!(f, "the server has no series of {metric}"),
-            Self::MatchersExclude { metric } => {
-                write!(f, "no series of {metric} matches the configured label matchers")
+        fn show(value: &Value) -> String {
+            match value {
+                Value::Count(n) => n.to_string(),
+                Value::Seconds(s) => in_words(*s as u32),
+                Value::Text(text) => text.clone(),
+                Value::Words(phrase) => english(phrase, &show),
+                _ => String::new(),
             }
-            Self::PartialAnswer { metric } => write!(f, "not in the partial answer for {metric}"),
-            Self::QueryFailed { metric } => write!(f, "the query for {metric} failed"),
-            Self::NoMetricsSource => f.write_str("no metrics server"),
-            Self::NoSamples { metric } => write!(f, "no samples of {metric}"),
-            Self::TooFewSamples { have: 1, need } => write!(f, "1 sample, {need} needed"),
-            Self::TooFewSamples { have, need } => write!(f, "{have} samples, {need} needed"),
-            Self::TooShort { have_s, need_s } => {
-                write!(f, "history of {}, {} needed", in_words(*have_s), in_words(*need_s))
-            }
-            Self::AccessDenied { verb, resource, namespace: Some(ns) } => {
-                write!(f, "not allowed to {verb} {resource} in namespace {ns}")
-            }
-            Self::AccessDenied { verb, resource, namespace: None } => {
-                write!(f, "not allowed to {verb} {resource} in all namespaces")
-            }
-            Self::ListFailed { resource } => write!(f, "listing {resource} failed"),
-            Self::PartialList { resource } => write!(f, "the list of {resource} is not whole"),
-            Self::NotReported { field } => write!(f, "{field} is not reported"),
-            Self::NoKubernetesSource => f.write_str("no access to the Kubernetes API"),
-            Self::NotRecorded { objects } => write!(f, "{} were not recorded", objects.name()),
-            Self::NoHandshake => f.write_str("no answer to a TLS handshake"),
-            Self::OtherCluster { cluster } => write!(f, "the routes of cluster {cluster} are not known"),
-            Self::CrashLooping => f.write_str("in a crash loop, so its use says nothing about its need"),
-            Self::Thinned => f.write_str("left out, because the workload is too large"),
         }
+        f.write_str(&english(&self.phrase(), &show))
     }
 }
 
@@ -385,6 +514,26 @@ pub enum GapCause {
 }
 
 impl GapCause {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Unauthorized,
+        Self::AccessDenied,
+        Self::Failed,
+        Self::Partial,
+        Self::Warning,
+        Self::Info,
+        Self::MetricAbsent,
+        Self::InvalidObject,
+        Self::Thinned,
+        Self::ClockSkew,
+        Self::NotConfigured,
+        Self::NothingMatches,
+        Self::VersionMismatch,
+        Self::Skipped,
+    ];
+
     /// The kebab-case name used in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use healthcore::inventory::{DnsName, Elsewhere, HostRequests, Inventory, Route};
 use healthcore::model::ObjectKind;
-use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Unavailable};
+use healthcore::snapshot::{Field, Gap, GapCause, Missing, Objects, Unavailable};
 use healthcore::time::Window;
 use healthcore_sources::{Fetched, MetricsSource, Selection};
 use regex::{Regex, RegexBuilder};
@@ -76,7 +76,7 @@ impl Hosts {
                 inventory.host_requests = counts.into_iter().filter(asked).collect();
             }
             None => {
-                let why = Missing::NotReported { field: "the number of requests by host".to_owned() };
+                let why = Missing::NotReported { field: Field::HostRequests };
                 objects.unavailable.push(Unavailable::new(ObjectKind::HostRequests, None, why));
             }
         }

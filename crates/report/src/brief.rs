@@ -109,7 +109,7 @@ impl Brief {
     pub(crate) fn new(report: &Report, options: &RenderOptions) -> Self {
         let lang = options.lang;
         let w = |key: &str| word(lang, key).to_owned();
-        let page = Page::new(report, options.lang, Reader::Kept);
+        let page = Page::new(report, options, Reader::Kept);
         let gaps = Group {
             title: w("not-checked"),
             lines: page.gaps.rows.iter().map(|row| gap(row)).collect(),
@@ -146,7 +146,7 @@ impl Brief {
         details.push(gaps);
         let filled = |groups: Vec<Group>| groups.into_iter().filter(|g| !g.lines.is_empty()).collect();
         Self {
-            title: format!("{}: {}", w("title"), page.verdict),
+            title: format!("{}{}{}", w("title"), w("colon"), page.verdict),
             mark: Mark::of_verdict(page.verdict_id),
             counts: page.counts,
             changed: page.changed,
@@ -239,7 +239,7 @@ fn clusters(report: &Report, lang: Lang) -> Vec<(Mark, String, String)> {
             mark if told.is_empty() => {
                 word(lang, if mark == Mark::Unknown { "unknown" } else { "healthy" }).to_owned()
             }
-            _ => told.join(", "),
+            _ => told.join(word(lang, "list")),
         }
     };
     all.into_iter().take(MOST_CLUSTERS).map(|c| (Mark::of_cluster(c), c.name.clone(), counts(c))).collect()

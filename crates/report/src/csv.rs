@@ -4,8 +4,8 @@ use healthcore::finding::{Finding, SubjectRef};
 use healthcore::report::Report;
 
 use crate::escape::visible;
-use crate::quantity::{rfc3339, show};
-use crate::words::sentence;
+use crate::locale::Locale;
+use crate::quantity::rfc3339;
 use crate::{RenderError, RenderOptions};
 
 const COLUMNS: [&str; 16] = [
@@ -31,7 +31,8 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     let wrong = |why: String| RenderError::Data { format: "csv", why };
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS).map_err(|e| wrong(e.to_string()))?;
-    let findings = report.findings.iter().map(|f| finding(f, options));
+    let locale = Locale::of_data(options);
+    let findings = report.findings.iter().map(|f| finding(f, &locale));
     let gaps = report.gaps.iter().map(|g| {
         let mut row = vec![String::new(); COLUMNS.len()];
         row[0] = "gap".to_owned();
@@ -46,10 +47,11 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))
 }
 
-fn finding(f: &Finding, options: &RenderOptions) -> Vec<String> {
+fn finding(f: &Finding, locale: &Locale) -> Vec<String> {
     let SubjectRef { cluster, namespace, kind, name, pod, container } = &f.subject;
-    let evidence: Vec<String> = f.evidence.iter().map(|e| format!("{}={}", e.name, show(&e.value))).collect();
-    let advice: Vec<String> = f.advice.iter().map(|a| sentence(options.lang, &f.check, &a.text)).collect();
+    let evidence: Vec<String> =
+        f.evidence.iter().map(|e| format!("{}={}", e.name, locale.show(&e.value))).collect();
+    let advice: Vec<String> = f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)).collect();
     let commands: Vec<&str> = f.advice.iter().filter_map(|a| a.command.as_deref()).collect();
     vec![
         "finding".to_owned(),
@@ -61,7 +63,7 @@ fn finding(f: &Finding, options: &RenderOptions) -> Vec<String> {
         name.clone(),
         pod.clone().unwrap_or_default(),
         container.clone().unwrap_or_default(),
-        sentence(options.lang, &f.check, &f.summary),
+        locale.sentence(&f.check, &f.summary),
         evidence.join("; "),
         advice.join("; "),
         commands.join("; "),

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, Severity};
-use healthcore::report::Report;
+use healthcore::report::{ClusterSummary, Report};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
-use crate::page::{self, DetailFinding, Page, Reader, Say};
+use crate::page::{DetailFinding, Page, Reader, Say};
 use crate::quantity::percent;
 use crate::svg::{self, Chart};
-use crate::words::{self, sentence, word};
+use crate::words::{self, word};
 use crate::{RenderError, RenderOptions, escape};
 
 const NAME: &str = "report.html";
@@ -42,7 +42,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     let context = context! {
         w => words::all(lang),
         lang => lang.tag(),
-        page => minijinja::Value::from(minijinja::value::Serde(&Page::new(report, lang, Reader::Kept))),
+        page => minijinja::Value::from(minijinja::value::Serde(&Page::new(report, options, Reader::Kept))),
         html => minijinja::Value::from(minijinja::value::Serde(&html)),
         style => STYLE, script => SCRIPT, style_hash => STYLE_HASH, script_hash => SCRIPT_HASH,
     };
@@ -81,6 +81,7 @@ struct Place {
     warning: usize,
     info: usize,
     containers: usize,
+    score: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +118,7 @@ struct Square {
 
 impl Html {
     fn new(report: &Report, options: &RenderOptions) -> Self {
-        let say = Say::new(report, options.lang);
+        let say = Say::new(report, options);
         let ids: BTreeSet<&str> = report.findings.iter().map(|f| &*f.check).collect();
         let of = |f: &Finding| (f.subject.cluster.clone(), f.subject.namespace.clone());
         let (clusters, namespaces) = report.findings.iter().map(of).unzip();
@@ -126,9 +127,9 @@ impl Html {
             counts: [Severity::Critical, Severity::Warning, Severity::Info]
                 .map(|s| Count { id: s.name(), words: word(options.lang, s.name()), n: report.count(s) })
                 .into(),
-            places: places(report, options),
-            findings: report.findings.iter().enumerate().map(|(i, f)| card(i, f, &say, options)).collect(),
-            checks: ids.into_iter().map(|id| (id.to_owned(), page::title(id))).collect(),
+            places: places(report, &say),
+            findings: report.findings.iter().enumerate().map(|(i, f)| card(i, f, &say)).collect(),
+            checks: ids.into_iter().map(|id| (id.to_owned(), say.locale.title(id))).collect(),
             clusters,
             namespaces,
             heat: heat(report, &say),
@@ -136,12 +137,12 @@ impl Html {
     }
 }
 
-fn card(index: usize, f: &Finding, say: &Say, options: &RenderOptions) -> Card {
+fn card(index: usize, f: &Finding, say: &Say) -> Card {
     let id = format!("f{}", index + 1);
     let subject = say.subject(&f.subject);
-    let check = page::title(&f.check);
-    let advice = f.advice.iter().map(|a| (sentence(options.lang, &f.check, &a.text), a.command.clone()));
-    let title = format!("{check}: {}", f.subject.pod.as_deref().unwrap_or(&subject));
+    let check = say.locale.title(&f.check);
+    let advice = f.advice.iter().map(|a| (say.locale.sentence(&f.check, &a.text), a.command.clone()));
+    let title = format!("{check}{}{}", say.w("colon"), f.subject.pod.as_deref().unwrap_or(&subject));
     Card {
         open: index < MOST_OPEN && f.severity == Severity::Critical,
         severity_id: f.severity.name(),
@@ -152,14 +153,14 @@ fn card(index: usize, f: &Finding, say: &Say, options: &RenderOptions) -> Card {
         detail: say.detail_finding(f),
         state: f.state.map(|state| say.state(state)),
         advice: advice.collect(),
-        chart: f.series.as_ref().and_then(|s| svg::draw(s, &format!("c{}", index + 1), &title, options.lang)),
+        chart: f.series.as_ref().and_then(|s| svg::draw(s, &format!("c{}", index + 1), &title, &say.locale)),
         subject,
         id,
     }
 }
 
 /// Namespaces with findings or containers, those in trouble first.
-fn places(report: &Report, options: &RenderOptions) -> Vec<Place> {
+fn places<'r>(report: &'r Report, say: &Say) -> Vec<Place> {
     type Counts = ([usize; 3], usize);
     let mut by_place: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for fact in &report.facts {
@@ -172,6 +173,9 @@ fn places(report: &Report, options: &RenderOptions) -> Vec<Place> {
     let mut places: Vec<Place> = by_place
         .into_iter()
         .map(|((cluster, namespace), ([info, warning, critical], containers))| {
+            let summary = report.clusters.iter().find(|c| c.name == cluster);
+            let of_namespace = |c: &'r ClusterSummary| c.namespaces.iter().find(|n| n.name == namespace);
+            let score = summary.and_then(of_namespace).and_then(|n| n.score.as_ref());
             let blind = report
                 .clusters
                 .iter()
@@ -186,11 +190,12 @@ fn places(report: &Report, options: &RenderOptions) -> Vec<Place> {
                 cluster: cluster.to_owned(),
                 namespace: namespace.to_owned(),
                 verdict_id,
-                verdict: word(options.lang, verdict_id),
+                verdict: say.w(verdict_id),
                 critical,
                 warning,
                 info,
                 containers,
+                score: say.score(score),
             }
         })
         .collect();
@@ -244,7 +249,6 @@ mod tests {
     use base64::Engine as _;
     use healthcore::checks::CHECKS;
     use healthcore::fixture::Fixture;
-    use healthcore::report::ClusterSummary;
     use healthcore::settings::Settings;
     use sha2::{Digest as _, Sha256};
 

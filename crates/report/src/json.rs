@@ -8,21 +8,22 @@ use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
 use healthcore::history::Changes;
 use healthcore::report::{Found, Report};
+use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
 use healthcore::snapshot::Origin;
 use healthcore::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
+use crate::locale::Locale;
 use crate::quantity::rfc3339;
-use crate::words::{Lang, sentence};
 use crate::{RenderError, RenderOptions, escape};
 
 const NAME: &str = "healthcheck-report";
 const MAJOR: u32 = 1;
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
-    pretty(&JsonReport::new(report, options.lang))
+    pretty(&JsonReport::new(report, options))
         .map(escape::json)
         .map_err(|why| RenderError::Data { format: "json", why })
 }
@@ -143,7 +144,41 @@ struct Cluster {
     metrics_via: Option<String>,
     findings: Counts,
     unknown: u64,
+    score: Option<JsonScore>,
     namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonScore {
+    points: u8,
+    grade: Option<&'static str>,
+    confidence_ratio: Scalar,
+    losses: Vec<JsonLoss>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonLoss {
+    area: &'static str,
+    severity: &'static str,
+    objects: usize,
+    loss_ratio: Scalar,
+}
+
+impl From<&Score> for JsonScore {
+    fn from(score: &Score) -> Self {
+        let loss = |l: &Loss| JsonLoss {
+            area: l.area.name(),
+            severity: l.severity.name(),
+            objects: l.objects,
+            loss_ratio: number(l.share),
+        };
+        Self {
+            points: score.points,
+            grade: score.grade().map(Grade::letter),
+            confidence_ratio: number(score.confidence),
+            losses: score.losses.iter().map(loss).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +203,7 @@ struct Namespace {
     completed_pods: u64,
     findings: Counts,
     unknown: u64,
+    score: Option<JsonScore>,
 }
 
 #[derive(Debug, Serialize)]
@@ -410,21 +446,26 @@ fn number(v: f64) -> Scalar {
     }
 }
 
-fn scalar(value: &Value) -> Scalar {
+fn scalar(value: &Value, locale: &Locale) -> Scalar {
     match value {
-        Value::Text(text) => Scalar::Text(text.clone()),
+        Value::Text(_) | Value::Words(_) | Value::List(_) => Scalar::Text(locale.show(value)),
         Value::Time(t) => Scalar::Whole(t.unix_seconds()),
         other => other.number().map_or_else(|| Scalar::Text(String::new()), number),
     }
 }
 
 impl JsonReport {
-    /// The contract's view of a report; words in `lang`.
+    /// The contract's view of a report, in the language of `options`. Times are in UTC.
     #[must_use]
-    pub fn new(report: &Report, lang: Lang) -> Self {
+    pub fn new(report: &Report, options: &RenderOptions) -> Self {
+        Self::told(report, &Locale::of_data(options))
+    }
+
+    /// The same with the times in sentences in the zone of a reader.
+    pub(crate) fn told(report: &Report, locale: &Locale) -> Self {
         Self {
-            // 1.2 adds `shard`; what is no shard is of 1.1 still.
-            format: JsonFormat { name: NAME, major: MAJOR, minor: 1 + u32::from(report.shard.is_some()) },
+            // 1.2 adds `score`; 1.3 adds `shard`, and what is no shard is of 1.2 still.
+            format: JsonFormat { name: NAME, major: MAJOR, minor: 2 + u32::from(report.shard.is_some()) },
             tool: Tool { version: report.version.clone() },
             taken_at: rfc3339(report.taken_at),
             window: JsonWindow {
@@ -432,7 +473,7 @@ impl JsonReport {
                 end: rfc3339(report.window.end()),
                 step_s: report.window.step_s(),
             },
-            lang: lang.tag(),
+            lang: locale.lang.tag(),
             verdict: report.verdict().name(),
             clusters: report
                 .clusters
@@ -450,6 +491,7 @@ impl JsonReport {
                     metrics_via: c.metrics_via.clone(),
                     findings: c.found.into(),
                     unknown: c.unknown,
+                    score: c.score.as_ref().map(JsonScore::from),
                     namespaces: c
                         .namespaces
                         .iter()
@@ -460,13 +502,14 @@ impl JsonReport {
                             completed_pods: n.tally.completed_pods,
                             findings: n.found.into(),
                             unknown: n.tally.unknown,
+                            score: n.score.as_ref().map(JsonScore::from),
                         })
                         .collect(),
                 })
                 .collect(),
-            findings: report.findings.iter().map(|f| finding(f, lang)).collect(),
-            watch: report.watch.iter().map(|f| finding(f, lang)).collect(),
-            changes: report.changes.as_ref().map(|c| changes(c, lang)),
+            findings: report.findings.iter().map(|f| finding(f, locale)).collect(),
+            watch: report.watch.iter().map(|f| finding(f, locale)).collect(),
+            changes: report.changes.as_ref().map(|c| changes(c, locale)),
             checks: report
                 .checks
                 .iter()
@@ -475,7 +518,7 @@ impl JsonReport {
                     ok: c.tally.ok,
                     problem: c.tally.problem,
                     unknown: c.tally.unknown,
-                    reasons: c.tally.reasons.iter().map(|(why, n)| (why.to_string(), *n)).collect(),
+                    reasons: c.tally.reasons.iter().map(|(why, n)| (locale.missing(why), *n)).collect(),
                     false_discovery: c.discovery.map(|d| FalseDiscovery {
                         level: d.level.get(),
                         passed: d.passed,
@@ -566,13 +609,13 @@ fn subject(s: &SubjectRef) -> JsonSubject {
     }
 }
 
-fn changes(c: &Changes, lang: Lang) -> JsonChanges {
+fn changes(c: &Changes, locale: &Locale) -> JsonChanges {
     let gone = c.gone.iter().map(|g| JsonGone {
         state: g.state.name(),
         check: g.was.check.clone(),
         severity: g.was.severity.name(),
         subject: subject(&g.was.subject),
-        summary: sentence(lang, &g.was.check, &g.was.summary),
+        summary: locale.sentence(&g.was.check, &g.was.summary),
         since: rfc3339(g.was.first),
         last_seen: rfc3339(g.was.last),
         fingerprint: g.was.fingerprint.clone(),
@@ -594,8 +637,9 @@ fn changes(c: &Changes, lang: Lang) -> JsonChanges {
     }
 }
 
-fn finding(f: &Finding, lang: Lang) -> JsonFinding {
-    let say = |text: &Text| sentence(lang, &f.check, text);
+fn finding(f: &Finding, locale: &Locale) -> JsonFinding {
+    let say = |text: &Text| locale.sentence(&f.check, text);
+    let value = |v: &Value| scalar(v, locale);
     JsonFinding {
         check: f.check.to_string(),
         severity: f.severity.name(),
@@ -606,9 +650,9 @@ fn finding(f: &Finding, lang: Lang) -> JsonFinding {
             .iter()
             .map(|e| JsonEvidence {
                 name: e.name.to_string(),
-                value: scalar(&e.value),
+                value: value(&e.value),
                 unit: e.value.unit(),
-                threshold: e.threshold.as_ref().map(scalar),
+                threshold: e.threshold.as_ref().map(value),
             })
             .collect(),
         advice: f
@@ -617,8 +661,8 @@ fn finding(f: &Finding, lang: Lang) -> JsonFinding {
             .map(|a| JsonAdvice {
                 action: a.action.to_string(),
                 resource: a.resource.as_ref().map(ToString::to_string),
-                from: a.from.as_ref().map(scalar),
-                to: a.to.as_ref().map(scalar),
+                from: a.from.as_ref().map(value),
+                to: a.to.as_ref().map(value),
                 text: say(&a.text),
                 command: a.command.clone(),
             })

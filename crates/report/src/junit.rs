@@ -13,8 +13,7 @@ use healthcore::report::{CheckTally, Report};
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
-use crate::quantity::show;
-use crate::words::sentence;
+use crate::locale::Locale;
 use crate::{RenderError, RenderOptions, escape};
 
 const NAME: &str = "report.xml";
@@ -44,8 +43,9 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     let wrong = |e: minijinja::Error| RenderError::Template { name: NAME.to_owned(), why: format!("{e:#}") };
     escape::write_markup(&mut env);
     env.add_template(NAME, include_str!("../templates/report.xml")).map_err(wrong)?;
-    let mut suites: Vec<Suite> = report.checks.iter().map(|c| suite(c, report, options)).collect();
-    suites.push(gaps(report));
+    let locale = Locale::of_data(options);
+    let mut suites: Vec<Suite> = report.checks.iter().map(|c| suite(c, report, &locale)).collect();
+    suites.push(gaps(report, &locale));
     let total = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
     let context = context! {
         tests => total(|s| s.tests), failures => total(|s| s.failures), skipped => total(|s| s.skipped),
@@ -55,21 +55,26 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     env.get_template(NAME).and_then(|t| t.render(context)).map_err(wrong)
 }
 
-fn suite(check: &CheckTally, report: &Report, options: &RenderOptions) -> Suite {
-    let findings = report.findings.iter().filter(|f| f.check == check.id).map(|f| finding(f, options));
-    let in_order = (check.tally.ok > 0)
-        .then(|| Case { name: format!("subjects in order: {}", check.tally.ok), ..Case::default() });
-    let unknown = check.tally.reasons.iter().map(|(why, n)| Case {
-        name: format!("subjects unknown: {n} ({why})"),
-        skipped: Some(why.to_string()),
+fn suite(check: &CheckTally, report: &Report, locale: &Locale) -> Suite {
+    let findings = report.findings.iter().filter(|f| f.check == check.id).map(|f| finding(f, locale));
+    let in_order = (check.tally.ok > 0).then(|| Case {
+        name: locale.phrase("in-order", &[("n", check.tally.ok.into())]),
         ..Case::default()
+    });
+    let unknown = check.tally.reasons.iter().map(|(why, n)| {
+        let why = locale.missing(why);
+        Case {
+            name: locale.phrase("subjects-unknown", &[("n", (*n).into()), ("why", why.as_str().into())]),
+            skipped: Some(why),
+            ..Case::default()
+        }
     });
     counted(check.id, findings.chain(in_order).chain(unknown).collect())
 }
 
-fn gaps(report: &Report) -> Suite {
+fn gaps(report: &Report, locale: &Locale) -> Suite {
     let case = |g: &healthcore::snapshot::Gap| Case {
-        name: format!("{}: {}", g.scope, g.cause.name()),
+        name: format!("{}{}{}", g.scope, locale.w("colon"), locale.cause(g.cause)),
         skipped: Some(g.detail.clone()),
         ..Case::default()
     };
@@ -87,19 +92,22 @@ fn counted(name: &'static str, cases: Vec<Case>) -> Suite {
     }
 }
 
-fn finding(f: &Finding, options: &RenderOptions) -> Case {
+fn finding(f: &Finding, locale: &Locale) -> Case {
     let s = &f.subject;
     let parts = [&s.cluster, &s.namespace, &s.kind, &s.name];
     let mut name = parts.iter().filter(|p| !p.is_empty()).map(|p| p.as_str()).collect::<Vec<_>>().join("/");
     if let Some(container) = &s.container {
         name.push_str(&format!(" [{container}]"));
     }
-    let summary = sentence(options.lang, &f.check, &f.summary);
+    let summary = locale.sentence(&f.check, &f.summary);
     if f.severity == Severity::Info {
         return Case { name, text: summary, ..Case::default() };
     }
-    let mut lines: Vec<String> =
-        f.evidence.iter().map(|e| format!("{}: {}", e.name, show(&e.value))).collect();
-    lines.extend(f.advice.iter().map(|a| sentence(options.lang, &f.check, &a.text)));
+    let mut lines: Vec<String> = f
+        .evidence
+        .iter()
+        .map(|e| format!("{}{}{}", e.name, locale.w("colon"), locale.show(&e.value)))
+        .collect();
+    lines.extend(f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)));
     Case { name, failure: Some((f.severity.name(), summary)), text: lines.join("; "), ..Case::default() }
 }

@@ -6,11 +6,13 @@
 
 mod brief;
 mod cards;
+mod catalogue;
 mod csv;
 mod escape;
 mod html;
 mod json;
 mod junit;
+mod locale;
 mod mail;
 mod markdown;
 mod openmetrics;
@@ -19,9 +21,11 @@ mod quantity;
 mod sarif;
 mod slack;
 mod svg;
+mod template;
 mod terminal;
 pub mod words;
 mod yaml;
+mod zone;
 
 use healthcore::report::Report;
 
@@ -29,7 +33,9 @@ pub use cards::{Chat, card};
 pub use json::{JsonReport, ShardError, read_shard};
 pub use mail::Mail;
 pub use slack::{SlackMessage, SlackReport};
-pub use words::Lang;
+pub use template::Template;
+pub use words::{Lang, UnknownLang};
+pub use zone::{UnknownZone, Zone};
 
 /// A format of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,10 +137,12 @@ impl Format {
 }
 
 /// Choices of the reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderOptions {
     /// Language of words; numbers, ids and order are the same in all.
     pub lang: Lang,
+    /// Zone of times in formats that people read (text, Markdown, HTML). Programs read UTC.
+    pub zone: Zone,
     /// Whether terminal text has colours.
     pub color: bool,
     /// Width of the terminal in columns.
@@ -143,7 +151,7 @@ pub struct RenderOptions {
 
 impl Default for RenderOptions {
     fn default() -> Self {
-        Self { lang: Lang::En, color: false, width: 120 }
+        Self { lang: Lang::En, zone: Zone::default(), color: false, width: 120 }
     }
 }
 
@@ -154,9 +162,9 @@ pub enum RenderError {
     /// A template has a mistake or misses a value.
     #[error("template {name}: {why}")]
     Template {
-        /// The template.
+        /// The template, with the line.
         name: String,
-        /// What is wrong, with the line.
+        /// What is wrong.
         why: String,
     },
     /// The report cannot be written in a format of data.

@@ -36,7 +36,7 @@ impl Mail {
         let counts = brief.counts.split(", ").take(2).collect::<Vec<_>>().join(", ");
         Self {
             subject: cut(&format!("{}{place}: {counts}", brief.title), 180),
-            text: terminal::render(report, &RenderOptions { color: false, width: WIDTH, ..*options }),
+            text: terminal::render(report, &RenderOptions { color: false, width: WIDTH, ..options.clone() }),
             html: html(&brief, options),
         }
     }

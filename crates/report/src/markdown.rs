@@ -15,7 +15,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     env.add_filter("code", |text: String| escape::code(&text));
     let wrong = |e: minijinja::Error| RenderError::Template { name: NAME.to_owned(), why: format!("{e:#}") };
     env.add_template(NAME, include_str!("../templates/report.md")).map_err(wrong)?;
-    let page = Page::new(report, options.lang, Reader::Kept);
+    let page = Page::new(report, options, Reader::Kept);
     let context = context! { page => minijinja::Value::from(minijinja::value::Serde(&page)), w => words::all(options.lang) };
     let text = env.get_template(NAME).and_then(|t| t.render(context)).map_err(wrong)?;
     Ok(tidy(&text))

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use healthcore::finding::Severity;
-use healthcore::report::{Report, Verdict};
+use healthcore::report::{ClusterSummary, Report, Verdict};
+use healthcore::score::Score;
 
 use crate::escape::visible;
 
@@ -24,6 +25,7 @@ pub(crate) fn render(report: &Report) -> String {
         out.sample("healthcheck_verdict", &vec![("verdict", verdict.name())], is);
     }
     out.clusters(report);
+    out.scores(report);
     out.checks(report);
     out.findings(report);
     out.gaps(report);
@@ -63,6 +65,36 @@ impl Exposition {
                     &vec![("cluster", &c.name), ("kind", kind)],
                     n as f64,
                 );
+            }
+        }
+    }
+
+    /// Points of clusters and namespaces, and how much of each could be judged. What could not be judged has no series.
+    fn scores<'r>(&mut self, report: &'r Report) {
+        let of_clusters =
+            || report.clusters.iter().filter_map(|c| Some((c.name.as_str(), c.score.as_ref()?)));
+        let of_namespaces = || {
+            let of_cluster = |c: &'r ClusterSummary| c.namespaces.iter().map(move |n| (c.name.as_str(), n));
+            let all = report.clusters.iter().flat_map(of_cluster);
+            all.filter_map(|(cluster, n)| Some((cluster, n.name.as_str(), n.score.as_ref()?)))
+        };
+        type Figure = fn(&Score) -> f64;
+        let figures: [(&str, &str, Figure); 2] = [
+            ("score", "Health score from 0 to 100, see docs/score.md.", |s| f64::from(s.points)),
+            ("score_confidence", "Share of the judgements behind the score that could be made.", |s| {
+                s.confidence
+            }),
+        ];
+        for (figure, help, value) in figures {
+            let name = format!("healthcheck_cluster_{figure}");
+            self.family(&name, help);
+            for (cluster, score) in of_clusters() {
+                self.sample(&name, &vec![("cluster", cluster)], value(score));
+            }
+            let name = format!("healthcheck_namespace_{figure}");
+            self.family(&name, help);
+            for (cluster, namespace, score) in of_namespaces() {
+                self.sample(&name, &vec![("cluster", cluster), ("namespace", namespace)], value(score));
             }
         }
     }

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
-use healthcore::snapshot::{Gap, Missing, Origin};
+use healthcore::score::{Grade, Score};
+use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
 use serde::Serialize;
 
-use crate::quantity::{bytes, cores, duration, percent, probability, show, time};
-use crate::words::{Lang, phrase, sentence, word};
+use crate::RenderOptions;
+use crate::locale::Locale;
+use crate::quantity::{bytes, percent, probability};
 
 /// Workloads that get a section of their own.
 const MOST_DETAILS: usize = 30;
@@ -139,16 +141,16 @@ pub(crate) struct AdviceItem {
 }
 
 impl Page {
-    pub(crate) fn new(report: &Report, lang: Lang, reader: Reader) -> Self {
-        let say = Say::new(report, lang);
+    pub(crate) fn new(report: &Report, options: &RenderOptions, reader: Reader) -> Self {
+        let say = Say::new(report, options);
+        let locale = &say.locale;
         let loud: Vec<&Finding> = report.findings.iter().filter(|f| f.severity > Severity::Info).collect();
         let quiet: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Info).collect();
         let (details, more_details) = say.details(report, &loud);
-        let gaps = merged(&report.gaps);
-        let w = |key| word(lang, key);
+        let gaps = merged(&report.gaps, locale);
+        let w = |key| locale.w(key);
         let found = |severity| Value::from(report.count(severity));
-        let mut counts = phrase(
-            lang,
+        let mut counts = locale.phrase(
             "counts",
             &[
                 ("critical", found(Severity::Critical)),
@@ -157,17 +159,19 @@ impl Page {
                 ("gaps", report.gaps.len().into()),
             ],
         );
-        counts.push_str(&unseen(report, lang));
+        counts.push_str(&unseen(report, locale));
         Self {
             verdict: w(report.verdict().name()),
             verdict_id: report.verdict().name(),
             counts,
-            taken_at: time(report.taken_at),
+            taken_at: locale.time(report.taken_at),
             window: format!(
-                "{} – {} ({})",
-                time(report.window.start()),
-                time(report.window.end()),
-                duration(report.window.seconds())
+                "{} – {}{}{}{}",
+                locale.time(report.window.start()),
+                locale.time(report.window.end()),
+                w("open"),
+                locale.duration(report.window.seconds()),
+                w("close")
             ),
             clusters: say.clusters(report),
             changed: say.changed(report),
@@ -208,17 +212,16 @@ impl Page {
                 ..Table::default()
             },
             discoveries: report.checks.iter().filter_map(|c| say.discovery(c)).collect(),
-            cost: cost(report, lang),
+            cost: cost(report, locale),
             made_by: w("made-by").replace("{version}", &report.version),
         }
     }
 }
 
 /// What the run cost. Where it could not be measured, its memory is not told.
-fn cost(report: &Report, lang: Lang) -> String {
+fn cost(report: &Report, locale: &Locale) -> String {
     let cost = &report.cost;
-    let mut line = phrase(
-        lang,
+    let mut line = locale.phrase(
         "cost-line",
         &[
             ("queries", Value::Count(cost.prometheus_queries)),
@@ -229,21 +232,21 @@ fn cost(report: &Report, lang: Lang) -> String {
         ],
     );
     if cost.peak_rss_bytes > 0 {
-        line.push_str(&phrase(lang, "cost-memory", &[("rss", Value::Bytes(cost.peak_rss_bytes as f64))]));
+        line.push_str(&locale.phrase("cost-memory", &[("rss", Value::Bytes(cost.peak_rss_bytes as f64))]));
     }
     line
 }
 
 /// Gaps as rows of scope, cause and detail. Those of one place and cause that differ only in what was asked for, such as
 /// every list under an expired token, are one row.
-fn merged(gaps: &[Gap]) -> Vec<Vec<String>> {
+fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
     const NAME: &str = "\u{0}";
-    let mut rows: BTreeMap<(&str, &str, String), Vec<&str>> = BTreeMap::new();
+    let mut rows: BTreeMap<(&str, GapCause, String), Vec<&str>> = BTreeMap::new();
     let mut order = Vec::new();
     for gap in gaps {
         let (place, name) = gap.scope.rsplit_once('/').unwrap_or((&gap.scope, ""));
         let detail = if name.is_empty() { gap.detail.clone() } else { gap.detail.replace(name, NAME) };
-        let key = (place, gap.cause.name(), detail);
+        let key = (place, gap.cause, detail);
         let names = rows.entry(key.clone()).or_default();
         if names.is_empty() {
             order.push(key);
@@ -252,20 +255,20 @@ fn merged(gaps: &[Gap]) -> Vec<Vec<String>> {
             names.push(name);
         }
     }
-    let row = |key: &(&str, &str, String)| {
+    let row = |key: &(&str, GapCause, String)| {
         let names = rows[key].join(", ");
         let scope = if names.is_empty() { key.0.to_owned() } else { format!("{}/{names}", key.0) };
-        vec![scope, key.1.to_owned(), key.2.replace(NAME, &names)]
+        vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
     };
     order.iter().map(row).collect()
 }
 
 /// How much is unknown, for the head line: nothing when all is known.
-fn unseen(report: &Report, lang: Lang) -> String {
+fn unseen(report: &Report, locale: &Locale) -> String {
     let mut out = String::new();
     let mut say = |key, of: u64, all: u64| {
         if of > 0 {
-            out.push_str(&phrase(lang, key, &[("of", Value::Count(of)), ("all", Value::Count(all))]));
+            out.push_str(&locale.phrase(key, &[("of", Value::Count(of)), ("all", Value::Count(all))]));
         }
     };
     let (unknown, all) = report.unknown();
@@ -278,17 +281,17 @@ fn unseen(report: &Report, lang: Lang) -> String {
 
 /// Says things in one language.
 pub(crate) struct Say {
-    lang: Lang,
+    pub(crate) locale: Locale,
     many_clusters: bool,
 }
 
 impl Say {
-    pub(crate) fn new(report: &Report, lang: Lang) -> Self {
-        Self { lang, many_clusters: report.clusters.len() > 1 }
+    pub(crate) fn new(report: &Report, options: &RenderOptions) -> Self {
+        Self { locale: Locale::new(options), many_clusters: report.clusters.len() > 1 }
     }
 
     pub(crate) fn w(&self, key: &str) -> &'static str {
-        word(self.lang, key)
+        self.locale.w(key)
     }
 
     fn workload(&self, s: &SubjectRef) -> String {
@@ -318,11 +321,11 @@ impl Say {
         ProblemRow {
             severity: self.w(f.severity.name()),
             severity_id: f.severity.name(),
-            check: title(&f.check),
+            check: self.locale.title(&f.check),
             check_id: f.check.to_string(),
             subject: self.subject(&f.subject),
             class: self.class(f),
-            summary: sentence(self.lang, &f.check, &f.summary),
+            summary: self.locale.sentence(&f.check, &f.summary),
         }
     }
 
@@ -339,11 +342,17 @@ impl Say {
         let states: Vec<State> = now.chain(changes.gone.iter().map(|g| g.state)).collect();
         let counts = State::ALL.iter().filter_map(|state| {
             let n = states.iter().filter(|s| *s == state).count();
-            (n > 0).then(|| format!("{n} {}", self.state(*state)))
+            (n > 0).then(|| {
+                self.locale.phrase("state-count", &[("n", n.into()), ("state", self.state(*state).into())])
+            })
         });
         let counts: Vec<String> = counts.collect();
-        let counts = if counts.is_empty() { self.w("nothing-changed").to_owned() } else { counts.join(", ") };
-        self.w("changed-since").replace("{time}", &time(*before)).replace("{counts}", &counts)
+        let counts = if counts.is_empty() {
+            self.w("nothing-changed").to_owned()
+        } else {
+            counts.join(self.w("list"))
+        };
+        self.w("changed-since").replace("{time}", &self.locale.time(*before)).replace("{counts}", &counts)
     }
 
     /// What is not as it was, most important first: the list is in the order of the states.
@@ -356,11 +365,11 @@ impl Say {
             let was = gone.clone().filter(move |g| g.state == *state).map(|g| ProblemRow {
                 severity: self.w(g.was.severity.name()),
                 severity_id: g.was.severity.name(),
-                check: title(&g.was.check),
+                check: self.locale.title(&g.was.check),
                 check_id: g.was.check.clone(),
                 subject: self.subject(&g.was.subject),
                 class: String::new(),
-                summary: sentence(self.lang, &g.was.check, &g.was.summary),
+                summary: self.locale.sentence(&g.was.check, &g.was.summary),
             });
             found.chain(was).map(|row| ChangeRow { state: self.state(*state), state_id: state.name(), row })
         })
@@ -372,8 +381,8 @@ impl Say {
                 self.subject(&t.subject),
                 self.w(t.resource.name()).to_owned(),
                 format!("{} → {}", percent(t.from), percent(t.to)),
-                duration(t.over_s),
-                if t.full_in_s > 0.0 { duration(t.full_in_s) } else { self.w("now").to_owned() },
+                self.locale.duration(t.over_s),
+                if t.full_in_s > 0.0 { self.locale.duration(t.full_in_s) } else { self.w("now").to_owned() },
             ]
         });
         Table {
@@ -405,6 +414,7 @@ impl Say {
                 c.found.warning.to_string(),
                 c.found.info.to_string(),
                 c.unknown.to_string(),
+                self.score(c.score.as_ref()),
                 from.to_owned(),
                 c.metrics_via.clone().unwrap_or_else(|| self.w("none").to_owned()),
             ]
@@ -420,12 +430,13 @@ impl Say {
                 "warning",
                 "info",
                 "unknown-count",
+                "score",
                 "objects-from",
                 "metrics-via",
             ]
             .map(|k| self.w(k))
             .to_vec(),
-            numeric: (0..10).map(|i| (1..8).contains(&i)).collect(),
+            numeric: (0..11).map(|i| (1..8).contains(&i)).collect(),
             rows: rows.collect(),
             ..Table::default()
         }
@@ -452,22 +463,37 @@ impl Say {
             };
             let counts = [found.critical, found.warning, found.info, tally.unknown];
             let head = [name, tally.workloads.to_string(), pods];
-            head.into_iter().chain(counts.map(|n| n.to_string())).collect()
+            let score = self.score(n.score.as_ref());
+            head.into_iter().chain(counts.map(|n| n.to_string())).chain([score]).collect()
         });
-        let headers = ["namespace", "workloads", "pods", "critical", "warning", "info", "unknown-count"];
+        let headers =
+            ["namespace", "workloads", "pods", "critical", "warning", "info", "unknown-count", "score"];
         Some(Table {
             title: self.w(title),
             headers: headers.map(|k| self.w(k)).to_vec(),
-            numeric: (0..headers.len()).map(|i| i > 0).collect(),
+            numeric: (0..headers.len()).map(|i| (1..7).contains(&i)).collect(),
             rows: rows.collect(),
             ..Table::default()
         })
     }
 
+    /// `C 70`, with the share that could be judged where that is not all, and without a grade where it is too little.
+    pub(crate) fn score(&self, score: Option<&Score>) -> String {
+        let Some(score) = score else { return "–".to_owned() };
+        let grade = score.grade().map_or("?", Grade::letter);
+        let known = percent(score.confidence);
+        if known == "100 %" {
+            format!("{grade} {}", score.points)
+        } else {
+            let [open, judged, close] = ["open", "judged", "close"].map(|key| self.w(key));
+            format!("{grade} {}{open}{judged} {known}{close}", score.points)
+        }
+    }
+
     pub(crate) fn class(&self, f: &Finding) -> String {
         f.class.map_or_else(String::new, |c| {
             let origin = self.w(&format!("origin-{}", c.origin.name()));
-            format!("{} {} ({origin})", self.w("class"), c.class.name())
+            format!("{} {}{}{origin}{}", self.w("class"), c.class.name(), self.w("open"), self.w("close"))
         })
     }
 
@@ -526,10 +552,11 @@ impl Say {
                 &["mean", "p95", "request", "limit"],
                 |f| f.cpu_mean,
                 |f| {
-                    let resource = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| cores(c.get())));
+                    let resource =
+                        |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| self.locale.cores(c.get())));
                     vec![
-                        or_dash(f.cpu_mean.map(cores)),
-                        or_dash(f.cpu_p95.map(cores)),
+                        or_dash(f.cpu_mean.map(|v| self.locale.cores(v))),
+                        or_dash(f.cpu_p95.map(|v| self.locale.cores(v))),
                         resource(f.resources.cpu_request),
                         resource(f.resources.cpu_limit),
                     ]
@@ -584,16 +611,20 @@ impl Say {
     pub(crate) fn detail_finding(&self, f: &Finding) -> DetailFinding {
         let evidence = f.evidence.iter().map(|e| {
             let value = match &e.threshold {
-                Some(bound) => format!("{} ({} {})", measured(e), self.w("threshold"), show(bound)),
-                None => measured(e),
+                Some(bound) => {
+                    let bound = self.locale.show(bound);
+                    let [open, threshold, close] = ["open", "threshold", "close"].map(|key| self.w(key));
+                    format!("{}{open}{threshold} {bound}{close}", self.measured(e))
+                }
+                None => self.measured(e),
             };
-            (e.name.replace('-', " "), value)
+            (self.locale.evidence(&e.name), value)
         });
         DetailFinding {
             severity: self.w(f.severity.name()),
-            check: title(&f.check),
-            summary: sentence(self.lang, &f.check, &f.summary),
-            since: f.since.map(|t| format!("{} {}", self.w("since"), time(t))),
+            check: self.locale.title(&f.check),
+            summary: self.locale.sentence(&f.check, &f.summary),
+            since: f.since.map(|t| format!("{} {}", self.w("since"), self.locale.time(t))),
             pod: f.subject.pod.clone(),
             evidence: evidence.collect(),
         }
@@ -618,7 +649,7 @@ impl Say {
         }
         let rows = facts.iter().map(|f| {
             let memory = |b: Option<healthcore::unit::Bytes>| or_dash(b.map(|b| bytes(b.get())));
-            let cpu = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| cores(c.get())));
+            let cpu = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| self.locale.cores(c.get())));
             let mut row = vec![
                 f.subject.container.clone().unwrap_or_default(),
                 f.live_pods.to_string(),
@@ -626,7 +657,7 @@ impl Say {
                 memory(f.resources.memory_request),
                 memory(f.resources.memory_limit),
                 or_dash(f.memory_growth.map(percent)),
-                or_dash(f.cpu_mean.map(cores)),
+                or_dash(f.cpu_mean.map(|v| self.locale.cores(v))),
                 cpu(f.resources.cpu_request),
                 cpu(f.resources.cpu_limit),
                 or_dash(f.restarts.map(|n| n.to_string())),
@@ -718,7 +749,7 @@ impl Say {
                     }
                     items.push(AdviceItem {
                         subject: self.subject(&f.subject),
-                        text: sentence(self.lang, &f.check, &a.text),
+                        text: self.locale.sentence(&f.check, &a.text),
                         command: a.command.clone(),
                     });
                     critical += usize::from(f.severity == Severity::Critical);
@@ -748,6 +779,14 @@ impl Say {
         .collect()
     }
 
+    /// A measured value in words.
+    fn measured(&self, e: &Evidence) -> String {
+        match (e.name.as_ref(), &e.value) {
+            ("p-value", Value::Number(p)) | ("false-discovery-rate", Value::Ratio(p)) => probability(*p),
+            (_, value) => self.locale.show(value),
+        }
+    }
+
     fn discovery(&self, check: &CheckTally) -> Option<String> {
         let found = check.discovery?;
         let key = match (found.passed, found.set_back) {
@@ -761,7 +800,7 @@ impl Say {
             ("passed", Value::Count(found.passed)),
             ("set-back", Value::Count(found.set_back)),
         ];
-        Some(phrase(self.lang, key, &values))
+        Some(self.locale.phrase(key, &values))
     }
 
     fn unknown(&self, report: &Report) -> Table {
@@ -773,35 +812,29 @@ impl Say {
                 entry.1.push(check.id);
             }
         }
-        let mut rows: Vec<(String, u64, String)> = Vec::new();
-        for (why, n, checks) in refusals_merged(by_reason) {
-            rows.push((why, n, checks.join(", ")));
-        }
-        rows.sort();
-        let rows = rows.into_iter().map(|(why, n, checks)| vec![why, n.to_string(), checks]);
+        let mut rows = refusals_merged(by_reason);
+        // By the English words: the order is the same in every language.
+        rows.sort_by_key(|(why, n, checks)| (why.to_string(), *n, checks.join(", ")));
+        let row = |(why, n, checks): (Missing, u64, Vec<&str>)| {
+            vec![self.locale.missing(&why), n.to_string(), checks.join(", ")]
+        };
         Table {
             title: self.w("reasons"),
             headers: vec![self.w("reasons"), self.w("subjects"), self.w("checks")],
             numeric: vec![false, true, false],
-            rows: rows.collect(),
+            rows: rows.into_iter().map(row).collect(),
             ..Table::default()
         }
-    }
-}
-
-/// A measured value in words.
-fn measured(e: &Evidence) -> String {
-    match (e.name.as_ref(), &e.value) {
-        ("p-value", Value::Number(p)) | ("false-discovery-rate", Value::Ratio(p)) => probability(*p),
-        (_, value) => show(value),
     }
 }
 
 /// What refusals that are told in one row have in common: verb, namespace and the checks that miss it.
 type Refused<'a> = (String, Option<String>, Vec<&'a str>);
 
-/// Reasons in words. What one missing right of a namespace keeps from the same checks is said once for all resources.
-fn refusals_merged<'a>(reasons: BTreeMap<&Missing, (u64, Vec<&'a str>)>) -> Vec<(String, u64, Vec<&'a str>)> {
+/// Reasons, where what one missing right of a namespace keeps from the same checks is one for all resources.
+fn refusals_merged<'a>(
+    reasons: BTreeMap<&Missing, (u64, Vec<&'a str>)>,
+) -> Vec<(Missing, u64, Vec<&'a str>)> {
     let mut out = Vec::new();
     let mut denied: BTreeMap<Refused<'a>, (u64, Vec<String>)> = BTreeMap::new();
     for (why, (n, checks)) in reasons {
@@ -811,12 +844,12 @@ fn refusals_merged<'a>(reasons: BTreeMap<&Missing, (u64, Vec<&'a str>)>) -> Vec<
                 entry.0 = entry.0.max(n);
                 entry.1.push(resource.clone());
             }
-            why => out.push((why.to_string(), n, checks)),
+            why => out.push((why.clone(), n, checks)),
         }
     }
     for ((verb, namespace, checks), (n, resources)) in denied {
         let why = Missing::AccessDenied { verb, resource: resources.join(", "), namespace };
-        out.push((why.to_string(), n, checks));
+        out.push((why, n, checks));
     }
     out
 }
@@ -833,11 +866,6 @@ fn level(value: f64, warning: f64, critical: f64) -> &'static str {
 
 fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
-}
-
-/// The title of a check; its id when this version has no such check.
-pub(crate) fn title(id: &str) -> &'static str {
-    healthcore::checks::CHECKS.iter().map(|c| c.info()).find(|i| i.id == id).map_or("", |i| i.title)
 }
 
 /// Kinds as kubectl abbreviates them.
@@ -881,7 +909,7 @@ mod tests {
     #[test]
     fn advice_on_critical_findings_is_never_lost() {
         let lists = |critical, warning, reader| {
-            let page = Page::new(&report(critical, warning), Lang::En, reader);
+            let page = Page::new(&report(critical, warning), &RenderOptions::default(), reader);
             page.advice
                 .into_iter()
                 .map(|l| format!("{}: {} {}", l.title, l.items.len(), l.more).trim().to_owned())
@@ -907,14 +935,15 @@ mod tests {
                 &format!("listing {name} in namespace web: unauthorized"),
             )
         };
-        let rows = merged(&[
+        let gaps = [
             expired("pods"),
             gap("prod/prometheus", GapCause::Timeout, "no answer in 30s"),
             expired("events"),
             gap("prod/prometheus/cpu-usage", GapCause::Failed, "too many series"),
             gap("prod/prometheus/memory-rss", GapCause::Failed, "too many series"),
             gap("prod/shop/pods", GapCause::Unauthorized, "listing pods in namespace shop: unauthorized"),
-        ]);
+        ];
+        let rows = merged(&gaps, &Locale::default());
         let rows: Vec<String> = rows.iter().map(|row| row.join(" | ")).collect();
         assert_eq!(
             rows,
@@ -934,7 +963,7 @@ mod tests {
             let assessment = analyse(&snapshot, &Settings::default().resolve(CHECKS).unwrap());
             let parts = vec![(ClusterSummary::default(), assessment)];
             let report = Report::new("0.0.0", snapshot.taken_at, snapshot.window, parts, vec![], CHECKS);
-            let page = Page::new(&report, Lang::En, Reader::Kept);
+            let page = Page::new(&report, &RenderOptions::default(), Reader::Kept);
             let table = page.tops.into_iter().find(|t| t.title == "Top 5 by memory growth");
             table.map(|t| format!("{}{}", t.rows.len(), t.none))
         };

@@ -4,28 +4,13 @@ use healthcore::finding::Value;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores};
 
-/// A value as people read it.
-pub(crate) fn show(value: &Value) -> String {
+/// A value as it is written in a manifest, in the largest unit that is exact: `2Gi`, `2368Mi`, `500m`; none for what no
+/// manifest holds.
+pub(crate) fn setting(value: &Value) -> Option<String> {
     match value {
-        Value::Bytes(v) => bytes(*v),
-        Value::Cores(v) => cores(*v),
-        Value::Seconds(v) => duration(*v),
-        Value::Ratio(v) => percent(*v),
-        Value::BytesPerHour(v) => format!("{}/h", bytes(*v)),
-        Value::Count(v) => v.to_string(),
-        Value::Number(v) => significant(*v),
-        Value::Time(t) => time(*t),
-        Value::Text(text) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-/// A value as it is written in a manifest, in the largest unit that is exact: `2Gi`, `2368Mi`, `500m`.
-pub(crate) fn setting(value: &Value) -> String {
-    match value {
-        Value::Bytes(v) => Bytes(*v).to_string(),
-        Value::Cores(v) => Cores(*v).to_string(),
-        other => show(other),
+        Value::Bytes(v) => Some(Bytes(*v).to_string()),
+        Value::Cores(v) => Some(Cores(*v).to_string()),
+        _ => None,
     }
 }
 
@@ -46,17 +31,6 @@ pub(crate) fn bytes(v: f64) -> String {
     }
 }
 
-/// `250m`, `1.5 cores`
-pub(crate) fn cores(v: f64) -> String {
-    if v.abs() < 0.9995 {
-        let milli = v * 1000.0;
-        if milli != 0.0 && milli.abs() < 1.0 { format!("{milli:.1}m") } else { format!("{milli:.0}m") }
-    } else {
-        let number = significant(v);
-        if number == "1" { "1 core".to_owned() } else { format!("{number} cores") }
-    }
-}
-
 /// `85.3 %`, `101 %`, and never `-0 %`
 pub(crate) fn percent(v: f64) -> String {
     let text = format!("{:.1}", v * 100.0);
@@ -70,7 +44,7 @@ pub(crate) fn probability(p: f64) -> String {
 }
 
 /// At most three figures that count, no trailing zeros.
-fn significant(v: f64) -> String {
+pub(crate) fn significant(v: f64) -> String {
     let decimals = match v.abs() {
         a if a >= 100.0 => 0,
         a if a >= 10.0 => 1,
@@ -83,34 +57,6 @@ fn significant(v: f64) -> String {
 fn plain(text: &str) -> &str {
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
     if text == "-0" { "0" } else { text }
-}
-
-/// `3 d 4 h`, `25 min`, `40 s`
-pub(crate) fn duration(v: f64) -> String {
-    let total = v.abs().round() as u64;
-    let (days, hours, minutes, seconds) = (total / 86_400, total / 3600 % 24, total / 60 % 60, total % 60);
-    let parts = match (days, hours, minutes) {
-        (0, 0, 0) if total < 10 && v.fract() != 0.0 => return format!("{} s", significant(v)),
-        (0, 0, 0) => [(seconds, "s"), (0, "")],
-        (0, 0, _) => [(minutes, "min"), (if minutes < 10 { seconds } else { 0 }, "s")],
-        (0, ..) => [(hours, "h"), (minutes, "min")],
-        _ => [(days, "d"), (hours, "h")],
-    };
-    let words: Vec<String> = parts
-        .iter()
-        .enumerate()
-        .filter(|(i, (n, _))| *i == 0 || *n > 0)
-        .map(|(_, (n, unit))| format!("{n} {unit}"))
-        .collect();
-    words.join(" ")
-}
-
-/// `2026-11-21 06:52 UTC`
-pub(crate) fn time(t: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(t.0).map_or_else(
-        |_| format!("unix {}", t.unix_seconds()),
-        |t| t.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    )
 }
 
 /// `2026-11-21T06:52:00Z`
@@ -147,23 +93,14 @@ mod tests {
             ["0 B", "512 B", "2017 MiB", "1024 MiB", "1.33 PiB"]
         );
         assert_eq!(
-            [0.0, 0.0008, 0.25, 1.0, 12.345].map(cores),
-            ["0m", "0.8m", "250m", "1 core", "12.3 cores"]
-        );
-        assert_eq!(
             [0.703, 0.085, 1.0085, 0.9996, -0.0004, -0.0062].map(percent),
             ["70.3 %", "8.5 %", "101 %", "100 %", "0 %", "-0.6 %"]
         );
         assert_eq!([0.0, 1e-9, 0.0123, 1.0].map(probability), ["< 0.001", "< 0.001", "0.012", "1"]);
-        assert_eq!(
-            [5.0, 1.234, 65.0, 1500.0, 5400.0, 300_000.0].map(duration),
-            ["5 s", "1.23 s", "1 min 5 s", "25 min", "1 h 30 min", "3 d 11 h"]
-        );
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(setting(&Value::Bytes(2048.0 * 1_048_576.0)), "2Gi");
-        assert_eq!(setting(&Value::Bytes(2368.0 * 1_048_576.0)), "2368Mi");
-        assert_eq!(setting(&Value::Bytes(4.096e9)), "4096M");
-        assert_eq!(setting(&Value::Cores(0.5)), "500m");
-        assert_eq!(time(Timestamp::from_unix_seconds(1_795_136_400)), "2026-11-20 01:00 UTC");
+        assert_eq!(setting(&Value::Bytes(2048.0 * 1_048_576.0)).as_deref(), Some("2Gi"));
+        assert_eq!(setting(&Value::Bytes(2368.0 * 1_048_576.0)).as_deref(), Some("2368Mi"));
+        assert_eq!(setting(&Value::Bytes(4.096e9)).as_deref(), Some("4096M"));
+        assert_eq!(setting(&Value::Cores(0.5)).as_deref(), Some("500m"));
     }
 }

@@ -7,21 +7,21 @@
 //! | subject | logical location, and an artifact `cluster/namespace/kind/name` under `CLUSTERS` |
 //! | gap | notification of the invocation, level `warning` |
 
-use healthcore::checks::CHECKS;
 use healthcore::finding::{Finding, Severity};
 use healthcore::report::{CheckTally, Report};
 use serde_json::{Value, json};
 
-use crate::quantity::{rfc3339, show};
-use crate::words::sentence;
-use crate::{RenderError, RenderOptions, escape};
+use crate::locale::Locale;
+use crate::quantity::rfc3339;
+use crate::{RenderError, RenderOptions, escape, words};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// Where the paths of artifacts begin: clusters are in no folder.
 const BASE: &str = "CLUSTERS";
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
-    let rules: Vec<Value> = report.checks.iter().map(rule).collect();
+    let locale = &Locale::of_data(options);
+    let rules: Vec<Value> = report.checks.iter().map(|c| rule(c, locale)).collect();
     let notifications: Vec<Value> = report
         .gaps
         .iter()
@@ -47,9 +47,10 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
                 "endTimeUtc": rfc3339(report.taken_at),
                 "toolExecutionNotifications": notifications,
             }],
-            "originalUriBaseIds": { BASE: { "description": { "text": "the clusters that were looked at" } } },
+            "originalUriBaseIds": { BASE: { "description": { "text": locale.w("clusters-looked-at") } } },
+            "language": locale.lang.tag(),
             "columnKind": "unicodeCodePoints",
-            "results": report.findings.iter().map(|f| result(f, report, options)).collect::<Vec<_>>(),
+            "results": report.findings.iter().map(|f| result(f, report, locale)).collect::<Vec<_>>(),
         }],
     });
     let mut text = serde_json::to_string_pretty(&log)
@@ -58,11 +59,11 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     Ok(escape::json(text))
 }
 
-fn rule(check: &CheckTally) -> Value {
-    let mut rule = json!({ "id": check.id, "shortDescription": { "text": check.title } });
-    if let Some(info) = CHECKS.iter().map(|c| c.info()).find(|i| i.id == check.id) {
-        rule["fullDescription"] = json!({ "text": info.checks });
-        rule["help"] = json!({ "text": info.remedy });
+fn rule(check: &CheckTally, locale: &Locale) -> Value {
+    let mut rule = json!({ "id": check.id, "shortDescription": { "text": locale.title(check.id) } });
+    if let Some((checks, remedy)) = words::rule(locale.lang, check.id) {
+        rule["fullDescription"] = json!({ "text": checks });
+        rule["help"] = json!({ "text": remedy });
     }
     rule
 }
@@ -75,19 +76,22 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(f: &Finding, report: &Report, options: &RenderOptions) -> Value {
+fn result(f: &Finding, report: &Report, locale: &Locale) -> Value {
     let s = &f.subject;
     let place = [&s.cluster, &s.namespace, &s.kind, &s.name];
     let uri: Vec<String> = place.iter().filter(|p| !p.is_empty()).map(|p| segment(p)).collect();
     let name = place.iter().map(|p| p.as_str()).chain(s.container.as_deref()).collect::<Vec<_>>().join("/");
-    let mut lines = vec![sentence(options.lang, &f.check, &f.summary)];
-    lines.extend(f.advice.iter().map(|a| sentence(options.lang, &f.check, &a.text)));
-    let evidence: serde_json::Map<String, Value> =
-        f.evidence.iter().map(|e| (e.name.to_string(), escape::visible(&show(&e.value)).into())).collect();
+    let mut lines = vec![locale.sentence(&f.check, &f.summary)];
+    lines.extend(f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)));
+    let evidence: serde_json::Map<String, Value> = f
+        .evidence
+        .iter()
+        .map(|e| (e.name.to_string(), escape::visible(&locale.show(&e.value)).into()))
+        .collect();
     let mut result = json!({
         "ruleId": f.check,
         "level": level(f.severity),
-        "message": { "text": escape::visible(&lines.join(". ")) },
+        "message": { "text": escape::visible(&lines.join(locale.w("next-sentence"))) },
         "locations": [{
             "physicalLocation": { "artifactLocation": { "uri": uri.join("/"), "uriBaseId": BASE } },
             "logicalLocations": [{

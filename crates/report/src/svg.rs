@@ -5,8 +5,8 @@ use healthcore::time::Timestamp;
 use serde::Serialize;
 
 use crate::escape::markup;
-use crate::quantity::{bytes, cores, time};
-use crate::words::{Lang, word};
+use crate::locale::Locale;
+use crate::quantity::bytes;
 
 /// The picture in units of its own; it is as wide as the page lets it be.
 const WIDTH: f64 = 960.0;
@@ -32,15 +32,16 @@ pub(crate) struct Chart {
 }
 
 /// Draws a chart. `id` is unique in the page; `title` names what is shown. None for a curve without points.
-pub(crate) fn draw(chart: &ChartSeries, id: &str, title: &str, lang: Lang) -> Option<Chart> {
+pub(crate) fn draw(chart: &ChartSeries, id: &str, title: &str, locale: &Locale) -> Option<Chart> {
     let (first, last) = (chart.points.first()?.0, chart.points.last()?.0);
     let plane = Plane::new(chart, first, last);
-    let w = |key: &str| word(lang, key);
-    let shown = |v: f64| show(chart, v);
+    let w = |key: &str| locale.w(key);
+    let time = |t| locale.time(t);
+    let shown = |v: f64| show(chart, v, locale);
     let curve = w(&format!("metric-{}", chart.metric.name()));
     let mut key = vec![("use", curve.to_owned())];
     let mut desc = vec![format!("{curve} {} – {}", time(first), time(last))];
-    let mut body = plane.grid(chart, first, last);
+    let mut body = plane.grid(chart, first, last, locale);
 
     let mut labels = Vec::new();
     for line in &chart.lines {
@@ -53,7 +54,10 @@ pub(crate) fn draw(chart: &ChartSeries, id: &str, title: &str, lang: Lang) -> Op
             ));
             labels.push((y, class, words.clone()));
         } else {
-            key.push((class_of(line.kind), format!("{words} ({})", w("chart-above"))));
+            key.push((
+                class_of(line.kind),
+                format!("{words}{}{}{}", w("open"), w("chart-above"), w("close")),
+            ));
         }
         desc.push(words);
     }
@@ -71,11 +75,11 @@ pub(crate) fn draw(chart: &ChartSeries, id: &str, title: &str, lang: Lang) -> Op
             key.push((class, w(&format!("curve-{}", kind.name())).to_owned()));
         }
     }
-    body.push_str(&plane.marks(chart, lang));
+    body.push_str(&plane.marks(chart, locale));
     for kind in [MarkKind::Deploy, MarkKind::OomKill, MarkKind::Restart] {
         let n = chart.marks.iter().filter(|m| m.kind == kind).count();
         if n > 0 {
-            let words = format!("{} ({n})", w(&format!("mark-{}", kind.name())));
+            let words = format!("{}{}{n}{}", w(&format!("mark-{}", kind.name())), w("open"), w("close"));
             key.push((kind.name(), words.clone()));
             desc.push(words);
         }
@@ -83,7 +87,7 @@ pub(crate) fn draw(chart: &ChartSeries, id: &str, title: &str, lang: Lang) -> Op
     if let Some(reaches) = &chart.reaches_limit {
         let mut words = format!("{} {}", w("chart-reaches-limit"), time(reaches.at));
         let ends = [reaches.earliest, reaches.latest].map(|t| t.map_or_else(|| "…".to_owned(), time));
-        words.push_str(&format!(" ({} – {})", ends[0], ends[1]));
+        words.push_str(&format!("{}{} – {}{}", w("open"), ends[0], ends[1], w("close")));
         key.push(("reach", words.clone()));
         desc.push(words);
     }
@@ -104,10 +108,10 @@ const fn class_of(kind: LineKind) -> &'static str {
     }
 }
 
-fn show(chart: &ChartSeries, value: f64) -> String {
+fn show(chart: &ChartSeries, value: f64, locale: &Locale) -> String {
     match chart.metric.unit() {
         "bytes" => bytes(value),
-        "cores" => cores(value),
+        "cores" => locale.cores(value),
         _ => format!("{value}"),
     }
 }
@@ -164,12 +168,12 @@ impl Plane {
         out
     }
 
-    fn grid(&self, chart: &ChartSeries, first: Timestamp, last: Timestamp) -> String {
+    fn grid(&self, chart: &ChartSeries, first: Timestamp, last: Timestamp, locale: &Locale) -> String {
         let mut out = String::new();
         for value in ticks(self.most, chart.metric.unit()) {
             let y = self.y(value);
             out.push_str(&format!("<path class=\"grid\" d=\"M{LEFT} {y:.0}H{:.0}\"/>", WIDTH - RIGHT));
-            let words = show(chart, value);
+            let words = show(chart, value, locale);
             out.push_str(&format!(
                 "<text class=\"tick\" x=\"{}\" y=\"{:.0}\">{words}</text>",
                 LEFT - 8.0,
@@ -177,10 +181,12 @@ impl Plane {
             ));
         }
         let step = time_step(self.seconds);
-        let mut t = (first.unix_seconds() as f64 / step).ceil() * step;
+        // Days begin at the reader's midnight.
+        let ahead = locale.ahead_of_utc(first) as f64;
+        let mut t = ((first.unix_seconds() as f64 + ahead) / step).ceil() * step - ahead;
         while t <= self.start + self.seconds {
             let x = self.x(Timestamp::from_unix_seconds(t as i64));
-            let text = time(Timestamp::from_unix_seconds(t as i64));
+            let text = locale.time(Timestamp::from_unix_seconds(t as i64));
             // Month and day, or the hour where days would repeat.
             let words = if step < 86_400.0 { text.get(11..16) } else { text.get(5..10) };
             let words = words.unwrap_or_default();
@@ -242,7 +248,7 @@ impl Plane {
         )
     }
 
-    fn marks(&self, chart: &ChartSeries, lang: Lang) -> String {
+    fn marks(&self, chart: &ChartSeries, locale: &Locale) -> String {
         let mut out = String::new();
         for mark in &chart.marks {
             let x = self.x(mark.at);
@@ -254,11 +260,11 @@ impl Plane {
                 MarkKind::OomKill => format!("M{:.0} 6l10 10m0-10l-10 10", x - 5.0),
                 _ => format!("M{:.0} 11a5 5 0 1 0 10 0a5 5 0 1 0-10 0", x - 5.0),
             };
-            let words = word(lang, &format!("mark-{}", mark.kind.name()));
+            let words = locale.w(&format!("mark-{}", mark.kind.name()));
             let kind = mark.kind.name();
             out.push_str(&format!(
                 "<g class=\"mark {kind}\"><title>{words} {}</title><path class=\"stem\" d=\"M{x:.0} 17V{:.0}\"/><path d=\"{shape}\"/></g>",
-                time(mark.at),
+                locale.time(mark.at),
                 HEIGHT - BOTTOM
             ));
         }
@@ -336,7 +342,7 @@ mod tests {
         chart.lines = [(LineKind::Request, 700.0), (LineKind::Limit, 900.0)]
             .map(|(kind, v)| ChartLine { kind, value: v * MIB })
             .into();
-        let drawn = draw(&chart, "c1", "x", Lang::En).unwrap();
+        let drawn = draw(&chart, "c1", "x", &Locale::default()).unwrap();
         assert_eq!(drawn.svg.matches("class=\"line").count(), 1);
         assert_eq!(drawn.key.last().unwrap().1, "limit 900 MiB (above the picture)");
     }
@@ -351,13 +357,13 @@ mod tests {
             ChartMark { at: at(9), kind: MarkKind::OomKill },
         ];
         chart.reaches_limit = Some(ReachesLimit { at: at(700), earliest: Some(at(200)), latest: None });
-        let drawn = draw(&chart, "c1", "<b>&", Lang::En).unwrap();
+        let drawn = draw(&chart, "c1", "<b>&", &Locale::default()).unwrap();
         assert!(drawn.svg.contains("&lt;b&gt;&amp;") && drawn.svg.matches("class=\"mark").count() == 1);
         assert!(!drawn.svg.contains("NaN") && !drawn.svg.contains("inf"), "{}", drawn.svg);
         let words: Vec<_> = drawn.key.iter().map(|(class, _)| *class).collect();
         assert_eq!(words, ["use", "floor", "deploy", "oom-kill", "reach"]);
-        assert!(draw(&series([]), "c", "", Lang::En).is_none());
-        let flat = draw(&series([(0, 0.0)]), "c", "", Lang::En).unwrap();
+        assert!(draw(&series([]), "c", "", &Locale::default()).is_none());
+        let flat = draw(&series([(0, 0.0)]), "c", "", &Locale::default()).unwrap();
         assert!(!flat.svg.contains("NaN") && !flat.svg.contains("inf"), "{}", flat.svg);
     }
 }

@@ -3,23 +3,26 @@
 use std::fmt::Write as _;
 
 use healthcore::report::Report;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_linebreak::linebreaks;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use crate::RenderOptions;
 use crate::escape::visible;
+use crate::locale::Locale;
 use crate::page::{Page, ProblemRow, Reader, Table};
-use crate::words::{Lang, word};
 
+/// Columns of a severity.
+const SEVERITY: usize = 8;
 /// Narrowest column that text is wrapped to.
 const NARROWEST: usize = 20;
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> String {
-    let page = Page::new(report, options.lang, Reader::Screen);
+    let page = Page::new(report, options, Reader::Screen);
     let mut out = Out {
         text: String::new(),
         color: options.color,
         width: options.width.clamp(40, 400),
-        lang: options.lang,
+        locale: Locale::new(options),
     };
     out.page(&page);
     out.text
@@ -29,12 +32,12 @@ struct Out {
     text: String,
     color: bool,
     width: usize,
-    lang: Lang,
+    locale: Locale,
 }
 
 impl Out {
     fn w(&self, key: &str) -> &'static str {
-        word(self.lang, key)
+        self.locale.w(key)
     }
 
     /// Select Graphic Rendition (ECMA-48): only codes of our own, never from data.
@@ -64,13 +67,16 @@ impl Out {
     }
 
     fn page(&mut self, page: &Page) {
+        let [colon, open, close] = ["colon", "open", "close"].map(|key| self.w(key));
         let verdict = self.severity(page.verdict_id, &page.verdict.to_uppercase());
-        let head = format!("{}: {verdict}  {}", self.paint("1", self.w("title")), page.counts);
+        let head =
+            format!("{}{}{verdict}  {}", self.paint("1", self.w("title")), self.w("colon"), page.counts);
         self.line(&head);
         self.line(&format!(
-            "{} {}, {} {}",
+            "{} {}{}{} {}",
             self.w("taken-at"),
             page.taken_at,
+            self.w("comma"),
             self.w("window").to_lowercase(),
             page.window
         ));
@@ -79,8 +85,9 @@ impl Out {
             self.wrapped("", "", &page.changed);
             for change in &page.changes {
                 let line = format!(
-                    "{}, {}: {}: {}",
+                    "{}{}{}{colon}{}{colon}{}",
                     change.state,
+                    self.w("list"),
                     change.row.severity,
                     visible(&change.row.subject),
                     visible(&change.row.summary)
@@ -110,7 +117,7 @@ impl Out {
                     self.wrapped(
                         "  - ",
                         "    ",
-                        &format!("{}: {}", visible(&item.subject), visible(&item.text)),
+                        &format!("{}{colon}{}", visible(&item.subject), visible(&item.text)),
                     );
                     if let Some(command) = &item.command {
                         let command = self.paint("36", &visible(command));
@@ -128,7 +135,7 @@ impl Out {
                 self.wrapped(
                     "  - ",
                     "    ",
-                    &format!("{}: {}", visible(&row.subject), visible(&row.summary)),
+                    &format!("{}{colon}{}", visible(&row.subject), visible(&row.summary)),
                 );
             }
             if page.more_watch > 0 {
@@ -157,7 +164,11 @@ impl Out {
             self.line(self.w("nothing-missing"));
         }
         for row in &page.gaps.rows {
-            self.wrapped("  - ", "    ", &format!("{} ({}): {}", visible(&row[0]), row[1], visible(&row[2])));
+            self.wrapped(
+                "  - ",
+                "    ",
+                &format!("{}{open}{}{close}{colon}{}", visible(&row[0]), row[1], visible(&row[2])),
+            );
         }
         if page.more_gaps > 0 {
             self.more(page.more_gaps);
@@ -166,7 +177,13 @@ impl Out {
             self.wrapped(
                 "  - ",
                 "    ",
-                &format!("{} ({} {}): {}", visible(&row[0]), row[1], self.w("unknown-count"), row[2]),
+                &format!(
+                    "{}{open}{} {}{close}{colon}{}",
+                    visible(&row[0]),
+                    row[1],
+                    self.w("unknown-count"),
+                    row[2]
+                ),
             );
         }
         self.heading(self.w("checks"));
@@ -186,7 +203,8 @@ impl Out {
     }
 
     fn problem(&mut self, p: &ProblemRow) {
-        let severity = self.severity(p.severity_id, &format!("{:<8}", p.severity));
+        let padding = " ".repeat(SEVERITY.saturating_sub(p.severity.width()));
+        let severity = self.severity(p.severity_id, &format!("{}{padding}", p.severity));
         let class = self.paint("2", &p.class);
         let head = format!("{severity} {}  {}  {class}", self.paint("1", &visible(&p.subject)), p.check);
         self.line(&head);
@@ -198,17 +216,17 @@ impl Out {
         let room = self.width.saturating_sub(rest.width()).max(NARROWEST);
         let mut line = String::new();
         let mut begin = first;
-        for word in text.split(' ') {
-            if !line.is_empty() && line.width() + 1 + word.width() > room {
+        for (space, piece) in pieces(text) {
+            let between = usize::from(space && !line.is_empty());
+            if !line.is_empty() && line.width() + between + piece.width() > room {
                 let whole = format!("{begin}{line}");
                 self.line(&whole);
                 line.clear();
                 begin = rest;
-            }
-            if !line.is_empty() {
+            } else if between > 0 {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(piece);
         }
         let whole = format!("{begin}{line}");
         self.line(&whole);
@@ -243,5 +261,65 @@ impl Out {
         for row in &cells {
             self.line(&line(row.iter().map(String::as_str).collect()));
         }
+    }
+}
+
+/// Parts of a text between which a line may end, and whether a space stands before each. Text without spaces, as Chinese
+/// is, may end at its wide characters (UAX 14); names are never broken at their dashes and slashes.
+fn pieces(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    let wide = |c: Option<char>| c.is_some_and(|c| c.width() == Some(2));
+    text.split(' ').flat_map(move |word| {
+        let ends = linebreaks(word).filter_map(move |(at, _)| {
+            let (before, after) = word.split_at(at);
+            let here = after.is_empty() || wide(before.chars().last()) || wide(after.chars().next());
+            here.then_some(at)
+        });
+        let mut start = 0;
+        let pieces = ends.map(|end| {
+            let piece = (start == 0, &word[start..end]);
+            start = end;
+            piece
+        });
+        // Two spaces in a row stand around an empty word.
+        let pieces: Vec<_> = pieces.collect();
+        if word.is_empty() { vec![(true, "")] } else { pieces }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out(width: usize) -> Out {
+        Out { text: String::new(), color: false, width, locale: Locale::default() }
+    }
+
+    #[test]
+    fn chinese_is_wrapped_where_a_line_may_end() {
+        let mut out = out(40);
+        out.wrapped("- ", "  ", "web/deploy/api-gateway [app]：記憶體已達上限的 90.1 %（用量 461 MiB，上限 512 MiB），請提高上限。");
+        assert_eq!(
+            out.text,
+            "- web/deploy/api-gateway [app]：記憶體已\n  達上限的 90.1 %（用量 461 MiB，上限\n  512 MiB），請提高上限。\n"
+        );
+        assert!(out.text.lines().all(|line| line.width() <= 40));
+    }
+
+    #[test]
+    fn names_are_not_broken() {
+        let mut out = out(40);
+        out.wrapped("", "", "a b  shop/deploy/a-very-long-name-of-a-workload/that-does-not-fit end");
+        assert_eq!(out.text, "a b\nshop/deploy/a-very-long-name-of-a-workload/that-does-not-fit\nend\n");
+    }
+
+    #[test]
+    fn columns_of_wide_characters_are_aligned() {
+        let rows = [["命名空間一", "1"], ["b", "20"]].map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        let table =
+            Table { headers: vec!["命名", "數量"], numeric: vec![false, true], rows, ..Table::default() };
+        let mut out = out(80);
+        out.table(&table);
+        let edges: Vec<usize> = out.text.lines().map(UnicodeWidthStr::width).collect();
+        assert_eq!(edges, [18, 18, 18], "{}", out.text);
     }
 }

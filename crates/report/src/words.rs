@@ -1,9 +1,11 @@
-//! What each language says: fixed words by key, and the sentences of checks.
+//! What each language says: fixed words by key, phrases, and the sentences of checks.
+//!
+//! English stands where it is used: fixed words here, phrases in [`healthcore::phrase`], sentences beside the checks.
+//! Another language is one file in `lang`, a line a message in the same notation.
 
 use healthcore::checks::CHECKS;
-use healthcore::finding::{Text, Value};
 
-use crate::quantity;
+use crate::catalogue::{self, Catalogue};
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,17 +14,20 @@ pub enum Lang {
     /// English.
     #[default]
     En,
+    /// Traditional Chinese as written in Taiwan.
+    ZhTw,
 }
 
 impl Lang {
     /// Every language.
-    pub const ALL: &'static [Self] = &[Self::En];
+    pub const ALL: &'static [Self] = &[Self::En, Self::ZhTw];
 
     /// The tag (BCP 47).
     #[must_use]
     pub const fn tag(self) -> &'static str {
         match self {
             Self::En => "en",
+            Self::ZhTw => "zh-TW",
         }
     }
 
@@ -210,45 +215,121 @@ const EN: &[(&str, &str)] = &[
     ("mark-restart", "restart"),
     ("chart-above", "above the picture"),
     ("chart-reaches-limit", "reaches the limit"),
+    ("state-count", "{n} {state}"),
+    ("of-pod", "pod"),
+    ("colon", ": "),
+    ("semicolon", "; "),
+    ("comma", ", "),
+    ("list", ", "),
+    ("stop", "."),
+    ("score", "Score"),
+    ("judged", "judged"),
+    ("next-sentence", ". "),
+    ("open", " ("),
+    ("close", ")"),
+    ("unit-day", "d"),
+    ("unit-hour", "h"),
+    ("unit-minute", "min"),
+    ("unit-second", "s"),
+    ("unit-core", "core"),
+    ("unit-cores", "cores"),
+    ("per-hour", "/h"),
+    ("in-order", "subjects in order: {n}"),
+    ("subjects-unknown", "subjects unknown: {n} ({why})"),
+    ("clusters-looked-at", "the clusters that were looked at"),
 ];
 
-/// A fixed word. Every key that is used has one; a test looks.
-pub(crate) fn word(lang: Lang, key: &str) -> &'static str {
-    let table = match lang {
-        Lang::En => EN,
-    };
-    table.iter().find(|(k, _)| *k == key).map_or("", |(_, word)| word)
+/// A text that names no language.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a language, one of {}, got `{given}`", known())]
+pub struct UnknownLang {
+    given: String,
 }
 
-/// A fixed text with its values filled in, as those of checks are.
-pub(crate) fn phrase(lang: Lang, key: &'static str, values: &[(&'static str, Value)]) -> String {
-    let text = values.iter().fold(Text::new(key), |text, (name, value)| text.with(name, value.clone()));
-    text.fill(word(lang, key), &|value: &Value| match value {
-        Value::Count(n) => quantity::count(*n),
-        other => quantity::show(other),
-    })
+fn known() -> String {
+    Lang::ALL.iter().map(|l| format!("`{}`", l.tag())).collect::<Vec<_>>().join(", ")
+}
+
+impl std::str::FromStr for Lang {
+    type Err = UnknownLang;
+
+    fn from_str(tag: &str) -> Result<Self, UnknownLang> {
+        Self::from_tag(tag).ok_or_else(|| UnknownLang { given: tag.to_owned() })
+    }
+}
+
+impl Lang {
+    /// Its catalogue; none for English.
+    fn catalogue(self) -> Option<&'static Catalogue> {
+        match self {
+            Self::En => None,
+            Self::ZhTw => Some(&catalogue::ZH_TW),
+        }
+    }
+
+    /// A message of its catalogue.
+    fn get(self, section: &'static str, key: &str) -> Option<&'static str> {
+        self.catalogue()?.get(section, key)
+    }
+}
+
+/// A fixed word. Every key that is used has one in every language; tests look.
+pub(crate) fn word(lang: Lang, key: &str) -> &'static str {
+    let english = || EN.iter().find(|(k, _)| *k == key).map_or("", |(_, word)| word);
+    lang.get("word", key).unwrap_or_else(english)
 }
 
 /// All fixed words of a language, for templates.
 pub(crate) fn all(lang: Lang) -> std::collections::BTreeMap<&'static str, &'static str> {
-    match lang {
-        Lang::En => EN.iter().copied().collect(),
-    }
+    EN.iter().map(|(key, _)| (*key, word(lang, key))).collect()
 }
 
-/// A text of a check as a sentence.
-#[must_use]
-pub fn sentence(lang: Lang, check: &str, text: &Text) -> String {
-    let info = CHECKS.iter().map(|c| c.info()).find(|i| i.id == check);
-    let template = match lang {
-        Lang::En => info.and_then(|i| i.text(&text.key)),
-    };
-    // A finding of another version's check, from a history: its key says more than nothing.
-    let template = template.unwrap_or(&text.key);
-    let change = text.args.contains_key("to");
-    text.fill(template, &|value: &Value| {
-        if change { quantity::setting(value) } else { quantity::show(value) }
-    })
+/// The sentence of a check's message, with names of values in braces.
+pub(crate) fn of_check(lang: Lang, check: &str, key: &str) -> Option<&'static str> {
+    let english = || CHECKS.iter().map(|c| c.info()).find(|i| i.id == check)?.text(key);
+    lang.get("check", &format!("{check}.{key}")).or_else(english)
+}
+
+/// The title of a check, in a language with a catalogue.
+pub(crate) fn title(lang: Lang, check: &str) -> Option<&'static str> {
+    lang.get("check", check)
+}
+
+/// What a check looks at, and what to do when it fires.
+pub(crate) fn rule(lang: Lang, check: &str) -> Option<(&'static str, &'static str)> {
+    let info = CHECKS.iter().map(|c| c.info()).find(|i| i.id == check)?;
+    let say = |part: &str, english| lang.get("rule", &format!("{check}.{part}")).unwrap_or(english);
+    Some((say("checks", info.checks), say("remedy", info.remedy)))
+}
+
+/// A phrase, in a language with a catalogue.
+pub(crate) fn phrase(lang: Lang, key: &str) -> Option<&'static str> {
+    lang.get("phrase", key)
+}
+
+/// The name of a measured value, in a language with a catalogue.
+pub(crate) fn evidence(lang: Lang, name: &str) -> Option<&'static str> {
+    lang.get("evidence", name)
+}
+
+/// What kind of gap, in a language with a catalogue.
+pub(crate) fn cause(lang: Lang, name: &str) -> Option<&'static str> {
+    lang.get("cause", name)
+}
+
+/// Every message that a catalogue must have, with its English where the English is a sentence.
+#[cfg(test)]
+pub(crate) fn needed() -> std::collections::BTreeMap<String, &'static str> {
+    let mut out: std::collections::BTreeMap<String, &'static str> =
+        EN.iter().map(|(key, english)| (format!("word.{key}"), *english)).collect();
+    out.extend(healthcore::phrase::PHRASES.iter().map(|(key, english)| (format!("phrase.{key}"), *english)));
+    for info in CHECKS.iter().map(|c| c.info()) {
+        out.insert(format!("check.{}", info.id), info.title);
+        out.insert(format!("rule.{}.checks", info.id), info.checks);
+        out.insert(format!("rule.{}.remedy", info.id), info.remedy);
+        out.extend(info.texts.iter().map(|(key, text)| (format!("check.{}.{key}", info.id), *text)));
+    }
+    out
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use healthcore::unit::Seconds;
 use healthcore_report::Lang;
 use lambda_free_runner::schedule::{CatchUp, Schedule};
 
-use crate::args::{Choice, OF_SERVERS, Sources, lang};
+use crate::args::{Choice, OF_SERVERS, Sources};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -25,9 +25,9 @@ pub(crate) struct Serve {
     pub(crate) times: Times,
     #[command(flatten)]
     pub(crate) web: Web,
-    /// Language of the reports
-    #[arg(long, default_value = "en", value_parser = lang, help_heading = "Output")]
-    pub(crate) lang: Lang,
+    /// Language of the reports: en or zh-TW [default: en]
+    #[arg(long, value_name = "TAG", help_heading = "Output")]
+    pub(crate) lang: Option<Lang>,
     /// Remember runs there, and say what changed: a folder, or the address of an object store. Off unless the configuration names one
     #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Output")]
     pub(crate) history: Option<String>,
@@ -49,9 +49,9 @@ pub(crate) struct Times {
     /// When runs are due, in cron notation: minute, hour, day of the month, month, day of the week; or `@daily` and its like
     #[arg(long, value_name = "CRON", required_unless_present = "every", conflicts_with = "every")]
     schedule: Option<String>,
-    /// Time zone of the schedule, by its IANA name such as `Asia/Taipei` [default: UTC]
+    /// Time zone of the schedule and of the times in reports, by its IANA name such as `Asia/Taipei` [default: UTC]
     #[arg(long, value_name = "ZONE", conflicts_with = "every")]
-    time_zone: Option<String>,
+    pub(crate) time_zone: Option<String>,
     /// A run every so often instead, such as `6h`, at multiples of it since the start of unix time
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     every: Option<Duration>,

@@ -16,7 +16,7 @@ use healthcore::finding::Severity;
 use healthcore::report::Report;
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
-use healthcore_report::RenderOptions;
+use healthcore_report::{RenderOptions, Zone};
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::clock::{Clock as _, SystemClock};
 use lambda_free_runner::history::History;
@@ -50,10 +50,16 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
     // What is wrong at the start is told now, and not at the first run.
     runtime.block_on(spec(&args, verbose))?;
     let board = Arc::new(Board::default());
+    let config = commands::read_config(args.sources.config.as_deref())?;
+    let zone: Option<Zone> = args.times.time_zone.as_deref().map(str::parse).transpose()?;
     let show = Arc::new(Show {
         board: Arc::clone(&board),
         reports,
-        options: RenderOptions { lang: args.lang, ..RenderOptions::default() },
+        options: RenderOptions {
+            lang: args.lang.or(config.lang).unwrap_or_default(),
+            zone: zone.or(config.zone).unwrap_or_default(),
+            ..RenderOptions::default()
+        },
         quiet,
     });
     let making = Arc::clone(&args);
@@ -184,7 +190,7 @@ impl Show {
 
     /// Renders a report, shows it and keeps it.
     async fn publish(&self, report: &Arc<Report>) {
-        let (report, options, reports) = (Arc::clone(report), self.options, self.reports.clone());
+        let (report, options, reports) = (Arc::clone(report), self.options.clone(), self.reports.clone());
         let making = tokio::task::spawn_blocking(move || {
             let rendered = Rendered::of(&report, &options)?;
             let kept = reports.map_or(Ok(()), |folder| folder.keep(&rendered));

@@ -1,13 +1,14 @@
 //! `certificate-expiring`: a TLS certificate has ended, ends soon, or is not one that clients accept for its host.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
-use crate::finding::{Advice, Problem, Severity, SubjectRef, Text};
+use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::inventory::{
     Certificate, Inventory, ManagedCertificate, Route, ServedCertificate, TlsSecret, names_cover,
 };
 use crate::model::{Condition, ObjectKind, Workload};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::{first_and_more, phrase};
+use crate::snapshot::{Field, Missing};
 use crate::time::{SKEW_S, Timestamp};
 use crate::unit::Seconds;
 use crate::view::View;
@@ -208,7 +209,7 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
             broken_chain(&secret.chain),
         ]),
         (why, _) => {
-            let why = why.clone().unwrap_or_else(|| "it is empty".to_owned());
+            let why = why.as_deref().map_or_else(|| phrase("empty").into(), Value::from);
             Some(Problem::new(Severity::Warning, Text::new("broken").with("why", why)))
         }
     }?;
@@ -262,7 +263,7 @@ fn of_managed(
     };
     let Some(ready) = managed.condition("Ready") else {
         // The controller has not looked at it: it is new, or does not run.
-        let why = || Missing::NotReported { field: "whether the certificate is ready".to_owned() };
+        let why = || Missing::NotReported { field: Field::CertificateReady };
         return if view.is_younger(managed.created, params.overdue) { Ok(None) } else { Err(why()) };
     };
     let failed = managed.condition("Issuing").filter(|c| managed.failed_attempts > 0 || c.reason == "Failed");
@@ -323,7 +324,11 @@ fn of_server(
         stored.iter().any(|s| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint));
     let found = worst([
         // One root cause is told once: by the Secret, where it can be read.
-        if told_by_secret { None } else { dated(params, &server.chain, view, Some(server.host.clone())) },
+        if told_by_secret {
+            None
+        } else {
+            dated(params, &server.chain, view, Some(server.host.as_str().into()))
+        },
         (!names_cover(&own.names, &server.host)).then(|| wrong_host(Severity::Critical, own, &server.host)),
         broken_chain(&server.chain),
         stale(own, &stored, view.snapshot.taken_at),
@@ -352,11 +357,14 @@ fn dated(
     params: &CertificateExpiringParams,
     chain: &[Certificate],
     view: &View<'_>,
-    hosts: Option<String>,
+    hosts: Option<Value>,
 ) -> Option<Problem> {
     let now = view.snapshot.taken_at;
     let (at, first) = first_to_end(chain)?;
-    let what = if at == 0 { "the certificate".to_owned() } else { format!("the issuer {}", first.subject) };
+    let what = match at {
+        0 => phrase("certificate"),
+        _ => phrase("issuer").with("subject", first.subject.as_str()),
+    };
     let (warning, critical) = bounds(params, first);
     let left = first.not_after.seconds_since(now);
     let wait = first.not_before.seconds_since(now);
@@ -366,7 +374,7 @@ fn dated(
         (Severity::Critical, ("not-yet", "unused-not-yet"), "after", first.not_before.into())
     } else if left <= warning {
         let severity = if left <= critical { Severity::Critical } else { Severity::Warning };
-        (severity, ("expires", "unused-expires"), "left", crate::finding::Value::from(Seconds(left)))
+        (severity, ("expires", "unused-expires"), "left", Value::from(Seconds(left)))
     } else {
         return None;
     };
@@ -420,12 +428,12 @@ fn common_name(certificate: &Certificate) -> Option<&str> {
 
 fn wrong_host(severity: Severity, own: &Certificate, host: &str) -> Problem {
     const MOST: usize = 5;
-    let mut names = own.names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match own.names.len() {
-        0 => names.push_str("none"),
-        all if all > MOST => names.push_str(&format!(" and {} more", all - MOST)),
-        _ => {}
-    }
+    let shown = own.names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let names: Value = match own.names.len() {
+        0 => phrase("none").into(),
+        all if all > MOST => phrase("and-more").with("first", shown).with("more", all - MOST).into(),
+        _ => shown.into(),
+    };
     Problem::new(severity, Text::new("wrong-host").with("host", host).with("names", names))
         .evidence("subject", own.subject.as_str())
         .evidence("issuer", own.issuer.as_str())
@@ -500,12 +508,8 @@ fn secrets_for<'a>(inventory: &'a Inventory, host: &'a str) -> impl Iterator<Ite
     ids.filter_map(|id| inventory.tls_secrets.iter().find(|s| s.id == *id && !s.chain.is_empty()))
 }
 
-fn in_words(hosts: Option<&[String]>) -> String {
-    match hosts {
-        None | Some([]) => "any host".to_owned(),
-        Some([one]) => one.clone(),
-        Some([one, rest @ ..]) => format!("{one} and {} more", rest.len()),
-    }
+fn in_words(hosts: Option<&[String]>) -> Value {
+    first_and_more(hosts.unwrap_or_default(), "any-host")
 }
 
 #[cfg(test)]
@@ -599,7 +603,7 @@ mod tests {
             fixture::END.plus_seconds(5.0 * 86_400.0);
         let found = fixture.assess(&fixture.only("certificate-expiring")).findings;
         let [found] = &found[..] else { panic!("{found:?}") };
-        assert_eq!(found.summary.args["what"], "the issuer CN=ca".into());
+        assert_eq!(fixture::show(&found.summary.args["what"]), "the issuer CN=ca");
         // A root of its own is what clients do not read.
         fixture.snapshot.objects.inventory.tls_secrets[0].chain[1].issuer = "CN=ca".to_owned();
         assert_eq!(fixture.assess(&fixture.only("certificate-expiring")).findings, []);

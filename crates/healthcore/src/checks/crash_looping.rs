@@ -2,10 +2,11 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{completed, crash_loops, states_known, workload_in_words, wrong_architecture};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Container, ContainerState, ObjectKind, Pod};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
@@ -73,20 +74,23 @@ impl Check for CrashLooping {
         else {
             return match pods.iter().any(|p| states_known(p, view.snapshot)) {
                 true => Ok(Outcome::Ok),
-                false => Err(Missing::NotReported { field: "state of the containers".into() }),
+                false => Err(Missing::NotReported { field: Field::ContainerStates }),
             };
         };
         let end = container.last_termination.as_ref();
         let said = end.map(|t| t.message.trim()).filter(|m| !m.is_empty());
         let reason = match (end, said) {
-            (_, Some(message)) => message.lines().last().unwrap_or(message).chars().take(300).collect(),
-            (Some(t), None) => match t.exit_code {
+            (_, Some(message)) => {
+                message.lines().last().unwrap_or(message).chars().take(300).collect::<String>().into()
+            }
+            (Some(t), None) => match t.exit_code.map(|code| Value::Number(f64::from(code))) {
+                Some(code) if t.reason.is_empty() => phrase("ended").with("code", code).into(),
                 Some(code) => {
-                    format!("{}, exit code {code}", if t.reason.is_empty() { "ended" } else { &t.reason })
+                    phrase("reason-and-code").with("reason", t.reason.as_str()).with("code", code).into()
                 }
-                None => t.reason.clone(),
+                None => Value::from(t.reason.as_str()),
             },
-            (None, None) => "no reason reported".to_owned(),
+            (None, None) => phrase("no-reason-reported").into(),
         };
         let affected: std::collections::BTreeSet<&str> =
             looping.iter().map(|(p, _)| p.name.as_str()).collect();
@@ -96,7 +100,7 @@ impl Check for CrashLooping {
             Some(n) => Text::new("looping").with("restarts", n),
             None => Text::new("looping-uncounted"),
         };
-        let text = text.with("container", container.name.as_str()).with("reason", reason.as_str());
+        let text = text.with("container", container.name.as_str()).with("reason", reason);
         let foreign = wrong_architecture(container).is_some();
         let severity = if foreign { Severity::Warning } else { Severity::Critical };
         let mut problem = Problem::new(severity, text)
@@ -108,7 +112,7 @@ impl Check for CrashLooping {
             problem = problem.evidence("restarts", restarts);
         }
         if let Some(code) = end.and_then(|t| t.exit_code) {
-            problem = problem.evidence("exit-code", crate::finding::Value::Number(f64::from(code)));
+            problem = problem.evidence("exit-code", Value::Number(f64::from(code)));
         }
         if foreign {
             problem = problem.advise(Advice::new(Text::new("architecture")));

@@ -6,7 +6,7 @@ use crate::inventory::{CronJob, Inventory, Job};
 use crate::model::ObjectKind;
 use crate::need::Needs;
 use crate::schedule::Schedule;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::View;
@@ -97,7 +97,7 @@ fn stale<'a>(
     now: Timestamp,
 ) -> Result<Option<Stale<'a>>, Missing> {
     let schedule = Schedule::new(&cron.schedule, cron.time_zone.as_deref())
-        .map_err(|why| Missing::NotReported { field: format!("a schedule that can be read ({why})") })?;
+        .map_err(|why| Missing::NotReported { field: Field::Schedule(why.to_string()) })?;
     let due = schedule.last(params.missed, now.plus_seconds(-params.grace.get()));
     let earliest = due.last().copied().filter(|_| due.len() == params.missed as usize);
     let Some(earliest) = earliest.filter(|t| there_since(cron).is_none_or(|since| *t >= since)) else {

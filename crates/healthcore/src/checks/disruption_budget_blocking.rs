@@ -1,10 +1,11 @@
 //! `disruption-budget-blocking`: no pod may be evicted, so no node can be drained.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::inventory::DisruptionBudget;
 use crate::model::ObjectKind;
 use crate::need::Needs;
+use crate::phrase::phrase;
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -66,8 +67,7 @@ impl Check for DisruptionBudgetBlocking {
         if budget.desired_healthy < expected {
             return Ok(Outcome::Ok);
         }
-        let text =
-            Text::new("blocks").with("expected", expected as usize).with("rule", rule(budget).as_str());
+        let text = Text::new("blocks").with("expected", expected as usize).with("rule", rule(budget));
         let patch = r#"{"spec":{"minAvailable":null,"maxUnavailable":1}}"#;
         let command = format!("kubectl -n {namespace} patch pdb {name} --type merge -p '{patch}'");
         Ok(Problem::new(Severity::Warning, text)
@@ -80,11 +80,11 @@ impl Check for DisruptionBudgetBlocking {
 }
 
 /// The rule as the budget writes it.
-fn rule(budget: &DisruptionBudget) -> String {
+fn rule(budget: &DisruptionBudget) -> Value {
     match (&budget.min_available, &budget.max_unavailable) {
-        (Some(min), _) => format!("minAvailable {min}"),
-        (None, Some(max)) => format!("maxUnavailable {max}"),
-        (None, None) => "neither minAvailable nor maxUnavailable".to_owned(),
+        (Some(min), _) => format!("minAvailable {min}").into(),
+        (None, Some(max)) => format!("maxUnavailable {max}").into(),
+        (None, None) => phrase("neither-bound").into(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::metric::Metric;
 use crate::model::{Hpa, ObjectKind};
 use crate::need::Needs;
 use crate::series::SeriesKey;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::unit::{Ratio, Seconds};
 use crate::view::{Autoscaler, View};
 
@@ -114,9 +114,7 @@ fn at_max_for(hpa: &Hpa, view: &View<'_>) -> Result<Lasted, Missing> {
     match (by_condition, by_series) {
         (Some(a), Some(b)) => Ok(if b.seconds > a.seconds { b } else { a }),
         (Some(a), None) | (None, Some(a)) => Ok(a),
-        (None, None) => {
-            Err(Missing::NotReported { field: "time since the autoscaler is at its maximum".into() })
-        }
+        (None, None) => Err(Missing::NotReported { field: Field::AtMaxSince }),
     }
 }
 

@@ -7,7 +7,8 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::{Hpa, ObjectKind};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::stats;
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Cores, Seconds};
@@ -82,24 +83,26 @@ impl Check for HpaMetricsUnknown {
         let (reason, message, since) = match active {
             Some(c) if c.reason.is_empty() && zero => return Ok(Outcome::Ok),
             Some(c) if c.status == Some(false) && c.since.is_none() => {
-                return Err(Missing::NotReported { field: "time since ScalingActive is false".into() });
+                return Err(Missing::NotReported { field: Field::ScalingActiveSince });
             }
             Some(c) if c.reason == "ScalingDisabled" || young(c.since) => return Ok(Outcome::Ok),
             Some(c) if c.status == Some(false) => (c.reason.as_str(), c.message.as_str(), c.since),
             _ if unread && read > 0 => return Ok(partly(subject, view)),
             // Since when it reads nothing is not known: the condition has not changed.
-            _ if unread => ("no current value", "", None),
+            _ if unread => ("", "", None),
             Some(c) if c.status == Some(true) => return Ok(Outcome::Ok),
             _ if hpa.reports_current => return Ok(Outcome::Ok),
-            _ => return Err(Missing::NotReported { field: "condition ScalingActive".into() }),
+            _ => return Err(Missing::NotReported { field: Field::ScalingActive }),
         };
         let lasted = lasted(since);
-        let reason = if reason.is_empty() { "no reason given" } else { reason };
+        let untold =
+            if active.is_some_and(|c| c.status == Some(false)) { "no-reason" } else { "no-current-value" };
+        let told = or(reason, untold);
         let text = match lasted {
-            Some(s) => Text::new("blind").with("reason", reason).with("time", Seconds(s)),
-            None => Text::new("blind-unknown-time").with("reason", reason),
+            Some(s) => Text::new("blind").with("reason", told.clone()).with("time", Seconds(s)),
+            None => Text::new("blind-unknown-time").with("reason", told.clone()),
         };
-        let mut problem = Problem::new(Severity::Warning, text).evidence("reason", reason).since(since);
+        let mut problem = Problem::new(Severity::Warning, text).evidence("reason", told).since(since);
         if let Some(s) = lasted {
             problem = problem.measured("blind-for", Seconds(s), params.lasting);
         }

@@ -4,7 +4,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::{Autoscaler, View};
 
@@ -62,7 +62,7 @@ impl Check for HpaTargetMissing {
                 }
                 ("", None)
             }
-            _ => return Err(Missing::NotReported { field: "condition AbleToScale".to_owned() }),
+            _ => return Err(Missing::NotReported { field: Field::AbleToScale }),
         };
         let target = format!("{} {}", hpa.target.kind, hpa.target.name);
         let mut problem =

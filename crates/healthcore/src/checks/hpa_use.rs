@@ -4,7 +4,7 @@ use crate::finding::Advice;
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::{Hpa, ObjectKind};
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::stats;
 use crate::unit::{Cores, Ratio, Seconds};
 use crate::view::{Autoscaler, View, WorkloadContainer};
@@ -34,7 +34,7 @@ pub(super) fn cpu_use(
         return Err(why.clone());
     }
     let (mut used, mut requested) = (0.0, 0.0);
-    let mut why = Missing::NotReported { field: "CPU request of the scaled workload".into() };
+    let mut why = Missing::NotReported { field: Field::TargetCpuRequest };
     for container in view.containers_of(&id).filter(|c| !c.is_init()) {
         let Some(request) = container.resources().cpu_request.filter(|r| r.get() > 0.0) else { continue };
         match recent(container, view, lookback, min_history) {

@@ -7,7 +7,8 @@ use crate::checks::pod_state::{completed, states_known, workload_in_words, wrong
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{Container, ContainerState, ObjectKind, Pod};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::view::{View, WorkloadPods};
 
 /// An image is built for another CPU architecture than the node's.
@@ -66,15 +67,15 @@ impl Check for ImageArchitecture {
         let Some((pod, container, said)) = wrong.first() else {
             return match pods.iter().any(|p| states_known(p, view.snapshot)) {
                 true => Ok(Outcome::Ok),
-                false => Err(Missing::NotReported { field: "state of the containers".into() }),
+                false => Err(Missing::NotReported { field: Field::ContainerStates }),
             };
         };
         let known = pod.architecture.as_deref();
-        let architecture = known.unwrap_or("architecture not known");
+        let architecture = or(known.unwrap_or_default(), "architecture-unknown");
         let text = Text::new("other-architecture")
             .with("container", container.name.as_str())
-            .with("node", pod.node.as_deref().unwrap_or("not known"))
-            .with("architecture", architecture)
+            .with("node", or(pod.node.as_deref().unwrap_or_default(), "not-known"))
+            .with("architecture", architecture.clone())
             .with("image", container.image.as_str())
             .with("reason", said.chars().take(200).collect::<String>());
         let mut problem = Problem::new(Severity::Critical, text)
@@ -84,7 +85,8 @@ impl Check for ImageArchitecture {
             .evidence("pods-that-cannot-run", wrong.len())
             .pod(&pod.name)
             .since(pod.created);
-        let build = Text::new("build").with("architecture", known.unwrap_or("the node's architecture"));
+        let build =
+            Text::new("build").with("architecture", or(known.unwrap_or_default(), "architecture-of-node"));
         let command = format!("docker buildx imagetools inspect {}", container.image);
         problem = problem.advise(Advice::new(build).command(command, &[&container.image]));
         let works: Vec<&str> = works_on(&pods, container).into_iter().filter(|a| Some(*a) != known).collect();

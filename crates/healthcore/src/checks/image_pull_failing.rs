@@ -7,7 +7,7 @@ use crate::checks::pod_state::{
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{ObjectKind, Pod};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::view::{View, WorkloadPods};
 
 /// A pod waits for an image that does not come.
@@ -52,7 +52,7 @@ impl Check for ImagePullFailing {
         let Some((pod, container)) = stuck.first() else {
             return match pods.iter().any(|p| states_known(p, view.snapshot)) {
                 true => Ok(Outcome::Ok),
-                false => Err(Missing::NotReported { field: "state of the containers".into() }),
+                false => Err(Missing::NotReported { field: Field::ContainerStates }),
             };
         };
         let (reason, message) = waiting(container).unwrap_or_default();

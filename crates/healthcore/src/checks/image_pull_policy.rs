@@ -5,7 +5,7 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::image::{ImageReference, digest_of};
 use crate::model::{Container, NewerImage, ObjectKind};
 use crate::need::Needs;
-use crate::snapshot::{Missing, Origin};
+use crate::snapshot::{Field, Missing, Origin};
 use crate::unit::Seconds;
 use crate::view::{Member, View, WorkloadContainer};
 
@@ -61,7 +61,7 @@ impl Check for ImagePullPolicy {
         if live.iter().all(|(_, c)| c.pull_policy.is_empty()) {
             return Err(match view.snapshot.objects.origin {
                 Origin::KubeStateMetrics => Missing::NoKubernetesSource,
-                _ => Missing::NotReported { field: "image pull policy".into() },
+                _ => Missing::NotReported { field: Field::PullPolicy },
             });
         }
         let settled = |newer: &NewerImage| {

@@ -5,7 +5,8 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::image::ImageReference;
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::view::{View, WorkloadContainer};
 
 /// Nobody can say which image runs.
@@ -47,7 +48,7 @@ impl Check for ImageUntagged {
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, _: &View<'_>) -> Judgement {
         let Some(found) = container.newest() else { return Ok(Outcome::NotApplicable) };
         if found.image.is_empty() {
-            return Err(Missing::NotReported { field: "image".to_owned() });
+            return Err(Missing::NotReported { field: Field::Image });
         }
         let ImageReference { tag, digest, .. } = ImageReference::new(&found.image);
         let key = match (digest, tag) {
@@ -76,10 +77,7 @@ impl Check for ImageUntagged {
         } else {
             Advice::new(Text::new("tag"))
         };
-        Ok(problem
-            .evidence("running", if running.is_empty() { "not reported" } else { running })
-            .advise(advice)
-            .into())
+        Ok(problem.evidence("running", or(running, "not-reported")).advise(advice).into())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::{Inventory, Job};
 use crate::model::ObjectKind;
 use crate::need::Needs;
+use crate::phrase::or;
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::View;
@@ -68,7 +69,7 @@ impl Check for JobFailed {
         let recent = age.is_none_or(|age| age <= params.recent.get());
         let loud = recent && !cron_job_is_stale(job, inventory, now);
         let severity = if loud { Severity::Warning } else { Severity::Info };
-        let reason = if failure.reason.is_empty() { "no reason given" } else { &failure.reason };
+        let reason = or(&failure.reason, "no-reason");
         let text = match age {
             Some(age) => Text::new("failed").with("time", Seconds(age)),
             None => Text::new("failed-unknown-time"),

@@ -9,6 +9,7 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::{Container, ObjectKind};
 use crate::need::Needs;
+use crate::phrase::phrase;
 use crate::snapshot::{Missing, Origin};
 use crate::unit::{Bytes, Ratio};
 use crate::view::{Member, View, WorkloadContainer};
@@ -121,7 +122,7 @@ fn problem(
     let mut problem = Problem::new(severity, text.with("heap", heap).with("limit", limit))
         .measured("heap-and-rest", Bytes(budget.heap + budget.rest), limit)
         .evidence("heap-max", heap)
-        .evidence("heap-told-by", budget.told_by)
+        .evidence("heap-told-by", phrase(budget.told_by))
         .pod(member.pod_name());
     let used = member.series(view, Metric::JvmHeapUsed).ok().and_then(|s| s.latest());
     if let Some((_, used)) = used {
@@ -147,6 +148,7 @@ pub(super) struct Budget {
     heap: f64,
     /// What is needed beside the heap.
     rest: f64,
+    /// Key of the phrase that says it.
     told_by: &'static str,
 }
 
@@ -166,7 +168,7 @@ impl Budget {
         }
         let budget = Self::by_flags(params, container, &flags.unwrap_or_default())?;
         Some(match measured {
-            Some((_, heap)) => Self { heap, told_by: "jvm-heap-max", ..budget },
+            Some((_, heap)) => Self { heap, told_by: "told-by-jvm-heap-max", ..budget },
             None => budget,
         })
     }
@@ -187,7 +189,7 @@ impl Budget {
             + or(flags.max_direct, params.direct)
             + stacks
             + params.collector.get() * heap;
-        Some(Self { limit: limit.get(), heap, rest, told_by: "flags" })
+        Some(Self { limit: limit.get(), heap, rest, told_by: "told-by-flags" })
     }
 
     pub(super) fn is_short(&self) -> bool {

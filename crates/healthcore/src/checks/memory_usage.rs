@@ -7,7 +7,7 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::unit::{Bytes, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
@@ -75,7 +75,7 @@ impl Check for MemoryUsage {
         let (member, share) = measure::worst(container, Metric::MemoryWorkingSet, |member| {
             let limit = limit_of(member);
             if limit <= 0.0 {
-                return Err(Missing::NotReported { field: "memory limit".into() });
+                return Err(Missing::NotReported { field: Field::MemoryLimit });
             }
             Ok(used(member)? / limit)
         })?;

@@ -4,7 +4,8 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{Condition, Node, ObjectKind};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::unit::{Ratio, Seconds};
 use crate::view::View;
 
@@ -51,7 +52,7 @@ impl Check for NodeNotReady {
 
     fn judge(params: &Self::Params, node: &&Node, view: &View<'_>) -> Judgement {
         let Some(ready) = condition(node, "Ready") else {
-            return Err(Missing::NotReported { field: "condition Ready of the node".to_owned() });
+            return Err(Missing::NotReported { field: Field::NodeReady });
         };
         let Some((key, fault)) = fault(params, node, view) else { return Ok(Outcome::Ok) };
         let nodes = &view.snapshot.objects.nodes;
@@ -59,7 +60,7 @@ impl Check for NodeNotReady {
         let share = Ratio(down as f64 / nodes.len() as f64);
         let severity = if share >= params.critical_share { Severity::Critical } else { Severity::Warning };
         let lasted = fault.since.and_then(|t| t.age_at(view.snapshot.taken_at));
-        let reason = if fault.reason.is_empty() { "no reason given" } else { &fault.reason };
+        let reason = or(&fault.reason, "no-reason");
         let text = match lasted {
             Some(s) => Text::new(key[0]).with("time", Seconds(s)),
             None => Text::new(key[1]),

@@ -2,10 +2,11 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::node_not_ready::{condition, is_ready};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Condition, Node, ObjectKind};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -22,7 +23,7 @@ crate::params! {
 
 /// The conditions of the kubelet, and what is short.
 const PRESSURES: [(&str, &str); 3] =
-    [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process ids")];
+    [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process-ids")];
 
 impl Check for NodePressure {
     const INFO: CheckInfo = CheckInfo {
@@ -55,7 +56,7 @@ impl Check for NodePressure {
 
     fn judge(params: &Self::Params, node: &&Node, view: &View<'_>) -> Judgement {
         if !PRESSURES.iter().any(|(kind, _)| condition(node, kind).is_some()) {
-            return Err(Missing::NotReported { field: "pressure of the node".to_owned() });
+            return Err(Missing::NotReported { field: Field::NodePressure });
         }
         if !is_ready(node) {
             return Ok(Outcome::NotApplicable);
@@ -70,12 +71,14 @@ impl Check for NodePressure {
         };
         let short: Vec<(&str, &Condition)> = PRESSURES.iter().filter_map(short).collect();
         let Some(since) = short.iter().map(|(_, c)| c.since).min() else { return Ok(Outcome::Ok) };
-        let what = short.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(" and ");
+        let what = short.iter().map(|(what, _)| Value::from(phrase(what)));
+        let both = |first, second| phrase("two").with("first", first).with("second", second).into();
+        let what: Value = what.reduce(both).unwrap_or(Value::List(Vec::new()));
         let text = match since.and_then(|t| t.age_at(now)) {
             Some(s) => Text::new("pressure").with("time", Seconds(s)),
             None => Text::new("pressure-unknown-time"),
         };
-        let mut problem = Problem::new(Severity::Warning, text.with("what", what.as_str()))
+        let mut problem = Problem::new(Severity::Warning, text.with("what", what.clone()))
             .evidence("short-of", what)
             .since(since);
         for (what, condition) in short {

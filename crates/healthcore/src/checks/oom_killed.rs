@@ -3,13 +3,14 @@
 use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::jvm_heap_headroom::Budget;
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::{ContainerRole, ContainerState, Event, ObjectKind, Termination};
 use crate::need::Needs;
 use crate::node_kills::SAME_KILL_S;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
@@ -96,7 +97,7 @@ impl Check for OomKilled {
         let recent = last.is_some_and(|t| view.snapshot.taken_at.seconds_since(t) <= params.recent.get());
         let severity = if recent { Severity::Critical } else { Severity::Warning };
         let limit = worst.container.map_or_else(|| container.resources(), |c| c.resources).memory_limit;
-        let limit_value = limit.map_or(crate::finding::Value::from("none"), Into::into);
+        let limit_value = limit.map_or_else(|| phrase("none").into(), Value::from);
         let text = match last {
             Some(last) => Text::new("killed").with("last", last),
             None => Text::new("killed-no-time"),
@@ -113,7 +114,8 @@ impl Check for OomKilled {
         }
         let sources: std::collections::BTreeSet<&str> =
             kills.iter().flat_map(|(_, k)| k.sources.iter().copied()).collect();
-        problem = problem.evidence("told-by", sources.into_iter().collect::<Vec<_>>().join(", "));
+        problem = problem
+            .evidence("told-by", sources.into_iter().map(|told| phrase(told).into()).collect::<Vec<Value>>());
         if let Some(limit) = limit.filter(|l| l.get() > 0.0) {
             let peak = before.unwrap_or_default().max(limit.get());
             let to = measure::round_memory(Bytes(peak * params.limit_factor));
@@ -183,7 +185,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             }
         }
         if kills.count > 0 {
-            kills.sources.push("oom-events");
+            kills.sources.push("told-by-oom-events");
         }
     }
 
@@ -217,9 +219,9 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         }
         let by_reason = end.reason == "OOMKilled";
         kills.sources.push(match (by_reason, told) {
-            (true, _) => "status",
-            (false, true) => "exit code 137 at the time of an event",
-            (false, false) => "exit code 137 with memory near the limit",
+            (true, _) => "told-by-status",
+            (false, true) => "told-by-exit-code-and-event",
+            (false, false) => "told-by-exit-code-and-memory",
         });
         kills.before = larger(kills.before, before);
         let close = |t: &Timestamp| {
@@ -255,7 +257,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             && means(member, event, !kills.sources.is_empty())
         {
             kills.known = Ok(());
-            kills.sources.push("event");
+            kills.sources.push("told-by-event");
             kills.count = kills.count.max(u64::from(event.count.max(1)));
             times.extend(event.last);
         }
@@ -266,7 +268,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
 }
 
 fn state_unknown() -> Missing {
-    Missing::NotReported { field: "state of the container".into() }
+    Missing::NotReported { field: Field::ContainerState }
 }
 
 /// Whether the events metric or the status would tell of a kill.

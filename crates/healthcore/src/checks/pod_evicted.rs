@@ -4,6 +4,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{Eviction, ObjectKind, Pod};
 use crate::need::Needs;
+use crate::phrase::or;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
 
@@ -65,7 +66,7 @@ impl Check for PodEvicted {
             Some(age) => Text::new("evicted").with("time", Seconds(age)),
             None => Text::new("evicted-unknown-time"),
         };
-        let message = if last.message.is_empty() { "no message" } else { &last.message };
+        let message = or(&last.message, "no-message");
         let mut problem = Problem::new(severity, text.with("count", found.len()).with("message", message))
             .evidence("evicted-pods", found.len())
             .since(last.at)

@@ -1,13 +1,12 @@
 //! `pod-not-running`: a pod that should run does not.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{
-    completed, named_elsewhere, pods_in_words, runs, untold, waiting, workload_in_words,
-};
-use crate::finding::{Advice, Problem, Severity, Text};
-use crate::model::{ContainerState, ObjectKind, Pod, PodPhase};
+use crate::checks::pod_state::{completed, named_elsewhere, pods, runs, untold, waiting, workload_in_words};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::model::{Container, ContainerState, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
@@ -67,7 +66,7 @@ impl Check for PodNotRunning {
         let within_grace = |t: Timestamp| now.seconds_since(t) < params.grace.get();
         let young = |p: &Pod| p.created.is_some_and(within_grace);
         if subject.pods.iter().any(|p| untold(p) && !p.deleting && !young(p)) {
-            return Err(Missing::NotReported { field: "phase of the pod".into() });
+            return Err(Missing::NotReported { field: Field::PodPhase });
         }
         if subject.workload.id.runs_to_completion() {
             return Ok(if subject.pods.is_empty() {
@@ -118,7 +117,7 @@ impl Check for PodNotRunning {
             Severity::Critical
         };
         let words = workload_in_words(subject);
-        let text = Text::new("not-running").with("pods", words.as_str()).with("reason", reason(pod));
+        let text = Text::new("not-running").with("pods", words.clone()).with("reason", reason(pod));
         Ok(describe(Problem::new(severity, text), subject, pod)
             .evidence("pods", words)
             .evidence("not-running", not_running.len())
@@ -137,8 +136,8 @@ fn quiet(pod: &Pod, kind: &str, replaced: bool) -> bool {
 /// Pods are asked for, and there is none: a quota, an admission webhook or a missing service account.
 fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
     let id = &subject.workload.id;
-    let words = pods_in_words(0, desired, 0);
-    let text = Text::new("no-pods").with("pods", words.as_str());
+    let words = pods(0, desired, 0);
+    let text = Text::new("no-pods").with("pods", words.clone());
     let kind = id.kind.to_ascii_lowercase();
     let command = format!("kubectl -n {} describe {kind} {}", id.namespace, id.name);
     let advice =
@@ -168,7 +167,7 @@ fn steps(subject: &WorkloadPods<'_>) -> Outcome {
     let (severity, key) =
         if last { (Severity::Warning, "step-failed") } else { (Severity::Info, "not-running") };
     let words = workload_in_words(subject);
-    let text = Text::new(key).with("pods", words.as_str()).with("reason", reason(pod));
+    let text = Text::new(key).with("pods", words.clone()).with("reason", reason(pod));
     describe(Problem::new(severity, text), subject, pod).evidence("pods", words).since(pod.created).into()
 }
 
@@ -185,7 +184,7 @@ fn job(subject: &WorkloadPods<'_>, view: &View<'_>, young: &dyn Fn(&Pod) -> bool
         && !named_elsewhere(newest);
     if stuck {
         let words = workload_in_words(subject);
-        let text = Text::new("not-running").with("pods", words.as_str()).with("reason", reason(newest));
+        let text = Text::new("not-running").with("pods", words.clone()).with("reason", reason(newest));
         let problem = describe(Problem::new(Severity::Warning, text), subject, newest);
         return problem.evidence("pods", words).since(newest.created).into();
     }
@@ -211,28 +210,34 @@ fn describe(problem: Problem, subject: &WorkloadPods<'_>, pod: &Pod) -> Problem 
 }
 
 /// Why a pod does not run, in the words of Kubernetes.
-fn reason(pod: &Pod) -> String {
+fn reason(pod: &Pod) -> Value {
     if let Some(reason) = pod.reason.as_deref().filter(|r| !r.is_empty()) {
-        return reason.to_owned();
+        return reason.into();
     }
     if pod.unschedulable.is_some() {
-        return "Unschedulable".to_owned();
+        return "Unschedulable".into();
     }
-    let waits = pod
-        .containers
-        .iter()
-        .find_map(|c| waiting(c).map(|(reason, _)| format!("{} in container {}", reason, c.name)));
+    let within = |key, reason: &str, c: &Container| {
+        phrase(key).with("reason", reason).with("container", c.name.as_str())
+    };
+    let waits =
+        pod.containers.iter().find_map(|c| waiting(c).map(|(reason, _)| within("in-container", reason, c)));
     let ended = pod.containers.iter().find_map(|c| match &c.state {
         Some(ContainerState::Terminated(t)) if t.exit_code != Some(0) => Some(match t.exit_code {
-            Some(code) => format!("{} (exit code {code}) in container {}", t.reason, c.name),
-            None => format!("{} in container {}", t.reason, c.name),
+            Some(code) => {
+                within("in-container-with-code", &t.reason, c).with("code", Value::Number(f64::from(code)))
+            }
+            None => within("in-container", &t.reason, c),
         }),
         _ => None,
     });
-    waits.or(ended).unwrap_or_else(|| match pod.phase {
-        PodPhase::Running => "not ready".to_owned(),
-        phase => format!("{phase:?}"),
-    })
+    waits.or(ended).map_or_else(
+        || match pod.phase {
+            PodPhase::Running => phrase("not-ready").into(),
+            phase => format!("{phase:?}").into(),
+        },
+        Value::from,
+    )
 }
 
 #[cfg(test)]

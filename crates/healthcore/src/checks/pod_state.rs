@@ -1,7 +1,9 @@
 //! What a pod is doing, in the words that several checks share.
 
 use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
+use crate::finding::{Text, Value};
 use crate::model::{Container, ContainerState, Pod, PodPhase};
+use crate::phrase::{english, phrase};
 use crate::snapshot::{Origin, Snapshot};
 use crate::time::Timestamp;
 use crate::view::WorkloadPods;
@@ -107,19 +109,27 @@ pub(super) fn states_known(pod: &Pod, snapshot: &Snapshot) -> bool {
 /// ```
 #[must_use]
 pub fn pods_in_words(running: usize, all: usize, completed: usize) -> String {
-    let mut words = format!("{running}/{all} Running");
-    match (all - running.min(all), completed) {
-        (0, 0) => {}
-        (0, done) => words.push_str(&format!(" (+{done} Completed)")),
-        (not, 0) => words.push_str(&format!(" ({not} not running)")),
-        (not, done) => words.push_str(&format!(" ({not} not running) +{done} Completed")),
-    }
-    words
+    let count = |value: &Value| value.number().map_or_else(String::new, |n| n.to_string());
+    english(&pods(running, all, completed), &count)
 }
 
-/// [`pods_in_words`] of a workload.
-pub(super) fn workload_in_words(subject: &WorkloadPods<'_>) -> String {
+/// The same as a phrase.
+pub(super) fn pods(running: usize, all: usize, completed: usize) -> Text {
+    let not = all - running.min(all);
+    let key = match (not, completed) {
+        (0, 0) => "pods-running",
+        (0, _) => "pods-running-done",
+        (_, 0) => "pods-not-running",
+        (_, _) => "pods-not-running-done",
+    };
+    let words = phrase(key).with("running", running).with("all", all);
+    let words = if not > 0 { words.with("not", not) } else { words };
+    if completed > 0 { words.with("done", completed) } else { words }
+}
+
+/// [`pods`] of a workload.
+pub(super) fn workload_in_words(subject: &WorkloadPods<'_>) -> Text {
     let done = subject.pods.iter().filter(|p| completed(p)).count();
     let running = subject.pods.iter().filter(|p| runs(p)).count();
-    pods_in_words(running, subject.pods.len() - done, done)
+    pods(running, subject.pods.len() - done, done)
 }

@@ -5,7 +5,8 @@ use crate::checks::pod_state::{completed, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
 
@@ -76,7 +77,7 @@ impl Check for PodUnschedulable {
                     && old
             };
             return match subject.pods.iter().any(silent) {
-                true => Err(Missing::NotReported { field: "condition PodScheduled".into() }),
+                true => Err(Missing::NotReported { field: Field::PodScheduled }),
                 false => Ok(Outcome::Ok),
             };
         };
@@ -87,7 +88,7 @@ impl Check for PodUnschedulable {
             (Severity::Warning, params.warning)
         };
         let said = pod.unschedulable.as_ref().map_or("", |u| u.message.as_str());
-        let message = if said.is_empty() { "the reason is not reported" } else { said };
+        let message = or(said, "reason-untold");
         let text = match lasted(pod) {
             Some(s) => Text::new("waiting").with("time", Seconds(s)).with("message", message),
             None => Text::new("waiting-unknown-time").with("message", message),

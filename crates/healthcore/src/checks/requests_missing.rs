@@ -6,6 +6,7 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::Needs;
+use crate::phrase::phrase;
 use crate::stats;
 use crate::unit::{Bytes, Cores, Seconds};
 use crate::view::{View, WorkloadContainer};
@@ -78,9 +79,9 @@ impl Check for RequestsMissing {
         }
         let only_limit = missing.iter().all(|s| s.resource == MEMORY_LIMIT.resource);
         let severity = if only_limit { Severity::Info } else { Severity::Warning };
-        let what = missing.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
-        let mut problem = Problem::new(severity, Text::new("missing").with("what", what.as_str()))
-            .evidence("missing", what.as_str());
+        let what: Vec<Value> = missing.iter().map(|s| phrase(s.name).into()).collect();
+        let mut problem =
+            Problem::new(severity, Text::new("missing").with("what", what.clone())).evidence("missing", what);
         let used = Used::new(container, view);
         for setting in missing {
             problem = problem.advise(used.advice(container, &setting));
@@ -92,16 +93,17 @@ impl Check for RequestsMissing {
 /// Something that can be missing.
 #[derive(Clone, Copy)]
 struct Setting {
+    /// Key of its phrase.
     name: &'static str,
     resource: &'static str,
     flag: &'static str,
 }
 
 const MEMORY_REQUEST: Setting =
-    Setting { name: "memory request", resource: "memory.request", flag: "requests=memory" };
+    Setting { name: "memory-request", resource: "memory.request", flag: "requests=memory" };
 const MEMORY_LIMIT: Setting =
-    Setting { name: "memory limit", resource: "memory.limit", flag: "limits=memory" };
-const CPU_REQUEST: Setting = Setting { name: "CPU request", resource: "cpu.request", flag: "requests=cpu" };
+    Setting { name: "memory-limit", resource: "memory.limit", flag: "limits=memory" };
+const CPU_REQUEST: Setting = Setting { name: "cpu-request", resource: "cpu.request", flag: "requests=cpu" };
 
 /// 95th percentiles of what the living pods have used.
 struct Used {
@@ -131,7 +133,7 @@ impl Used {
         };
         match to {
             Some((value, text)) => measure::set_resource(
-                Advice::new(Text::new("set-to").with("what", setting.name)).change(
+                Advice::new(Text::new("set-to").with("what", phrase(setting.name))).change(
                     setting.resource,
                     None,
                     value,
@@ -140,7 +142,7 @@ impl Used {
                 setting.flag,
                 &text,
             ),
-            None => Advice::new(Text::new("set").with("what", setting.name)),
+            None => Advice::new(Text::new("set").with("what", phrase(setting.name))),
         }
     }
 }

@@ -4,11 +4,12 @@ use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::checks::pod_state::crash_loops;
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
 use crate::model::{ObjectKind, PodPhase};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{Member, View, WorkloadContainer};
@@ -96,8 +97,11 @@ impl Check for Restarts {
             (false, false) => Text::new("some-unknown").with("count", count).with("span", span),
         };
         let reason = member.container.and_then(|c| c.last_termination.as_ref()).map(|t| match t.exit_code {
-            Some(code) => format!("{} (exit code {code})", t.reason),
-            None => t.reason.clone(),
+            Some(code) => phrase("with-code")
+                .with("reason", t.reason.as_str())
+                .with("code", Value::Number(f64::from(code)))
+                .into(),
+            None => Value::from(t.reason.as_str()),
         });
         let id = &container.workload.id;
         let command = format!(
@@ -106,7 +110,8 @@ impl Check for Restarts {
             member.pod_name(),
             container.name
         );
-        let advice = Advice::new(Text::new("logs").with("reason", reason.as_deref().unwrap_or("unknown")));
+        let advice =
+            Advice::new(Text::new("logs").with("reason", reason.unwrap_or_else(|| phrase("unknown").into())));
         let mut problem = Problem::new(severity, text);
         if found.timed {
             problem = problem.measured("restarts-per-hour", hour, params.per_hour);
@@ -212,15 +217,14 @@ impl Status {
 fn by_status(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> Result<Seen, Missing> {
     let nothing = Seen { hour: 0, count: 0, first: None, timed: true };
     let now = view.snapshot.taken_at;
-    let container =
-        member.container.ok_or_else(|| Missing::NotReported { field: "container status".into() })?;
-    let count = container.restarts.ok_or_else(|| Missing::NotReported { field: "restart count".into() })?;
+    let container = member.container.ok_or(Missing::NotReported { field: Field::ContainerStatus })?;
+    let count = container.restarts.ok_or(Missing::NotReported { field: Field::RestartCount })?;
     let last = container.last_termination.as_ref().and_then(|t| t.finished);
     match last {
         // Only that of the last is known, and it had not happened yet.
         Some(last) if last.age_at(now).is_none() => match count {
             0 | 1 => Ok(nothing),
-            _ => Err(Missing::NotReported { field: "time of the restarts before the last".into() }),
+            _ => Err(Missing::NotReported { field: Field::EarlierRestarts }),
         },
         Some(last) if now.seconds_since(last) <= params.lookback.get() => {
             let created = member.pod.and_then(|p| p.created);
@@ -230,7 +234,7 @@ fn by_status(params: &RestartsParams, member: &Member<'_>, view: &View<'_>) -> R
         }
         Some(_) => Ok(nothing),
         None if count == 0 => Ok(nothing),
-        None => Err(Missing::NotReported { field: "time of the last restart".into() }),
+        None => Err(Missing::NotReported { field: Field::LastRestart }),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `route-backend-missing`: a route names a Service, a port or a certificate that does not exist.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::inventory::{Backend, Inventory, ObjectId, Route};
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::{first_and_more, phrase};
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -80,17 +81,17 @@ fn looked_into(inventory: &Inventory, namespace: &str, route: &Route) -> bool {
 }
 
 /// What is wrong with a backend.
-fn fault(backend: &Backend, route: &Route, view: &View<'_>) -> Result<Option<String>, Missing> {
+fn fault(backend: &Backend, route: &Route, view: &View<'_>) -> Result<Option<Text>, Missing> {
     let inventory = &view.snapshot.objects.inventory;
     let ObjectId { namespace, name } = &backend.service;
     if let Some(why) = view.unavailable(ObjectKind::Services, namespace) {
         return Err(why.clone());
     }
     if !looked_into(inventory, namespace, route) {
-        return Err(Missing::NotReported { field: format!("list of services of namespace {namespace}") });
+        return Err(Missing::NotReported { field: Field::ServicesOf(namespace.clone()) });
     }
     let Some(service) = inventory.services.iter().find(|s| s.id == backend.service) else {
-        return Ok(Some(format!("Service {} does not exist", full_name(&backend.service, route))));
+        return Ok(Some(phrase("service-missing").with("service", full_name(&backend.service, route))));
     };
     let Some(port) = &backend.port else { return Ok(None) };
     let known = service.ports.iter().any(|p| p.name == *port || p.port.to_string() == *port);
@@ -98,7 +99,7 @@ fn fault(backend: &Backend, route: &Route, view: &View<'_>) -> Result<Option<Str
     if known || service.kind == "ExternalName" {
         return Ok(None);
     }
-    Ok(Some(format!("Service {name} has no port {port}")))
+    Ok(Some(phrase("port-missing").with("service", name.as_str()).with("port", port.as_str())))
 }
 
 /// The name, with its namespace when that is not the route's own.
@@ -106,7 +107,7 @@ fn full_name(id: &ObjectId, route: &Route) -> String {
     if id.namespace == route.id.namespace { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) }
 }
 
-fn missing_secrets(route: &Route, view: &View<'_>) -> Vec<String> {
+fn missing_secrets(route: &Route, view: &View<'_>) -> Vec<Text> {
     let inventory = &view.snapshot.objects.inventory;
     let missing = |id: &&ObjectId| {
         view.unavailable(ObjectKind::TlsSecrets, &id.namespace).is_none()
@@ -114,13 +115,13 @@ fn missing_secrets(route: &Route, view: &View<'_>) -> Vec<String> {
             && inventory.tls_secrets.iter().all(|s| s.id != **id)
     };
     let secrets = route.tls.iter().filter_map(|tls| tls.secret.as_ref()).filter(missing);
-    let mut names: Vec<String> =
-        secrets.map(|id| format!("TLS Secret {} does not exist", full_name(id, route))).collect();
+    let missing = |id| phrase("secret-missing").with("secret", full_name(id, route));
+    let mut names: Vec<Text> = secrets.map(missing).collect();
     names.dedup();
     names
 }
 
-fn problem(route: &Route, broken: &[String], secrets: &[String]) -> Problem {
+fn problem(route: &Route, broken: &[Text], secrets: &[Text]) -> Problem {
     let all = !broken.is_empty() && broken.len() == route.backends.len();
     let severity = if all { Severity::Critical } else { Severity::Warning };
     let key = match (broken.is_empty(), all) {
@@ -128,12 +129,8 @@ fn problem(route: &Route, broken: &[String], secrets: &[String]) -> Problem {
         (false, true) => "backend",
         (false, false) => "some",
     };
-    let what = broken.iter().chain(secrets).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let hosts = match &route.hosts[..] {
-        [] => "any host".to_owned(),
-        [one] => one.clone(),
-        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
-    };
+    let what: Vec<Value> = broken.iter().chain(secrets).cloned().map(Value::from).collect();
+    let hosts = first_and_more(&route.hosts, "any-host");
     let text = Text::new(key).with("what", what).with("hosts", hosts);
     let mut problem = Problem::new(severity, text)
         .measured("missing-backends", broken.len(), route.backends.len())

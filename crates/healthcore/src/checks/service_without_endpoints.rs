@@ -5,7 +5,8 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::{Endpoints, Route, Service};
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::first_and_more;
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -61,8 +62,7 @@ impl Check for ServiceWithoutEndpoints {
         if !service.selects || external || young || service.scaled_to_zero.is_some() {
             return Ok(Outcome::NotApplicable);
         }
-        let endpoints =
-            service.endpoints.ok_or_else(|| Missing::NotReported { field: "endpoints".to_owned() })?;
+        let endpoints = service.endpoints.ok_or(Missing::NotReported { field: Field::Endpoints })?;
         if endpoints.ready > 0 {
             return Ok(Outcome::Ok);
         }
@@ -94,9 +94,9 @@ fn problem(service: &Service, endpoints: Endpoints, routes: &[&Route]) -> Proble
     if !empty {
         text = text.with("all", endpoints.all);
     }
-    if let [first, rest @ ..] = routes {
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        text = text.with("route", route_in_words(first) + &more);
+    let in_words: Vec<String> = routes.iter().map(|route| route_in_words(route)).collect();
+    if !routes.is_empty() {
+        text = text.with("route", first_and_more(&in_words, "none"));
     }
     let mut problem = Problem::new(severity, text)
         .evidence("ready-endpoints", endpoints.ready)

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
-use crate::finding::{Advice, Problem, Severity, SubjectRef, Text};
+use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::metric::Metric;
 use crate::model::{ObjectKind, Workload};
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::phrase;
+use crate::snapshot::{Field, Missing};
 use crate::view::View;
 
 /// Kubelets of a version that the API server does not support.
@@ -63,11 +64,11 @@ impl Check for VersionSkew {
 
     fn judge(params: &Self::Params, kubelets: &Kubelets<'_>, view: &View<'_>) -> Judgement {
         let server = view.snapshot.objects.inventory.server_version.as_str();
-        let unread = |what: &str| Missing::NotReported { field: format!("version of {what}") };
-        let (major, api) = minor(server).ok_or_else(|| unread("the API server"))?;
-        let (own_major, own) = minor(kubelets.version).ok_or_else(|| unread("the kubelet"))?;
+        let unread = |field| Missing::NotReported { field };
+        let (major, api) = minor(server).ok_or_else(|| unread(Field::VersionOfApiServer))?;
+        let (own_major, own) = minor(kubelets.version).ok_or_else(|| unread(Field::VersionOfKubelet))?;
         if major != own_major {
-            return Err(unread("the kubelet in the numbers of the API server"));
+            return Err(unread(Field::VersionToCompare));
         }
         let most = if own < THREE_SINCE { params.most.saturating_sub(1) } else { params.most };
         let behind = api.saturating_sub(own);
@@ -81,7 +82,7 @@ impl Check for VersionSkew {
             return Ok(Outcome::Ok);
         };
         let names = kubelets.in_words();
-        let advice = Advice::new(Text::new("nodes").with("names", names.as_str()))
+        let advice = Advice::new(Text::new("nodes").with("names", names.clone()))
             .command("kubectl get nodes -o wide".to_owned(), &[]);
         Ok(Problem::new(severity, text.with("nodes", kubelets.nodes.len()).with("server", server))
             .evidence("kubelet-version", kubelets.version)
@@ -108,12 +109,12 @@ pub struct Kubelets<'a> {
 }
 
 impl Kubelets<'_> {
-    fn in_words(&self) -> String {
+    fn in_words(&self) -> Value {
         const MOST: usize = 5;
         let named: Vec<&str> = self.nodes.iter().copied().take(MOST).collect();
         match self.nodes.len().saturating_sub(MOST) {
-            0 => named.join(", "),
-            more => format!("{} and {more} more", named.join(", ")),
+            0 => named.join(", ").into(),
+            more => phrase("and-more").with("first", named.join(", ")).with("more", more).into(),
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::VolumeClaim;
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::snapshot::Missing;
+use crate::phrase::or;
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -54,16 +55,16 @@ impl Check for VolumeClaimPending {
             "Lost" => Problem::new(Severity::Critical, Text::new("lost")),
             "Pending" => {
                 let Some(created) = claim.created else {
-                    return Err(Missing::NotReported { field: "age of the claim".to_owned() });
+                    return Err(Missing::NotReported { field: Field::ClaimAge });
                 };
                 let Some(age) = created.age_at(now).filter(|age| *age > params.min_age.get()) else {
                     return Ok(Outcome::Ok);
                 };
                 pending(claim, age).measured("pending-for", Seconds(age), params.min_age).since(Some(created))
             }
-            other => return Err(Missing::NotReported { field: format!("phase of the claim (`{other}`)") }),
+            other => return Err(Missing::NotReported { field: Field::ClaimPhase(other.to_owned()) }),
         };
-        let class = if claim.class.is_empty() { "the default" } else { &claim.class };
+        let class = or(&claim.class, "default-class");
         let mut problem = problem.evidence("storage-class", class);
         if let Some(size) = claim.requested {
             problem = problem.evidence("requested", size);

@@ -8,6 +8,7 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::Needs;
+use crate::phrase::phrase;
 use crate::series::{Series, SeriesKey};
 use crate::snapshot::Missing;
 use crate::stats;
@@ -167,7 +168,7 @@ fn problem(
         None => Text::new("nearly-full"),
     };
     let text = text
-        .with("what", room.what)
+        .with("what", phrase(room.what))
         .with("share", room.share())
         .with("free", room.amount(room.free))
         .with("size", room.amount(room.size));

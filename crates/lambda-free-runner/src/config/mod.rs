@@ -23,6 +23,7 @@ use healthcore::class::{Class, ClassRule};
 use healthcore::settings::{CheckSettings, Scope, Settings};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
+use healthcore_report::{Lang, Zone};
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
 
 use crate::history::Retention;
@@ -55,6 +56,12 @@ pub struct Config {
     pub lookback: Option<Seconds>,
     /// Time between two samples.
     pub step: Option<Seconds>,
+    /// Language of reports.
+    pub lang: Option<Lang>,
+    /// Zone of the times in reports that people read.
+    pub zone: Option<Zone>,
+    /// Files of the user's own templates of reports, by name.
+    pub templates: BTreeMap<String, PathBuf>,
     /// Where runs are remembered.
     pub history: Option<HistoryConfig>,
     /// How certificates are looked at.
@@ -126,6 +133,9 @@ pub(crate) const TOP: &[&str] = &[
     "profiles",
     "lookback",
     "step",
+    "lang",
+    "time-zone",
+    "templates",
     "history",
     "certificates",
     "hosts",
@@ -179,7 +189,8 @@ impl Config {
         let mut config = Self::parse(&text, folder, environment).map_err(error)?;
         for (path, (text, line)) in written(&text).map_err(error)? {
             let key = path.rsplit('.').next().unwrap_or_default();
-            if matches!(key, "thresholds" | "queries" | "kubeconfig") || key.ends_with("-file") {
+            let is_file = matches!(key, "thresholds" | "queries" | "kubeconfig") || key.ends_with("-file");
+            if is_file || path.starts_with("templates.") {
                 config.files.push(folder.join(&text));
             }
             config.given.insert(path, Given { text, origin: format!("{file}:{line}") });
@@ -207,6 +218,13 @@ impl Config {
                 "hosts" => {
                     config.hosts = hosts::hosts(&node, folder)?;
                     config.files.extend(config.hosts.files.iter().map(|file| folder.join(file)));
+                }
+                "lang" => config.lang = Some(node.parse()?),
+                "time-zone" => config.zone = Some(node.parse()?),
+                "templates" => {
+                    for (name, file) in node.entries()? {
+                        config.templates.insert(name.to_owned(), folder.join(file.text()?));
+                    }
                 }
                 "history" => config.history = Some(history(&node, folder)?),
                 "deliver" => config.deliver = deliver::routes(&node, &secrets)?,
@@ -745,7 +763,7 @@ mod tests {
         for (text, expected) in [
             (
                 "clusterz: []",
-                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, clusters-at-once, profiles, lookback, step",
+                "clusterz: unknown key, did you mean `clusters`?; known keys: clusters, clusters-at-once, profiles, lookback, step, lang",
             ),
             (
                 "clusters: [{name: a, prometheus: {urll: x}}]",
@@ -790,6 +808,11 @@ mod tests {
             ("history: {location: h, keep-runs: 0}", "history.keep-runs: expected a number from 1, got `0`"),
             ("history: {keep: 3d}", "history.location: expected a folder or the address of an object store"),
             ("history: {location: 's3://key:word@b/p'}", "history.location: the address holds credentials"),
+            ("lang: zh", "lang: expected a language, one of `en`, `zh-TW`, got `zh`"),
+            (
+                "time-zone: Taipei",
+                "time-zone: expected a time zone of the IANA database such as `Asia/Taipei`, got `Taipei`, did you mean `Asia/Taipei`?",
+            ),
             ("lookback: [1]", "lookback: expected a single value, got a list"),
             ("clusters: {}", "clusters: expected a list"),
             (

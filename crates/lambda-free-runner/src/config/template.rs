@@ -3,6 +3,7 @@
 
 use healthcore::checks::CHECKS;
 use healthcore::class::Class;
+use healthcore_report::Lang;
 use serde_json::{Map, Value, json};
 
 /// The beginning of the commented default.
@@ -112,6 +113,8 @@ pub fn schema() -> Value {
 
     let mut top = keyed(super::TOP);
     top.insert("deliver".into(), json!({ "type": "array", "items": route }));
+    top.insert("lang".into(), json!({ "enum": Lang::ALL.iter().map(|l| l.tag()).collect::<Vec<_>>() }));
+    top.insert("templates".into(), json!({ "type": ["object", "null"], "additionalProperties": text() }));
     top.insert("history".into(), history);
     let mut certificates = keyed(super::certificates::CERTIFICATES);
     certificates.insert("ask".into(), json!({ "type": "boolean" }));

@@ -1,6 +1,8 @@
 //! A YAML document as a tree whose nodes know their path, so that every message can name it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use healthcore::params::Param;
 use healthcore::settings::nearest;
@@ -225,6 +227,11 @@ impl<'a> Node<'a> {
     /// A value in the notation of parameters.
     pub(super) fn read<P: Param>(&self) -> Result<P, String> {
         P::read(&self.text()?).map_err(|why| self.wrong(&why))
+    }
+
+    /// A value whose type says in its error what was expected.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, String> {
+        self.text()?.parse().map_err(|why: T::Err| self.wrong(&why.to_string()))
     }
 
     /// One of some words.

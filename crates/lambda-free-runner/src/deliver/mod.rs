@@ -303,7 +303,7 @@ impl Deliverer {
             return Ok(Delivered::NotSent(why));
         }
         let key = key(&report, &self.options, &format!("{} {}", route.place, route.sink.name()))?;
-        let delivery = Delivery { report, options: self.options, key };
+        let delivery = Delivery { report, options: self.options.clone(), key };
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {

@@ -1,6 +1,7 @@
 //! Every format of every fixture, as people and programs see it.
 
-use healthcore_report::{Format, RenderOptions, render};
+use healthcore::report::Report;
+use healthcore_report::{Format, Lang, RenderOptions, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
 use serde_json::Value;
 
@@ -72,45 +73,107 @@ fn every_format_of_every_fixture() {
         let mut report = runtime.block_on(run_once(&spec, &Silent)).unwrap_or_else(|e| panic!("{name}: {e}"));
         // The version changes with every release, the reports do not.
         report.version = "0.0.0".to_owned();
-        for format in Format::ALL {
-            let text = render(&report, *format, &RenderOptions::default()).unwrap();
-            match format {
-                Format::Json => {
-                    let mut value: Value = serde_json::from_str(&text).unwrap();
-                    fits(&closed, &value, &name);
-                    later(&mut value, "");
-                    value["format"]["minor"] = 2.into();
-                    fits(&open, &value, &format!("{name} by a later minor version"));
-                }
-                Format::Yaml => {
-                    let json = render(&report, Format::Json, &RenderOptions::default()).unwrap();
-                    formats::yaml(&text, &serde_json::from_str(&json).unwrap(), &name);
-                }
-                Format::Html => formats::html(&text, &report, &name),
-                Format::Csv => formats::csv(&text, &report, &name),
-                Format::Junit => formats::junit(&text, &report, &name),
-                Format::Sarif => formats::sarif(&text, &report, &name),
-                Format::OpenMetrics => formats::openmetrics(&text, &name),
-                Format::Slack => formats::slack(&text, &name),
-                _ => {}
+        for lang in Lang::ALL {
+            every_format(&name, &report, *lang, &open, &closed);
+        }
+        same_but_for_words(&name, &report);
+    }
+}
+
+/// Looks at every format as its readers do, and keeps a picture of it.
+fn every_format(
+    name: &str,
+    report: &Report,
+    lang: Lang,
+    open: &jsonschema::Validator,
+    closed: &jsonschema::Validator,
+) {
+    let options = RenderOptions { lang, ..RenderOptions::default() };
+    for format in Format::ALL {
+        let text = render(report, *format, &options).unwrap();
+        match format {
+            Format::Json => {
+                let mut value: Value = serde_json::from_str(&text).unwrap();
+                fits(closed, &value, name);
+                later(&mut value, "");
+                value["format"]["minor"] = 99.into();
+                fits(open, &value, &format!("{name} by a later minor version"));
             }
-            assert!(
-                !text.contains('\u{1b}') && !text.contains('\0') && !text.contains('\u{202e}'),
-                "{name}.{}",
-                format.name()
-            );
-            // What YAML says is held to JSON above, and pages are long: a few pictures of their notation are enough.
-            let shown: &[&str] = match format {
-                Format::Yaml => &["hostile-names"],
-                Format::Html => &["exchange-oom", "healthy", "hostile-names"],
-                _ => &[&name],
-            };
-            if !shown.contains(&name.as_str()) {
-                continue;
+            Format::Yaml => {
+                let json = render(report, Format::Json, &options).unwrap();
+                formats::yaml(&text, &serde_json::from_str(&json).unwrap(), name);
             }
+            Format::Html => formats::html(&text, report, name),
+            Format::Csv => formats::csv(&text, report, name),
+            Format::Junit => formats::junit(&text, report, name),
+            Format::Sarif => formats::sarif(&text, report, name),
+            Format::OpenMetrics => formats::openmetrics(&text, name),
+            Format::Slack => formats::slack(&text, name),
+            _ => {}
+        }
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\0') && !text.contains('\u{202e}'),
+            "{name}.{}",
+            format.name()
+        );
+        if is_shown(*format, lang, name) {
+            let language = if lang == Lang::En { String::new() } else { format!(".{}", lang.tag()) };
             insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
-                insta::assert_snapshot!(format!("{name}.{}", format.name()), text);
+                insta::assert_snapshot!(format!("{name}{language}.{}", format.name()), text);
             });
         }
+    }
+}
+
+/// What YAML says is held to JSON above, pages are long, and gauges have no language: a few pictures of these are enough.
+fn is_shown(format: Format, lang: Lang, name: &str) -> bool {
+    match (format, lang) {
+        (Format::Yaml, Lang::En) => name == "hostile-names",
+        (Format::Html, Lang::En) => ["exchange-oom", "healthy", "hostile-names"].contains(&name),
+        (Format::Html, _) => name == "exchange-oom",
+        (Format::Yaml | Format::OpenMetrics, lang) => lang == Lang::En,
+        _ => true,
+    }
+}
+
+/// Numbers, ids and order are the same in every language; only words differ.
+#[track_caller]
+fn same_but_for_words(name: &str, report: &Report) {
+    let told = |lang| {
+        let options = RenderOptions { lang, ..RenderOptions::default() };
+        let json = render(report, Format::Json, &options).unwrap();
+        let mut value: Value = serde_json::from_str(&json).unwrap();
+        without_words(&mut value, "");
+        value
+    };
+    for lang in Lang::ALL {
+        assert_eq!(told(Lang::En), told(*lang), "{name} in {}", lang.tag());
+        let gauges = |lang| {
+            render(report, Format::OpenMetrics, &RenderOptions { lang, ..RenderOptions::default() }).unwrap()
+        };
+        assert_eq!(gauges(Lang::En), gauges(*lang), "{name} in {}", lang.tag());
+    }
+}
+
+/// Leaves out what is said in words: sentences, details of gaps, reasons, and values that are texts.
+fn without_words(value: &mut Value, key: &str) {
+    match value {
+        Value::Object(fields) => {
+            if key == "reasons" {
+                // Reasons are words; how many subjects have one is not.
+                let mut counts: Vec<u64> = fields.values().filter_map(Value::as_u64).collect();
+                counts.sort_unstable();
+                *value = counts.into();
+                return;
+            }
+            let is_text = fields.get("unit").is_some_and(|unit| unit == "text");
+            let is_word = |key: &str| {
+                matches!(key, "summary" | "text" | "detail" | "lang") || is_text && key == "value"
+            };
+            fields.retain(|key, _| !is_word(key));
+            fields.iter_mut().for_each(|(key, value)| without_words(value, key));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| without_words(item, key)),
+        _ => {}
     }
 }

@@ -1,12 +1,14 @@
 //! Method `robust`: [`crate::leak`] over all pods of a container.
 
+use std::collections::BTreeMap;
+
 use super::{MemoryLeakParams, picture};
 use crate::check::{Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::leak::{LeakInput, LeakParams, LeakReport, PodSeries, Reason, Verdict, detect};
+use crate::leak::{LeakInput, LeakParams, LeakReport, PodSeries, Reason, Shape, Verdict, detect};
 use crate::metric::Metric;
 use crate::series::Series;
-use crate::snapshot::Missing;
+use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
 use crate::unit::{Bytes, BytesPerHour, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
@@ -175,9 +177,7 @@ fn node_memory(container: &WorkloadContainer<'_>, view: &View<'_>) -> Option<f64
 
 fn unknown(reason: Reason, samples: usize, params: &MemoryLeakParams) -> Missing {
     match reason {
-        Reason::RunsTooShort => {
-            Missing::NotReported { field: "a process run long enough to judge".to_owned() }
-        }
+        Reason::RunsTooShort => Missing::NotReported { field: Field::LongRun },
         _ if samples == 0 => Missing::NoSamples { metric: Metric::MemoryWorkingSet },
         _ => Missing::TooFewSamples { have: samples as u32, need: params.min_samples },
     }
@@ -220,7 +220,7 @@ fn problem(
     let sentence = |key: &'static str| {
         let mut text = Text::new(key)
             .with("rate", BytesPerHour(rate))
-            .with("shape", report.shape.map_or("", |s| s.name()))
+            .with("shape", report.shape.map_or(Value::from(""), in_words))
             .with("pods", pods.len());
         if let Some(onset) = onset {
             text = text.with("onset", onset);
@@ -244,7 +244,7 @@ fn problem(
     }
     for (name, shape) in [("shape", report.shape), ("second-shape", report.runner_up)] {
         if let Some(shape) = shape {
-            problem = problem.evidence(name, shape.name());
+            problem = problem.evidence(name, in_words(shape));
         }
     }
     if report.agreement.asked > 0 {
@@ -324,6 +324,11 @@ const FALSE_EXCESS: f64 = 0.7;
 /// above it, and the fall that counts is the slowest that the measurement allows.
 fn chance(score: f64) -> f64 {
     (FALSE_SHARE * ((1.0 - score) / FALSE_EXCESS).exp()).min(1.0)
+}
+
+/// The name of a shape as a phrase.
+fn in_words(shape: Shape) -> Value {
+    Value::Words(Text { key: format!("shape-{}", shape.name()).into(), args: BTreeMap::new() })
 }
 
 #[cfg(test)]
