@@ -467,6 +467,9 @@ pub(crate) struct Choice {
     /// Leave these checks out (repeatable, or separated by commas)
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     pub(crate) skip: Vec<String>,
+    /// Read the logs of pods too (check error-logs; needs the right to get pods/log)
+    #[arg(long)]
+    pub(crate) logs: bool,
 }
 
 /// What is judged, and what the exit code says of it.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
+use healthcore::check::Check as _;
 use healthcore::checks::CHECKS;
+use healthcore::checks::error_logs::ErrorLogs;
 use healthcore::settings::{Settings, nearest};
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
@@ -362,6 +364,13 @@ pub(crate) fn settings(args: &Choice, config: &Config) -> anyhow::Result<Setting
         settings.only = args.only.iter().cloned().collect();
     }
     settings.skip.extend(args.skip.iter().cloned());
+    if args.logs {
+        let id = ErrorLogs::INFO.id;
+        settings.checks.entry(id.to_owned()).or_default().enabled = Some(true);
+        if !settings.only.is_empty() {
+            settings.only.insert(id.to_owned());
+        }
+    }
     settings.resolve(CHECKS)?;
     Ok(settings)
 }

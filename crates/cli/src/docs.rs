@@ -145,6 +145,7 @@ pub(crate) fn effective(
     }
     text.push_str(&certificates(config, &origin));
     text.push_str(&hosts(config, &origin));
+    text.push_str(&logs(config, &origin));
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.
@@ -236,6 +237,22 @@ fn told(place: Place<'_>) -> String {
         (Some(cluster), None) => format!("  # in cluster {cluster}"),
         _ => String::new(),
     }
+}
+
+/// What of logs is read, where the file says something of it.
+fn logs<'c>(config: &'c Config, origin: &dyn Fn(&str) -> &'c str) -> String {
+    let Some(own) = &config.logs else { return String::new() };
+    let time = Seconds(own.time.as_secs_f64());
+    let values = [
+        ("lookback", own.lookback.to_string()),
+        ("pods", own.pods.to_string()),
+        ("bytes-of-container", own.container.to_string()),
+        ("bytes", own.total.to_string()),
+        ("time", time.to_string()),
+    ];
+    let line =
+        |(key, value): (&str, String)| format!("  {key}: {value}  # {}\n", origin(&format!("logs.{key}")));
+    format!("logs:\n{}", values.map(line).concat())
 }
 
 /// How certificates are looked at, where the file says something of it.

@@ -31,7 +31,8 @@ pub(crate) async fn connect(
             );
         }
         // Made before they are polled: a closure in the stream would keep callers from spawning this.
-        let all: Vec<_> = chosen(args, config)?.into_iter().map(|c| configured(c, args, verbose)).collect();
+        let all: Vec<_> =
+            chosen(args, config)?.into_iter().map(|c| configured(c, config, args, verbose)).collect();
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
     }
@@ -54,7 +55,8 @@ pub(crate) async fn connect(
         || !args.no_kubernetes && (found || (url.is_none() && home_kubeconfig().is_some()));
     let mut cluster = args.cluster.clone();
     let api = if use_api {
-        let mut settings = KubernetesSettings::default();
+        let mut settings =
+            KubernetesSettings { logs: config.logs.unwrap_or_default(), ..KubernetesSettings::default() };
         settings.kubeconfig.clone_from(&args.kubeconfig);
         settings.context.clone_from(&args.context);
         bounds(args, &mut settings.timeout, &mut settings.concurrency);
@@ -109,13 +111,19 @@ fn bounds(args: &Sources, timeout: &mut Duration, concurrency: &mut usize) {
 }
 
 /// A cluster of the configuration file. Namespaces, time-out and concurrency on the command line win over those of the file.
-async fn configured(cluster: &ClusterConfig, args: &Sources, verbose: u8) -> anyhow::Result<ClusterSources> {
+async fn configured(
+    cluster: &ClusterConfig,
+    config: &Config,
+    args: &Sources,
+    verbose: u8,
+) -> anyhow::Result<ClusterSources> {
     let objects = match &cluster.kubernetes {
         Some(api) => {
             let mut settings = KubernetesSettings {
                 cluster: cluster.name.clone(),
                 kubeconfig: api.kubeconfig.clone(),
                 context: api.context.clone(),
+                logs: config.logs.unwrap_or_default(),
                 ..KubernetesSettings::default()
             };
             bounds(args, &mut settings.timeout, &mut settings.concurrency);

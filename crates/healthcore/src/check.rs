@@ -90,6 +90,8 @@ pub trait Check: Send + Sync + 'static {
     /// Whether what is not seen counts against a subject. Where a list is not whole, such a check says nothing; others
     /// still tell the problems of what was seen, but find nothing in order.
     const NEEDS_ALL: bool = false;
+    /// Whether it runs only where it is asked for by name, because what it reads costs more than the rest of a run.
+    const ON_REQUEST: bool = false;
     /// Adds the metrics and objects that it reads.
     fn needs(params: &Self::Params, needs: &mut Needs);
     /// Share of false findings among the sure ones that is accepted over a whole report; none for rules that are no
@@ -129,6 +131,8 @@ pub trait Subject<'a>: Sized {
 pub trait AnyCheck: Send + Sync {
     /// What is told of it.
     fn info(&self) -> &'static CheckInfo;
+    /// Whether it runs only where it is asked for by name.
+    fn on_request(&self) -> bool;
     /// Its parameters.
     fn param_infos(&self) -> Vec<ParamInfo>;
     /// Its parameters with the given values put over the defaults.
@@ -173,6 +177,10 @@ fn typed<C: Check>(params: &AnyParams) -> &C::Params {
 impl<C: Check> AnyCheck for Erased<C> {
     fn info(&self) -> &'static CheckInfo {
         const { &C::INFO }
+    }
+
+    fn on_request(&self) -> bool {
+        C::ON_REQUEST
     }
 
     fn param_infos(&self) -> Vec<ParamInfo> {

@@ -31,6 +31,7 @@
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
 //! server    version=v1.33.2
+//! log       web/StatefulSet/api container=app times=9 ago=1h pods=3 read=2 cut line="ERROR order {n} lost"   # {n} counts
 //! absent    rss                                       # the server has no series of it
 //! failed    cpu                                       # its query failed
 //! partial   restarts oom                              # its answer was not whole
@@ -60,6 +61,7 @@ use crate::inventory::{
     ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, flags_in};
+use crate::logs::{LogStream, LogSummary, LogTally};
 use crate::metric::Metric;
 use crate::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, ObjectKind,
@@ -397,6 +399,17 @@ struct Builder {
     objects: Objects,
     series: SeriesStore,
     workloads: BTreeMap<WorkloadId, Workload>,
+    logs: BTreeMap<(WorkloadId, String), Logs>,
+}
+
+/// The logs of a container, with pods that have it, pods that were read, and whether they were cut.
+#[derive(Default)]
+struct Logs {
+    stream: LogStream,
+    tally: LogTally,
+    pods: u32,
+    read: u32,
+    cut: bool,
 }
 
 fn build(text: &str) -> Result<Fixture, String> {
@@ -418,8 +431,12 @@ fn build(text: &str) -> Result<Fixture, String> {
     }
     let lookback = lookback.unwrap_or(Seconds(longest.unwrap_or(24).max(3) as f64 * step.get()));
     let window = Window::ending(END, lookback, step).map_err(|why| why.to_string())?;
-    let mut b =
-        Builder { objects: Objects::default(), series: SeriesStore::default(), workloads: BTreeMap::new() };
+    let mut b = Builder {
+        objects: Objects::default(),
+        series: SeriesStore::default(),
+        workloads: BTreeMap::new(),
+        logs: BTreeMap::new(),
+    };
     for metric in Metric::ALL {
         b.series.fetched(*metric);
     }
@@ -481,6 +498,7 @@ fn build(text: &str) -> Result<Fixture, String> {
             "quota" => b.quota(line)?,
             "job" => b.job(line)?,
             "cronjob" => b.cron_job(line)?,
+            "log" => b.log(line)?,
             "server" => {
                 line.known(&["version"])?;
                 b.objects.inventory.server_version = line.text("version");
@@ -508,6 +526,7 @@ fn build(text: &str) -> Result<Fixture, String> {
     }
     let mut objects = b.objects;
     objects.workloads = b.workloads.into_values().collect();
+    objects.logs = b.logs.into_iter().map(|((id, container), logs)| logs.summary(id, container)).collect();
     // As sources do.
     objects.inventory.sort();
     objects.give_architectures_to_pods();
@@ -521,6 +540,15 @@ fn build(text: &str) -> Result<Fixture, String> {
         series: b.series,
     };
     Ok(Fixture { snapshot, params })
+}
+
+impl Logs {
+    fn summary(mut self, workload: WorkloadId, container: String) -> LogSummary {
+        self.stream.end(&mut self.tally);
+        let since = before(Seconds::from_days(1.0));
+        let Self { tally, pods, read: pods_read, cut, .. } = self;
+        LogSummary { workload, container, since, pods, pods_read, cut, said: tally.content() }
+    }
 }
 
 impl Builder {
@@ -967,17 +995,35 @@ impl Builder {
         Ok(())
     }
 
+    fn log(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["container", "times", "ago", "pods", "read", "line"])?;
+        let [namespace, kind, name] = line.path()?;
+        let key = (WorkloadId::new(namespace, kind, name), line.get("container").unwrap_or("app").to_owned());
+        let pods = line.parse("pods")?.unwrap_or(1);
+        let at = line.ago("ago")?.unwrap_or(before(Seconds::from_hours(1.0)));
+        let logs = self.logs.entry(key).or_default();
+        (logs.pods, logs.read) = (pods, line.parse("read")?.unwrap_or(pods));
+        logs.cut |= line.flag("cut");
+        for n in 0..line.parse("times")?.unwrap_or(1) {
+            // Written with single quotation marks, because the notation has double ones for itself.
+            let text = line.text("line").replace("{n}", &format!("{n}")).replace('\'', "\"");
+            logs.stream.push_line(at, text.as_bytes(), &mut logs.tally);
+        }
+        Ok(())
+    }
+
     fn denied(&mut self, line: &Line) -> Result<(), String> {
         let namespace = line.get("namespace").map(str::to_owned);
         for name in &line.names {
             let kind = ObjectKind::ALL.iter().copied().find(|kind| kind.name() == name);
             let kind = kind.ok_or_else(|| line.refuse(name))?;
             let why = Missing::AccessDenied {
-                verb: "list".to_owned(),
+                verb: if kind == ObjectKind::Logs { "get" } else { "list" }.to_owned(),
                 // As the RBAC rule has it.
                 resource: match kind {
                     ObjectKind::TlsSecrets => "secrets".to_owned(),
                     ObjectKind::ManagedCertificates => "certificates.cert-manager.io".to_owned(),
+                    ObjectKind::Logs => "pods/log".to_owned(),
                     _ => name.clone(),
                 },
                 namespace: namespace.clone(),

@@ -22,6 +22,7 @@ pub mod image;
 pub mod inventory;
 pub mod jvm;
 pub mod leak;
+pub mod logs;
 pub mod measure;
 pub mod metric;
 pub mod model;

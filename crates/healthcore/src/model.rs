@@ -512,4 +512,6 @@ object_kinds! {
     Quotas = "quotas";
     /// Jobs and CronJobs with schedule and outcome.
     Schedules = "schedules";
+    /// Logs of containers.
+    Logs = "logs";
 }

@@ -94,6 +94,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-not-recorded", "{objects} were not recorded"),
     ("missing-no-handshake", "no answer to a TLS handshake"),
     ("missing-other-cluster", "the routes of cluster {cluster} are not known"),
+    ("missing-logs-not-read", "its logs were not read"),
     ("missing-crash-looping", "in a crash loop, so its use says nothing about its need"),
     ("missing-thinned", "left out, because the workload is too large"),
     // What a source does not report; see `snapshot::Field`.

@@ -58,7 +58,7 @@ impl Scope {
 /// Choices for one check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckSettings {
-    /// Whether it runs; it does unless told otherwise.
+    /// Whether it runs; without a word it does, unless it is one that has to be asked for.
     pub enabled: Option<bool>,
     /// Values by name of the parameter.
     pub params: BTreeMap<String, String>,
@@ -325,7 +325,8 @@ impl Settings {
             true => (true, layers),
             false => (self.only.contains(id), layers.get(1..).unwrap_or_default()),
         };
-        let runs = chosen && !self.skip.contains(id) && switched(layers).unwrap_or(true);
+        let without_word = !check.on_request() || self.only.contains(id);
+        let runs = chosen && !self.skip.contains(id) && switched(layers).unwrap_or(without_word);
         Ok(runs.then_some(Values { base, by_class }))
     }
 

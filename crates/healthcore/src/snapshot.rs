@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Text, Value};
 use crate::image::{ImageReference, digest_of};
 use crate::inventory::Inventory;
+use crate::logs::LogSummary;
 use crate::metric::Metric;
 use crate::model::{
     Container, ContainerState, Event, Hpa, NewerImage, Node, ObjectKind, Pod, Termination, Workload,
@@ -54,6 +55,9 @@ pub struct Objects {
     /// Nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,
+    /// What logs say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogSummary>,
     /// What else the cluster holds; in one part of a cluster only.
     #[serde(default, skip_serializing_if = "Inventory::is_empty")]
     pub inventory: Inventory,
@@ -283,6 +287,8 @@ pub enum Missing {
     },
     /// No pod of it stays up, so what it uses is not what it needs.
     CrashLooping,
+    /// Its logs could not be read, or the bound on what is read was reached before.
+    LogsNotRead,
 }
 
 /// A field that a source does not report.
@@ -427,6 +433,7 @@ impl Missing {
             }
             Self::NoHandshake => phrase("missing-no-handshake"),
             Self::CrashLooping => phrase("missing-crash-looping"),
+            Self::LogsNotRead => phrase("missing-logs-not-read"),
             Self::Thinned => phrase("missing-thinned"),
         }
     }

@@ -122,6 +122,7 @@ impl Feed {
         if first && needs.objects.contains(&ObjectKind::ServedCertificates) {
             gaps.extend(certificates.look(&sources.name, &mut listed[0].inventory).await);
         }
+        gaps.extend(crate::logs::read(sources, &needs, &mut listed, frame).await);
         listed.iter_mut().for_each(redact::objects);
         redact::gaps(&mut gaps);
         if let Some(shard) = frame.shard {
@@ -181,6 +182,12 @@ impl Feed {
     /// What the cluster holds besides workloads, for `--dry-run`.
     pub(crate) fn inventories(&self) -> impl Iterator<Item = &Inventory> {
         self.parts.as_slice().iter().map(|(_, o)| &o.inventory).filter(|i| !i.is_empty())
+    }
+
+    /// The pods of all parts, for `--dry-run`.
+    pub(crate) fn pods(&self) -> Objects {
+        let pods = self.parts.as_slice().iter().flat_map(|(_, objects)| objects.pods.iter().cloned());
+        Objects { pods: pods.collect(), ..Objects::default() }
     }
 
     /// The next part; none after the last. Those after it are being fetched meanwhile, as far as there is room.
@@ -340,6 +347,11 @@ fn distribute(parts: Vec<Partition>, objects: Objects, owners: &Owners) -> Vec<(
     }
     for hpa in &objects.hpas {
         out[of_hpa(hpa)].hpas.push(hpa.clone());
+    }
+    for log in objects.logs {
+        if let Some(at) = of_workload.get(&log.workload) {
+            out[*at].logs.push(log);
+        }
     }
     for pod in objects.pods {
         let at =

@@ -14,6 +14,7 @@ pub mod history;
 mod hosts;
 pub mod leaks;
 mod listing;
+mod logs;
 mod progress;
 pub mod rbac;
 mod redact;

@@ -75,6 +75,7 @@ pub(crate) fn objects(objects: &mut Objects) {
     objects.events.iter_mut().for_each(|e| scrub(&mut e.message));
     objects.hpas.iter_mut().flat_map(|h| &mut h.conditions).for_each(|c| scrub(&mut c.message));
     objects.nodes.iter_mut().flat_map(|n| &mut n.conditions).for_each(|c| scrub(&mut c.message));
+    objects.logs.iter_mut().flat_map(|l| &mut l.said.patterns).for_each(|p| scrub(&mut p.text));
     let Inventory { jobs, disruption_budgets, tls_secrets, .. } = &mut objects.inventory;
     let of_jobs = jobs.iter_mut().flat_map(|j| &mut j.conditions);
     let of_budgets = disruption_budgets.iter_mut().flat_map(|b| &mut b.conditions);

@@ -134,8 +134,11 @@ async fn plan(
         let rights = api.plan(&hosts.lists(&needs.objects)).into_iter();
         lines.extend(rights.map(|(verb, resource)| format!("  right: {verb} {resource}")));
     }
+    // Logs are not read to say that they would be.
+    let mut listed = Needs::clone(needs);
+    let reads_logs = listed.objects.remove(&ObjectKind::Logs);
     let feed =
-        match Feed::open(cluster, Arc::clone(needs), frame, room, &Certificates::default(), &hosts, progress)
+        match Feed::open(cluster, Arc::new(listed), frame, room, &Certificates::default(), &hosts, progress)
             .await
         {
             Ok(feed) => feed,
@@ -149,6 +152,9 @@ async fn plan(
     lines.extend(gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)));
     if needs.objects.contains(&ObjectKind::ServedCertificates) {
         lines.extend(feed.inventories().filter_map(|i| certificates.plan(i)).map(|line| format!("  {line}")));
+    }
+    if let (true, Some(logs)) = (reads_logs, cluster.objects.as_ref().and_then(|o| o.log_source())) {
+        lines.push(format!("  {}", logs.plan(&feed.pods())));
     }
     let Some(metrics) = &cluster.metrics else {
         lines.push("  no metrics server: no series are asked for".to_owned());

@@ -8,6 +8,7 @@ use healthcore::series::SeriesStore;
 use healthcore::snapshot::Objects;
 use healthcore::time::Window;
 
+use crate::logs::LogSource;
 use crate::{Fetched, SourceError};
 
 /// Which namespaces a run looks into.
@@ -89,6 +90,11 @@ pub trait ObjectSource: Send + Sync {
     /// Objects of the kinds asked for in the selected namespaces. A list that is refused or fails ends up in
     /// [`Objects::unavailable`] and as a gap; a glob or name that matches no namespace is a gap.
     async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects>;
+
+    /// Where the logs of its pods are read, if it gives them.
+    fn log_source(&self) -> Option<&dyn LogSource> {
+        None
+    }
 
     /// Verb and resource of every request that [`ObjectSource::objects`] would send, for `--dry-run`.
     fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)>;

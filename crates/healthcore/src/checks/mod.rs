@@ -9,6 +9,7 @@ pub mod cpu_underprovisioned;
 pub mod crash_looping;
 pub mod cronjob_stale;
 pub mod disruption_budget_blocking;
+pub mod error_logs;
 pub mod host_without_route;
 pub mod hpa_at_max;
 pub mod hpa_fixed;
@@ -81,6 +82,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<hpa_under_scaled::HpaUnderScaled>::new(),
     &Erased::<restarts::Restarts>::new(),
     &Erased::<warning_events::WarningEvents>::new(),
+    &Erased::<error_logs::ErrorLogs>::new(),
     &Erased::<disruption_budget_blocking::DisruptionBudgetBlocking>::new(),
     &Erased::<version_skew::VersionSkew>::new(),
     &Erased::<quota_near_limit::QuotaNearLimit>::new(),

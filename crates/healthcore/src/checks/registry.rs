@@ -11,7 +11,7 @@ use crate::model::{ObjectKind, WorkloadId};
 use crate::need::{Importance, Needs};
 use crate::report::{ClusterSummary, Report};
 use crate::series::{SeriesKey, SeriesStore};
-use crate::settings::{Resolved, Settings};
+use crate::settings::{CheckSettings, Resolved, Settings};
 use crate::snapshot::{Owners, Snapshot};
 
 /// A little of everything: each check finds something in it.
@@ -60,10 +60,17 @@ const BUSY: &str = r#"
     dns forex-ui.example origin=dns.yaml:3
     requests forex-ui.example count=20593
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
+    log web/Deployment/api times=2000 line="ERROR order {n} lost at http://ledger:8080/x"
 "#;
 
+/// Every check, those too that have to be asked for.
 fn all() -> Resolved {
-    Settings::default().resolve(CHECKS).expect("defaults are valid")
+    let on = |check: &&dyn AnyCheck| {
+        let settings = CheckSettings { enabled: Some(true), ..CheckSettings::default() };
+        (check.info().id.to_owned(), settings)
+    };
+    let checks = CHECKS.iter().map(on).collect();
+    Settings { checks, ..Settings::default() }.resolve(CHECKS).expect("defaults are valid")
 }
 
 fn alone(check: &dyn AnyCheck) -> Resolved {
@@ -177,6 +184,7 @@ fn numbers_that_are_none_judge_nothing() {
             "memory-underprovisioned",
             "cpu-throttled",
             "cpu-underprovisioned",
+            "error-logs",
             "memory-overprovisioned",
             "cpu-overprovisioned"
         ]
@@ -391,6 +399,9 @@ fn cut(snapshot: &Snapshot, parts: usize) -> Vec<Snapshot> {
         if let Ok(Some(samples)) = snapshot.series.get(Metric::HpaReplicas, &key) {
             part.series.insert(Metric::HpaReplicas, key, samples.clone());
         }
+    }
+    for log in &objects.logs {
+        out[part_of(Some(&log.workload))].objects.logs.push(log.clone());
     }
     for event in &objects.events {
         out[part_of(owners.of(&event.namespace, &event.name))].objects.events.push(event.clone());

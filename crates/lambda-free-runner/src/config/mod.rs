@@ -9,6 +9,7 @@ mod hosts;
 mod import;
 mod keys;
 mod legacy;
+mod logs;
 mod profile;
 mod template;
 mod tree;
@@ -24,6 +25,7 @@ use healthcore::settings::{CheckSettings, Scope, Settings};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use healthcore_report::{Lang, Zone};
+use healthcore_sources::logs::LogSettings;
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
 
 use crate::history::Retention;
@@ -70,6 +72,8 @@ pub struct Config {
     pub hosts: HostsConfig,
     /// Where reports go after a run, in order.
     pub deliver: Vec<RouteConfig>,
+    /// What of logs is read, when the file says that they are.
+    pub logs: Option<LogSettings>,
     /// Choices for checks.
     pub settings: Settings,
     /// Query templates of the user by metric, for a metrics server that the file does not name; those that it names
@@ -140,6 +144,7 @@ pub(crate) const TOP: &[&str] = &[
     "certificates",
     "hosts",
     "deliver",
+    "logs",
     "only",
     "skip",
     "checks",
@@ -214,6 +219,12 @@ impl Config {
                 "clusters-at-once" => config.clusters_at_once = NonZeroUsize::new(from_1_to_64(&node)?),
                 "lookback" => config.lookback = Some(node.read()?),
                 "step" => config.step = Some(node.read()?),
+                "logs" => {
+                    config.logs = Some(logs::logs(&node)?);
+                    // To say how logs are read is to ask for it.
+                    let own = config.settings.checks.entry("error-logs".to_owned()).or_default();
+                    own.enabled.get_or_insert(true);
+                }
                 "certificates" => config.certificates = certificates::certificates(&node)?,
                 "hosts" => {
                     config.hosts = hosts::hosts(&node, folder)?;

@@ -22,6 +22,9 @@ pub fn template() -> String {
             continue;
         }
         text.push_str(&format!("#~   {}:\n", info.id));
+        if check.on_request() {
+            text.push_str("  #   It runs only when it is asked for.\n#~     enabled: false\n");
+        }
         for p in params {
             let value = check.show(&defaults, &p.name).unwrap_or_default();
             text.push_str(&format!("  #   {}\n#~     {}: {value}\n", p.doc, p.name));
@@ -125,6 +128,7 @@ pub fn schema() -> Value {
     top.insert("certificates".into(), object(certificates));
     let hosts = super::hosts::HOSTS.iter().map(|key| ((*key).to_owned(), texts())).collect();
     top.insert("hosts".into(), object(hosts));
+    top.insert("logs".into(), object(keyed(super::logs::LOGS)));
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
     let profile = shared(super::profile::PROFILE);
     top.insert("profiles".into(), json!({ "type": ["object", "null"], "additionalProperties": profile }));

@@ -11,7 +11,8 @@ use healthcore::model::ObjectKind;
 use healthcore::need::{Needs, Partition, Selector, literal};
 use healthcore::series::SeriesStore;
 use healthcore::snapshot::{Gap, Missing, Objects, Snapshot};
-use healthcore::time::Window;
+use healthcore::time::{Timestamp, Window};
+use healthcore_sources::logs::{LogSource, LogsRead};
 use healthcore_sources::{Fetched, MetricsSource, ObjectSource, Selection, SourceError, Usage};
 use lambda_free_runner::{ClusterSources, Input, RunSpec};
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 pub(crate) struct Fake {
     part: Snapshot,
     requests: AtomicU64,
+    logs_read: AtomicU64,
     down: bool,
     gaps: Vec<Gap>,
     /// What it waits for before it answers its first question.
@@ -46,8 +48,13 @@ impl Fake {
     }
 
     fn of(part: Snapshot) -> Self {
-        let requests = AtomicU64::new(0);
-        Self { part, requests, down: false, gaps: Vec::new(), waits: None, done: None }
+        let (requests, logs_read) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { part, requests, logs_read, down: false, gaps: Vec::new(), waits: None, done: None }
+    }
+
+    /// How often its logs have been read.
+    pub(crate) fn logs_read(&self) -> u64 {
+        self.logs_read.load(Ordering::Relaxed)
     }
 
     /// An API that lists the objects of the part, and tells of lists that it keeps to itself.
@@ -112,13 +119,28 @@ impl ObjectSource for Fake {
     }
     async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Fetched { value: self.part.objects.clone(), gaps: self.gaps.clone() }
+        let objects = Objects { logs: Vec::new(), ..self.part.objects.clone() };
+        Fetched { value: objects, gaps: self.gaps.clone() }
+    }
+    fn log_source(&self) -> Option<&dyn LogSource> {
+        Some(self)
     }
     fn plan(&self, _: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
         vec![("list".into(), "pods".into())]
     }
     fn usage(&self) -> Usage {
         self.used()
+    }
+}
+
+#[async_trait]
+impl LogSource for Fake {
+    async fn logs(&self, _: &Objects, _: Timestamp, _: bool) -> Fetched<LogsRead> {
+        self.logs_read.fetch_add(1, Ordering::Relaxed);
+        Fetched::whole(LogsRead { summaries: self.part.objects.logs.clone(), unavailable: Vec::new() })
+    }
+    fn plan(&self, objects: &Objects) -> String {
+        format!("logs of {} pod", objects.pods.len())
     }
 }
 
@@ -131,7 +153,7 @@ impl MetricsSource for Fake {
         self.answer().await
     }
     async fn objects(&self, selection: &Selection, _: &BTreeSet<ObjectKind>, _: &Window) -> Fetched<Objects> {
-        let mut objects = self.part.objects.clone();
+        let mut objects = Objects { logs: Vec::new(), ..self.part.objects.clone() };
         let selected =
             |namespace: &String| selection.namespaces.is_empty() || selection.namespaces.contains(namespace);
         objects.workloads.retain(|w| selected(&w.id.namespace));

@@ -8,6 +8,7 @@ mod hidden;
 mod history;
 mod hosts;
 mod incidents;
+mod logs;
 mod pass;
 mod shards;
 mod slack_rules;

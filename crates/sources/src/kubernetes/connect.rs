@@ -11,6 +11,7 @@ use kube::{Client, Config};
 
 use super::send::{Retry, chain};
 use crate::SourceError;
+use crate::logs::LogSettings;
 
 /// How a cluster is reached.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct KubernetesSettings {
     pub concurrency: usize,
     /// How often a request that failed is sent again.
     pub retry: Retry,
+    /// What of logs is read, and what that may cost.
+    pub logs: LogSettings,
 }
 
 impl Default for KubernetesSettings {
@@ -41,6 +44,7 @@ impl Default for KubernetesSettings {
             page_size: 500,
             concurrency: 4,
             retry: Retry::default(),
+            logs: LogSettings::default(),
         }
     }
 }

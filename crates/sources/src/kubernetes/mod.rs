@@ -8,6 +8,7 @@ mod convert;
 mod exec;
 mod inventory;
 mod list;
+mod logs;
 mod owners;
 mod reach;
 mod request;

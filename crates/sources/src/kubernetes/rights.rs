@@ -97,6 +97,9 @@ pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&
     if kinds.contains(&ObjectKind::Pods) {
         out.push(scale());
     }
+    if kinds.contains(&ObjectKind::Logs) {
+        out.push(logs());
+    }
     out.extend(via.into_iter().flat_map(Reach::rights));
     out
 }
@@ -105,6 +108,11 @@ pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&
 fn scale() -> Right {
     let kinds = BTreeSet::from([ObjectKind::Pods]);
     Right { group: "*", resource: "*/scale", name: None, verb: "get", place: Place::Selected, kinds }
+}
+
+fn logs() -> Right {
+    let kinds = BTreeSet::from([ObjectKind::Logs]);
+    Right { group: "", resource: "pods/log", name: None, verb: "get", place: Place::Selected, kinds }
 }
 
 /// Whether the names of all namespaces must be known.

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire;
 use crate::Usage;
@@ -128,6 +128,26 @@ impl ApiServer {
         }
     }
 
+    /// An answer to a GET that may be too large to be held. Sent once: what is read so is not worth asking for again.
+    pub(super) async fn open(&self, path: &str) -> Result<Opened<'_>, Refusal> {
+        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let request = Request::builder().method(Method::GET).uri(path).body(Body::empty());
+        let request = request.map_err(|e| Refusal::Broken(e.to_string()))?;
+        let answer = async {
+            let answer = self.client.send(request).await.map_err(|e| unreachable(&e))?;
+            let (head, body) = answer.into_parts();
+            if head.status.is_success() {
+                return Ok(body);
+            }
+            Err(refusal(head.status, &self.collect(body).await?))
+        };
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(body) => Ok(Opened { body: body?, server: self, _permit: permit }),
+            Err(_) => Err(Refusal::Timeout(self.timeout)),
+        }
+    }
+
     async fn once(&self, path: &str, accept: &str) -> Result<Bytes, (Refusal, Option<Duration>)> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let request = Request::builder()
@@ -166,6 +186,34 @@ impl ApiServer {
             }
         }
         Ok(all.freeze())
+    }
+}
+
+/// An answer that is read while it arrives.
+pub(super) struct Opened<'a> {
+    body: Body,
+    server: &'a ApiServer,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Opened<'_> {
+    /// The next bytes; none after the last.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
+        loop {
+            let limit = self.server.timeout;
+            let Ok(frame) = tokio::time::timeout(limit, self.body.frame()).await else {
+                return Some(Err(Refusal::Timeout(limit)));
+            };
+            match frame?.map(|frame| frame.into_data()) {
+                Ok(Ok(data)) => {
+                    self.server.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    return Some(Ok(data));
+                }
+                // Trailers.
+                Ok(Err(_)) => {}
+                Err(e) => return Some(Err(Refusal::Broken(chain(&e)))),
+            }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use super::rights::rights;
 use super::scope::{self, Scope, explain};
 use super::send::{ApiServer, Refusal};
 use super::wire;
+use crate::logs::LogSource;
 use crate::prometheus::{self, Prometheus, PrometheusSettings};
 use crate::{Fetched, ObjectSource, Selection, SourceError, Usage};
 
@@ -31,8 +32,8 @@ const MOST_NAMED: usize = 10;
 
 /// The API server of one cluster.
 pub struct KubernetesSource {
-    server: ApiServer,
-    settings: KubernetesSettings,
+    pub(super) server: ApiServer,
+    pub(super) settings: KubernetesSettings,
     /// How messages call the server: its URL.
     url: String,
 }
@@ -71,7 +72,7 @@ impl KubernetesSource {
         Prometheus::through(Box::new(tunnel), settings)
     }
 
-    fn gap(&self, namespace: Option<&str>, what: &str, cause: GapCause, detail: String) -> Gap {
+    pub(super) fn gap(&self, namespace: Option<&str>, what: &str, cause: GapCause, detail: String) -> Gap {
         let parts = [Some(self.settings.cluster.as_str()), namespace, Some(what)];
         let parts: Vec<&str> = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect();
         Gap { scope: parts.join("/"), cause, detail }
@@ -509,7 +510,17 @@ impl ObjectSource for KubernetesSource {
         }
         let inventory = self.inventory(run, &scaled_to_zero, mounted, &mut unavailable, &mut gaps).await;
         let origin = Origin::KubernetesApi;
-        let mut objects = Objects { origin, workloads, pods, hpas, events, nodes, inventory, unavailable };
+        let mut objects = Objects {
+            origin,
+            workloads,
+            pods,
+            hpas,
+            events,
+            nodes,
+            inventory,
+            unavailable,
+            ..Objects::default()
+        };
         objects.give_architectures_to_pods();
         objects.give_newer_images();
         objects.give_node_kills_to_pods();
@@ -525,6 +536,10 @@ impl ObjectSource for KubernetesSource {
         });
         plan.extend(wanted);
         plan
+    }
+
+    fn log_source(&self) -> Option<&dyn LogSource> {
+        Some(self)
     }
 
     fn usage(&self) -> Usage {

@@ -16,6 +16,8 @@ use http::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
 
+mod logs;
+
 use super::{KubernetesSettings, KubernetesSource, Retry};
 use crate::{Fetched, ObjectSource as _, Selection, SourceError};
 
@@ -810,6 +812,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list persistentvolumeclaims",
             "list resourcequotas",
             "get */scale",
+            "get pods/log",
         ]
     );
     let nodes = source.plan(&BTreeSet::from([ObjectKind::Nodes]));

@@ -1,0 +1,351 @@
+//! `error-logs`: a workload writes many errors into its logs.
+
+use crate::check::{Check, CheckInfo, Judgement, Outcome};
+use crate::finding::{Advice, Problem, Severity, Text};
+use crate::logs::{LogContent, LogPattern, LogSource, LogSummary, ScanNoise, SourceKind};
+use crate::model::{ContainerState, ObjectKind, WorkloadId};
+use crate::need::Needs;
+use crate::snapshot::Missing;
+use crate::time::Timestamp;
+use crate::unit::{Ratio, Seconds};
+use crate::view::{View, WorkloadPods};
+
+/// A workload writes many errors into its logs.
+pub struct ErrorLogs;
+
+crate::params! {
+    /// Parameters of `error-logs`.
+    pub struct ErrorLogsParams {
+        /// Errors from which on it is info.
+        info_count: u32 = 100 => 1..=1_000_000_000,
+        /// Errors from which on it is a warning.
+        warning_count: u32 = 1000 => 1..=1_000_000_000,
+        /// Errors from which on it is critical.
+        critical_count: u32 = 100_000 => 1..=1_000_000_000,
+        /// Requests of those who look for weak spots from which on they are told, as info.
+        scan_count: u32 = 100 => 1..=1_000_000_000,
+        /// Share of the errors from which on one source is said to be what they come from.
+        one_source: Ratio = Ratio(0.5) => Ratio(0.01)..=Ratio(1.0),
+    }
+    where |p| p.info_count <= p.warning_count, "info-count must not be above warning-count";
+    where |p| p.warning_count <= p.critical_count, "warning-count must not be above critical-count";
+}
+
+/// Patterns that are shown.
+const SHOWN: usize = 3;
+
+impl Check for ErrorLogs {
+    const INFO: CheckInfo = CheckInfo {
+        id: "error-logs",
+        title: "Errors in logs",
+        since: "0.1.0",
+        checks: "How many errors the containers of a workload wrote into their logs in the last 24 hours, which messages \
+                 these are, and what they come from.",
+        why: "A program often tells what is wrong long before a probe or a metric does: a server that does not answer, a \
+              password that has expired, a table that is missing. Nobody reads logs that are full of errors.",
+        decides: "Runs only when it is asked for (`--logs`, `logs` in the configuration, or by its id), because reading logs \
+                  costs more than the rest of a run. A message of level error or higher is one error, whatever number of \
+                  lines it has; the level is read from JSON, logfmt, klog and the common forms of text, and answers from \
+                  500 on in access logs are errors too. Info from `info-count`, a warning from `warning-count`, critical \
+                  from `critical-count`. Where not all pods were read, their number is multiplied accordingly before it is \
+                  compared. Messages are grouped by pattern (Drain), and the one that is most frequent is shown; a server, \
+                  client or logger that makes up at least `one-source` of the errors is named. Requests in vain from \
+                  addresses that look for weak spots (`/.env`, `/wp-login.php`, or very many paths) are no errors of the \
+                  workload: they are set apart, and told as info from `scan-count`.",
+        remedy: "Look at the server that is named first, or at the way to it. For scans there is nothing to mend in the \
+                 workload.",
+        false_alarms: "Programs that call an error what is none. Runtimes keep only the newest part of a log (often 10 MiB), so \
+                       that a count is a lower bound.",
+        texts: &[
+            ("errors", "{errors} {errors|error|errors} in {time}, {count} of them: {pattern}"),
+            (
+                "errors-server",
+                "{errors} {errors|error|errors} in {time}, {count} of them about one server, {source}: {pattern}",
+            ),
+            (
+                "errors-client",
+                "{errors} {errors|error|errors} in {time}, {count} of them for one client, {source}: {pattern}",
+            ),
+            (
+                "errors-logger",
+                "{errors} {errors|error|errors} in {time}, {count} of them from one part of the program, {source}: {pattern}",
+            ),
+            (
+                "scan",
+                "{requests} {requests|request|requests} of {addresses} {addresses|address|addresses} looking for weak spots, \
+                 such as {path}; set apart from {errors} {errors|error|errors} of the workload itself",
+            ),
+            ("server", "look at {source}, and at the way to it: it is what the errors are about"),
+            ("read", "read the messages with what stands around them"),
+            (
+                "scan-nothing",
+                "nothing is to be mended in the workload; block such paths where requests come in, if they are in the way",
+            ),
+        ],
+    };
+    const ON_REQUEST: bool = true;
+    type Params = ErrorLogsParams;
+    type Subject<'a> = WorkloadPods<'a>;
+
+    fn needs(_: &Self::Params, needs: &mut Needs) {
+        needs.objects(ObjectKind::Logs).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+    }
+
+    fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
+        let id = &subject.workload.id;
+        if !has_started(subject) {
+            return Ok(Outcome::NotApplicable);
+        }
+        if let Some(why) = view.unavailable(ObjectKind::Logs, &id.namespace) {
+            return Err(why.clone());
+        }
+        let logs: Vec<&LogSummary> =
+            view.snapshot.objects.logs.iter().filter(|l| l.workload == *id).collect();
+        let worst = logs.iter().max_by_key(|l| (l.said.levels.errors(), std::cmp::Reverse(&l.container)));
+        let Some(worst) = worst else { return Err(Missing::LogsNotRead) };
+        let errors: u64 = logs.iter().map(|l| l.said.levels.errors()).sum();
+        let expected: f64 = logs.iter().map(|l| expected(l)).sum();
+        let reached = |bound: u32| expected >= f64::from(bound);
+        let scan = logs.iter().filter_map(|l| l.said.scan.as_ref()).max_by_key(|s| s.requests);
+        let scan = scan.filter(|s| s.requests >= u64::from(params.scan_count));
+        let (severity, bound) = if reached(params.critical_count) {
+            (Severity::Critical, params.critical_count)
+        } else if reached(params.warning_count) {
+            (Severity::Warning, params.warning_count)
+        } else if reached(params.info_count) {
+            (Severity::Info, params.info_count)
+        } else {
+            return Ok(scan.map_or(Outcome::Ok, |scan| scanned(params, scan, errors).into()));
+        };
+        let problem = Problem::new(severity, sentence(params, worst, errors, view.snapshot.taken_at))
+            .measured("errors", errors as usize, bound);
+        Ok(with_evidence(problem, params, worst, &logs, scan).into())
+    }
+}
+
+/// Whether a container of it has run, so that there can be logs.
+fn has_started(subject: &WorkloadPods<'_>) -> bool {
+    let waits = |state: &Option<ContainerState>| matches!(state, None | Some(ContainerState::Waiting { .. }));
+    subject.pods.iter().flat_map(|p| &p.containers).any(|c| !waits(&c.state) || c.last_termination.is_some())
+}
+
+/// The errors of all pods, as far as those that were read tell.
+fn expected(log: &LogSummary) -> f64 {
+    let share = f64::from(log.pods_read.max(1)) / f64::from(log.pods.max(1));
+    log.said.levels.errors() as f64 / share.min(1.0)
+}
+
+/// The source that most of the errors come from; a server says more than a client, and that more than a logger.
+fn one_source<'l>(params: &ErrorLogsParams, said: &'l LogContent) -> Option<&'l LogSource> {
+    let enough = |s: &&LogSource| s.count as f64 >= params.one_source.get() * said.levels.errors() as f64;
+    said.sources.iter().filter(enough).min_by_key(|s| (s.kind, std::cmp::Reverse(s.count)))
+}
+
+fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: u64, now: Timestamp) -> Text {
+    let source = one_source(params, &worst.said);
+    let key = match source.map(|s| s.kind) {
+        None => "errors",
+        Some(SourceKind::Server) => "errors-server",
+        Some(SourceKind::Client) => "errors-client",
+        Some(SourceKind::Logger) => "errors-logger",
+    };
+    let pattern = worst.said.patterns.first();
+    let count = source.map(|s| s.count).or(pattern.map(|p| p.count)).unwrap_or_default();
+    let time = Seconds(now.seconds_since(worst.since).max(0.0));
+    let text = Text::new(key)
+        .with("errors", errors as usize)
+        .with("time", time)
+        .with("count", count as usize)
+        .with("pattern", pattern.map_or("", |p| p.text.as_str()));
+    match source {
+        Some(source) => text.with("source", source.name.as_str()),
+        None => text,
+    }
+}
+
+fn with_evidence(
+    problem: Problem,
+    params: &ErrorLogsParams,
+    worst: &LogSummary,
+    logs: &[&LogSummary],
+    scan: Option<&ScanNoise>,
+) -> Problem {
+    let said = &worst.said;
+    let fatal: u64 = logs.iter().map(|l| l.said.levels.fatal).sum();
+    let mut problem = problem.evidence("container", worst.container.as_str());
+    if fatal > 0 {
+        problem = problem.evidence("fatal", fatal as usize);
+    }
+    for pattern in said.patterns.iter().take(SHOWN) {
+        problem = problem.evidence("pattern", format!("{} × {}", pattern.count, pattern.text));
+    }
+    for (kind, name) in
+        [(SourceKind::Server, "server"), (SourceKind::Client, "client"), (SourceKind::Logger, "logger")]
+    {
+        if let Some(source) = said.sources.iter().find(|s| s.kind == kind) {
+            problem = problem.evidence(name, format!("{} × {}", source.count, source.name));
+        }
+    }
+    if let Some(scan) = scan {
+        problem = problem.evidence("scan-requests", scan.requests as usize);
+    }
+    problem = problem.evidence("messages", messages(said) as usize);
+    if worst.pods_read < worst.pods {
+        problem = problem.evidence("pods", worst.pods).evidence("pods-read", worst.pods_read);
+    }
+    if worst.cut {
+        problem = problem.evidence("read-bytes", crate::unit::Bytes(said.bytes as f64));
+    }
+    if let Some(last) = said.patterns.first().and_then(|p| p.last) {
+        problem = problem.evidence("last", last);
+    }
+    problem = problem.since(said.patterns.first().and_then(|p| began(p, worst)));
+    let server = one_source(params, said).filter(|s| s.kind == SourceKind::Server);
+    if let Some(server) = server {
+        problem = problem.advise(Advice::new(Text::new("server").with("source", server.name.as_str())));
+    }
+    problem.advise(read(&worst.workload, &worst.container))
+}
+
+fn messages(said: &LogContent) -> u64 {
+    let levels = said.levels;
+    levels.errors() + levels.warning + levels.info + levels.debug + levels.none
+}
+
+/// When a pattern began, where the log tells of a time without it before.
+fn began(pattern: &LogPattern, log: &LogSummary) -> Option<Timestamp> {
+    let first = pattern.first?;
+    let log_begins = log.said.first?.max(log.since);
+    (first.seconds_since(log_begins) >= 3600.0).then_some(first)
+}
+
+fn read(id: &WorkloadId, container: &str) -> Advice {
+    let kind = id.kind.to_ascii_lowercase();
+    let command = format!("kubectl -n {} logs {kind}/{} -c {container} --since=24h", id.namespace, id.name);
+    let advice = Advice::new(Text::new("read"));
+    match kind.as_str() {
+        "deployment" | "statefulset" | "daemonset" | "job" | "pod" | "replicaset" => {
+            advice.command(command, &[&id.namespace, &id.name, container])
+        }
+        _ => advice,
+    }
+}
+
+/// Only somebody who looks around.
+fn scanned(params: &ErrorLogsParams, scan: &ScanNoise, errors: u64) -> Problem {
+    let path = scan.paths.first().map_or("paths that do not exist", String::as_str);
+    let text = Text::new("scan")
+        .with("requests", scan.requests as usize)
+        .with("addresses", scan.addresses)
+        .with("path", path)
+        .with("errors", errors as usize);
+    Problem::new(Severity::Info, text)
+        .measured("scan-requests", scan.requests as usize, params.scan_count)
+        .evidence("errors", errors as usize)
+        .evidence("busiest-address", format!("{} × {}", scan.of_busiest, scan.busiest))
+        .evidence("paths", scan.paths.join(", "))
+        .advise(Advice::new(Text::new("scan-nothing")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, advice, findings};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        fixture::check("error-logs", text, expected);
+    }
+
+    const POD: &str = "container web/api-0/app\n";
+
+    fn log(times: u32, line: &str) -> String {
+        format!("{POD}log web/StatefulSet/api times={times} line=\"{line}\"")
+    }
+
+    /// The incident of the daily monitor: 12,758 errors, all from one APM server.
+    #[test]
+    fn errors_about_one_server_name_it() {
+        let text = log(
+            12_758,
+            "2026-11-20 00:00:00 ERROR [apm-reporter] IntakeV2ReportingEventHandler - Error sending data to APM server at http://apm-server.apm:8200/intake/v2/events, response code is 503 ({n})",
+        );
+        check(
+            &text,
+            "warning web/api: 12758 errors in 1d, 12758 of them about one server, apm-server.apm:8200: \
+             [apm-reporter] IntakeV2ReportingEventHandler - Error sending data to APM server at \
+             http://apm-server.apm:<*>/intake/v2/events, response code is <*> (<*>)",
+        );
+        assert_eq!(
+            advice("error-logs", &text),
+            [
+                "look at apm-server.apm:8200, and at the way to it: it is what the errors are about",
+                "read the messages with what stands around them [kubectl -n web logs statefulset/api -c app --since=24h]",
+            ]
+        );
+    }
+
+    /// The incident of the daily monitor: 523 times 404 at an nginx that somebody scans.
+    #[test]
+    fn scans_of_a_web_server_are_set_apart() {
+        let error = "2026/11/20 00:00:00 [error] 29#29: *{n} open() '/srv/.env' failed (2: No such file or directory), client: 198.51.100.7, server: _, request: 'GET /.env HTTP/1.1'";
+        let access =
+            "198.51.100.7 - - [20/Nov/2026:00:00:00 +0000] 'GET /wp-login.php HTTP/1.1' 404 153 '-' '-'";
+        let own = "2026/11/20 00:00:00 [error] 29#29: *{n} open() '/srv/logo.png' failed (2: No such file or directory), client: 10.0.0.1, server: _, request: 'GET /logo.png HTTP/1.1'";
+        let text = format!(
+            "{}\nlog web/StatefulSet/api times=300 line=\"{access}\"\nlog web/StatefulSet/api times=2 line=\"{own}\"",
+            log(223, error)
+        );
+        check(
+            &text,
+            "info web/api: 523 requests of 1 address looking for weak spots, such as /.env; set apart from 2 errors of the workload itself",
+        );
+        check(&text.replace("times=223", "times=22").replace("times=300", "times=77"), "1 ok");
+        check(
+            &text.replace("times=2 ", "times=1000 "),
+            "warning web/api: 1000 errors in 1d, 1000 of them: open() <*> failed (2: No such file or directory)",
+        );
+    }
+
+    #[test]
+    fn the_number_of_errors_decides() {
+        let told =
+            |times: u32| fixture::told("error-logs", &log(times, "ERROR no route to ledger")).join("; ");
+        assert_eq!(told(99), "1 ok");
+        assert_eq!(told(100), "info web/api: 100 errors in 1d, 100 of them: no route to ledger");
+        assert!(told(999).starts_with("info ") && told(1000).starts_with("warning "));
+        let few = format!("set warning-count=2 info-count=2 critical-count=3\n{}", log(3, "FATAL gone"));
+        check(&few, "critical web/api: 3 errors in 1d, 3 of them: gone");
+    }
+
+    #[test]
+    fn pods_that_were_not_read_are_expected_to_be_like_those_that_were() {
+        let text = format!("{POD}log web/StatefulSet/api times=300 pods=40 read=10 line=\"ERROR no route\"");
+        check(&text, "warning web/api: 300 errors in 1d, 300 of them: no route");
+        let evidence = &findings("error-logs", &text)[0].evidence;
+        assert!(evidence.iter().any(|e| e.name == "pods-read"));
+    }
+
+    #[test]
+    fn a_client_or_a_part_of_the_program_is_named() {
+        let client = "{'level':'error','msg':'refused','client_ip':'10.0.0.7'}";
+        check(
+            &log(100, client),
+            "info web/api: 100 errors in 1d, 100 of them for one client, 10.0.0.7: refused",
+        );
+        let logger = "{'level':'error','msg':'refused','logger':'shop.cart'}";
+        check(
+            &log(100, logger),
+            "info web/api: 100 errors in 1d, 100 of them from one part of the program, shop.cart: refused",
+        );
+    }
+
+    #[test]
+    fn what_was_not_read_is_unknown() {
+        check(POD, "1 unknown: its logs were not read");
+        check(
+            &format!("denied logs namespace=web\n{POD}"),
+            "1 unknown: not allowed to get pods/log in namespace web",
+        );
+        check("container web/api-0/app state=waiting:ContainerCreating", "nothing");
+    }
+}

@@ -1,0 +1,326 @@
+//! Takes out of a message what changes from one to the next, and what is secret.
+
+/// What stands for a part that changes.
+pub(super) const ANY: &[u8] = b"<*>";
+const REDACTED: &[u8] = b"<redacted>";
+
+/// Parts of a name behind which, after `=` or `:`, a secret stands. In lower case, without `-` and `_`.
+const SECRET_NAMES: [&[u8]; 13] = [
+    b"passw",
+    b"pwd",
+    b"passphrase",
+    b"secret",
+    b"token",
+    b"apikey",
+    b"accesskey",
+    b"privatekey",
+    b"credential",
+    b"authorization",
+    b"cookie",
+    b"sessionid",
+    b"signature",
+];
+
+/// Writes the message into `out`: numbers, addresses, ids and times become `<*>`, secrets `<redacted>`, e-mail addresses
+/// `<email>`; white space is single. Names, codes of errors (`ORA-00942`), versions (`v2`) and the status of a request
+/// stay.
+pub(super) fn mask(message: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    Masking { text: message, at: 0, out, secret: Secret::No }.run();
+    if out.last() == Some(&b' ') {
+        out.pop();
+    }
+}
+
+/// Whether a secret is about to come.
+#[derive(Clone, Copy, PartialEq)]
+enum Secret {
+    No,
+    /// A name of one was read.
+    Named,
+    /// And what separates it from its value.
+    Next,
+}
+
+struct Masking<'m> {
+    text: &'m [u8],
+    at: usize,
+    out: &'m mut Vec<u8>,
+    secret: Secret,
+}
+
+impl Masking<'_> {
+    fn run(&mut self) {
+        while let Some(byte) = self.text.get(self.at).copied() {
+            if is_word(byte) {
+                let end = self.at + self.text[self.at..].iter().take_while(|b| is_word(**b)).count();
+                self.word(end);
+            } else {
+                self.separator(byte);
+            }
+        }
+    }
+
+    fn word(&mut self, end: usize) {
+        let word = &self.text[self.at..end];
+        if self.secret == Secret::Next {
+            let value_end = self.end_of_value(end);
+            self.out.extend_from_slice(REDACTED);
+            self.at = value_end;
+            self.secret = Secret::No;
+            return;
+        }
+        self.secret = Secret::No;
+        if word.starts_with(b"eyJ") && word.len() >= 16 {
+            self.out.extend_from_slice(REDACTED);
+        } else {
+            self.piece(word);
+            if is_scheme(word) && self.text.get(end) == Some(&b' ') && self.text.len() > end + 8 {
+                self.secret = Secret::Next;
+            } else if self.may_be_name(end) && names_secret(word) {
+                self.secret = Secret::Named;
+            }
+        }
+        self.at = end;
+    }
+
+    /// Whether what stands behind a word lets it be the name of a value.
+    fn may_be_name(&self, end: usize) -> bool {
+        let after = self.text[end..].trim_ascii_start();
+        after.first().is_some_and(|b| b"=:'\"\\".contains(b))
+    }
+
+    fn separator(&mut self, byte: u8) {
+        let rest = &self.text[self.at..];
+        if rest.starts_with(b"://") {
+            self.out.extend_from_slice(b"://");
+            self.at += 3;
+            let authority = &self.text[self.at..];
+            let end = authority.iter().position(|b| b" \t/\"'?".contains(b)).unwrap_or(authority.len());
+            if let Some(user) = authority[..end].iter().rposition(|b| *b == b'@') {
+                self.out.extend_from_slice(REDACTED);
+                self.at += user;
+            }
+            self.secret = Secret::No;
+            return;
+        }
+        self.secret = match (self.secret, byte) {
+            (Secret::Named, b'=' | b':' | b'\'') => Secret::Next,
+            // A quotation mark may close the name or open the value.
+            (Secret::Named, b'"' | b'\\') => Secret::Named,
+            (Secret::Named, b' ') if rest.get(1).is_some_and(|b| b"=:'\"".contains(b)) => Secret::Named,
+            (Secret::Next, b' ' | b'"' | b'\'' | b'\\' | b'=' | b':') => Secret::Next,
+            // A value that begins with a mark is one too.
+            (Secret::Next, b',' | b';' | b'}' | b')' | b']') => Secret::No,
+            (Secret::Next, _) => {
+                let end = self.end_of_value(self.at + 1);
+                self.out.extend_from_slice(REDACTED);
+                self.at = end;
+                self.secret = Secret::No;
+                return;
+            }
+            _ => Secret::No,
+        };
+        if byte == b'@' && self.mail() {
+            return;
+        }
+        match byte {
+            byte if byte <= b' ' || byte == 0x7f => {
+                if !self.out.is_empty() && self.out.last() != Some(&b' ') {
+                    self.out.push(b' ');
+                }
+            }
+            byte => self.out.push(byte),
+        }
+        self.at += 1;
+    }
+
+    /// Where a value ends that begins before `from`: at the next white space, quotation mark or comma. The name of a scheme
+    /// (`Bearer`) takes the word behind it along.
+    fn end_of_value(&self, from: usize) -> usize {
+        let end = |from: usize| {
+            let rest = &self.text[from.min(self.text.len())..];
+            from + rest.iter().position(|b| b" \t\"',;&)}]".contains(b)).unwrap_or(rest.len())
+        };
+        let first = end(from);
+        if is_scheme(&self.text[self.at..first.min(self.text.len())]) && self.text.get(first) == Some(&b' ') {
+            return end(first + 1);
+        }
+        first
+    }
+
+    /// An address of e-mail whose sign is here, if it is one.
+    fn mail(&mut self) -> bool {
+        let host = &self.text[self.at + 1..];
+        let end = host.iter().take_while(|b| is_word(**b)).count();
+        let user = self.at.checked_sub(1).is_some_and(|before| self.text[before].is_ascii_alphanumeric());
+        let letters = host[..end].iter().any(u8::is_ascii_alphabetic);
+        if !user || !letters || !host[..end].contains(&b'.') {
+            return false;
+        }
+        let start = self.out.iter().rposition(|b| b" \"'=([,;:".contains(b)).map_or(0, |at| at + 1);
+        self.out.truncate(start);
+        self.out.extend_from_slice(b"<email>");
+        self.at += 1 + end;
+        true
+    }
+
+    /// Writes a word, the parts that change masked.
+    fn piece(&mut self, word: &[u8]) {
+        if !word.iter().any(u8::is_ascii_digit) {
+            self.out.extend_from_slice(word);
+            return;
+        }
+        if self.is_status(word) {
+            self.out.extend_from_slice(word);
+            return;
+        }
+        if word.iter().all(|b| b.is_ascii_hexdigit() || b"-._".contains(b)) {
+            self.any();
+            return;
+        }
+        let mut before: &[u8] = &[];
+        for part in word.split_inclusive(|b| b"-._".contains(b)) {
+            let (own, mark) = match part.split_last() {
+                Some((mark, own)) if b"-._".contains(mark) => (own, Some(*mark)),
+                _ => (part, None),
+            };
+            let is_code = before.len() >= 2
+                && before.ends_with(b"-")
+                && before[..before.len() - 1].iter().all(u8::is_ascii_uppercase)
+                && (3..=6).contains(&own.len());
+            if own.iter().any(u8::is_ascii_digit) && !is_code && !is_name(own) {
+                self.any();
+            } else {
+                self.out.extend_from_slice(own);
+            }
+            self.out.extend(mark);
+            before = part;
+        }
+    }
+
+    /// Writes that something changes here, once where several such parts follow each other.
+    fn any(&mut self) {
+        if let Some((mark, rest)) = self.out.split_last()
+            && b".:-/_,+".contains(mark)
+            && rest.ends_with(ANY)
+        {
+            self.out.pop();
+        } else if !self.out.ends_with(ANY) {
+            self.out.extend_from_slice(ANY);
+        }
+    }
+
+    /// Whether a number is the status of a request: 100 to 599 behind a word such as `status` or `code`.
+    fn is_status(&self, word: &[u8]) -> bool {
+        if word.len() != 3 || !(b'1'..=b'5').contains(&word[0]) {
+            return false;
+        }
+        let before = self.out.trim_ascii_end();
+        let before = before.strip_suffix(b"=").or(before.strip_suffix(b":")).unwrap_or(before);
+        [&b"status"[..], b"code", b"http", b"answered"].iter().any(|name| {
+            before.len() >= name.len() && before[before.len() - name.len()..].eq_ignore_ascii_case(name)
+        })
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || byte >= 0x80
+}
+
+/// A word with a digit that is a name all the same: letters, at most two digits and at most one letter more (`v1`, `http2`,
+/// `log4j`), or very few digits among many letters (`IntakeV2Handler`).
+fn is_name(part: &[u8]) -> bool {
+    let letters = part.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let digits = part[letters..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let all_digits = part.iter().filter(|b| b.is_ascii_digit()).count();
+    let short = (1..=6).contains(&letters) && (1..=2).contains(&digits) && part.len() - letters - digits <= 1;
+    short || letters > 0 && all_digits <= 2 && part.len() >= 8 * all_digits
+}
+
+/// The name of a scheme of authorization, behind which credentials stand.
+fn is_scheme(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"basic")
+}
+
+fn names_secret(word: &[u8]) -> bool {
+    const LONGEST: usize = 48;
+    if word.len() < 3 {
+        return false;
+    }
+    let mut lower = [0; LONGEST];
+    let mut length = 0;
+    // The end of a name tells what it is.
+    for byte in &word[word.len().saturating_sub(LONGEST)..] {
+        if !b"-_.".contains(byte) {
+            lower[length] = byte.to_ascii_lowercase();
+            length += 1;
+        }
+    }
+    let lower = &lower[..length];
+    SECRET_NAMES.iter().any(|name| lower.windows(name.len()).any(|window| window == *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(message: &str, expected: &str) {
+        let mut out = Vec::new();
+        mask(message.as_bytes(), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), expected, "{message}");
+    }
+
+    #[test]
+    fn what_changes_is_masked() {
+        check(
+            "dial tcp 10.1.2.3:8200: connect: connection refused",
+            "dial tcp <*>: connect: connection refused",
+        );
+        check("took  1,234.5 ms\tat 2026-11-20T01:00:00.123Z", "took <*> ms at <*>");
+        check("order 123e4567-e89b-12d3-a456-426614174000 lost", "order <*> lost");
+        check(
+            "pod api-7d9c5bd4f7-x2x9z: GET /api/v1/users/42?p=7",
+            "pod api-<*>: GET /api/v1/users/<*>?p=<*>",
+        );
+        check("ORA-00942: table does not exist", "ORA-00942: table does not exist");
+        check("upstream answered 503, code=429, in 503 ms", "upstream answered 503, code=429, in <*> ms");
+        check("log4j over http2 with IntakeV2Handler", "log4j over http2 with IntakeV2Handler");
+        check("at 0x7fff5fbff8c0", "at <*>");
+    }
+
+    #[test]
+    fn secrets_are_taken_out() {
+        check("DB_PASSWORD=hunter retry", "DB_PASSWORD=<redacted> retry");
+        check("{\"apiKey\": \"abcdef\", \"n\": \"x\"}", "{\"apiKey\": \"<redacted>\", \"n\": \"x\"}");
+        check("password 'hunter' refused", "password '<redacted>' refused");
+        check("Authorization: Bearer abc.def rest", "Authorization: <redacted> rest");
+        check("sent bearer abcdefghij to it", "sent bearer <redacted> to it");
+        check("dial amqp://bob:hunter@mq:5672/x", "dial amqp://<redacted>@mq:<*>/x");
+        check("jwt eyJhbGciOiJIUzI.eyJzdWIi.c2ln end", "jwt <redacted> end");
+        check("no user bob.smith@mail.example here", "no user <email> here");
+        check("password authentication failed for user bob", "password authentication failed for user bob");
+        check("GET /a?token=abc&x=y", "GET /a?token=<redacted>&x=y");
+        check("secret=$ecret! end", "secret=<redacted> end");
+        check("X-Api-Key: abc", "X-Api-Key: <redacted>");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_masked(text in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut out = Vec::new();
+            mask(&text, &mut out);
+            prop_assert!(out.iter().all(|b| *b >= b' '));
+        }
+
+        #[test]
+        fn a_named_secret_never_stays(secret in "[a-zA-Z0-9!$%^*._-]{6,30}", sign in prop::sample::select(&["=", ": ", "=\"", "\": \"", "='"][..]), name in prop::sample::select(&["password", "client_secret", "X-Auth-Token", "AWS_SECRET_ACCESS_KEY"][..])) {
+            let mut out = Vec::new();
+            mask(format!("cannot log in with {name}{sign}{secret} at all").as_bytes(), &mut out);
+            let out = String::from_utf8_lossy(&out).into_owned();
+            prop_assert!(!out.contains(&secret), "{}", out);
+        }
+    }
+}

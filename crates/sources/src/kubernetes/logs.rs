@@ -1,0 +1,249 @@
+//! Logs of pods through the API, read while they stream past.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use healthcore::logs::{LogStream, LogSummary, LogTally};
+use healthcore::model::ObjectKind;
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Unavailable};
+use healthcore::time::Timestamp;
+use healthcore::unit::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::KubernetesSource;
+use super::request::encode;
+use super::send::Refusal;
+use crate::Fetched;
+use crate::logs::{LogSettings, LogSource, LogsRead, Target, share, targets};
+
+/// Containers whose logs are read at once.
+const AT_ONCE: usize = 4;
+/// Namespaces that a gap names one by one; more are counted.
+const MOST_NAMED: usize = 5;
+/// Bytes that a line is taken to have when the newest lines are asked for.
+const USUAL_LINE: u64 = 100;
+
+/// The logs of the pods of a cluster, as its API gives them.
+struct Logs<'a> {
+    api: &'a KubernetesSource,
+    settings: &'a LogSettings,
+}
+
+impl Logs<'_> {
+    fn gap(&self, cause: GapCause, detail: String) -> Gap {
+        self.api.gap(None, "pods/log", cause, detail)
+    }
+
+    /// What a container says, over the pods that are read one after the other; none when no pod could be read.
+    async fn read(&self, target: Target, until: Timestamp, run: &Run) -> Option<LogSummary> {
+        let namespace = &target.workload.namespace;
+        let mut tally = LogTally::default();
+        let (mut pods_read, mut cut) = (0, false);
+        for pod in &target.pods {
+            if Instant::now() >= run.deadline {
+                run.note(|troubles| troubles.late += 1);
+                cut = true;
+                break;
+            }
+            if run.is_denied(namespace) {
+                return None;
+            }
+            match self.stream(&target, pod, run, &mut tally).await {
+                Ok(whole) => {
+                    pods_read += 1;
+                    cut |= !whole;
+                }
+                // The pod is gone, or the container has not written anything yet.
+                Err(Refusal::NotFound | Refusal::Status { code: 400, .. }) => {}
+                Err(Refusal::Denied(_)) => run.note(|t| t.denied.extend([namespace.clone()])),
+                Err(other) => run.note(|t| t.failed(namespace, pod, &other)),
+            }
+        }
+        let since = until.plus_seconds(-self.settings.lookback.get());
+        (pods_read > 0).then(|| LogSummary {
+            workload: target.workload,
+            container: target.container,
+            since,
+            pods: target.all as u32,
+            pods_read,
+            cut,
+            said: tally.content(),
+        })
+    }
+
+    /// Reads the log of one container; whether all that was asked for has arrived.
+    async fn stream(
+        &self,
+        target: &Target,
+        pod: &str,
+        run: &Run,
+        tally: &mut LogTally,
+    ) -> Result<bool, Refusal> {
+        let lines = run.share / USUAL_LINE;
+        let path = format!(
+            "/api/v1/namespaces/{}/pods/{}/log?container={}&sinceSeconds={}&timestamps=true&limitBytes={}&tailLines={lines}",
+            encode(&target.workload.namespace),
+            encode(pod),
+            encode(&target.container),
+            self.settings.lookback.get().ceil(),
+            run.share,
+        );
+        let mut answer = match timeout_at(run.deadline, self.api.server.open(&path)).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(Refusal::Timeout(self.settings.time)),
+        };
+        let mut stream = LogStream::with_times();
+        let before = (tally.bytes(), tally.lines());
+        let whole = loop {
+            match timeout_at(run.deadline, answer.next()).await {
+                Ok(Some(Ok(bytes))) => stream.push(&bytes, tally),
+                Ok(None) => break true,
+                // What has arrived counts.
+                Ok(Some(Err(_))) | Err(_) => break false,
+            }
+        };
+        stream.end(tally);
+        let read = (tally.bytes() - before.0, tally.lines() - before.1);
+        Ok(whole && read.0 < run.share && read.1 < lines)
+    }
+}
+
+/// What the streams of one reading share.
+struct Run {
+    deadline: Instant,
+    /// Bytes of one container of one pod.
+    share: u64,
+    troubles: Mutex<Troubles>,
+}
+
+#[derive(Default)]
+struct Troubles {
+    denied: BTreeSet<String>,
+    /// Number of pods whose logs failed, by what the server said of the first.
+    failed: usize,
+    first: String,
+    /// Containers that were not read for lack of time.
+    late: usize,
+}
+
+impl Run {
+    fn note(&self, note: impl FnOnce(&mut Troubles)) {
+        note(&mut self.troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
+    fn is_denied(&self, namespace: &str) -> bool {
+        let mut denied = false;
+        self.note(|t| denied = t.denied.contains(namespace));
+        denied
+    }
+}
+
+impl Troubles {
+    fn failed(&mut self, namespace: &str, pod: &str, why: &Refusal) {
+        self.failed += 1;
+        if self.first.is_empty() {
+            self.first = format!("{namespace}/{pod}: {why}");
+        }
+    }
+}
+
+impl Logs<'_> {
+    async fn read_all(&self, objects: &Objects, until: Timestamp) -> Fetched<LogsRead> {
+        let targets = targets(objects, self.settings.pods);
+        let run = Run {
+            deadline: Instant::now() + self.settings.time,
+            share: share(self.settings, &targets),
+            troubles: Mutex::default(),
+        };
+        let sampled = sampled(&targets);
+        let reads: Vec<_> = targets.into_iter().map(|target| self.read(target, until, &run)).collect();
+        let mut summaries: Vec<LogSummary> =
+            stream::iter(reads).buffer_unordered(AT_ONCE).filter_map(|read| async { read }).collect().await;
+        summaries.sort_by(|a, b| (&a.workload, &a.container).cmp(&(&b.workload, &b.container)));
+        let troubles = run.troubles.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut gaps: Vec<Gap> = Vec::new();
+        gaps.extend(sampled.map(|detail| self.gap(GapCause::Info, detail)));
+        gaps.extend(self.told(&troubles));
+        let denied = |namespace: &String| {
+            let why = Missing::AccessDenied {
+                verb: "get".to_owned(),
+                resource: "pods/log".to_owned(),
+                namespace: Some(namespace.clone()),
+            };
+            Unavailable::new(ObjectKind::Logs, Some(namespace.clone()), why)
+        };
+        let unavailable = troubles.denied.iter().map(denied).collect();
+        Fetched { value: LogsRead { summaries, unavailable }, gaps }
+    }
+}
+
+#[async_trait]
+impl LogSource for KubernetesSource {
+    async fn logs(&self, objects: &Objects, until: Timestamp, is_now: bool) -> Fetched<LogsRead> {
+        let logs = Logs { api: self, settings: &self.settings.logs };
+        let nothing =
+            |cause, detail| Fetched { value: LogsRead::default(), gaps: vec![logs.gap(cause, detail)] };
+        if !is_now {
+            let detail = "the Kubernetes API has the newest logs only, and the run ends in the past; leave `--at` out to read logs";
+            return nothing(GapCause::Info, detail.to_owned());
+        }
+        logs.read_all(objects, until).await
+    }
+
+    fn plan(&self, objects: &Objects) -> String {
+        let targets = targets(objects, self.settings.logs.pods);
+        let streams: usize = targets.iter().map(|t| t.pods.len()).sum();
+        let most = Bytes(share(&self.settings.logs, &targets) as f64);
+        format!(
+            "logs of {streams} containers in pods, at most {most} of each and {} in all, in at most {} s",
+            self.settings.logs.total,
+            self.settings.logs.time.as_secs()
+        )
+    }
+}
+
+impl Logs<'_> {
+    fn told(&self, troubles: &Troubles) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        if !troubles.denied.is_empty() {
+            let named: Vec<&str> = troubles.denied.iter().take(MOST_NAMED).map(String::as_str).collect();
+            let more = match troubles.denied.len() - named.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let detail = format!("not allowed to get pods/log in {}{more}", named.join(", "));
+            gaps.push(self.gap(GapCause::AccessDenied, detail));
+        }
+        if troubles.failed > 0 {
+            let detail = match troubles.failed {
+                1 => format!("the log of 1 container could not be read: {}", troubles.first),
+                n => format!("the logs of {n} containers could not be read; the first: {}", troubles.first),
+            };
+            gaps.push(self.gap(GapCause::Failed, detail));
+        }
+        if troubles.late > 0 {
+            let detail = format!(
+                "the time for logs ({} s) was over before those of {} containers were read; give more with `logs.time`",
+                self.settings.time.as_secs(),
+                troubles.late
+            );
+            gaps.push(self.gap(GapCause::Thinned, detail));
+        }
+        gaps
+    }
+}
+
+/// Tells of workloads with more pods than are read.
+fn sampled(targets: &[Target]) -> Option<String> {
+    let mut by_workload: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+    for target in targets {
+        let known = by_workload.entry(&target.workload).or_default();
+        *known = (known.0.max(target.pods.len()), known.1.max(target.all));
+    }
+    let read: usize = by_workload.values().map(|(read, _)| read).sum();
+    let all: usize = by_workload.values().map(|(_, all)| all).sum();
+    (read < all)
+        .then(|| format!("logs of {read} of {all} pods are read: the newest and the oldest of each workload"))
+}

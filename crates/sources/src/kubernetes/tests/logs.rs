@@ -1,0 +1,129 @@
+//! Logs of pods, over an API server made of a function.
+
+use healthcore::fixture::{END, Fixture};
+use healthcore::logs::LogSummary;
+
+use super::*;
+use crate::logs::{LogSettings, LogSource as _, LogsRead};
+
+/// What the logs of the pods of a fixture say; and what was asked.
+fn logs(
+    text: &str,
+    settings_of_logs: LogSettings,
+    reply: impl FnMut(&str) -> Reply + Send + 'static,
+) -> (Fetched<LogsRead>, Vec<String>) {
+    run(async {
+        let settings = KubernetesSettings { logs: settings_of_logs, ..settings() };
+        let (source, log) = source(settings, reply);
+        let objects = Fixture::new(text).snapshot.objects;
+        let fetched = source.logs(&objects, END, true).await;
+        let asked = log.lock().unwrap().clone();
+        (fetched, asked)
+    })
+}
+
+fn said(text: &str) -> Reply {
+    (200, vec![], text.to_owned())
+}
+
+fn of<'s>(fetched: &'s Fetched<LogsRead>, workload: &str) -> &'s LogSummary {
+    let found = fetched.value.summaries.iter().find(|s| s.workload.name == workload);
+    found.unwrap_or_else(|| panic!("no summary of {workload}: {fetched:?}"))
+}
+
+fn told(fetched: &Fetched<LogsRead>) -> Vec<(&str, GapCause, &str)> {
+    fetched.gaps.iter().map(|g| (g.scope.as_str(), g.cause, g.detail.as_str())).collect()
+}
+
+#[test]
+fn every_container_is_read_in_bounds() {
+    let (fetched, asked) = logs(
+        "container web/api-0/app pods=6\ncontainer web/api-0/proxy",
+        LogSettings { pods: 3, ..LogSettings::default() },
+        |_| said("2026-11-20T00:00:00.5Z ERROR no route\n2026-11-20T00:00:01Z INFO up\n"),
+    );
+    let apps = asked.iter().filter(|uri| uri.contains("container=app")).count();
+    assert_eq!((apps, asked.len()), (3, 4), "{asked:?}");
+    assert!(asked.iter().all(|uri| {
+        uri.contains("/api/v1/namespaces/web/pods/api-")
+            && uri.contains("&sinceSeconds=86400&timestamps=true&limitBytes=16777216&tailLines=167772")
+    }));
+    let app = fetched.value.summaries.iter().find(|s| s.container == "app").unwrap();
+    assert_eq!((app.pods, app.pods_read, app.cut), (6, 3, false));
+    assert_eq!((app.said.levels.error, app.said.levels.info, app.said.lines), (3, 3, 6));
+    assert_eq!(app.since, END.plus_seconds(-86_400.0));
+    let detail = "logs of 3 of 6 pods are read: the newest and the oldest of each workload";
+    assert_eq!(told(&fetched), [("prod/pods/log", GapCause::Info, detail)]);
+}
+
+#[test]
+fn what_reaches_its_bound_is_cut() {
+    let settings = LogSettings { container: Bytes(65_536.0), ..LogSettings::default() };
+    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x".repeat(65_536)));
+    assert!(of(&fetched, "api").cut);
+    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x\n".repeat(655)));
+    assert!(of(&fetched, "api").cut, "as many lines as were asked for");
+    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x\n".repeat(654)));
+    assert!(!of(&fetched, "api").cut);
+}
+
+#[test]
+fn where_logs_are_forbidden_it_is_told_once() {
+    let (fetched, asked) = logs(
+        "container web/api-0/app\ncontainer web/api-0/proxy\ncontainer shop/api-0/app",
+        LogSettings::default(),
+        |uri| match uri.contains("/web/") {
+            true => status(403, "pods \"api-0\" is forbidden: cannot get resource \"pods/log\""),
+            false => said("ERROR no route\n"),
+        },
+    );
+    assert!(asked.len() <= 3, "{asked:?}");
+    assert_eq!(of(&fetched, "api").workload.namespace, "shop");
+    assert_eq!(fetched.value.summaries.len(), 1);
+    assert_eq!(
+        told(&fetched),
+        [("prod/pods/log", GapCause::AccessDenied, "not allowed to get pods/log in web")]
+    );
+    let denied = &fetched.value.unavailable[0];
+    assert_eq!((denied.kind, denied.namespace.as_deref()), (ObjectKind::Logs, Some("web")));
+    assert_eq!(denied.why.to_string(), "not allowed to get pods/log in namespace web");
+}
+
+#[test]
+fn pods_that_are_gone_and_nodes_that_are_silent() {
+    let (fetched, _) = logs(
+        "container web/api-0/app pods=2\ncontainer web/gone-0/app\ncontainer web/lost-0/app",
+        LogSettings::default(),
+        |uri| match uri {
+            _ if uri.contains("/api-0/") => said("ERROR no route\n"),
+            _ if uri.contains("/lost-0/") => status(500, "dial tcp 10.0.0.9:10250: i/o timeout"),
+            _ if uri.contains("/gone-0/") => status(400, "container \"app\" is waiting to start"),
+            _ => status(404, "pods \"api-1\" not found"),
+        },
+    );
+    assert_eq!((of(&fetched, "api").pods_read, fetched.value.summaries.len()), (1, 1));
+    let detail = "the log of 1 container could not be read: web/lost-0: the server answered 500: dial tcp 10.0.0.9:10250: i/o timeout";
+    assert_eq!(told(&fetched), [("prod/pods/log", GapCause::Failed, detail)]);
+}
+
+#[test]
+fn when_time_is_over_the_rest_is_unread_and_told() {
+    let settings = LogSettings { time: Duration::ZERO, ..LogSettings::default() };
+    let (fetched, asked) =
+        logs("container web/api-0/app\ncontainer web/b-0/app", settings, |_| said("ERROR x\n"));
+    assert!(asked.is_empty() && fetched.value.summaries.is_empty());
+    let detail =
+        "the time for logs (0 s) was over before those of 2 containers were read; give more with `logs.time`";
+    assert_eq!(told(&fetched), [("prod/pods/log", GapCause::Thinned, detail)]);
+}
+
+#[test]
+fn the_api_has_no_logs_of_the_past() {
+    let fetched = run(async {
+        let (source, _) = source(settings(), |_| said("ERROR x\n"));
+        let objects = Fixture::new("container web/api-0/app").snapshot.objects;
+        source.logs(&objects, END, false).await
+    });
+    assert!(fetched.value.summaries.is_empty());
+    assert!(fetched.gaps[0].detail.contains("leave `--at` out"));
+}
