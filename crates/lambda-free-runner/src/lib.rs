@@ -13,6 +13,7 @@ mod feed;
 pub mod history;
 mod hosts;
 pub mod leaks;
+pub mod lease;
 mod listing;
 mod logs;
 mod progress;

@@ -8,6 +8,7 @@ mod certificate;
 mod error;
 mod fetched;
 pub mod kubernetes;
+pub mod lease;
 pub mod logs;
 pub mod prometheus;
 pub mod recording;

@@ -25,6 +25,8 @@ pub(crate) struct Serve {
     pub(crate) times: Times,
     #[command(flatten)]
     pub(crate) web: Web,
+    #[command(flatten)]
+    pub(crate) election: ElectionArgs,
     /// Language of the reports: en or zh-TW [default: en]
     #[arg(long, value_name = "TAG", help_heading = "Output")]
     pub(crate) lang: Option<Lang>,
@@ -84,6 +86,25 @@ pub(crate) struct Web {
     pub(crate) ready_after: ReadyAfter,
 }
 
+/// Which of several programs runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Election")]
+pub(crate) struct ElectionArgs {
+    /// Run only while this program holds the lease; others with the same one show the reports of the folder they share
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = lease_name)]
+    pub(crate) lease: Option<LeaseName>,
+    /// Name of this program, which no other one has [default: host and process]
+    #[arg(long, value_name = "NAME", requires = "lease", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) lease_identity: Option<String>,
+}
+
+/// A lease object of the cluster that the program runs in, or that the kubeconfig names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeaseName {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CatchUpArg {
     /// They are left out
@@ -135,6 +156,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn lease_name(text: &str) -> Result<LeaseName, String> {
+    let is_name = |part: &str| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+        !part.is_empty() && part.len() <= 253 && part.chars().all(fits)
+    };
+    match text.split_once('/') {
+        Some((namespace, name)) if is_name(namespace) && is_name(name) => {
+            Ok(LeaseName { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err(format!("expected a namespace and a name such as `monitoring/healthcheck`, got `{text}`")),
+    }
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     let wanted = text.strip_prefix(':').map_or_else(|| text.to_owned(), |port| format!("0.0.0.0:{port}"));
     let wanted = wanted.replace("localhost:", "127.0.0.1:");
@@ -169,6 +203,15 @@ mod tests {
         assert_eq!(address(":8080").unwrap().to_string(), "0.0.0.0:8080");
         for wrong in ["8080", "127.0.0.1", "127.0.0.1:99999", "http://127.0.0.1:80", ""] {
             assert!(address(wrong).unwrap_err().ends_with(&format!("got `{wrong}`")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn leases() {
+        let lease = lease_name("monitoring/healthcheck").unwrap();
+        assert_eq!((&*lease.namespace, &*lease.name), ("monitoring", "healthcheck"));
+        for wrong in ["healthcheck", "/healthcheck", "a/", "a/b/c", "A/b", "a/b?x"] {
+            assert!(lease_name(wrong).unwrap_err().ends_with(&format!("got `{wrong}`")), "{wrong}");
         }
     }
 

@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use healthcore::finding::Severity;
 use healthcore::report::{Cost, Report};
 use healthcore::time::Timestamp;
+use lambda_free_runner::lease::Standing;
 use lambda_free_runner::reports::Rendered;
 use lambda_free_runner::runner::{Done, FailureKind, RunFailure};
 
@@ -23,6 +24,8 @@ pub(crate) struct Board(Mutex<State>);
 pub(crate) struct State {
     /// The program is about to end.
     pub(crate) stopping: bool,
+    /// Who runs, where an election says so.
+    pub(crate) standing: Option<Standing>,
     /// When the run under way started.
     pub(crate) running: Option<Timestamp>,
     /// When the next run starts.

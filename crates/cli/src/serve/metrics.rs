@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use healthcore::time::Timestamp;
+use lambda_free_runner::lease::Standing;
 use lambda_free_runner::runner::FailureKind;
 
 use crate::serve::board::{State, Summary};
@@ -72,6 +73,10 @@ pub(crate) fn render(state: &State, process: &Process, exposition: Exposition) -
     page.sample("healthcheck_reports_not_kept_total", &[], state.unkept as f64);
     let running = f64::from(u8::from(state.running.is_some()));
     page.gauge("healthcheck_run_in_progress", "1 while a run is under way.", &[(&[], running)]);
+    if let Some(standing) = &state.standing {
+        let leads = f64::from(u8::from(*standing == Standing::Leader));
+        page.gauge("healthcheck_leader", "1 when this program is the one that runs.", &[(&[], leads)]);
+    }
     page.optional(
         "healthcheck_last_success_timestamp_seconds",
         "When the last run with a report ended, unix time.",
@@ -218,6 +223,7 @@ mod tests {
             succeeded_at: Some(Timestamp(1_795_050_012_000)),
             reports: 3,
             failures: [(FailureKind::Configuration, 1)].into(),
+            standing: Some(Standing::Leader),
             abandoned: 1,
             missed: 4,
             summary: Some(Summary {
@@ -241,6 +247,7 @@ mod tests {
             "healthcheck_runs_total{outcome=\"failure\"} 1",
             "healthcheck_run_failures_total{cause=\"configuration\"} 1",
             "healthcheck_run_failures_total{cause=\"sources\"} 0",
+            "healthcheck_leader 1",
             "healthcheck_runs_missed_total 4",
             "healthcheck_last_run_success 0",
             "healthcheck_last_run_timestamp_seconds 1795136412.345",
@@ -267,6 +274,7 @@ mod tests {
     fn before_the_first_run_nothing_is_made_up() {
         let page = render(&State::default(), &Process::default(), Exposition::Prometheus);
         assert!(!page.contains("last_run") && !page.contains("last_success") && !page.contains("findings"));
+        assert!(!page.contains("healthcheck_leader"), "{page}");
         assert!(page.contains("healthcheck_run_in_progress 0\n"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod board;
+mod election;
 mod http;
 mod metrics;
 mod pages;
@@ -20,6 +21,7 @@ use healthcore_report::{RenderOptions, Zone};
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::clock::{Clock as _, SystemClock};
 use lambda_free_runner::history::History;
+use lambda_free_runner::lease::{Election, Standing};
 use lambda_free_runner::reports::{Rendered, ReportFolder};
 use lambda_free_runner::runner::{Done, Ended, Hooks, Runner, Started};
 use lambda_free_runner::schedule::Schedule;
@@ -49,11 +51,13 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
     let args = Arc::new(args);
     // What is wrong at the start is told now, and not at the first run.
     runtime.block_on(spec(&args, verbose))?;
+    let election = runtime.block_on(election::election(&args))?.map(Arc::new);
     let board = Arc::new(Board::default());
     let config = commands::read_config(args.sources.config.as_deref())?;
     let zone: Option<Zone> = args.times.time_zone.as_deref().map(str::parse).transpose()?;
     let show = Arc::new(Show {
         board: Arc::clone(&board),
+        election: election.clone(),
         reports,
         options: RenderOptions {
             lang: args.lang.or(config.lang).unwrap_or_default(),
@@ -101,18 +105,13 @@ async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Sh
     let (close, closing) = watch::channel(false);
     let web = tokio::spawn(http::serve(listener, Arc::clone(&pages), closing));
     let looking = tokio::spawn(look_out(Arc::clone(&show)));
-    if args.times.run_at_start {
-        pages.runner.ask()?;
-    }
-    let scheduled = async {
-        let mut asked = stopping;
-        let grace = args.times.grace.saturating_sub(http::STOPPING);
-        let asked_to_stop = async {
-            let _ = asked.wait_for(|stop| *stop).await;
-            grace
-        };
-        pages.runner.run_on_schedule(&schedule, show.last_report(), asked_to_stop).await
+    let plan = Plan {
+        schedule,
+        at_start: args.times.run_at_start,
+        grace: args.times.grace.saturating_sub(http::STOPPING),
+        stopping,
     };
+    let scheduled = plan.carry_out(&pages, &show);
     let mut signals = Signals::new()?;
     let mut scheduled = std::pin::pin!(scheduled);
     let name = tokio::select! {
@@ -137,6 +136,89 @@ async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Sh
         _ => "stopped",
     });
     Ok(())
+}
+
+/// When runs start, and how they stop.
+struct Plan {
+    schedule: Schedule,
+    at_start: bool,
+    grace: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Plan {
+    /// Runs until told to stop; with an election, while this program leads.
+    async fn carry_out(&self, pages: &Pages, show: &Show) -> Ended {
+        let Some(election) = &show.election else {
+            return self.run(pages, show.last_report(), self.at_start, std::future::pending()).await;
+        };
+        let mut stopping = self.stopping.clone();
+        let (leave, left) = tokio::sync::oneshot::channel::<()>();
+        let part = election.take_part(async {
+            let _ = left.await;
+        });
+        let leading = async {
+            let ended = self.run_while_leading(pages, show, election, &mut stopping).await;
+            let _ = leave.send(());
+            ended
+        };
+        tokio::join!(leading, part, show.follow(election.standing())).0
+    }
+
+    async fn run_while_leading(
+        &self,
+        pages: &Pages,
+        show: &Show,
+        election: &Election,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        let mut standing = election.standing();
+        let began = SystemClock.now();
+        let mut at_start = self.at_start;
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stop| *stop) => return Ended::Idle,
+                _ = standing.wait_for(|standing| *standing == Standing::Leader) => {}
+            }
+            // What became due since this program began, and was served by nobody, was missed.
+            let served = show.last_report().max(election.last_served()).unwrap_or(began);
+            // Programs that start together make one run at the start, and not one each.
+            at_start &= election.last_served().is_none();
+            let mut watched = election.standing();
+            let lost = async move {
+                let _ = watched.wait_for(|standing| *standing != Standing::Leader).await;
+            };
+            let ended = self.run(pages, Some(served), at_start, lost).await;
+            if *stopping.borrow() {
+                return ended;
+            }
+            at_start = false;
+        }
+    }
+
+    /// Runs until told to stop, or until `lost` resolves, when another program may run: then nothing is finished.
+    async fn run(
+        &self,
+        pages: &Pages,
+        since: Option<Timestamp>,
+        at_start: bool,
+        lost: impl Future<Output = ()>,
+    ) -> Ended {
+        let mut stopping = self.stopping.clone();
+        let stop = async {
+            tokio::select! {
+                biased;
+                () = lost => Duration::ZERO,
+                _ = stopping.wait_for(|stop| *stop) => self.grace,
+            }
+        };
+        if at_start {
+            // Nothing is under way yet that could refuse it.
+            let _ = pages.runner.ask();
+        }
+        pages.runner.run_on_schedule(&self.schedule, since, stop).await
+    }
 }
 
 /// What every run is to do, as arguments and configuration say at this moment.
@@ -164,6 +246,7 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<RunSpec> {
 /// Shows what runs do, and their reports.
 struct Show {
     board: Arc<Board>,
+    election: Option<Arc<Election>>,
     reports: Option<ReportFolder>,
     options: RenderOptions,
     quiet: bool,
@@ -181,6 +264,24 @@ impl Show {
     #[expect(clippy::unused_self, reason = "beside `log`")]
     fn warn(&self, line: &str) {
         output::note(&format!("{} {line}", readable(SystemClock.now())));
+    }
+
+    /// Tells who leads, until the program stops.
+    async fn follow(&self, mut standing: watch::Receiver<Standing>) {
+        while !self.board.known().stopping {
+            let now = standing.borrow_and_update().clone();
+            match &now {
+                Standing::Unknown { .. } => self.warn(&pages::told(&now)),
+                known => self.log(&pages::told(known)),
+            }
+            self.board.change(|state| {
+                state.next = state.next.filter(|_| now == Standing::Leader);
+                state.standing = Some(now);
+            });
+            if standing.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// When the data of the latest report were taken.
@@ -267,6 +368,9 @@ impl Hooks for Show {
             self.publish(report).await;
         }
         self.board.ended(run, SystemClock.now());
+        if let (Some(election), Some(due)) = (&self.election, run.run.due) {
+            election.serve(due);
+        }
         match &run.result {
             Ok(report) => {
                 self.log(&format!("run {} took {seconds:.1} s: {}", run.run.number, in_short(report)));

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use lambda_free_runner::lease::Standing;
 use lambda_free_runner::reports::KEPT;
 use lambda_free_runner::runner::Runner;
 use sha2::{Digest as _, Sha256};
@@ -135,8 +136,15 @@ impl Pages {
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return answer;
         }
-        if self.board.known().stopping {
+        let state = self.board.known();
+        if state.stopping {
             return message(StatusCode::SERVICE_UNAVAILABLE, "the program stops; no run is started");
+        }
+        match state.standing {
+            None | Some(Standing::Leader) => {}
+            Some(other) => {
+                return message(StatusCode::CONFLICT, &format!("no run starts here: {}", told(&other)));
+            }
         }
         match self.runner.ask() {
             Ok(()) => message(StatusCode::ACCEPTED, "a run starts; /report has its report when it has ended"),
@@ -145,10 +153,22 @@ impl Pages {
     }
 }
 
+/// Who runs, when this program does not.
+pub(crate) fn told(standing: &Standing) -> String {
+    match standing {
+        Standing::Follower { leader } => format!("`{leader}` leads"),
+        Standing::Unknown { why } => format!("it is not known who leads: {why}"),
+        Standing::Leader => "this program leads".to_owned(),
+    }
+}
+
 /// Why there is no report yet.
 fn no_report(state: &State) -> String {
     let failed = state.last.as_ref().and_then(|last| last.failure.as_ref());
     let failed = failed.map_or_else(String::new, |why| format!("; the last run failed: {why}"));
+    if let Some(standing) = state.standing.as_ref().filter(|s| **s != Standing::Leader) {
+        return format!("no report yet: {}, and its reports come by the folder of --reports", told(standing));
+    }
     match (state.running, state.next) {
         (Some(since), _) => {
             format!("no report yet: the first run is under way since {}{failed}", readable(since))
@@ -392,6 +412,12 @@ mod tests {
         check(&pages, "POST", "/run", &[], 401, "Authorization: Bearer TOKEN");
         check(&pages, "POST", "/run", &[("authorization", "Bearer hunter2")], 202, "a run starts");
         check(&pages, "POST", "/run", &[("authorization", "bearer  hunter2 ")], 202, "a run starts");
+        let leader = "healthcheck-0_1".to_owned();
+        pages.board.change(|state| state.standing = Some(Standing::Follower { leader }));
+        check(&pages, "POST", "/run", &[("authorization", "Bearer hunter2")], 409, "`healthcheck-0_1` leads");
+        check(&pages, "GET", "/report", &[], 503, "no report yet: `healthcheck-0_1` leads");
+        pages.board.change(|state| state.standing = Some(Standing::Leader));
+        check(&pages, "POST", "/run", &[("authorization", "Bearer hunter2")], 202, "a run starts");
         let off = Pages { token: None, ..pages };
         check(&off, "POST", "/run", &[("authorization", "Bearer hunter2")], 403, "runs on demand are off");
     }

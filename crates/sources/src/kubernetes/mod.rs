@@ -7,6 +7,7 @@ mod connect;
 mod convert;
 mod exec;
 mod inventory;
+mod lease;
 mod list;
 mod logs;
 mod owners;
@@ -21,6 +22,7 @@ mod tests;
 mod wire;
 
 pub use connect::KubernetesSettings;
+pub use lease::KubernetesLease;
 pub use reach::{Reach, ReachError};
 pub use rights::{Place, Right, rights};
 pub use send::Retry;
