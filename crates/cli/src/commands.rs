@@ -154,7 +154,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let report = runtime.block_on(run_once(&spec, &bar))?;
     output::write(&report, &args.output, &config, &targets, io.color)?;
     let deliverer = Deliverer { history: spec.history.clone(), ..deliverer };
-    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, io.quiet));
+    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, io.quiet, &output::note));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
     let missed = report.gaps.iter().find(|g| spec.history.is_some() && History::is_own(g));

@@ -18,7 +18,12 @@ pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> an
 }
 
 /// The routes of a configuration, none when delivery is off; `printed` is where the report goes besides.
-pub(crate) fn open(off: bool, config: &Config, options: RenderOptions, printed: &[Target]) -> anyhow::Result<Deliverer> {
+pub(crate) fn open(
+    off: bool,
+    config: &Config,
+    options: RenderOptions,
+    printed: &[Target],
+) -> anyhow::Result<Deliverer> {
     let mut routes = Vec::new();
     for route in config.deliver.iter().filter(|_| !off) {
         let prints = matches!(route.sink, Ok(SinkConfig::Stdout(_)));
@@ -34,15 +39,18 @@ pub(crate) fn open(off: bool, config: &Config, options: RenderOptions, printed: 
 }
 
 /// Delivers a report, tells how that went, and says why the run counts as failed when it does.
-pub(crate) async fn deliver(deliverer: &Deliverer, report: &Report, quiet: bool) -> Option<String> {
+pub(crate) async fn deliver(
+    deliverer: &Deliverer,
+    report: &Report,
+    quiet: bool,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Option<String> {
     let mut failed = None;
     for outcome in deliverer.deliver(report).await {
         if !quiet {
             match &outcome.result {
-                Ok(Delivered::Sent(receipt)) => {
-                    output::note(&format!("{}: sent: {}", outcome.to, receipt.what))
-                }
-                Ok(Delivered::NotSent(why)) => output::note(&format!("{}: not sent: {why}", outcome.to)),
+                Ok(Delivered::Sent(receipt)) => tell(&format!("{}: sent: {}", outcome.to, receipt.what)),
+                Ok(Delivered::NotSent(why)) => tell(&format!("{}: not sent: {why}", outcome.to)),
                 Err(_) => {}
             }
         }
@@ -50,7 +58,7 @@ pub(crate) async fn deliver(deliverer: &Deliverer, report: &Report, quiet: bool)
             if outcome.required && failed.is_none() {
                 failed = Some(fault);
             } else {
-                output::note(&format!("warning: {fault}"));
+                tell(&format!("warning: {fault}"));
             }
         }
     }

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     let read = args.reports.iter().flat_map(|path| output::used("a shard", Some(path)));
     output::separate(read.chain(output::templates(&targets)), output::written(&targets))?;
     let history = history(args.history.as_deref(), args.no_history, &config)?;
-    let deliverer = delivery::open(args.no_deliver, &config, output::options(&args.output, &config), &targets)?;
+    let deliverer =
+        delivery::open(args.no_deliver, &config, output::options(&args.output, &config), &targets)?;
     let parts = parts(args)?;
     let cost = parts.iter().map(|(_, cost)| *cost).reduce(Cost::and).unwrap_or_default();
     let parts: Vec<Partial> = parts.into_iter().map(|(part, _)| part).collect();
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     runtime.block_on(finish(&mut report, history.as_ref(), image().as_deref()));
     output::write(&report, &args.output, &config, &targets, color)?;
     let deliverer = Deliverer { history: history.clone(), ..deliverer };
-    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, quiet));
+    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, quiet, &output::note));
     let missed = report.gaps.iter().find(|g| history.is_some() && History::is_own(g));
     if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
         bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);

@@ -36,6 +36,9 @@ pub(crate) struct Serve {
     /// Neither compare with earlier runs nor remember them, whatever the configuration says
     #[arg(long, conflicts_with = "history", help_heading = "Output")]
     pub(crate) no_history: bool,
+    /// Send reports nowhere, whatever the configuration says of `deliver`
+    #[arg(long, help_heading = "Output")]
+    pub(crate) no_deliver: bool,
     /// Folder in which reports are kept, one folder a run with every format; the latest one is served after a restart, and by others that share the folder
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     pub(crate) reports: Option<PathBuf>,

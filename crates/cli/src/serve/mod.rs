@@ -20,13 +20,15 @@ use healthcore::unit::Seconds;
 use healthcore_report::{RenderOptions, Zone};
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::clock::{Clock as _, SystemClock};
+use lambda_free_runner::config::Config;
+use lambda_free_runner::deliver::Deliverer;
 use lambda_free_runner::history::History;
 use lambda_free_runner::lease::{Election, Standing};
 use lambda_free_runner::reports::{Rendered, ReportFolder};
 use lambda_free_runner::runner::{Done, Ended, Hooks, Runner, Started};
 use lambda_free_runner::schedule::Schedule;
 use lambda_free_runner::{Input, Progress, RunError, RunSpec};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
 pub(crate) use args::Serve;
@@ -34,7 +36,7 @@ pub(crate) use args::Serve;
 use crate::exit::Exit;
 use crate::serve::board::Board;
 use crate::serve::pages::{Pages, Token};
-use crate::{commands, output, sources};
+use crate::{commands, delivery, output, sources};
 
 /// How often a folder of reports is looked at for those of other programs.
 const LOOK: Duration = Duration::from_secs(10);
@@ -54,25 +56,26 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
     let election = runtime.block_on(election::election(&args))?.map(Arc::new);
     let board = Arc::new(Board::default());
     let config = commands::read_config(args.sources.config.as_deref())?;
-    let zone: Option<Zone> = args.times.time_zone.as_deref().map(str::parse).transpose()?;
     let show = Arc::new(Show {
         board: Arc::clone(&board),
         election: election.clone(),
+        deliverer: Mutex::default(),
         reports,
-        options: RenderOptions {
-            lang: args.lang.or(config.lang).unwrap_or_default(),
-            zone: zone.or(config.zone).unwrap_or_default(),
-            ..RenderOptions::default()
-        },
+        options: options(&args, &config)?,
         quiet,
     });
     let making = Arc::clone(&args);
+    let shown = Arc::clone(&show);
     let runner = Runner::builder()
         .hooks(Arc::clone(&show) as Arc<dyn Hooks>)
         .limit(args.times.run_limit)
         .spec_each_run(move || {
-            let args = Arc::clone(&making);
-            async move { spec(&args, verbose).await.map_err(Into::into) }
+            let (args, show) = (Arc::clone(&making), Arc::clone(&shown));
+            async move {
+                let (spec, deliverer) = spec(&args, verbose).await?;
+                *show.deliverer.lock().await = deliverer;
+                Ok(spec)
+            }
         })
         .build();
     let pages = Pages {
@@ -221,8 +224,18 @@ impl Plan {
     }
 }
 
-/// What every run is to do, as arguments and configuration say at this moment.
-async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<RunSpec> {
+/// Language and zone: of the arguments, else of the configuration.
+fn options(args: &Serve, config: &Config) -> anyhow::Result<RenderOptions> {
+    let zone: Option<Zone> = args.times.time_zone.as_deref().map(str::parse).transpose()?;
+    Ok(RenderOptions {
+        lang: args.lang.or(config.lang).unwrap_or_default(),
+        zone: zone.or_else(|| config.zone.clone()).unwrap_or_default(),
+        ..RenderOptions::default()
+    })
+}
+
+/// What every run is to do and where its report goes, as arguments and configuration say at this moment.
+async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)> {
     let config = commands::read_config(args.sources.config.as_deref())?;
     let settings = commands::settings(&args.choice, &config)?;
     let history = commands::history(args.history.as_deref(), args.no_history, &config)?;
@@ -240,13 +253,17 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<RunSpec> {
             commands::live(&args.sources, &config, settings, Input::Live(clusters))?
         }
     };
-    Ok(RunSpec { history, ..spec })
+    let routes = delivery::open(args.no_deliver, &config, options(args, &config)?, &[])?;
+    let deliverer = Deliverer { history: history.clone(), ..routes };
+    Ok((RunSpec { history, ..spec }, deliverer))
 }
 
 /// Shows what runs do, and their reports.
 struct Show {
     board: Arc<Board>,
     election: Option<Arc<Election>>,
+    /// Where the report of the run under way goes.
+    deliverer: Mutex<Deliverer>,
     reports: Option<ReportFolder>,
     options: RenderOptions,
     quiet: bool,
@@ -377,6 +394,9 @@ impl Hooks for Show {
                 for gap in report.gaps.iter().filter(|gap| History::is_own(gap)) {
                     self.warn(&format!("{}: {}", gap.scope, gap.detail));
                 }
+                let deliverer = self.deliverer.lock().await;
+                let failed = delivery::deliver(&deliverer, report, self.quiet, &|line| self.warn(line)).await;
+                failed.iter().for_each(|why| self.warn(&format!("warning: {why}")));
             }
             Err(why) => self.warn(&format!("run {} failed after {seconds:.1} s: {why}", run.run.number)),
         }
