@@ -1,6 +1,7 @@
 //! What the formats of data promise, looked at as their readers do.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use healthcore::finding::Severity;
 use healthcore::report::Report;
@@ -51,12 +52,49 @@ pub(crate) fn csv(text: &str, report: &Report, what: &str) {
     assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{what}: a formula");
 }
 
+/// Attributes of each element that is written, as `junit-10.xsd` has them. No XSD validator is at hand in Rust, and no copy of
+/// a schema under a free licence, so this is what the format's readers take, closed.
+const JUNIT: &[(&str, &[&str])] = &[
+    ("testsuites", &["name", "time", "tests", "failures", "disabled", "errors"]),
+    (
+        "testsuite",
+        &[
+            "name",
+            "tests",
+            "failures",
+            "errors",
+            "time",
+            "disabled",
+            "skipped",
+            "timestamp",
+            "hostname",
+            "id",
+            "package",
+        ],
+    ),
+    ("testcase", &["name", "assertions", "time", "classname", "status"]),
+    ("failure", &["type", "message"]),
+    ("skipped", &["type", "message"]),
+    ("system-out", &[]),
+];
+
 /// Elements, attributes and counts as the schema of Jenkins' xUnit plug-in (`junit-10.xsd`) and Surefire have them.
 #[track_caller]
 pub(crate) fn junit(text: &str, report: &Report, what: &str) {
     let document = roxmltree::Document::parse(text).unwrap_or_else(|e| panic!("{what}: {e}"));
     let root = document.root_element();
     assert_eq!(root.tag_name().name(), "testsuites", "{what}");
+    for element in document.descendants().filter(roxmltree::Node::is_element) {
+        let name = element.tag_name().name();
+        let known = JUNIT.iter().find(|(n, _)| *n == name).map(|(_, known)| known);
+        let known = known.unwrap_or_else(|| panic!("{what}: <{name}>"));
+        let unknown = element.attributes().find(|a| !known.contains(&a.name()));
+        assert!(unknown.is_none(), "{what}: <{name}> {unknown:?}");
+        // As ISO8601_DATETIME_PATTERN of the schema: no zone, whole seconds.
+        let time = element.attribute("timestamp").unwrap_or("2026-11-20T01:00:00");
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+        assert_eq!(shape, "9999-99-99T99:99:99", "{what}");
+    }
     let mut failures = 0;
     for suite in root.children().filter(roxmltree::Node::is_element) {
         assert_eq!(suite.tag_name().name(), "testsuite", "{what}");
@@ -87,11 +125,19 @@ pub(crate) fn junit(text: &str, report: &Report, what: &str) {
     assert_eq!(root.attribute("failures"), Some(loud.to_string().as_str()), "{what}");
 }
 
+/// Our own closed schema of the parts of SARIF 2.1.0 that are written here: the one of OASIS may not be copied freely.
+static SARIF: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(include_str!("sarif-2.1.0.json")).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+});
+
 /// What SARIF 2.1.0 requires of the parts that are written here (OASIS, sections 3.13 to 3.58).
 #[track_caller]
 pub(crate) fn sarif(text: &str, report: &Report, what: &str) {
     let log: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_eq!(log["version"], "2.1.0", "{what}");
+    let errors: Vec<String> =
+        SARIF.iter_errors(&log).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}");
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     let ids: BTreeSet<&str> = rules.iter().map(|r| r["id"].as_str().unwrap()).collect();
