@@ -1,4 +1,5 @@
-"""Scenarios at the edge of a cluster: TLS servers, TLS Secrets, and names in DNS."""
+"""Scenarios at the edge of a cluster: TLS servers, TLS Secrets, and names in DNS. Certificates are made while the suite runs, so
+that they are judged now, and not at the instant at which the suite began."""
 import base64
 import contextlib
 import json
@@ -174,7 +175,7 @@ def tls_servers(world, case):
         names = [s.name for s in every]
         trust = {"SSL_CERT_FILE": authority.path("root.crt")}
         path = configured(world, "tls-servers", certificates={"servers": names})
-        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--at", world.at, env=trust)
+        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, env=trust)
         if not ran(case, run, "seven servers"):
             return
         report = run.report
@@ -191,15 +192,14 @@ def tls_servers(world, case):
         case.contains(plan.out, f"TLS handshake: {names[0]}", "--dry-run")
 
         counted = sum(s.asked for s in every)
-        skipped = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--at", world.at, env={**trust, "SKIP_TLS_CHECK": "true"})
+        skipped = world.product.check("--config", path, "-n", WITHOUT_ROUTES, env={**trust, "SKIP_TLS_CHECK": "true"})
         if ran(case, skipped, "SKIP_TLS_CHECK"):
             case.equal(found(skipped.report), {}, "findings with SKIP_TLS_CHECK")
             case.contains(skipped.report.gap_text(), "N/A: certificates are not looked at: SKIP_TLS_CHECK is set", "gaps with SKIP_TLS_CHECK")
         path = configured(world, "tls-nobody", certificates={"ask": False, "servers": names})
-        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--at", world.at, "--skip", "memory-leak", env=trust)
+        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--skip", "memory-leak", env=trust)
         ran(case, run, "ask: false")
-        run = world.product.check("--config", configured(world, "tls-skip", certificates={"servers": names}), "-n", WITHOUT_ROUTES,
-                                  "--at", world.at, "--skip", CHECK, env=trust)
+        run = world.product.check("--config", configured(world, "tls-skip", certificates={"servers": names}), "-n", WITHOUT_ROUTES, "--skip", CHECK, env=trust)
         if ran(case, run, "--skip"):
             case.expect(CHECK not in run.report.checks, "a check that is skipped has no counts")
         case.equal(sum(s.asked for s in every), counted, "connections of runs that ask nobody")
@@ -229,7 +229,7 @@ def tls_secrets(world, case):
                 served = servers.enter_context(TlsServer(authority.server("served-old", 40, "DNS:localhost"), 443))
             except OSError as error:
                 case.note(f"port 443 is not to be had ({error.strerror}): served against stored is left out")
-            run = world.product.check("--kubeconfig", world.kubeconfig, "-n", NAMESPACE, "--at", world.at, "--record", recording,
+            run = world.product.check("--kubeconfig", world.kubeconfig, "-n", NAMESPACE, "--record", recording,
                                       env={"SSL_CERT_FILE": authority.path("root.crt")})
         if not ran(case, run, "TLS Secrets"):
             return
@@ -252,9 +252,9 @@ def tls_at_scale(world, case):
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(TlsServer(None if i % 3 == 0 else certificate)) for i in range(200)]
         path = configured(world, "tls-scale", certificates={"servers": [s.name for s in servers]})
-        bare = world.product.check("--config", configured(world, "tls-none"), "-n", WITHOUT_ROUTES, "--only", CHECK, "--at", world.at,
+        bare = world.product.check("--config", configured(world, "tls-none"), "-n", WITHOUT_ROUTES, "--only", CHECK,
                                    env={"SKIP_TLS_CHECK": "true"})
-        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--only", CHECK, "--at", world.at,
+        run = world.product.check("--config", path, "-n", WITHOUT_ROUTES, "--only", CHECK,
                                   env={"SSL_CERT_FILE": authority.path("root.crt")})
         if not ran(case, run, "200 servers"):
             return
