@@ -47,7 +47,11 @@ fn page() -> String {
     for check in CHECKS {
         let id = check.info().id;
         let params: Vec<String> = check.param_infos().iter().map(|p| format!("`{}`", p.name)).collect();
-        let _ = writeln!(text, "| [{id}](checks/{id}.md) | {} |", params.join(", "));
+        let _ = writeln!(
+            text,
+            "| [{id}](checks/{id}.md) | {} |",
+            if params.is_empty() { "none".to_owned() } else { params.join(", ") }
+        );
     }
     text
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// The key that a map stands under (none at the top), a key of it, and what it means.
 const KEYS: &[(&str, &str, &str)] = &[
+    ("", "certificates", "How certificates are looked at."),
     (
         "",
         "checks",
@@ -30,6 +31,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("", "skip", "Ids of checks to leave out."),
     ("", "step", "Time between two samples; chosen by the look-back without it (1m, 5m, 15m or 1h)."),
     ("", "thresholds", "An old `thresholds.yaml`, relative to this file."),
+    ("clusters", "certificates", "How certificates are looked at in this cluster."),
     ("clusters", "checks", "Checks and their parameters in this cluster."),
     ("clusters", "classes", "Rules that give its workloads their class."),
     ("clusters", "extends", "Profiles that it takes over, the later over the earlier; its own words last."),
@@ -146,13 +148,13 @@ pub(super) fn describe(schema: &mut Value) {
 
 fn within(schema: &mut Value, parent: &str) {
     for part in ["oneOf", "anyOf"] {
-        for one in schema[part].as_array_mut().into_iter().flatten() {
+        for one in schema.get_mut(part).and_then(Value::as_array_mut).into_iter().flatten() {
             within(one, parent);
         }
     }
     for part in ["items", "additionalProperties"] {
-        if schema.get(part).is_some_and(Value::is_object) {
-            within(&mut schema[part], parent);
+        if let Some(one) = schema.get_mut(part).filter(|one| one.is_object()) {
+            within(one, parent);
         }
     }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
