@@ -211,6 +211,10 @@ def pods_of(world, job):
     return answer["items"]
 
 
+def ended(pod):
+    return pod["status"].get("phase") in ("Succeeded", "Failed")
+
+
 def volume(world):
     """A volume for the claim, as a file share would be."""
     world.api.post("/api/v1/persistentvolumes", {
@@ -270,6 +274,8 @@ def indexed_job(world, case):
             case.note(f"skipped: {SERVICE_ACCOUNT} cannot be made here")
             return
         pods = pods_of(world, "shards")
+        # A claim is judged while a running pod mounts it: both sides must see the same.
+        world.wait_for(lambda: all(ended(pod) for pod in pods_of(world, "shards")), "the end of these pods", 60)
         runs = [run_pod(world, pod, reports, "--at", world.at) for pod in pods]
         whole_file = os.path.join(reports, "whole.json")
         settings = world.path(f"config-{pods[0]['metadata']['name']}/healthcheck.yaml")

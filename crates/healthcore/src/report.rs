@@ -7,6 +7,7 @@ use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{Changes, Coverage};
+use crate::metric::SeriesOf;
 use crate::score::{Score, score};
 use crate::shard::Partial;
 use crate::snapshot::{Gap, Missing, Origin};
@@ -393,12 +394,16 @@ fn unanswered(
 
 /// Whether what is missing follows from what was looked at, and not from a look that failed: something is too young for
 /// a judgement, the run was asked to do without the Kubernetes API, whose events no metric tells, or without a right
-/// that is optional, or a host can be reached by its users only.
+/// that is optional, a host can be reached by its users only, or a storage driver does not report its room, as those of
+/// file shares do not.
 fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
     match why {
         Missing::TooShort { .. } => true,
         Missing::TooFewSamples { have, .. } => *have > 0,
         Missing::NoHandshake => true,
+        Missing::MetricAbsent { metric } | Missing::NoSamples { metric } => {
+            metric.of() == SeriesOf::VolumeClaim
+        }
         // An account that may not read Secrets is the usual one, and the right is not asked for.
         Missing::AccessDenied { resource, .. } => {
             matches!(resource.as_str(), "secrets" | "certificates.cert-manager.io")
@@ -503,6 +508,14 @@ mod tests {
         };
         check(&[&format!("{three}{}", others(1))], Verdict::Healthy, "");
         check(&[&format!("{three}{}", others(2))], Verdict::Unknown, OF_METRICS);
+    }
+
+    #[test]
+    fn file_shares_do_not_report_their_room() {
+        let claim = "claim data/share phase=Bound used-by=web-0 capacity=10Gi created=30d";
+        check(&[&format!("{FINE}\n{claim}")], Verdict::Healthy, "");
+        check(&[&format!("{FINE}\n{claim}\nabsent volume-free")], Verdict::Healthy, "");
+        check(&[&format!("{FINE}\n{claim}\nfailed volume-free")], Verdict::Unknown, "volume-filling");
     }
 
     #[test]
