@@ -145,10 +145,14 @@ def kill_nine(world, case):
     reports, history = world.path("killed-reports"), world.path("killed-history")
     chance, before, broken = random.Random(42), set(), []
     during = 0
+    args = ["--prometheus", world.prometheus, "--no-kubernetes", "--every", "1s", "--run-at-start", "--reports", reports, "--history", history]
+    began = time.monotonic()
+    with Served(world, *args, "--keep-reports", "1000") as served:
+        served.wait_for(r"run 1 took", 120)
+    of_run = time.monotonic() - began
     for _ in range(KILLS):
-        args = ["--prometheus", world.prometheus, "--no-kubernetes", "--every", "1s", "--run-at-start", "--reports", reports, "--history", history]
         with Served(world, *args, "--keep-reports", "1000") as served:
-            time.sleep(chance.uniform(0, 2.5))
+            time.sleep(chance.uniform(0, 2.5 * of_run))
             served.process.kill()
             served.process.wait()
             during += len(re.findall(r" run \d+ starts", served.log())) > len(re.findall(r" run \d+ (?:took|failed)", served.log()))
