@@ -7,14 +7,14 @@ use lambda_free_runner::config::{Config, SinkConfig};
 use lambda_free_runner::deliver::{Delivered, Deliverer};
 
 use crate::args::Check;
-use crate::output::{self, Target};
+use crate::output::Target;
 
 /// What delivers reports, as the configuration says. A shard is a part of a report, and is sent nowhere.
 pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> anyhow::Result<Deliverer> {
     let off = args.no_deliver || args.shard.is_some() || args.shards.is_some();
     // What is only planned prints nothing.
     let printed = if args.dry_run { &[] } else { targets };
-    open(off, config, output::options(&args.output, config), printed)
+    open(off, config, args.output.options(config), printed)
 }
 
 /// The routes of a configuration, none when delivery is off; `printed` is where the report goes besides.

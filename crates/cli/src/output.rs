@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use healthcore::report::Report;
-use healthcore_report::{Format, RenderOptions, Template, render};
+use healthcore_report::{Format, Lang, RenderOptions, Template, Zone, render};
 use healthcore_sources::recording::Recorder;
 use lambda_free_runner::config::Config;
 
@@ -52,11 +52,18 @@ impl Writing {
     }
 }
 
+impl Output {
+    /// How the report is told, as arguments and configuration say.
+    pub(crate) fn options(&self, config: &Config) -> RenderOptions {
+        options(self.lang, self.time_zone.clone(), config)
+    }
+}
+
 /// Language and zone: of the arguments, else of the configuration.
-pub(crate) fn options(args: &Output, config: &Config) -> RenderOptions {
+pub(crate) fn options(lang: Option<Lang>, zone: Option<Zone>, config: &Config) -> RenderOptions {
     RenderOptions {
-        lang: args.lang.or(config.lang).unwrap_or_default(),
-        zone: args.time_zone.clone().or_else(|| config.zone.clone()).unwrap_or_default(),
+        lang: lang.or(config.lang).unwrap_or_default(),
+        zone: zone.or_else(|| config.zone.clone()).unwrap_or_default(),
         ..RenderOptions::default()
     }
 }
@@ -186,7 +193,7 @@ pub(crate) fn write(
         let options = RenderOptions {
             color: text_on_screen && color.on(&std::io::stdout()),
             width: terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0)),
-            ..options(args, config)
+            ..args.options(config)
         };
         let text = match writing {
             Writing::Known(format) => render(report, *format, &options)?,

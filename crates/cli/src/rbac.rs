@@ -2,17 +2,19 @@
 
 use anyhow::Context as _;
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Place, Reach};
-use lambda_free_runner::config::{ClusterConfig, Config};
+use lambda_free_runner::config::ClusterConfig;
 use lambda_free_runner::rbac::{Grant, Rbac, Scope, reason};
 
 use crate::args::{self, RbacScope};
 use crate::commands::{done, read_config, runtime, settings};
 use crate::exit::Exit;
 use crate::output;
+use crate::sources::chosen;
 
 pub(crate) fn run(args: &args::Rbac) -> anyhow::Result<Exit> {
     let config = read_config(args.config.as_deref())?;
-    let clusters = clusters(args, &config)?;
+    // Without `--cluster` all of the file, for the same role may serve them.
+    let clusters = chosen(args.cluster.as_deref(), &config)?;
     let spec = Rbac {
         settings: settings(&args.choice, &config)?,
         namespaces: namespaces(args, &clusters),
@@ -28,19 +30,6 @@ pub(crate) fn run(args: &args::Rbac) -> anyhow::Result<Exit> {
         all: args.all,
     };
     if args.check { runtime()?.block_on(ask(args, &spec)) } else { done(&spec.manifests()?) }
-}
-
-/// The clusters of the file that the account is in; without `--cluster` all, for the same role may serve them.
-fn clusters<'c>(args: &args::Rbac, config: &'c Config) -> anyhow::Result<Vec<&'c ClusterConfig>> {
-    let Some(name) = &args.cluster else { return Ok(config.clusters.iter().collect()) };
-    let found = config.clusters.iter().find(|c| c.name == *name);
-    found.map(|c| vec![c]).with_context(|| {
-        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
-        format!(
-            "--cluster {name}: the configuration has no cluster of this name; it has {}",
-            names.join(", ")
-        )
-    })
 }
 
 fn namespaces(args: &args::Rbac, clusters: &[&ClusterConfig]) -> Vec<String> {

@@ -31,8 +31,10 @@ pub(crate) async fn connect(
             );
         }
         // Made before they are polled: a closure in the stream would keep callers from spawning this.
-        let all: Vec<_> =
-            chosen(args, config)?.into_iter().map(|c| configured(c, config, args, verbose)).collect();
+        let all: Vec<_> = chosen(args.cluster.as_deref(), config)?
+            .into_iter()
+            .map(|c| configured(c, config, args, verbose))
+            .collect();
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
     }
@@ -91,10 +93,10 @@ pub(crate) fn at_once(args: &Sources, config: &Config) -> NonZeroUsize {
     given.or(config.clusters_at_once).unwrap_or(DEFAULT_CLUSTERS_AT_ONCE)
 }
 
-/// The clusters of the configuration file that are looked at: the one that `--cluster` names, or all.
-fn chosen<'c>(args: &Sources, config: &'c Config) -> anyhow::Result<Vec<&'c ClusterConfig>> {
-    let Some(name) = &args.cluster else { return Ok(config.clusters.iter().collect()) };
-    let found = config.clusters.iter().find(|c| c.name == *name);
+/// The clusters of the configuration file that are meant: the one that `--cluster` names, or all.
+pub(crate) fn chosen<'c>(name: Option<&str>, config: &'c Config) -> anyhow::Result<Vec<&'c ClusterConfig>> {
+    let Some(name) = name else { return Ok(config.clusters.iter().collect()) };
+    let found = config.clusters.iter().find(|c| c.name == name);
     found.map(|c| vec![c]).with_context(|| {
         let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
         format!(

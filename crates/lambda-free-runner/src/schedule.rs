@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
-use healthcore::settings::nearest;
 use healthcore::time::Timestamp;
+use healthcore_report::Zone;
 use jiff::Zoned;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 use crate::clock::{after, span};
 
@@ -250,28 +250,10 @@ fn zoned(at: Timestamp, zone: &TimeZone) -> Option<Zoned> {
 }
 
 fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
-    let known = TimeZoneDatabase::bundled();
-    known.get(name.trim()).map_err(|_| {
-        let names: Vec<String> = known.available().map(|n| n.as_str().to_owned()).collect();
-        ScheduleError::Zone { zone: name.to_owned(), near: near(name.trim(), &names) }
-    })
-}
-
-/// Names that a wrong one may have meant: those that have its city, else the nearest one.
-fn near(name: &str, names: &[String]) -> Vec<String> {
-    let city = |name: &str| name.rsplit('/').next().unwrap_or(name).replace(' ', "_").to_ascii_lowercase();
-    let cities: Vec<String> = names.iter().map(|n| city(n)).collect();
-    let of_city = |wanted: &str| -> Vec<String> {
-        names.iter().zip(&cities).filter(|(_, c)| *c == wanted).map(|(n, _)| n.clone()).take(3).collect()
-    };
-    let same = of_city(&city(name));
-    if !same.is_empty() {
-        return same;
-    }
-    if let Some(found) = nearest(name, names.iter().map(String::as_str)) {
-        return vec![found];
-    }
-    nearest(&city(name), cities.iter().map(String::as_str)).map(|found| of_city(&found)).unwrap_or_default()
+    let found = name.trim().parse::<Zone>();
+    found
+        .map(|zone| zone.get().clone())
+        .map_err(|unknown| ScheduleError::Zone { zone: name.to_owned(), near: unknown.near })
 }
 
 /// The words of the parser as ours: one line, no capital, no full stop.

@@ -11,14 +11,17 @@ pub struct Zone(TimeZone);
 
 /// A text that names no time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a time zone of the IANA database such as `Asia/Taipei`, got `{given}`{hint}")]
+#[error("expected a time zone of the IANA database such as `Asia/Taipei`, got `{given}`{}", hint(.near))]
 pub struct UnknownZone {
     given: String,
-    hint: String,
+    /// Names that may have been meant.
+    pub near: Vec<String>,
 }
 
 impl Zone {
-    pub(crate) const fn get(&self) -> &TimeZone {
+    /// The zone as the library of times has it.
+    #[must_use]
+    pub const fn get(&self) -> &TimeZone {
         &self.0
     }
 }
@@ -36,20 +39,31 @@ impl FromStr for Zone {
         match jiff::tz::db().get(name) {
             Ok(zone) if matches!(zone.iana_name(), Some("UTC" | "Etc/UTC")) => Ok(Self::default()),
             Ok(zone) => Ok(Self(zone)),
-            Err(_) => Err(UnknownZone { given: name.to_owned(), hint: hint(name) }),
+            Err(_) => Err(UnknownZone { given: name.to_owned(), near: near(name) }),
         }
     }
 }
 
-/// The zone that was probably meant: its whole name, or its city alone.
-fn hint(given: &str) -> String {
-    let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-    let city = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let mut near: Vec<String> = known.iter().filter(|name| city(name) == city(given)).cloned().collect();
-    if near.is_empty() {
-        near.extend(nearest(given, known.iter().map(String::as_str)));
-    }
+fn hint(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!(", did you mean `{}`?", near.join("` or `")) }
+}
+
+/// Names that a wrong one may have meant: those that have its city, else the nearest one.
+fn near(name: &str) -> Vec<String> {
+    let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let city = |name: &str| name.rsplit('/').next().unwrap_or(name).replace(' ', "_").to_ascii_lowercase();
+    let cities: Vec<String> = names.iter().map(|n| city(n)).collect();
+    let of_city = |wanted: &str| -> Vec<String> {
+        names.iter().zip(&cities).filter(|(_, c)| *c == wanted).map(|(n, _)| n.clone()).take(3).collect()
+    };
+    let same = of_city(&city(name));
+    if !same.is_empty() {
+        return same;
+    }
+    if let Some(found) = nearest(name, names.iter().map(String::as_str)) {
+        return vec![found];
+    }
+    nearest(&city(name), cities.iter().map(String::as_str)).map(|found| of_city(&found)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,10 +17,9 @@ use healthcore::finding::Severity;
 use healthcore::report::Report;
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
-use healthcore_report::{RenderOptions, Zone};
+use healthcore_report::RenderOptions;
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::clock::{Clock as _, SystemClock};
-use lambda_free_runner::config::Config;
 use lambda_free_runner::deliver::Deliverer;
 use lambda_free_runner::history::History;
 use lambda_free_runner::lease::{Election, Standing};
@@ -52,16 +51,15 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
     let runtime = commands::runtime()?;
     let args = Arc::new(args);
     // What is wrong at the start is told now, and not at the first run.
-    runtime.block_on(spec(&args, verbose))?;
+    let (_, Deliverer { options, .. }) = runtime.block_on(spec(&args, verbose))?;
     let election = runtime.block_on(election::election(&args))?.map(Arc::new);
     let board = Arc::new(Board::default());
-    let config = commands::read_config(args.sources.config.as_deref())?;
     let show = Arc::new(Show {
         board: Arc::clone(&board),
         election: election.clone(),
         deliverer: Mutex::default(),
         reports,
-        options: options(&args, &config)?,
+        options,
         quiet,
     });
     let making = Arc::clone(&args);
@@ -224,16 +222,6 @@ impl Plan {
     }
 }
 
-/// Language and zone: of the arguments, else of the configuration.
-fn options(args: &Serve, config: &Config) -> anyhow::Result<RenderOptions> {
-    let zone: Option<Zone> = args.times.time_zone.as_deref().map(str::parse).transpose()?;
-    Ok(RenderOptions {
-        lang: args.lang.or(config.lang).unwrap_or_default(),
-        zone: zone.or_else(|| config.zone.clone()).unwrap_or_default(),
-        ..RenderOptions::default()
-    })
-}
-
 /// What every run is to do and where its report goes, as arguments and configuration say at this moment.
 async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)> {
     let config = commands::read_config(args.sources.config.as_deref())?;
@@ -253,7 +241,9 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)>
             commands::live(&args.sources, &config, settings, Input::Live(clusters))?
         }
     };
-    let routes = delivery::open(args.no_deliver, &config, options(args, &config)?, &[])?;
+    let zone = args.times.time_zone.as_deref().map(str::parse).transpose()?;
+    let options = output::options(args.lang, zone, &config);
+    let routes = delivery::open(args.no_deliver, &config, options, &[])?;
     let deliverer = Deliverer { history: history.clone(), ..routes };
     Ok((RunSpec { history, ..spec }, deliverer))
 }

@@ -62,16 +62,24 @@ impl Right {
         let place = Place::Namespace(namespace.to_owned());
         Self { group: "", resource, name: name.map(str::to_owned), verb, place, kinds: BTreeSet::new() }
     }
+
+    /// What the verb is needed on: `deployments.apps`, `services/proxy prometheus:9090`.
+    pub(super) fn object(&self) -> String {
+        let mut object = self.resource.to_owned();
+        if !matches!(self.group, "" | "*") {
+            object += &format!(".{}", self.group);
+        }
+        if let Some(name) = &self.name {
+            object += &format!(" {name}");
+        }
+        object
+    }
 }
 
 impl fmt::Display for Right {
     /// `list deployments.apps`, `get services/proxy prometheus:9090`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb, self.resource)?;
-        if !matches!(self.group, "" | "*") {
-            write!(f, ".{}", self.group)?;
-        }
-        self.name.iter().try_for_each(|name| write!(f, " {name}"))
+        write!(f, "{} {}", self.verb, self.object())
     }
 }
 

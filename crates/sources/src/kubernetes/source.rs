@@ -529,12 +529,8 @@ impl ObjectSource for KubernetesSource {
 
     fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
         let mut plan = vec![("list".to_owned(), request::NAMESPACES.name())];
-        let wanted = rights(kinds, &[], None).into_iter().map(|right| {
-            let text = right.to_string();
-            let resource = text.trim_start_matches(right.verb).trim_start().to_owned();
-            (right.verb.to_owned(), resource)
-        });
-        plan.extend(wanted);
+        let wanted = rights(kinds, &[], None);
+        plan.extend(wanted.into_iter().map(|right| (right.verb.to_owned(), right.object())));
         plan
     }
 
