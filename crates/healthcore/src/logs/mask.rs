@@ -5,20 +5,20 @@ pub(super) const ANY: &[u8] = b"<*>";
 const REDACTED: &[u8] = b"<redacted>";
 
 /// Parts of a name behind which, after `=` or `:`, a secret stands. In lower case, without `-` and `_`.
-const SECRET_NAMES: [&[u8]; 13] = [
-    b"passw",
-    b"pwd",
-    b"passphrase",
-    b"secret",
-    b"token",
-    b"apikey",
-    b"accesskey",
-    b"privatekey",
-    b"credential",
-    b"authorization",
-    b"cookie",
-    b"sessionid",
-    b"signature",
+pub const SECRET_NAMES: [&str; 13] = [
+    "passw",
+    "pwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "cookie",
+    "sessionid",
+    "signature",
 ];
 
 /// Writes the message into `out`: numbers, addresses, ids and times become `<*>`, secrets `<redacted>`, e-mail addresses
@@ -258,7 +258,7 @@ fn names_secret(word: &[u8]) -> bool {
         }
     }
     let lower = &lower[..length];
-    SECRET_NAMES.iter().any(|name| lower.windows(name.len()).any(|window| window == *name))
+    SECRET_NAMES.iter().any(|name| lower.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
 #[cfg(test)]
