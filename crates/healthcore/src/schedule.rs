@@ -11,9 +11,19 @@ use crate::time::Timestamp;
 /// No schedule that can come true waits longer: February 29 around a century that is no leap year.
 const LONGEST_WAIT_YEARS: i16 = 9;
 
-/// A schedule as `spec.schedule` of a CronJob has it: five fields, or `@hourly` and its like.
+/// A schedule as `spec.schedule` of a CronJob has it: five fields, `@hourly` and its like, or `@every 90m`.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub struct Schedule(Rule);
+
+#[derive(Debug, Clone)]
+enum Rule {
+    Fields(Fields),
+    /// Milliseconds from one run to the next.
+    Every(i64),
+}
+
+#[derive(Debug, Clone)]
+struct Fields {
     minutes: Field,
     hours: Field,
     days: Field,
@@ -26,7 +36,8 @@ pub struct Schedule {
 #[derive(Debug, Clone, Copy)]
 struct Field {
     bits: u64,
-    /// Whether it begins with `*`, as far as days and weekdays are concerned.
+    /// Whether it is `*`, as far as days and weekdays are concerned. One with a step above 1 is not (`getRange` of the
+    /// controller's reader).
     star: bool,
 }
 
@@ -63,25 +74,45 @@ impl Schedule {
         let (within, fields) = split_zone(schedule);
         let name = zone.or(within).unwrap_or("UTC");
         let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?;
-        let fields = expand(fields).split_whitespace().collect::<Vec<_>>();
         let read = || {
+            if let Some(every) = fields.strip_prefix("@every ") {
+                return Some(Rule::Every(interval(every)?));
+            }
+            let fields = expand(fields).split_whitespace().collect::<Vec<_>>();
             let [minutes, hours, days, months, weekdays] = fields.as_slice() else { return None };
-            Some(Self {
+            Some(Rule::Fields(Fields {
                 minutes: Field::read(minutes, 0, 59, &[])?,
                 hours: Field::read(hours, 0, 23, &[])?,
                 days: Field::read(days, 1, 31, &[])?,
                 months: Field::read(months, 1, 12, MONTHS)?,
                 weekdays: Field::read(weekdays, 0, 6, WEEKDAYS)?,
                 zone,
-            })
+            }))
         };
-        read().ok_or_else(|| ScheduleError::Notation(schedule.to_owned()))
+        read().map(Self).ok_or_else(|| ScheduleError::Notation(schedule.to_owned()))
     }
 
     /// The last instant at or before `at` at which it is due; none for a day that does not exist. An hour that clocks
-    /// leave out is never due, one that they repeat is due twice.
+    /// leave out is never due, one that they repeat is due twice. Of `@every` it is the instant since which it must have
+    /// been due once, for the controller counts from the last run.
     #[must_use]
     pub fn latest(&self, at: Timestamp) -> Option<Timestamp> {
+        match &self.0 {
+            Rule::Fields(fields) => fields.latest(at),
+            Rule::Every(ms) => Some(Timestamp(at.0.saturating_sub(*ms))),
+        }
+    }
+
+    /// The `count` last instants at or before `at` at which it is due, latest first.
+    #[must_use]
+    pub fn last(&self, count: u32, at: Timestamp) -> Vec<Timestamp> {
+        let before = |t: &Timestamp| self.latest(Timestamp(t.0.saturating_sub(1)));
+        std::iter::successors(self.latest(at), before).take(count as usize).collect()
+    }
+}
+
+impl Fields {
+    fn latest(&self, at: Timestamp) -> Option<Timestamp> {
         let at = jiff::Timestamp::from_millisecond(at.0).ok()?;
         let mut t = Zoned::new(at, self.zone.clone()).round(start_of_minute()).ok()?;
         let earliest = t.year() - LONGEST_WAIT_YEARS;
@@ -108,13 +139,12 @@ impl Schedule {
         let weekday = self.weekdays.has(t.weekday().to_sunday_zero_offset());
         if self.days.star || self.weekdays.star { day && weekday } else { day || weekday }
     }
+}
 
-    /// The `count` last instants at or before `at` at which it is due, latest first.
-    #[must_use]
-    pub fn last(&self, count: u32, at: Timestamp) -> Vec<Timestamp> {
-        let before = |t: &Timestamp| self.latest(Timestamp(t.0 - 1));
-        std::iter::successors(self.latest(at), before).take(count as usize).collect()
-    }
+/// Milliseconds of the interval of `@every`, such as `90m` or `1h30m`: whole seconds, at least one.
+fn interval(text: &str) -> Option<i64> {
+    let seconds = text.trim().parse::<jiff::SignedDuration>().ok()?.as_secs();
+    (seconds >= 0).then(|| seconds.max(1).saturating_mul(1000))
 }
 
 /// Zone and fields of `CRON_TZ=ZONE FIELDS` or `TZ=ZONE FIELDS`.
@@ -170,7 +200,7 @@ impl Field {
             if first > last {
                 return None;
             }
-            field.star |= star;
+            field.star |= star && step.unwrap_or(1) == 1;
             for value in (first..=last).step_by(step.unwrap_or(1) as usize) {
                 field.bits |= 1 << value;
             }
@@ -222,8 +252,21 @@ mod tests {
             None,
             &["2026-11-20T00:00:00Z", "2026-11-13T00:00:00Z", "2026-11-06T00:00:00Z"],
         );
-        // A star with a step is a star still: both must hold, as the controller reads it.
-        check("0 0 */2 * MON", None, &["2026-11-09T00:00:00Z", "2026-10-19T00:00:00Z"]);
+        // A star with a step is none: `getRange` of robfig/cron v3 forgets the star where `step > 1`.
+        check(
+            "0 0 */2 * MON",
+            None,
+            &["2026-11-19T00:00:00Z", "2026-11-17T00:00:00Z", "2026-11-16T00:00:00Z", "2026-11-15T00:00:00Z"],
+        );
+        check("0 0 */1 * MON", None, &["2026-11-16T00:00:00Z", "2026-11-09T00:00:00Z"]);
+    }
+
+    /// An interval has no phase of its own: by then it was due once.
+    #[test]
+    fn intervals() {
+        check("@every 90m", None, &["2026-11-20T10:30:00Z", "2026-11-20T08:59:59.999Z"]);
+        check("@every 1h30m", Some("Asia/Taipei"), &["2026-11-20T10:30:00Z"]);
+        check("@every 10ms", None, &["2026-11-20T11:59:59Z"]);
     }
 
     #[test]
@@ -247,7 +290,9 @@ mod tests {
             "0 3 * *",
             "61 * * * *",
             "0 0 3 * * *",
-            "@every 1h",
+            "@every",
+            "@every soon",
+            "@every -1h",
             "nonsense",
             "0 0 * * 7",
             "*/0 * * * *",

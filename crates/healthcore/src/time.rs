@@ -21,7 +21,11 @@ impl Timestamp {
     /// Seconds from `earlier` to here; negative when `earlier` is later.
     #[must_use]
     pub fn seconds_since(self, earlier: Self) -> f64 {
-        (self.0 - earlier.0) as f64 / 1000.0
+        self.0.saturating_sub(earlier.0) as f64 / 1000.0
+    }
+    /// This instant less some milliseconds. Instants of a damaged file may lie at the ends of time.
+    const fn before_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_sub(ms))
     }
     /// Seconds from here to `now`; none when this lies after `now` by more than clocks may differ ([`SKEW_S`]), so that
     /// a run that looks at the past does not take for new what had not happened yet. A clock that is a little ahead
@@ -114,7 +118,7 @@ impl Window {
     /// The open start of the span: one step before the first instant.
     #[must_use]
     pub fn start(&self) -> Timestamp {
-        Timestamp(self.end.0 - i64::from(self.points) * i64::from(self.step_s) * 1000)
+        self.end.before_ms(i64::from(self.points) * i64::from(self.step_s) * 1000)
     }
     /// Seconds between two instants.
     #[must_use]
@@ -135,20 +139,20 @@ impl Window {
     #[must_use]
     pub fn at(&self, index: usize) -> Timestamp {
         let back = i64::from(self.points) - 1 - index as i64;
-        Timestamp(self.end.0 - back * i64::from(self.step_s) * 1000)
+        self.end.before_ms(back.saturating_mul(i64::from(self.step_s) * 1000))
     }
     /// The index of the grid instant nearest to `t`, when one lies within half a step.
     #[must_use]
     pub fn index_of(&self, t: Timestamp) -> Option<usize> {
         let step = i64::from(self.step_s) * 1000;
-        let index = (t.0 - self.first().0 + step / 2).div_euclid(step);
+        let index = t.0.saturating_sub(self.first().0).saturating_add(step / 2).div_euclid(step);
         usize::try_from(index).ok().filter(|i| *i < self.points())
     }
     /// The index of the first instant at or after `t`, at most `points()`.
     #[must_use]
     pub fn index_from(&self, t: Timestamp) -> usize {
         let step = i64::from(self.step_s) * 1000;
-        let index = -(self.first().0 - t.0).div_euclid(step);
+        let index = -self.first().0.saturating_sub(t.0).div_euclid(step);
         usize::try_from(index.max(0)).unwrap_or(0).min(self.points())
     }
     /// How many instants the last `lookback` holds (rounded down, at most all).
@@ -162,6 +166,24 @@ impl Window {
 mod tests {
     use super::*;
     use crate::unit::Seconds;
+
+    /// A damaged file may have any number where an instant should be.
+    #[test]
+    fn the_ends_of_time() {
+        let window =
+            Window::ending(Timestamp(0), Seconds::from_hours(1.0), Seconds::from_minutes(5.0)).unwrap();
+        let late = Window { end: Timestamp(i64::MIN), ..window };
+        for t in [Timestamp(i64::MIN), Timestamp(i64::MAX)] {
+            assert!(t.seconds_since(Timestamp(-t.0.saturating_add(1))).is_finite());
+            for window in [window, late] {
+                let _ = (window.start(), window.first(), window.index_of(t), window.index_from(t));
+            }
+        }
+        assert_eq!(
+            (window.index_of(Timestamp(i64::MIN)), window.index_from(Timestamp(i64::MAX))),
+            (None, 12)
+        );
+    }
 
     #[test]
     fn grid_is_anchored_at_the_end() {
