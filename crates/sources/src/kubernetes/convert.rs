@@ -99,6 +99,13 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         add(raw, ContainerRole::Main, &mut statuses);
     }
 
+    let of_pod = resources(spec.resources, &at, troubles);
+    let mut staying = containers.iter_mut().filter(|c| c.role != ContainerRole::Init);
+    if let (Some(only), None) = (staying.next(), staying.next()) {
+        // What the pod may use it alone uses.
+        only.resources = only.resources.or(of_pod);
+    }
+
     let claims = spec.volumes.into_iter().filter_map(|volume| match volume.persistent_volume_claim {
         Some(claim) => Some(claim.claim_name),
         None => volume.ephemeral.map(|_| format!("{}-{}", meta.name, volume.name)),
@@ -137,6 +144,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             ready,
             deleting: meta.deletion_timestamp.is_some(),
             unschedulable,
+            resources: of_pod,
             containers,
         },
         owner,
@@ -153,20 +161,7 @@ fn container(
     at: &str,
     troubles: &mut Troubles,
 ) -> Container {
-    let mut amount = |quantity: Option<wire::Quantity>, what: &str| match quantity_of(quantity) {
-        // As in Kubernetes, 0 asks for nothing and limits nothing.
-        Ok(amount) => amount.filter(|n| *n > 0.0),
-        Err(e) => {
-            troubles.push(format!("{at}: container {}: {what}: {e}", raw.name));
-            None
-        }
-    };
-    let resources = Resources {
-        memory_request: amount(raw.resources.requests.memory, "memory request").map(Bytes),
-        memory_limit: amount(raw.resources.limits.memory, "memory limit").map(Bytes),
-        cpu_request: amount(raw.resources.requests.cpu, "cpu request").map(Cores),
-        cpu_limit: amount(raw.resources.limits.cpu, "cpu limit").map(Cores),
-    };
+    let resources = resources(raw.resources, &format!("{at}: container {}", raw.name), troubles);
     let mut container = Container {
         name: raw.name,
         role,
@@ -189,6 +184,23 @@ fn container(
         container.ready = status.ready;
     }
     container
+}
+
+fn resources(raw: wire::Resources, at: &str, troubles: &mut Troubles) -> Resources {
+    let mut amount = |quantity: Option<wire::Quantity>, what: &str| match quantity_of(quantity) {
+        // As in Kubernetes, 0 asks for nothing and limits nothing.
+        Ok(amount) => amount.filter(|n| *n > 0.0),
+        Err(e) => {
+            troubles.push(format!("{at}: {what}: {e}"));
+            None
+        }
+    };
+    Resources {
+        memory_request: amount(raw.requests.memory, "memory request").map(Bytes),
+        memory_limit: amount(raw.limits.memory, "memory limit").map(Bytes),
+        cpu_request: amount(raw.requests.cpu, "cpu request").map(Cores),
+        cpu_limit: amount(raw.limits.cpu, "cpu limit").map(Cores),
+    }
 }
 
 fn quantity_of(quantity: Option<wire::Quantity>) -> Result<Option<f64>, healthcore::unit::UnitError> {

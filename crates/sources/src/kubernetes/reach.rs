@@ -33,7 +33,7 @@ use crate::prometheus::{Answer, QueryRequest, Style, Transport, TransportError};
 const LONGEST_GET: usize = 6000;
 
 /// Largest answer of a command in a pod, and of a refusal. Unit: bytes.
-const LARGEST_OUTPUT: u64 = 512 << 20;
+const LARGEST_OUTPUT: u64 = 128 << 20;
 const LARGEST_REFUSAL: usize = 64 << 10;
 
 /// Port of Prometheus where none is given.
@@ -456,25 +456,30 @@ impl Tunnel {
         let status = process.take_status();
         let (stdout, stderr) = (process.stdout(), process.stderr());
         let (mut out, mut err) = (Vec::new(), Vec::new());
+        let broken = |e: std::io::Error| fleeting(format!("pod {namespace}/{pod}: {e}"));
         let read_out = async {
-            match stdout {
-                Some(stdout) => stdout.take(LARGEST_OUTPUT).read_to_end(&mut out).await,
-                None => Ok(0),
+            let _bytes = match stdout {
+                Some(stdout) => stdout.take(LARGEST_OUTPUT).read_to_end(&mut out).await.map_err(broken)?,
+                None => 0,
+            };
+            // Said at once: a command that is not read any more does not end.
+            if out.len() as u64 >= LARGEST_OUTPUT {
+                return Err(lasting(
+                    "the answer is larger than 128 MiB; use service-proxy or port-forward".into(),
+                ));
             }
+            Ok(())
         };
         let read_err = async {
-            match stderr {
-                Some(stderr) => stderr.take(LARGEST_REFUSAL as u64).read_to_end(&mut err).await,
-                None => Ok(0),
-            }
+            let _bytes = match stderr {
+                Some(stderr) => {
+                    stderr.take(LARGEST_REFUSAL as u64).read_to_end(&mut err).await.map_err(broken)?
+                }
+                None => 0,
+            };
+            Ok(())
         };
-        let (a, b) = tokio::join!(read_out, read_err);
-        a.and(b).map_err(|e| fleeting(format!("pod {namespace}/{pod}: {e}")))?;
-        if out.len() as u64 >= LARGEST_OUTPUT {
-            return Err(lasting(
-                "the answer is larger than 512 MiB; use service-proxy or port-forward".into(),
-            ));
-        }
+        tokio::try_join!(read_out, read_err)?;
         let status = match status {
             Some(status) => status.await,
             None => None,

@@ -322,6 +322,28 @@ fn owners_are_followed_to_the_workload() {
     assert_eq!(marks, ["healthcheck/class=jvm", "healthcheck/team=a"]);
 }
 
+/// `spec.resources` is what a lone container may use, and what several share.
+#[test]
+fn resources_of_the_whole_pod() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => {
+            let whole = json!({"limits": {"memory": "1Gi"}, "requests": {"cpu": "2", "memory": "512Mi"}});
+            let own = json!({"name": "app", "resources": {"requests": {"cpu": "1"}}});
+            list(&[
+                json!({"metadata": meta("alone"), "spec": {"resources": whole, "containers": [own]}}),
+                json!({"metadata": meta("two"), "spec": {"resources": whole, "containers": [own, {"name": "log"}]}}),
+            ])
+        }
+        _ => empty(),
+    });
+    let [alone, two] = &fetched.value.pods[..] else { panic!("{:?}", fetched.value.pods) };
+    let app = &alone.containers[0].resources;
+    assert_eq!((app.memory_limit, app.cpu_request), (Some(Bytes(1073741824.0)), Some(Cores(1.0))));
+    assert_eq!(two.resources, alone.resources);
+    assert_eq!(two.resources.cpu_request, Some(Cores(2.0)));
+    assert!(two.containers[1].resources.is_empty(), "whose share is not told");
+}
+
 #[test]
 fn a_rollout_is_asked_for_its_scale_where_its_kind_has_one() {
     let (fetched, log) = objects(&[], |uri| match path_of(uri) {

@@ -197,6 +197,9 @@ pub(super) struct PodSpec {
     pub(super) node_name: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) volumes: Vec<Volume>,
+    /// Of the pod as a whole.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) resources: Resources,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) init_containers: Vec<Container>,
     #[serde(default, deserialize_with = "or_default")]

@@ -22,27 +22,30 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::CpuUsage => {
             "max by ({by}) (sum without (cpu) (rate(container_cpu_usage_seconds_total{{own}}[{rate}])))"
         }
-        // Only containers with a CPU limit have these counters. As with kills, every run of a container has its own.
+        // Counters are read up to their last sample within the step, or what happened just before a container ended would be
+        // lost with it. Only containers with a CPU limit have these. As with kills, every run of a container has its own.
         Metric::CpuPeriods => {
-            "max by ({by}) (container_cpu_cfs_periods_total{{own}} - last_over_time(container_cpu_cfs_periods_total{{own}}[{base}] offset {step})) >= 0"
+            "max by ({by}) (last_over_time(container_cpu_cfs_periods_total{{own}}[{step}]) - last_over_time(container_cpu_cfs_periods_total{{own}}[{base}] offset {step})) >= 0"
         }
         Metric::CpuThrottledPeriods => {
-            "max by ({by}) (container_cpu_cfs_throttled_periods_total{{own}} - last_over_time(container_cpu_cfs_throttled_periods_total{{own}}[{base}] offset {step})) > 0"
+            "max by ({by}) (last_over_time(container_cpu_cfs_throttled_periods_total{{own}}[{step}]) - last_over_time(container_cpu_cfs_throttled_periods_total{{own}}[{base}] offset {step})) > 0"
         }
         Metric::CpuThrottledTime => {
-            "max by ({by}) (container_cpu_cfs_throttled_seconds_total{{own}} - last_over_time(container_cpu_cfs_throttled_seconds_total{{own}}[{base}] offset {step})) > 0"
+            "max by ({by}) (last_over_time(container_cpu_cfs_throttled_seconds_total{{own}}[{step}]) - last_over_time(container_cpu_cfs_throttled_seconds_total{{own}}[{base}] offset {step})) > 0"
         }
         // A counter that is scraped again after an outage is compared with what it was before: {base} is how far back that
         // may be. The labels of kube-state-metrics change when it is started anew, so the largest counts before the difference.
+        // Native sidecars are counted with the init containers.
         Metric::Restarts => {
-            "(max by ({by}) (kube_pod_container_status_restarts_total{{own}}) - max by ({by}) (last_over_time(kube_pod_container_status_restarts_total{{own}}[{base}] offset {step}))) > 0"
+            "(max by ({by}) (last_over_time({__name__=~\"kube_pod_(init_)?container_status_restarts_total\",{own}}[{step}])) - max by ({by}) (last_over_time({__name__=~\"kube_pod_(init_)?container_status_restarts_total\",{own}}[{base}] offset {step}))) > 0"
         }
         // Every run of a container has a counter of its own, which must not be taken for that of the run before.
         Metric::OomEvents => {
-            "max by ({by}) (container_oom_events_total{{own}} - last_over_time(container_oom_events_total{{own}}[{base}] offset {step})) > 0"
+            "max by ({by}) (last_over_time(container_oom_events_total{{own}}[{step}]) - last_over_time(container_oom_events_total{{own}}[{base}] offset {step})) > 0"
         }
+        // One series a memory pool (`id` of Micrometer, `pool` of others), and a target scraped twice tells each twice.
         Metric::JvmHeapUsed => {
-            "sum by ({by}) (max without (instance, job, endpoint, service) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
+            "sum by ({by}) (max by ({by}, id, pool) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
         }
         // A pool without a bound says -1.
         Metric::JvmHeapMax => "max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)",
@@ -299,6 +302,11 @@ impl Catalogue {
     pub(super) fn names(&self, metric: Metric) -> Vec<String> {
         match (metric, self.overrides.get(&metric)) {
             (_, Some(own)) => metric_names(&own.sample()),
+            (Metric::Restarts, None) => {
+                ["kube_pod_container_status_restarts_total", "kube_pod_init_container_status_restarts_total"]
+                    .map(Into::into)
+                    .to_vec()
+            }
             (Metric::HpaReplicas, None) => {
                 ["kube_horizontalpodautoscaler_status_current_replicas", "kube_hpa_status_current_replicas"]
                     .map(Into::into)
@@ -448,7 +456,7 @@ mod tests {
         );
         assert_eq!(
             query(Metric::OomEvents, &Selector::Namespaces(vec![])),
-            "max by (namespace, pod, container) (container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"} - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[3600s] offset 300s)) > 0"
+            "max by (namespace, pod, container) (last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[300s]) - last_over_time(container_oom_events_total{container!=\"\",container!=\"POD\",pod!=\"\"}[3600s] offset 300s)) > 0"
         );
         assert_eq!(Facts { scrape_s: Some(120), ..Facts::default() }.rate_window_s(300), 480, "four scrapes");
     }
@@ -468,7 +476,7 @@ mod tests {
             assert_eq!(
                 query(metric),
                 format!(
-                    "max by (namespace, pod, container) ({name}{own} - last_over_time({name}{own}[3600s] offset 300s)) {bound}"
+                    "max by (namespace, pod, container) (last_over_time({name}{own}[300s]) - last_over_time({name}{own}[3600s] offset 300s)) {bound}"
                 )
             );
         }

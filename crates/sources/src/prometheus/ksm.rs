@@ -24,7 +24,8 @@ pub(super) const WITNESS: &str = "kube_pod_info";
 /// Metrics that are 1 for the state that holds; the others need not travel.
 const STATES: &str = "kube_pod_status_phase|kube_pod_status_unschedulable|kube_pod_container_status_waiting_reason|\
 kube_pod_container_status_terminated_reason|kube_pod_container_status_last_terminated_reason|\
-kube_pod_init_container_status_waiting_reason|kube_pod_status_reason|kube_horizontalpodautoscaler_status_condition|\
+kube_pod_init_container_status_waiting_reason|kube_pod_init_container_status_running|\
+kube_pod_init_container_status_terminated_reason|kube_pod_init_container_status_last_terminated_reason|kube_pod_status_reason|kube_horizontalpodautoscaler_status_condition|\
 kube_hpa_status_condition";
 
 /// Metrics of pods whose value matters, or whose labels do.
@@ -33,6 +34,8 @@ kube_pod_init_container_info|kube_pod_container_resource_requests|kube_pod_conta
 kube_pod_container_resource_requests_memory_bytes|kube_pod_container_resource_limits_memory_bytes|\
 kube_pod_container_resource_requests_cpu_cores|kube_pod_container_resource_limits_cpu_cores|\
 kube_pod_container_status_restarts_total|kube_pod_container_status_ready|\
+kube_pod_init_container_resource_requests|kube_pod_init_container_resource_limits|\
+kube_pod_init_container_status_restarts_total|kube_pod_init_container_status_ready|\
 kube_pod_container_status_last_terminated_exitcode|kube_pod_container_status_last_terminated_timestamp|\
 kube_pod_container_state_started";
 
@@ -412,7 +415,9 @@ impl Fold for Pods {
     fn row(&mut self, row: &Row<'_>) {
         let resource = row.label("resource");
         let (bytes, cores) = (Some(Bytes(row.value())), Some(Cores(row.value())));
-        match row.metric() {
+        // Of init containers, native sidecars among them, the same is told under names of their own.
+        let metric = row.metric().replacen("kube_pod_init_container_", "kube_pod_container_", 1);
+        match metric.as_str() {
             "kube_pod_info" => {
                 let pod = self.pod(row);
                 pod.known = true;
@@ -431,14 +436,13 @@ impl Fold for Pods {
             }
             "kube_pod_created" => self.pod(row).created = Some(row.time()),
             "kube_pod_deletion_timestamp" => self.pod(row).deleting = true,
-            "kube_pod_container_info" => self.container(row).image = row.label("image").to_owned(),
-            "kube_pod_init_container_info" => {
+            "kube_pod_container_info" => {
                 let found = self.container(row);
                 found.image = row.label("image").to_owned();
-                found.role = if row.label("restart_policy") == "Always" {
-                    ContainerRole::Sidecar
-                } else {
-                    ContainerRole::Init
+                found.role = match (row.metric(), row.label("restart_policy")) {
+                    ("kube_pod_container_info", _) => ContainerRole::Main,
+                    (_, "Always") => ContainerRole::Sidecar,
+                    _ => ContainerRole::Init,
                 };
             }
             "kube_pod_container_resource_requests" if resource == "memory" => {
@@ -494,7 +498,8 @@ impl States {
 impl Fold for States {
     fn row(&mut self, row: &Row<'_>) {
         let reason = || row.label("reason").to_owned();
-        match row.metric() {
+        let metric = row.metric().replacen("kube_pod_init_container_", "kube_pod_container_", 1);
+        match metric.as_str() {
             "kube_pod_status_phase" => {
                 self.pod(row).phase = Some(match row.label("phase") {
                     "Pending" => PodPhase::Pending,
@@ -506,7 +511,10 @@ impl Fold for States {
             }
             "kube_pod_status_reason" => self.pod(row).reason = Some(reason()),
             "kube_pod_status_unschedulable" => self.pod(row).unschedulable = true,
-            "kube_pod_container_status_waiting_reason" | "kube_pod_init_container_status_waiting_reason" => {
+            "kube_pod_container_status_running" => {
+                self.container(row).state = Some(ContainerState::Running { started: None });
+            }
+            "kube_pod_container_status_waiting_reason" => {
                 let state = ContainerState::Waiting { reason: reason(), message: String::new() };
                 self.container(row).state = Some(state);
             }

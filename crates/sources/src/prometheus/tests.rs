@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use healthcore::inventory::HostRequests;
 use healthcore::metric::Metric;
-use healthcore::model::{ContainerState, ObjectKind, PodPhase};
+use healthcore::model::{ContainerRole, ContainerState, ObjectKind, PodPhase};
 use healthcore::need::{Needs, Partition, Selector};
 use healthcore::series::{SeriesKey, SeriesStore};
 use healthcore::snapshot::{GapCause, Missing, Objects};
@@ -525,6 +525,22 @@ const PODS: &[(&str, &str, &str)] = &[
         "1048576",
     ),
     ("kube_pod_container_status_restarts_total", "namespace=web pod=api-7d-x container=app", "4"),
+    (
+        "kube_pod_init_container_info",
+        "namespace=web pod=api-7d-x container=mesh image=mesh:1 restart_policy=Always",
+        "1",
+    ),
+    (
+        "kube_pod_init_container_resource_requests",
+        "namespace=web pod=api-7d-x container=mesh resource=memory",
+        "2097152",
+    ),
+    (
+        "kube_pod_init_container_resource_limits",
+        "namespace=web pod=api-7d-x container=mesh resource=cpu",
+        "0.5",
+    ),
+    ("kube_pod_init_container_status_restarts_total", "namespace=web pod=api-7d-x container=mesh", "2"),
 ];
 
 const WORKLOADS: &[(&str, &str, &str)] = &[
@@ -610,7 +626,10 @@ async fn objects_are_put_together_from_the_rows_of_kube_state_metrics() {
         ("api-7d-x", PodPhase::Running, "web/deployment/api".to_owned())
     );
     assert_eq!(pod.node.as_deref(), Some("n1"));
-    let [app, proxy] = &pod.containers[..] else { panic!("{:?}", pod.containers) };
+    let [app, mesh, proxy] = &pod.containers[..] else { panic!("{:?}", pod.containers) };
+    assert_eq!((mesh.role, mesh.image.as_str(), mesh.restarts), (ContainerRole::Sidecar, "mesh:1", Some(2)));
+    assert_eq!(mesh.resources.memory_request, Some(healthcore::unit::Bytes(2_097_152.0)));
+    assert_eq!(mesh.resources.cpu_limit, Some(healthcore::unit::Cores(0.5)));
     let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: String::new() };
     assert_eq!((app.state.as_ref(), app.image.as_str(), app.restarts), (Some(&waiting), "api:2", Some(4)));
     assert_eq!(app.resources.memory_limit, Some(healthcore::unit::Bytes(1_048_576.0)));
