@@ -641,6 +641,10 @@ impl Builder {
             "since",
             "evicted",
             "message",
+            "request",
+            "limit",
+            "cpu-request",
+            "cpu-limit",
         ])?;
         let [namespace, name] = line.path()?;
         let known = self.objects.pods.iter().find(|p| p.workload.namespace == namespace && p.name == name);
@@ -664,6 +668,7 @@ impl Builder {
         if let Some(ready) = line.get("ready") {
             pod.ready = yes(ready).map_err(|()| line.refuse(ready))?;
         }
+        pod.resources = resources(line)?;
         pod.reason = line.get("reason").map(str::to_owned);
         if let Some(at) = line.ago("evicted")? {
             pod.eviction = Some(Eviction { at: Some(at), message: line.text("message") });
@@ -709,12 +714,7 @@ impl Builder {
             "created",
         ])?;
         let [namespace, first, name] = line.path()?;
-        let resources = Resources {
-            memory_request: line.parse::<Bytes>("request")?,
-            memory_limit: line.parse::<Bytes>("limit")?,
-            cpu_request: line.parse::<Cores>("cpu-request")?,
-            cpu_limit: line.parse::<Cores>("cpu-limit")?,
-        };
+        let resources = resources(line)?;
         for pod_name in replicas_of(first, line.parse("pods")?.unwrap_or(1)) {
             let id = self.owner(line, namespace, &pod_name)?;
             let created = line.ago("created")?;
@@ -1131,6 +1131,15 @@ fn termination(text: &str, message: &str) -> Option<Termination> {
         message: message.to_owned(),
         started: None,
         finished: ago.map(before),
+    })
+}
+
+fn resources(line: &Line) -> Result<Resources, String> {
+    Ok(Resources {
+        memory_request: line.parse::<Bytes>("request")?,
+        memory_limit: line.parse::<Bytes>("limit")?,
+        cpu_request: line.parse::<Cores>("cpu-request")?,
+        cpu_limit: line.parse::<Cores>("cpu-limit")?,
     })
 }
 

@@ -14,6 +14,12 @@ pub fn near(bound: f64) -> f64 {
     0.9 * bound
 }
 
+/// Whether a mean is below a bound by more than the rounding of its sum.
+#[must_use]
+pub fn is_below(mean: f64, bound: f64) -> bool {
+    mean < bound * (1.0 - 1e-12)
+}
+
 /// The value now: the median of the samples in the last `lookback`, so that one noisy sample decides nothing. On a
 /// grid coarser than that it is the last sample of the grid.
 ///

@@ -139,6 +139,10 @@ pub struct Pod {
     /// Why the scheduler found no node, and since when (condition PodScheduled = False).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unschedulable: Option<Unschedulable>,
+    /// Requests and limits of the pod as a whole (`spec.resources`, since Kubernetes 1.32), which containers share that
+    /// have none of their own.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
     /// Containers of all roles, in the order of the pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<Container>,
@@ -278,6 +282,24 @@ pub struct Resources {
     pub cpu_limit: Option<Cores>,
 }
 
+impl Resources {
+    /// Whether none is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+    /// These, and for each that is not set that of others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            memory_request: self.memory_request.or(others.memory_request),
+            memory_limit: self.memory_limit.or(others.memory_limit),
+            cpu_request: self.cpu_request.or(others.cpu_request),
+            cpu_limit: self.cpu_limit.or(others.cpu_limit),
+        }
+    }
+}
+
 /// What a container does now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -355,6 +377,11 @@ impl Hpa {
     #[must_use]
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|c| c.kind == kind)
+    }
+    /// Whether it wants another number of replicas than there are.
+    #[must_use]
+    pub fn is_scaling(&self) -> bool {
+        self.current_replicas != self.desired_replicas
     }
 }
 

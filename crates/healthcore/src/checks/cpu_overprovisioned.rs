@@ -76,7 +76,7 @@ impl Check for CpuOverprovisioned {
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
         let to = measure::round_cpu(Cores(p95 * params.headroom));
-        if mean >= params.of_request.get() * request.get() || to >= request {
+        if !measure::is_below(mean, params.of_request.get() * request.get()) || to >= request {
             return Ok(Outcome::Ok);
         }
         let share = Ratio(mean / request.get());

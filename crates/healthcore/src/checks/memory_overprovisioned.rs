@@ -79,9 +79,13 @@ impl Check for MemoryOverprovisioned {
         let largest = values.iter().copied().fold(0.0, f64::max);
         let to = measure::round_memory(Bytes(largest * params.headroom));
         let below = |bound: Option<Bytes>, share: Ratio| {
-            bound.filter(|b| mean < share.get() * b.get() && to.get() < b.get())
+            bound.filter(|b| measure::is_below(mean, share.get() * b.get()) && to.get() < b.get())
         };
-        let (too_large, limit_too_large) = (below(request, params.of_request), below(limit, params.of_limit));
+        let too_large = below(request, params.of_request);
+        // Kubernetes refuses a limit below the request.
+        let least =
+            if too_large.is_some() { to } else { request.map_or(to, |r| if r > to { r } else { to }) };
+        let limit_too_large = below(limit, params.of_limit).filter(|limit| least < *limit);
         let replicas = container.live().count() as f64;
         let problem = if let Some(request) = too_large {
             let freed = Bytes((request.get() - to.get()) * replicas);
@@ -123,11 +127,11 @@ impl Check for MemoryOverprovisioned {
                 Advice::new(Text::new("lower-limit")).change(
                     "memory.limit",
                     Some(Value::from(limit)),
-                    to.into(),
+                    least.into(),
                 ),
                 container,
                 "limits=memory",
-                &to.to_string(),
+                &least.to_string(),
             )),
             None => problem,
         };
@@ -174,6 +178,21 @@ mod tests {
                 "lower the memory limit from 4Gi to 1.31Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1344Mi]"
             ]
         );
+    }
+
+    /// Kubernetes refuses a limit below the request, so it can only come down as far as that.
+    #[test]
+    fn a_limit_is_not_advised_below_the_request() {
+        assert_eq!(
+            advice(
+                "memory-overprovisioned",
+                "container web/api-0/app request=3Gi limit=8Gi  memory: 2048x30"
+            ),
+            [
+                "lower the memory limit from 8Gi to 3Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=3Gi]"
+            ]
+        );
+        check("container web/api-0/app request=8Gi limit=8Gi  memory: 2048x25 7000 2048x4", "1 ok");
     }
 
     #[test]

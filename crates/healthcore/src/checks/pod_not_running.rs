@@ -3,7 +3,7 @@
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{completed, named_elsewhere, pods, runs, untold, waiting, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::model::{Container, ContainerState, ObjectKind, Pod, PodPhase};
+use crate::model::{Container, ContainerState, Hpa, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
 use crate::phrase::phrase;
 use crate::snapshot::{Field, Missing};
@@ -32,7 +32,8 @@ impl Check for PodNotRunning {
         decides: "Pods that have ended with success (Succeeded, Completed) are never \"not running\"; they are shown apart: \
                   `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. A pod that is being deleted or is \
                   younger than `grace` is no problem, nor one whose container has just been started again. Critical when no \
-                  pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning. Info \
+                  pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning, also where those that there are run and \
+                  have settled, and fewer have been made than are asked for. Info \
                   when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
                   are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
                   was repeated with success is none, and that of the last is info where Jobs could be listed: whether \
@@ -46,6 +47,7 @@ impl Check for PodNotRunning {
             ("job-failed", "the last pod of the job failed: {reason}"),
             ("step-failed", "{pods}: the last pod failed: {reason}"),
             ("no-pods", "{pods}: no pod has been made"),
+            ("too-few", "{pods}: {n} {n|pod has|pods have} not been made"),
             (
                 "describe-workload",
                 "read the events of the workload: a quota, an admission webhook or a missing service account may refuse its pods",
@@ -58,7 +60,11 @@ impl Check for PodNotRunning {
     const NEEDS_ALL: bool = true;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods).objects(ObjectKind::Schedules);
+        needs
+            .objects(ObjectKind::Workloads)
+            .objects(ObjectKind::Pods)
+            .objects(ObjectKind::Autoscalers)
+            .objects(ObjectKind::Schedules);
     }
 
     fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
@@ -107,7 +113,15 @@ impl Check for PodNotRunning {
             .filter(|p| !completed(p) && !runs(p) && !p.deleting && !young(p) && !starting(p))
             .collect();
         let Some(pod) = not_running.iter().find(|p| !quiet(p)).or(not_running.first()) else {
-            return Ok(Outcome::Ok);
+            // Where all is settled the controller has had the time to make the others.
+            let settled = subject.pods.iter().all(|p| completed(p) || (runs(p) && !p.deleting && !young(p)));
+            let is_scaling = view.autoscaler_of(&subject.workload.id).is_some_and(Hpa::is_scaling);
+            return Ok(match subject.workload.replicas {
+                Some(r) if settled && !is_scaling && r.ready < r.desired && running < r.desired as usize => {
+                    too_few_pods(subject, running, r.desired as usize)
+                }
+                _ => Outcome::Ok,
+            });
         };
         let severity = if not_running.iter().all(|p| quiet(p)) {
             Severity::Info
@@ -135,15 +149,26 @@ fn quiet(pod: &Pod, kind: &str, replaced: bool) -> bool {
 
 /// Pods are asked for, and there is none: a quota, an admission webhook or a missing service account.
 fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
-    let id = &subject.workload.id;
     let words = pods(0, desired, 0);
     let text = Text::new("no-pods").with("pods", words.clone());
+    not_made(Problem::new(Severity::Critical, text).evidence("pods", words), subject, desired)
+}
+
+/// Those that there are run, and the others have not been made.
+fn too_few_pods(subject: &WorkloadPods<'_>, running: usize, desired: usize) -> Outcome {
+    let ended = subject.pods.iter().filter(|p| completed(p)).count();
+    let (words, missing) = (pods(running, desired, ended), desired - running);
+    let text = Text::new("too-few").with("pods", words.clone()).with("n", missing);
+    not_made(Problem::new(Severity::Warning, text).evidence("pods", words), subject, missing)
+}
+
+fn not_made(problem: Problem, subject: &WorkloadPods<'_>, missing: usize) -> Outcome {
+    let id = &subject.workload.id;
     let kind = id.kind.to_ascii_lowercase();
     let command = format!("kubectl -n {} describe {kind} {}", id.namespace, id.name);
     let advice =
         Advice::new(Text::new("describe-workload")).command(command, &[&id.namespace, &id.kind, &id.name]);
-    let problem = Problem::new(Severity::Critical, text).evidence("pods", words);
-    problem.evidence("not-running", desired).advise(advice).into()
+    problem.evidence("not-running", missing).advise(advice).into()
 }
 
 /// Whether nobody asks for a number of pods: steps of a Workflow, a PipelineRun or a Spark application come and go. Not
@@ -280,6 +305,22 @@ mod tests {
         );
         check("workload web/Deployment/api replicas=0/3 created=5m", "nothing");
         check("workload web/Deployment/api replicas=0/0", "nothing");
+    }
+
+    #[test]
+    fn pods_that_were_not_made() {
+        let three = |replicas: &str| {
+            format!("workload web/StatefulSet/api replicas={replicas}\ncontainer web/api-0/app pods=3")
+        };
+        let told = "warning web/api: 3/4 Running (1 not running): 1 pod has not been made";
+        check(&three("3/4"), told);
+        check(&three("3/3"), "1 ok");
+        // Asked for after the pods were listed, or only just.
+        check(&three("4/4"), "1 ok");
+        check(&format!("{}\npod web/api-2 created=1m", three("3/4")), "1 ok");
+        check(&format!("{}\npod web/api-2 deleting", three("3/4")), "1 ok");
+        check(&format!("{}\nhpa web/api target=StatefulSet/api now=3 desired=4", three("3/4")), "1 ok");
+        check(&format!("{}\nhpa web/api target=StatefulSet/api now=4 desired=4", three("3/4")), told);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::ObjectKind;
+use crate::model::{ObjectKind, Resources};
 use crate::need::Needs;
 use crate::phrase::phrase;
 use crate::stats;
@@ -60,7 +60,9 @@ impl Check for RequestsMissing {
         if container.live().all(|m| m.container.is_none()) {
             return Ok(Outcome::NotApplicable);
         }
-        let resources = container.resources();
+        // What is set for the pod as a whole bounds its containers together.
+        let of_pod = container.live().find_map(|m| m.pod).map_or_else(Resources::default, |p| p.resources);
+        let resources = container.resources().or(of_pod);
         let set = |value: Option<f64>| value.is_some_and(|v| v > 0.0);
         let memory_limit = set(resources.memory_limit.map(|b| b.get()));
         let memory_request = set(resources.memory_request.map(|b| b.get())) || memory_limit;
@@ -84,7 +86,7 @@ impl Check for RequestsMissing {
             Problem::new(severity, Text::new("missing").with("what", what.clone())).evidence("missing", what);
         let used = Used::new(container, view);
         for setting in missing {
-            problem = problem.advise(used.advice(container, &setting));
+            problem = problem.advise(used.advice(container, &resources, &setting));
         }
         Ok(problem.into())
     }
@@ -121,11 +123,15 @@ impl Used {
         Self { memory: p95(Metric::MemoryWorkingSet), cpu: p95(Metric::CpuUsage) }
     }
 
-    fn advice(&self, container: &WorkloadContainer<'_>, setting: &Setting) -> Advice {
+    /// Kubernetes refuses a request above its limit.
+    fn advice(&self, container: &WorkloadContainer<'_>, set: &Resources, setting: &Setting) -> Advice {
         let memory = |factor: f64| self.memory.map(|used| measure::round_memory(Bytes(used * factor)));
+        let at_least = |to: Bytes, least: Option<Bytes>| least.filter(|l| *l > to).unwrap_or(to);
         let to: Option<(Value, String)> = match setting.resource {
             "memory.request" => memory(1.0).map(|to| (to.into(), to.to_string())),
-            "memory.limit" => memory(1.3).map(|to| (to.into(), to.to_string())),
+            "memory.limit" => {
+                memory(1.3).map(|to| at_least(to, set.memory_request)).map(|to| (to.into(), to.to_string()))
+            }
             _ => self.cpu.map(|used| {
                 let to = measure::round_cpu(Cores(used));
                 (to.into(), to.to_string())
@@ -168,11 +174,25 @@ mod tests {
         );
     }
 
+    /// A limit below the request would be refused.
+    #[test]
+    fn an_advised_limit_is_no_less_than_the_request() {
+        let text = "container web/api-0/app request=4Gi cpu-request=1  memory: 2600x30";
+        assert_eq!(
+            advice("requests-missing", text),
+            [
+                "set a memory limit of 4Gi, which fits what has been used [kubectl -n web set resources statefulset/api -c app --limits=memory=4Gi]"
+            ]
+        );
+    }
+
     #[test]
     fn all_set_is_ok() {
         check("container web/api-0/app request=1Gi limit=1Gi cpu-request=1", "1 ok");
         // Kubernetes takes a limit as the request too.
         check("container web/api-0/app limit=1Gi cpu-limit=1", "1 ok");
+        // Set for the pod as a whole.
+        check("container web/api-0/app\npod web/api-0 request=1Gi limit=1Gi cpu-request=1", "1 ok");
     }
 
     #[test]

@@ -115,12 +115,19 @@ fn memory_of<'a>(member: &Member<'a>, view: &View<'a>) -> Result<(Metric, Series
     }
 }
 
-/// Instants at which the process began anew, by the restart counter; none when nobody counts.
+/// Instants at which the process began anew, by the restart counter; none when nobody counts: older kube-state-metrics
+/// have no counter of native sidecars.
 fn counted(member: &Member<'_>, view: &View<'_>) -> Option<Vec<i64>> {
     let counted = view.series(Metric::Restarts, &member.key).ok()?;
     let window = &view.snapshot.window;
     let rises = counted.iter().flat_map(Series::iter).filter(|(_, n)| *n > 0.0);
-    Some(rises.map(|(i, _)| window.at(i).unix_seconds()).collect())
+    let rises: Vec<i64> = rises.map(|(i, _)| window.at(i).unix_seconds()).collect();
+    let ended = member.container.and_then(|c| c.last_termination.as_ref()?.finished);
+    // More than a step before the end, so that the counter must have told it by now.
+    let told =
+        |t: Timestamp| t > window.first() && t.plus_seconds(1.5 * f64::from(window.step_s())) < window.end();
+    let is_deaf = rises.is_empty() && ended.is_some_and(told);
+    (!is_deaf).then_some(rises)
 }
 
 /// Starts that the API tells to the second: that of the run before, and of the one that runs now. The counter tells the
