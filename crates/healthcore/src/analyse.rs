@@ -8,7 +8,7 @@ use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
 use crate::fleet;
 use crate::history::Coverage;
-use crate::model::{PodPhase, Workload};
+use crate::model::{Event, PodPhase, Workload};
 use crate::settings::{Resolved, Site};
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
 use crate::unit::Ratio;
@@ -90,6 +90,8 @@ pub struct Assessment {
     pub facts: Vec<ContainerFacts>,
     /// Names in DNS that a route of the cluster serves.
     pub routed: BTreeSet<String>,
+    /// Warning events, for runs to come.
+    pub events: Vec<Event>,
 }
 
 impl Assessment {
@@ -156,6 +158,7 @@ impl Assessment {
         self.completed_pods += part.completed_pods;
         self.facts.extend(part.facts);
         self.routed.extend(part.routed);
+        self.events.extend(part.events);
     }
 }
 
@@ -173,6 +176,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         facts: facts(&view),
         coverage: Coverage::of(&snapshot.objects),
         routed: fleet::routed(&snapshot.objects.inventory),
+        events: snapshot.objects.events.clone(),
         ..Assessment::default()
     };
     for workload in workloads {

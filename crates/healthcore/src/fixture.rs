@@ -801,7 +801,7 @@ impl Builder {
     }
 
     fn event(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["reason", "count", "first", "last", "message"])?;
+        line.known(&["reason", "count", "first", "last", "message", "seen"])?;
         let [namespace, kind, name] = line.path()?;
         let last = line.ago("last")?.unwrap_or(END);
         self.objects.events.push(Event {
@@ -815,6 +815,7 @@ impl Builder {
             last: Some(last),
         });
         Ok(())
+            seen: line.ago("seen")?,
     }
 
     fn node(&mut self, line: &Line) -> Result<(), String> {

@@ -456,6 +456,9 @@ pub struct Event {
     /// Last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
+    /// The run that saw it, where Kubernetes has forgotten it since; none for what the cluster tells now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Timestamp>,
 }
 
 /// A node.

@@ -6,8 +6,9 @@ use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity, SubjectRef};
-use crate::history::{Changes, Coverage};
+use crate::history::{self, Changes, Coverage};
 use crate::metric::SeriesOf;
+use crate::model::Event;
 use crate::score::{Score, score};
 use crate::shard::Partial;
 use crate::snapshot::{Gap, Missing, Origin};
@@ -41,6 +42,8 @@ pub struct Report {
     pub cost: Cost,
     /// Measured values of every container, by cluster and name.
     pub facts: Vec<ContainerFacts>,
+    /// Warning events by cluster, for runs to come; no format shows them.
+    pub events: BTreeMap<String, Vec<Event>>,
     /// Of a report that is one of several parts: what merging needs.
     pub shard: Option<Box<Partial>>,
 }
@@ -223,9 +226,12 @@ impl Report {
         let mut all = Assessment::default();
         let mut clusters = Vec::new();
         let mut coverage = BTreeMap::new();
+        let mut events = BTreeMap::new();
         for (summary, mut assessment) in parts {
             if !summary.is_unseen() {
                 coverage.insert(summary.name.clone(), std::mem::take(&mut assessment.coverage));
+                let own = std::mem::take(&mut assessment.events);
+                events.insert(summary.name.clone(), history::together(own, Vec::new()));
             }
             clusters.push(ClusterSummary {
                 workloads: assessment.workloads,
@@ -279,6 +285,7 @@ impl Report {
             gaps,
             cost: Cost::default(),
             facts: all.facts,
+            events,
             shard: None,
         }
     }

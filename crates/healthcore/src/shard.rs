@@ -14,6 +14,7 @@ use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::Finding;
 use crate::history::Coverage;
+use crate::model::Event;
 use crate::report::{ClusterSummary, Cost, Report};
 use crate::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use crate::time::{Timestamp, Window};
@@ -151,6 +152,8 @@ pub struct PartialCluster {
     facts: Vec<ContainerFacts>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     routed: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event>,
 }
 
 /// [`Tally`], with its reasons as a list: in JSON a key is a text.
@@ -192,6 +195,7 @@ impl PartialCluster {
             namespaces: a.namespaces,
             facts: a.facts,
             routed: a.routed,
+            events: a.events,
         }
     }
 
@@ -215,6 +219,7 @@ impl PartialCluster {
             namespaces: self.namespaces,
             facts: self.facts,
             routed: self.routed,
+            events: self.events,
             coverage: Coverage { namespaces: self.seen, unjudged: self.unjudged, hidden: Vec::new() },
             ..Assessment::default()
         };

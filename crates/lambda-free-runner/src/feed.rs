@@ -17,6 +17,7 @@ use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
 
 use crate::certificates::Certificates;
+use crate::history::History;
 use crate::hosts::Hosts;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
@@ -41,6 +42,14 @@ pub(crate) struct Frame {
     pub(crate) budget: Budget,
     /// The part of the run that this process makes.
     pub(crate) shard: Option<Shard>,
+}
+
+/// What a run knows of a cluster besides its servers.
+pub(crate) struct Around<'a> {
+    pub(crate) certificates: Certificates,
+    pub(crate) hosts: Hosts,
+    /// Where earlier runs left the events that they saw.
+    pub(crate) history: Option<&'a History>,
 }
 
 /// A cluster that answers.
@@ -74,10 +83,10 @@ impl Feed {
         needs: Arc<Needs>,
         frame: Frame,
         room: Room,
-        certificates: &Certificates,
-        hosts: &Hosts,
+        around: &Around<'_>,
         progress: &dyn Progress,
     ) -> Result<Self, Vec<SourceError>> {
+        let Around { certificates, hosts, history } = around;
         progress.connecting(&sources.name);
         let mut gaps = Vec::new();
         let mut errors = Vec::new();
@@ -96,7 +105,15 @@ impl Feed {
                 Err(e) => Some(Err(e)),
             }
         };
-        let (metrics, api) = tokio::join!(open_metrics, open_api);
+        let mut unremembered = Vec::new();
+        let remember = async {
+            match history.filter(|_| needs.objects.contains(&ObjectKind::Events)) {
+                Some(history) => history.events(&sources.name, frame.taken_at, &mut unremembered).await,
+                None => Vec::new(),
+            }
+        };
+        let (metrics, api, remembered) = tokio::join!(open_metrics, open_api, remember);
+        gaps.extend(unremembered);
         let mut usable = |what: &str, e: SourceError| {
             gaps.push(gap(&sources.name, what, &e));
             errors.push(e);
@@ -124,6 +141,8 @@ impl Feed {
         }
         gaps.extend(crate::logs::read(sources, &needs, &mut listed, frame).await);
         listed.iter_mut().for_each(redact::objects);
+        // What is remembered was redacted too.
+        listed.iter_mut().for_each(|objects| objects.recall(&remembered));
         redact::gaps(&mut gaps);
         if let Some(shard) = frame.shard {
             // Now that what belongs together across namespaces has been joined.

@@ -16,7 +16,7 @@ use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorde
 use healthcore_sources::{SourceError, Usage};
 
 use crate::certificates::Certificates;
-use crate::feed::{Feed, Frame, Part, UNDER_WAY, is_nowhere};
+use crate::feed::{Around, Feed, Frame, Part, UNDER_WAY, is_nowhere};
 use crate::history::History;
 use crate::hosts::Hosts;
 use crate::progress::Progress;
@@ -106,8 +106,8 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
     let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters.iter().enumerate())
         .map(|(at, cluster)| {
             let certificates = spec.certificates.of_cluster(at);
-            let hosts = spec.hosts.of_cluster(at);
-            plan(cluster, &needs, frame, room.clone(), certificates, hosts, progress)
+            let around = Around { certificates, hosts: spec.hosts.of_cluster(at), history: None };
+            plan(cluster, &needs, frame, room.clone(), around, progress)
         })
         .buffered(spec.clusters_at_once.get())
         .collect()
@@ -125,29 +125,28 @@ async fn plan(
     needs: &Arc<Needs>,
     frame: Frame,
     room: Room,
-    certificates: Certificates,
-    hosts: Hosts,
+    around: Around<'_>,
     progress: &dyn Progress,
 ) -> (Vec<String>, Vec<SourceError>) {
     let mut lines = vec![format!("cluster {}", cluster.name)];
     if let Some(api) = &cluster.objects {
-        let rights = api.plan(&hosts.lists(&needs.objects)).into_iter();
+        let rights = api.plan(&around.hosts.lists(&needs.objects)).into_iter();
         lines.extend(rights.map(|(verb, resource)| format!("  right: {verb} {resource}")));
     }
     // Logs are not read to say that they would be.
     let mut listed = Needs::clone(needs);
     let reads_logs = listed.objects.remove(&ObjectKind::Logs);
-    let feed =
-        match Feed::open(cluster, Arc::new(listed), frame, room, &Certificates::default(), &hosts, progress)
-            .await
-        {
-            Ok(feed) => feed,
-            Err(errors) => {
-                let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
-                lines.extend(errors.iter().map(why));
-                return (lines, errors);
-            }
-        };
+    // No server is asked for its certificate either.
+    let Around { certificates, hosts, history } = around;
+    let around = Around { certificates: Certificates::default(), hosts, history };
+    let feed = match Feed::open(cluster, Arc::new(listed), frame, room, &around, progress).await {
+        Ok(feed) => feed,
+        Err(errors) => {
+            let why = |e| redact::text(&format!("  no source: {e}")).into_owned();
+            lines.extend(errors.iter().map(why));
+            return (lines, errors);
+        }
+    };
     let gaps = &feed.head.gaps;
     lines.extend(gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)));
     if needs.objects.contains(&ObjectKind::ServedCertificates) {
@@ -219,6 +218,7 @@ async fn live(
         record: spec.record.as_deref(),
         certificates: &spec.certificates,
         hosts: &spec.hosts,
+        history: spec.history.as_ref(),
         progress,
     };
     let pass = &pass;
@@ -261,6 +261,7 @@ struct Pass<'a> {
     record: Option<&'a Path>,
     certificates: &'a Certificates,
     hosts: &'a Hosts,
+    history: Option<&'a History>,
     progress: &'a dyn Progress,
 }
 
@@ -278,19 +279,10 @@ struct Covered {
 impl Pass<'_> {
     async fn cover(&self, at: usize, cluster: &ClusterSources) -> Result<Covered, RunError> {
         let needs = Arc::clone(&self.needs);
-        let certificates = self.certificates.of_cluster(at);
-        let hosts = self.hosts.of_cluster(at);
-        let (head, mut feed, errors) = match Feed::open(
-            cluster,
-            needs,
-            self.frame,
-            self.room.clone(),
-            &certificates,
-            &hosts,
-            self.progress,
-        )
-        .await
-        {
+        let (certificates, hosts) = (self.certificates.of_cluster(at), self.hosts.of_cluster(at));
+        let around = Around { certificates, hosts, history: self.history };
+        let opened = Feed::open(cluster, needs, self.frame, self.room.clone(), &around, self.progress).await;
+        let (head, mut feed, errors) = match opened {
             Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
             Err(errors) => {
                 let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();

@@ -116,6 +116,9 @@ impl Check for OomKilled {
             kills.iter().flat_map(|(_, k)| k.sources.iter().copied()).collect();
         problem = problem
             .evidence("told-by", sources.into_iter().map(|told| phrase(told).into()).collect::<Vec<Value>>());
+        if let Some(run) = kills.iter().filter_map(|(_, k)| k.remembered).max() {
+            problem = problem.evidence("remembered-from", run);
+        }
         if let Some(limit) = limit.filter(|l| l.get() > 0.0) {
             let peak = before.unwrap_or_default().max(limit.get());
             let to = measure::round_memory(Bytes(peak * params.limit_factor));
@@ -154,6 +157,8 @@ struct Kills {
     /// Working set at the last sample before a kill, in bytes.
     before: Option<f64>,
     sources: Vec<&'static str>,
+    /// The earlier run that saw an event which Kubernetes has forgotten since.
+    remembered: Option<Timestamp>,
 }
 
 fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> Kills {
@@ -164,6 +169,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         last: None,
         before: None,
         sources: Vec::new(),
+        remembered: None,
     };
     let window = &view.snapshot.window;
     let inside = |t: Timestamp| t > window.start() && t.age_at(view.snapshot.taken_at).is_some();
@@ -260,6 +266,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             kills.sources.push("told-by-event");
             kills.count = kills.count.max(u64::from(event.count.max(1)));
             times.extend(event.last);
+            kills.remembered = kills.remembered.max(event.seen);
         }
     }
     kills.first = times.iter().min().copied();

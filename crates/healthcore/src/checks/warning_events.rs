@@ -55,7 +55,8 @@ impl Check for WarningEvents {
         decides: "Events of type Warning within `lookback`, by reason. A warning when one reason has at least `warning-count` \
                   events and the last is newer than `recent`; else info. Reasons that a check of its own reports (BackOff, \
                   Failed, FailedScheduling, OOMKilling, FailedGet...Metric, FailedGetScale) are left to that check; \
-                  kills for memory that a node tells of are told here, unless a container there ended at that time.",
+                  kills for memory that a node tells of are told here, unless a container there ended at that time. With a \
+                  history, events that Kubernetes has forgotten since count too; the evidence names the run that saw them.",
         remedy: "Read the message; it names the missing object or the failing probe.",
         false_alarms: "Readiness probes that fail a few times while a pod starts.",
         texts: &[
@@ -110,6 +111,9 @@ impl Check for WarningEvents {
         if let Some(time) = last.last {
             problem = problem.evidence("last", time);
         }
+        if let Some(run) = last.seen {
+            problem = problem.evidence("remembered-from", run);
+        }
         if last.kind == "Pod" {
             problem = problem.pod(&last.name);
         }
@@ -155,6 +159,19 @@ mod tests {
             "window lookback=2d now=-2h\ncontainer web/api-0/app\nevent web/Pod/api-0 reason=FailedMount";
         check(&format!("{past} last=1h"), "1 ok");
         check(&format!("{past} last=3h message=m"), "info web/api (api-0): `FailedMount` (1 event): m");
+    }
+
+    #[test]
+    fn what_is_remembered_says_from_when() {
+        let text =
+            "container web/api-0/app\nevent web/Pod/api-0 reason=FailedMount last=9h seen=8h message=m";
+        check(text, "info web/api (api-0): `FailedMount` (1 event): m");
+        let named = |text: &str| {
+            let evidence = fixture::findings("warning-events", text).remove(0).evidence;
+            evidence.into_iter().find(|e| e.name == "remembered-from").map(|e| fixture::show(&e.value))
+        };
+        assert_eq!(named(text), Some("8h ago".to_owned()));
+        assert_eq!(named(&text.replace("seen=8h ", "")), None);
     }
 
     #[test]

@@ -16,12 +16,14 @@
 //! The main value of a finding is the first of its evidence that was compared with a bound. A value that creeps is worse
 //! as soon as it has gone the width of the band since a change was last told, however many runs that takes.
 
+mod events;
 mod headroom;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use events::together;
 pub use headroom::{Headroom, Resource, Trend, trends};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
@@ -45,7 +47,7 @@ pub struct PastRun {
     pub watch: Vec<Kept>,
     /// How much of their limits containers used.
     pub headroom: Vec<Headroom>,
-    /// Warning events, which Kubernetes forgets after an hour.
+    /// Warning events, which Kubernetes forgets after an hour: those of the run, and those that it remembered.
     pub events: Vec<Event>,
 }
 
@@ -247,6 +249,7 @@ impl Life<'_> {
             taken_at,
             version: self.report.version.clone(),
             headroom: headroom::of(&self.report.facts, self.cluster),
+            events: self.events(),
             ..PastRun::default()
         };
         let mut findings = std::mem::take(&mut self.report.findings);
@@ -271,6 +274,13 @@ impl Life<'_> {
         }
         run.sort();
         run
+    }
+
+    /// The events of this run, and those that the run before has left.
+    fn events(&self) -> Vec<Event> {
+        let now = self.report.events.get(self.cluster).cloned().unwrap_or_default();
+        let past = self.runs.last().map(|run| run.events.clone()).unwrap_or_default();
+        events::keep(together(now, past), self.report.taken_at)
     }
 
     /// Gives findings of this cluster their states, and returns what to keep of them.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the format.
 const MAJOR: u32 = 1;
-const MINOR: u32 = 0;
+const MINOR: u32 = 1;
 
 /// Compression level of zstd: files are small, so the time does not matter.
 const LEVEL: i32 = 9;
@@ -184,7 +184,21 @@ mod tests {
             findings: vec![kept("0a"), kept("0b")],
             watch: vec![kept("0c")],
             headroom: vec![Headroom { subject, memory: Some(700), cpu: None }],
-            events: Vec::new(),
+            events: vec![event()],
+        }
+    }
+
+    fn event() -> Event {
+        Event {
+            namespace: "web".into(),
+            kind: "Pod".into(),
+            name: "api-0".into(),
+            reason: "Evicted".into(),
+            message: "low on memory".into(),
+            count: 2,
+            first: Some(Timestamp::from_unix_seconds(1_795_136_000)),
+            last: Some(Timestamp::from_unix_seconds(1_795_136_100)),
+            seen: Some(Timestamp::from_unix_seconds(1_795_136_400)),
         }
     }
 
@@ -211,12 +225,25 @@ mod tests {
         let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
         assert_eq!(
             of(without_last).unwrap_err(),
-            "is cut or damaged: it ends after 4 lines, without its last"
+            "is cut or damaged: it ends after 5 lines, without its last"
         );
         let without_one = text.replacen(text.lines().nth(1).unwrap(), "", 1).replacen("\n\n", "\n", 1);
-        assert_eq!(of(&without_one).unwrap_err(), "is cut or damaged: it has 3 lines of 4");
+        assert_eq!(of(&without_one).unwrap_err(), "is cut or damaged: it has 4 lines of 5");
         let strange = text.replacen("{\"watch\"", "{\"wotch\"", 1);
         assert!(of(&strange).unwrap_err().starts_with("is cut or damaged: line 4: unknown variant `wotch`"));
+    }
+
+    /// Runs that were kept before events were have none, and their events had no run that saw them.
+    #[test]
+    fn a_history_of_version_1_0_is_read() {
+        let text = String::from_utf8(lines(&run())).unwrap();
+        let seen = format!(",\"seen\":{}", run().taken_at.0);
+        assert!(text.contains(&seen));
+        let old = text.replacen("\"minor\":1", "\"minor\":0", 1).replacen(&seen, "", 1);
+        assert_eq!(of(&old).unwrap().events, [Event { seen: None, ..event() }]);
+        let older = old.lines().filter(|l| !l.contains("\"event\"")).collect::<Vec<_>>().join("\n");
+        let older = older.replacen("{\"end\":5}", "{\"end\":4}\n", 1);
+        assert_eq!(of(&older).unwrap(), PastRun { events: Vec::new(), ..run() });
     }
 
     #[test]
@@ -231,7 +258,7 @@ mod tests {
     fn a_later_minor_version_is_read() {
         let text = String::from_utf8(lines(&run())).unwrap();
         let later = text
-            .replacen("\"minor\":0", "\"minor\":1", 1)
+            .replacen("\"minor\":1", "\"minor\":2", 1)
             .replacen("{\"watch\"", "{\"wotch\"", 1)
             .replacen("\"fingerprint\"", "\"new-field\":1,\"fingerprint\"", 1);
         let read = of(&later).unwrap();

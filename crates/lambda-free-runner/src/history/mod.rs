@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use healthcore::history::{PastRun, Rules, compare};
+use healthcore::model::Event;
 use healthcore::report::Report;
 use healthcore::snapshot::{Gap, GapCause};
 use healthcore::time::Timestamp;
@@ -94,6 +95,36 @@ impl History {
     #[must_use]
     pub fn is_own(gap: &Gap) -> bool {
         gap.scope.ends_with("/history")
+    }
+
+    /// The warning events that earlier runs of a cluster saw or remembered, as the newest one before an instant has left them.
+    /// What cannot be read is a gap.
+    pub(crate) async fn events(&self, cluster: &str, before: Timestamp, gaps: &mut Vec<Gap>) -> Vec<Event> {
+        match self.patiently(self.newest_events(cluster, before)).await {
+            Ok(events) => events,
+            Err((cause, why)) => {
+                gaps.push(self.gap(cluster, cause, &format!("earlier events cannot be read: {why}")));
+                Vec::new()
+            }
+        }
+    }
+
+    async fn newest_events(
+        &self,
+        cluster: &str,
+        before: Timestamp,
+    ) -> Result<Vec<Event>, object_store::Error> {
+        let names = self.names(cluster).await?;
+        let past = &names[..names.partition_point(|n| n.taken_at < before)];
+        // What cannot be read is told when the report is compared; the run before it remembers as much.
+        for named in past.iter().rev().take(MOST_NAMED) {
+            let read = bytes(Arc::clone(&self.store), named.path.clone(), named.size).await;
+            let run = read.ok().and_then(|bytes| format::read(&bytes).ok());
+            if let Some(run) = run.filter(|run| run.cluster == cluster) {
+                return Ok(run.events);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Compares a report with what is remembered, and remembers it. What fails becomes a gap of the report.
@@ -181,6 +212,9 @@ impl History {
         }
         // Two programs may have looked at the same second: one of them is enough, and always the same.
         runs.dedup_by_key(|run| run.taken_at);
+        // The newest run remembers what those before it saw.
+        let all_but_newest = runs.len().saturating_sub(1);
+        runs[..all_but_newest].iter_mut().for_each(|run| run.events = Vec::new());
         Ok((names, runs))
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use healthcore::finding::State;
+use healthcore::finding::{State, Value};
 use healthcore::fixture::Fixture;
 use healthcore::report::Report;
 use healthcore::time::Window;
@@ -183,6 +183,56 @@ async fn any_store_will_do() {
     let history = History::of(store, "memory", keep());
     run(day(0, 50), &history).await;
     assert_eq!(told(&run(day(1, 75), &history).await), "new");
+}
+
+/// Runs of an hour apart: Kubernetes forgets an event in between, the history does not.
+#[tokio::test]
+async fn events_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().join("h").to_str().unwrap(), keep()).unwrap();
+    let pod = "container web/api-0/app\nwindow lookback=3d";
+    let event = "event web/Pod/api-0 reason=FailedMount count=3 last=10m message=\"no volume token=hunter2\"";
+    let at = |hours: f64, text: &str| {
+        let mut spec = on(0, text);
+        spec.at = spec.at.map(|at| at.plus_seconds(3600.0 * hours));
+        let part = Fixture::new(text).snapshot;
+        let window =
+            Window::ending(spec.at.unwrap(), Seconds(part.window.seconds()), Seconds(3600.0)).unwrap();
+        let fake = Fake::new(healthcore::snapshot::Snapshot { taken_at: spec.at.unwrap(), window, ..part });
+        let mut spec = crate::fake::spec(Some(fake.clone()), Some(fake));
+        spec.settings.only.insert("warning-events".to_owned());
+        spec
+    };
+    let remembered = |report: &Report| {
+        let evidence = report.findings.iter().flat_map(|f| &f.evidence);
+        evidence.filter(|e| e.name == "remembered-from").map(|e| e.value.clone()).collect::<Vec<_>>()
+    };
+
+    let first = run(at(0.0, &format!("{pod}\n{event}")), &history).await;
+    assert_eq!((first.findings.len(), remembered(&first)), (1, vec![]));
+    let second = run(at(2.0, pod), &history).await;
+    assert_eq!(told(&second), "ongoing", "the event is not told twice, and not forgotten");
+    assert_eq!(remembered(&second), [Value::Time(first.taken_at)]);
+    assert_eq!(second.findings[0].summary.args["count"], Value::Count(3), "and counted once");
+    // A run that looks elsewhere hands on what it does not look at.
+    run(at(4.0, "window lookback=3d\ncontainer shop/cart-0/app"), &history).await;
+    let fourth = run(at(6.0, pod), &history).await;
+    assert_eq!(remembered(&fourth), [Value::Time(first.taken_at)]);
+    // The recording holds what was remembered, so that its replay needs no history.
+    let path = folder.path().join("snapshot.ndjson");
+    let live = run(RunSpec { record: Some(path.clone()), ..at(7.0, pod) }, &history).await;
+    let mut replay = RunSpec::new(lambda_free_runner::Input::Recording(path));
+    replay.settings.only.insert("warning-events".to_owned());
+    let replay = run_once(&replay, &Silent).await.unwrap();
+    assert_eq!(remembered(&replay), remembered(&live));
+
+    let late = run(at(26.0, pod), &history).await;
+    assert_eq!(told(&late), "resolved", "beyond the look-back of the check");
+    for file in files(folder.path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        let text = zstd::decode_all(&bytes[..]).unwrap_or(bytes);
+        assert!(!String::from_utf8_lossy(&text).contains("hunter2"), "{}", file.display());
+    }
 }
 
 #[tokio::test]

@@ -169,6 +169,7 @@ impl Scene {
 
     fn event(&mut self, id: (&str, &str, &str), reason: &str, message: &str, count: u32, hours_ago: f64) {
         self.objects.events.push(Event {
+            seen: None,
             namespace: id.0.to_owned(),
             kind: id.1.to_owned(),
             name: id.2.to_owned(),

@@ -403,6 +403,7 @@ pub(super) fn event(raw: wire::Event, _: &mut Troubles) -> Option<Event> {
     })
 }
 
+        seen: None,
 /// Counts events with equal object, reason and message together; in order.
 pub(super) fn fold_events(events: Vec<Event>) -> Vec<Event> {
     let mut folded: BTreeMap<[String; 5], Event> = BTreeMap::new();

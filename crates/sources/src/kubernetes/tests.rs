@@ -456,6 +456,7 @@ fn equal_events_are_counted_together() {
     assert_eq!(
         fetched.value.events,
         [Event {
+            seen: None,
             namespace: "shop".into(),
             kind: "Pod".into(),
             name: "web-1".into(),
