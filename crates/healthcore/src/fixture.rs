@@ -9,14 +9,14 @@
 //! ```text
 //! window    lookback=7d step=5m now=-10m              # the clock 10 min behind the last sample
 //! set       method=quarters                           # parameters of the check under test
-//! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7 note:healthcheck/class=jvm
+//! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7@2h note:healthcheck/class=jvm
 //! container web/api-0/app limit=512Mi request=256Mi cpu-limit=1 cpu-request=250m pods=3  memory: 300+12x24
 //! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m deleting
 //! pod       web/api-1 phase=Failed reason=Evicted evicted=1h message="low on memory"
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
-//! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume"
-//! node      node-1 arch=arm64 cpu=4 memory=16Gi kubelet=v1.33.2 cordoned Ready=no:KubeletNotReady@20m
+//! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume" seen=1h   # by an earlier run
+//! node      node-1 arch=arm64 cpu=4 memory=16Gi kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
@@ -31,6 +31,8 @@
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
 //! server    version=v1.33.2
+//! written   ops/dump as=batch/v1beta1/cronjobs applied        # or manager=helm at=3d; `nothing-written` for a clean cluster
+//! requested as=batch/v1beta1/cronjobs removed=25              # a deprecated version that the API server was asked for
 //! log       web/StatefulSet/api container=app times=9 ago=1h pods=3 read=2 cut line="ERROR order {n} lost"   # {n} counts
 //! absent    rss                                       # the server has no series of it
 //! failed    cpu                                       # its query failed
@@ -53,6 +55,7 @@
 use std::collections::BTreeMap;
 
 use crate::analyse::{Assessment, analyse};
+use crate::api_versions::{RequestedApi, WrittenAs};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
@@ -499,6 +502,7 @@ fn build(text: &str) -> Result<Fixture, String> {
             "job" => b.job(line)?,
             "cronjob" => b.cron_job(line)?,
             "log" => b.log(line)?,
+            "written" | "requested" | "nothing-written" => b.api_use(line)?,
             "server" => {
                 line.known(&["version"])?;
                 b.objects.inventory.server_version = line.text("version");
@@ -532,13 +536,9 @@ fn build(text: &str) -> Result<Fixture, String> {
     objects.give_architectures_to_pods();
     objects.give_newer_images();
     objects.give_node_kills_to_pods();
-    let snapshot = Snapshot {
-        cluster: "test".to_owned(),
-        taken_at: END.plus_seconds(clock),
-        window,
-        objects,
-        series: b.series,
-    };
+    let taken_at = END.plus_seconds(clock);
+    objects.give_starts(taken_at);
+    let snapshot = Snapshot { cluster: "test".to_owned(), taken_at, window, objects, series: b.series };
     Ok(Fixture { snapshot, params })
 }
 
@@ -575,7 +575,9 @@ impl Builder {
             id: id.clone(),
             replicas,
             created: Some(line.ago("created")?.unwrap_or(before(Seconds::from_days(90.0)))),
-            revisions: revisions.map(|r| Revision { name: r.to_owned(), created: None }).collect(),
+            revisions: revisions
+                .map(|text| revision(text).ok_or_else(|| line.refuse(text)))
+                .collect::<Result<_, _>>()?,
             annotations: notes.map(|(n, v)| (n.to_owned(), v.clone())).collect(),
         };
         self.workloads.insert(id, made);
@@ -813,9 +815,9 @@ impl Builder {
             count: line.parse("count")?.unwrap_or(1),
             first: Some(line.ago("first")?.unwrap_or(last)),
             last: Some(last),
+            seen: line.ago("seen")?,
         });
         Ok(())
-            seen: line.ago("seen")?,
     }
 
     fn node(&mut self, line: &Line) -> Result<(), String> {
@@ -825,7 +827,8 @@ impl Builder {
             allocatable_cpu: line.parse("cpu")?,
             allocatable_memory: line.parse("memory")?,
             conditions: line.conditions()?,
-            unschedulable: line.flag("cordoned"),
+            unschedulable: line.flag("cordoned") || line.get("cordoned").is_some(),
+            unschedulable_since: line.ago("cordoned")?,
             kubelet_version: line.text("kubelet"),
             created: line.ago("created")?,
         });
@@ -996,6 +999,30 @@ impl Builder {
         Ok(())
     }
 
+    fn api_use(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["as", "manager", "at", "removed"])?;
+        let api_use = self.objects.inventory.api_use.get_or_insert_default();
+        let path = line.text("as");
+        let (api_version, resource) = path.rsplit_once('/').unwrap_or_default();
+        let (api_version, resource) = (api_version.to_owned(), resource.to_owned());
+        match line.head.as_str() {
+            "written" => api_use.written.push(WrittenAs {
+                api_version,
+                resource,
+                id: line.id()?,
+                applied: line.flag("applied"),
+                manager: line.text("manager"),
+                at: line.ago("at")?,
+            }),
+            "requested" => {
+                let removed_in = line.parse("removed")?.ok_or_else(|| line.refuse("removed"))?;
+                api_use.requested.push(RequestedApi { api_version, resource, removed_in });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn log(&mut self, line: &Line) -> Result<(), String> {
         line.known(&["container", "times", "ago", "pods", "read", "line"])?;
         let [namespace, kind, name] = line.path()?;
@@ -1074,6 +1101,13 @@ fn yes(text: &str) -> Result<Option<bool>, ()> {
         "unknown" => Ok(None),
         _ => Err(()),
     }
+}
+
+/// `api-7d9c5bd4f7@2h`: a name and when it was made.
+fn revision(text: &str) -> Option<Revision> {
+    let (name, ago) = text.split_once('@').map_or((text, None), |(name, ago)| (name, Some(ago)));
+    let created = ago.map(str::parse::<Seconds>).transpose().ok()?.map(before);
+    Some(Revision { name: name.to_owned(), created })
 }
 
 fn owner_by_name(pod: &str) -> (String, String, Option<String>) {

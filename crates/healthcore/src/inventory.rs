@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api_versions::ApiUse;
 use crate::model::{Condition, ObjectKind};
+use crate::starts::StartedTogether;
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Seconds};
 
@@ -53,6 +55,12 @@ pub struct Inventory {
     /// CronJobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cron_jobs: Vec<CronJob>,
+    /// Pods of several workloads that started together, the newest first; none where nobody looked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Vec<StartedTogether>>,
+    /// Who uses deprecated versions of APIs; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_use: Option<ApiUse>,
     /// Version of the API server, such as `v1.33.2`; empty when it does not tell. The part with the nodes has it too.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_version: String,
@@ -87,6 +95,8 @@ impl Inventory {
             quotas,
             jobs,
             cron_jobs,
+            starts: _,
+            api_use,
             server_version: _,
         } = self;
         services.sort_by(|a, b| a.id.cmp(&b.id));
@@ -102,6 +112,10 @@ impl Inventory {
         quotas.sort_by(|a, b| a.id.cmp(&b.id));
         jobs.sort_by(|a, b| a.id.cmp(&b.id));
         cron_jobs.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(ApiUse { written, requested }) = api_use {
+            written.sort();
+            requested.sort();
+        }
     }
 }
 

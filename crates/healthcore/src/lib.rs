@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod analyse;
+pub mod api_versions;
 pub mod chart;
 pub mod check;
 pub mod checks;
@@ -37,6 +38,7 @@ pub mod series;
 pub mod settings;
 pub mod shard;
 pub mod snapshot;
+pub mod starts;
 pub mod stats;
 pub mod time;
 pub mod unit;

@@ -482,6 +482,9 @@ pub struct Node {
     /// Whether no pod is placed on it any more (cordoned).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unschedulable: bool,
+    /// Since when no pod is placed on it; none where the cluster does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unschedulable_since: Option<Timestamp>,
     /// Version of its kubelet, such as `v1.33.2`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kubelet_version: String,
@@ -544,4 +547,6 @@ object_kinds! {
     Schedules = "schedules";
     /// Logs of containers.
     Logs = "logs";
+    /// In which versions objects were written, and which deprecated ones the API server was asked for.
+    ApiUse = "api-use";
 }

@@ -106,6 +106,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("field-container-state", "state of the container"),
     ("field-container-states", "state of the containers"),
     ("field-container-status", "container status"),
+    ("field-cordoned-since", "since when the node is cordoned"),
     ("field-earlier-restarts", "time of the restarts before the last"),
     ("field-endpoints", "endpoints"),
     ("field-host-requests", "the number of requests by host"),

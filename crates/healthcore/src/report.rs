@@ -478,7 +478,8 @@ mod tests {
         check(
             &[&format!("{FINE}\ndenied autoscalers")],
             Verdict::Unknown,
-            "hpa-target-missing hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-fixed hpa-over-scaled",
+            "pods-started-together hpa-target-missing hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-fixed \
+             hpa-over-scaled",
         );
     }
 

@@ -136,6 +136,11 @@ impl Feed {
             let look = hosts.look(sources, metrics.as_deref(), &mut listed[0], &frame.window);
             gaps.extend(look.await);
         }
+        if first && let (Some(api_use), Some(metrics)) = (&mut listed[0].inventory.api_use, &metrics) {
+            let asked = metrics.requested_apis(&frame.window).await;
+            api_use.requested = asked.value;
+            gaps.extend(scoped(&sources.name, asked.gaps));
+        }
         if first && needs.objects.contains(&ObjectKind::ServedCertificates) {
             gaps.extend(certificates.look(&sources.name, &mut listed[0].inventory).await);
         }
@@ -143,6 +148,9 @@ impl Feed {
         listed.iter_mut().for_each(redact::objects);
         // What is remembered was redacted too.
         listed.iter_mut().for_each(|objects| objects.recall(&remembered));
+        if from == Some(Origin::KubernetesApi) && needs.objects.contains(&ObjectKind::Nodes) {
+            listed[0].give_starts(frame.taken_at);
+        }
         redact::gaps(&mut gaps);
         if let Some(shard) = frame.shard {
             // Now that what belongs together across namespaces has been joined.

@@ -86,6 +86,9 @@ pub(crate) fn objects(objects: &mut Objects) {
         quotas: _,
         jobs,
         cron_jobs: _,
+        // Found later, in what is redacted here.
+        starts: _,
+        api_use: _,
         server_version: _,
     } = inventory;
     tls_secrets.iter_mut().filter_map(|s| s.broken.as_mut()).for_each(scrub);

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use healthcore::api_versions::RequestedApi;
 use healthcore::inventory::HostRequests;
 use healthcore::model::ObjectKind;
 use healthcore::need::{Needs, Partition};
@@ -64,6 +65,11 @@ pub trait MetricsSource: Send + Sync {
     /// when nobody does.
     async fn host_requests(&self, _window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
         Fetched::whole(None)
+    }
+
+    /// Deprecated versions of Kubernetes APIs that somebody has asked for; none also when nobody tells.
+    async fn requested_apis(&self, _window: &Window) -> Fetched<Vec<RequestedApi>> {
+        Fetched::whole(Vec::new())
     }
 
     /// The queries that [`MetricsSource::series`] would send for a partition, for `--dry-run`.

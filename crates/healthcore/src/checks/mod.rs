@@ -8,6 +8,7 @@ pub mod cpu_throttled;
 pub mod cpu_underprovisioned;
 pub mod crash_looping;
 pub mod cronjob_stale;
+pub mod deprecated_api;
 pub mod disruption_budget_blocking;
 pub mod error_logs;
 pub mod host_without_route;
@@ -28,6 +29,7 @@ pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
 pub mod memory_usage;
+pub mod node_cordoned;
 pub mod node_not_ready;
 pub mod node_pressure;
 pub mod oom_killed;
@@ -35,6 +37,7 @@ pub mod pod_evicted;
 pub mod pod_not_running;
 mod pod_state;
 pub mod pod_unschedulable;
+pub mod pods_started_together;
 pub mod probes_missing;
 pub mod quota_near_limit;
 #[cfg(test)]
@@ -69,6 +72,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<job_failed::JobFailed>::new(),
     &Erased::<cronjob_stale::CronjobStale>::new(),
     &Erased::<pod_evicted::PodEvicted>::new(),
+    &Erased::<pods_started_together::PodsStartedTogether>::new(),
     &Erased::<oom_killed::OomKilled>::new(),
     &Erased::<memory_leak::MemoryLeak>::new(),
     &Erased::<memory_usage::MemoryUsage>::new(),
@@ -85,6 +89,8 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<error_logs::ErrorLogs>::new(),
     &Erased::<disruption_budget_blocking::DisruptionBudgetBlocking>::new(),
     &Erased::<version_skew::VersionSkew>::new(),
+    &Erased::<deprecated_api::DeprecatedApi>::new(),
+    &Erased::<node_cordoned::NodeCordoned>::new(),
     &Erased::<quota_near_limit::QuotaNearLimit>::new(),
     &Erased::<hpa_fixed::HpaFixed>::new(),
     &Erased::<image_pull_policy::ImagePullPolicy>::new(),

@@ -51,6 +51,14 @@ const BUSY: &str = r#"
     cronjob data/dump schedule="0 3 * * *" last-schedule=22h last-success=9d created=90d
     cronjob data/clean schedule="0 3 * * *" suspended created=90d
     server version=v1.33.2
+    written ops/dump as=batch/v1beta1/cronjobs applied
+    node node-3 cpu=8 memory=32Gi kubelet=v1.33.2 cordoned=9d Ready=yes:KubeletReady@9d
+    workload ops/StatefulSet/one replicas=1/1
+    workload ops/StatefulSet/two replicas=1/1
+    workload ops/StatefulSet/three replicas=1/1
+    container ops/one-0/app limit=1Gi request=512Mi cpu-request=250m created=3h
+    container ops/two-0/app limit=1Gi request=512Mi cpu-request=250m created=3h
+    container ops/three-0/app limit=1Gi request=512Mi cpu-request=250m created=3h
     claim data/wal used-by=match-0 capacity=10Gi created=30d  volume-size: 1000x47 volume-free: 200-4x47
     claim data/slow phase=Pending used-by=match-1 created=2h
     container web/plain-0/app image=nginx probes=none limit=1Gi request=512Mi cpu-request=250m  memory: 400x47 cpu: 0.2x47

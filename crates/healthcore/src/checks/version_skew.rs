@@ -94,7 +94,7 @@ impl Check for VersionSkew {
 }
 
 /// Major and minor of `v1.33.2`, `v1.30.4-eks-1a2b3c`, `v1.28+`.
-fn minor(version: &str) -> Option<(u32, u32)> {
+pub(super) fn minor(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.trim_start_matches('v').split(['.', '-', '+']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

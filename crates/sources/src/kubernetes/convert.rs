@@ -14,6 +14,9 @@ use super::wire;
 /// Longest message that is kept of a container or an event. Unit: bytes.
 const LONGEST_MESSAGE: usize = 1024;
 
+/// The taint that the node controller gives a node on which no pod is to be placed.
+const CORDONED: &str = "node.kubernetes.io/unschedulable";
+
 /// A field of an object that could not be read: `namespace/name: why`.
 pub(super) type Troubles = Vec<String>;
 
@@ -400,10 +403,10 @@ pub(super) fn event(raw: wire::Event, _: &mut Troubles) -> Option<Event> {
         count: series.count.or(raw.count).unwrap_or(1).max(1),
         first,
         last,
+        seen: None,
     })
 }
 
-        seen: None,
 /// Counts events with equal object, reason and message together; in order.
 pub(super) fn fold_events(events: Vec<Event>) -> Vec<Event> {
     let mut folded: BTreeMap<[String; 5], Event> = BTreeMap::new();
@@ -440,12 +443,14 @@ pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<Node> {
     };
     let allocatable_cpu = amount(raw.status.allocatable.cpu, "cpu").map(Cores);
     let allocatable_memory = amount(raw.status.allocatable.memory, "memory").map(Bytes);
+    let cordoned = raw.spec.taints.into_iter().find(|taint| taint.key == CORDONED);
     Some(Node {
         architecture: raw.status.node_info.architecture,
         allocatable_cpu,
         allocatable_memory,
         conditions: conditions(raw.status.conditions),
         unschedulable: raw.spec.unschedulable,
+        unschedulable_since: cordoned.and_then(|taint| time(taint.time_added)),
         kubelet_version: raw.status.node_info.kubelet_version,
         created: time(raw.metadata.creation_timestamp),
         name,

@@ -82,7 +82,11 @@ impl KubernetesSource {
             quotas: quotas.settle(u, g),
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
-            server_version: if run.asks(ObjectKind::Nodes) { self.version().await } else { String::new() },
+            api_use: run.api_use(),
+            server_version: match run.asks(ObjectKind::Nodes) || run.asks(ObjectKind::ApiUse) {
+                true => self.version().await,
+                false => String::new(),
+            },
             ..Inventory::default()
         };
         for claim in &mut inventory.volume_claims {

@@ -1,8 +1,10 @@
 //! One list, page by page, each page cut down while the next is fetched.
 
 use bytes::Bytes;
+use healthcore::api_versions::WrittenAs;
 use serde::de::DeserializeOwned;
 
+use super::api_use;
 use super::convert::Troubles;
 use super::request::Resource;
 use super::send::{ApiServer, Refusal};
@@ -18,6 +20,8 @@ pub(super) type Convert<T, U> = fn(T, &mut Troubles) -> Option<U>;
 #[derive(Debug)]
 pub(super) struct Listed<U> {
     pub(super) items: Vec<U>,
+    /// Objects that somebody wrote in a deprecated version.
+    pub(super) written: Vec<WrittenAs>,
     /// Objects that could not be read, or fields of them.
     pub(super) invalid: Troubles,
     /// Why it is not whole.
@@ -36,7 +40,7 @@ where
     T: DeserializeOwned + 'static,
     U: Send + 'static,
 {
-    let mut listed = Listed { items: Vec::new(), invalid: Vec::new(), refusal: None };
+    let mut listed = Listed { items: Vec::new(), written: Vec::new(), invalid: Vec::new(), refusal: None };
     let mut versions = resource.versions.iter().copied();
     let mut version = versions.next().unwrap_or("v1");
     let mut expirations = 0;
@@ -62,12 +66,16 @@ where
                     return listed;
                 }
                 next = head;
-                let read = tokio::task::spawn_blocking(move || read(&body, convert));
+                let plural = resource.plural;
+                let read = tokio::task::spawn_blocking(move || {
+                    read(&body, convert).map(|page| (page, api_use::written(&body, plural)))
+                });
                 let fetch = async { if next.is_empty() { None } else { Some(get(version, &next).await) } };
                 let (page, following) = tokio::join!(read, fetch);
                 match page.expect("reading a page does not panic and is not cancelled") {
-                    Ok((items, invalid)) => {
+                    Ok(((items, invalid), written)) => {
                         listed.items.extend(items);
+                        listed.written.extend(written);
                         listed.invalid.extend(invalid);
                     }
                     Err(refusal) => {
@@ -87,6 +95,7 @@ where
                     Some(again) => next = again,
                     None => {
                         listed.items.clear();
+                        listed.written.clear();
                         listed.invalid.clear();
                         next.clear();
                     }

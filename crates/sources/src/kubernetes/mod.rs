@@ -3,6 +3,7 @@
 //! Lists are paged and each page is cut down to the structs of [`healthcore::model`] at once, so that only one
 //! page a list is ever held whole. What a server refuses is a gap, never a failed run.
 
+mod api_use;
 mod connect;
 mod convert;
 mod exec;

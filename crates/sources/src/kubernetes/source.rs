@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use healthcore::api_versions::{ApiUse, WrittenAs};
 use healthcore::inventory::ObjectId;
 use healthcore::model::{ObjectKind, PodPhase, Replicas};
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
@@ -102,6 +104,7 @@ impl KubernetesSource {
                     && resource.namespaced
                 {
                     listed.items.retain(|item| names.contains(item.namespace()));
+                    listed.written.retain(|written| names.contains(&written.id.namespace));
                 }
                 match (listed.refusal.clone(), scope) {
                     (Some(refusal @ Refusal::Denied(_)), Scope::Namespaces { names, .. })
@@ -115,7 +118,7 @@ impl KubernetesSource {
                         (fallback.names.clone(), Some((refusal, fallback.whole)))
                     }
                     _ => {
-                        self.take(&mut part, resource, None, listed);
+                        self.take(run, &mut part, resource, None, listed);
                         return part;
                     }
                 }
@@ -129,7 +132,7 @@ impl KubernetesSource {
         for (name, listed) in join_all(lists).await {
             match listed.refusal {
                 Some(refusal @ Refusal::Denied(_)) => refused.push((name, refusal)),
-                _ => self.take(&mut part, resource, Some(name), listed),
+                _ => self.take(run, &mut part, resource, Some(name), listed),
             }
         }
         match denied {
@@ -176,8 +179,16 @@ impl KubernetesSource {
     }
 
     /// Takes what arrived of a list, and notes what did not.
-    fn take<U>(&self, part: &mut Part<U>, resource: &Resource, namespace: Option<&str>, listed: Listed<U>) {
-        let Listed { items, invalid, refusal } = listed;
+    fn take<U>(
+        &self,
+        run: &Run<'_>,
+        part: &mut Part<U>,
+        resource: &Resource,
+        namespace: Option<&str>,
+        listed: Listed<U>,
+    ) {
+        let Listed { items, written, invalid, refusal } = listed;
+        run.written.lock().expect("nobody panics while holding it").extend(written);
         if let Some(refusal) = refusal {
             let (mut cause, mut detail) = explain(&refusal, resource, namespace);
             if !items.is_empty() {
@@ -312,6 +323,8 @@ pub(super) struct Run<'a> {
     kinds: &'a BTreeSet<ObjectKind>,
     scope: Scope,
     fallback: OnceCell<Fallback>,
+    /// Objects that somebody wrote in a deprecated version, as the lists tell them.
+    written: Mutex<Vec<WrittenAs>>,
 }
 
 impl Run<'_> {
@@ -321,6 +334,15 @@ impl Run<'_> {
 
     pub(super) fn asks(&self, kind: ObjectKind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// What the lists so far tell of deprecated versions, where that is asked.
+    pub(super) fn api_use(&self) -> Option<ApiUse> {
+        let mut written = std::mem::take(&mut *self.written.lock().expect("nobody panics while holding it"));
+        // Some resources are listed twice.
+        written.sort();
+        written.dedup();
+        self.asks(ObjectKind::ApiUse).then(|| ApiUse { written, ..ApiUse::default() })
     }
 }
 
@@ -448,7 +470,7 @@ impl ObjectSource for KubernetesSource {
         let size = self.settings.page_size;
         let scope = scope::resolve(&self.server, &selection.namespaces, size, &mut troubles).await;
         self.note_scope(troubles, &mut gaps);
-        let run = Run { kinds, scope, fallback: OnceCell::new() };
+        let run = Run { kinds, scope, fallback: OnceCell::new(), written: Mutex::default() };
         let run = &run;
 
         let (

@@ -625,6 +625,18 @@ pub(super) struct Node {
 pub(super) struct NodeSpec {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) unschedulable: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) taints: Vec<Taint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Taint {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) key: String,
+    /// When it was added; the node controller tells it of its own taints.
+    #[serde(default)]
+    pub(super) time_added: Option<Time>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,6 +3,7 @@
 mod catalogue;
 mod client;
 mod decode;
+mod deprecated;
 mod hosts;
 mod http;
 mod ksm;

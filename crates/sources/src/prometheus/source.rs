@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
+use healthcore::api_versions::RequestedApi;
 use healthcore::inventory::HostRequests;
 use healthcore::metric::{Metric, SeriesOf};
 use healthcore::model::ObjectKind;
@@ -546,6 +547,10 @@ impl MetricsSource for Prometheus {
 
     async fn host_requests(&self, window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
         self.count_by_host(window).await
+    }
+
+    async fn requested_apis(&self, window: &Window) -> Fetched<Vec<RequestedApi>> {
+        self.count_requested_apis(window).await
     }
 
     fn plan(&self, needs: &Needs, partition: &Partition, window: &Window) -> Vec<String> {

@@ -720,6 +720,35 @@ async fn an_answer_without_the_labels_of_a_container_is_told() {
     assert_eq!(why, Some(Missing::QueryFailed { metric: Metric::MemoryWorkingSet }));
 }
 
+#[tokio::test]
+async fn deprecated_versions_that_were_asked_for() {
+    let server = MockServer::start().await;
+    let row = |labels: &str| format!(r#"{{"metric":{{{labels}}},"value":[1200,"1"]}}"#);
+    let rows = [
+        row(r#""group":"batch","version":"v1beta1","resource":"cronjobs","removed_release":"1.25""#),
+        row(r#""group":"","version":"v1","resource":"componentstatuses","removed_release":"1.40""#),
+        row(r#""group":"batch","version":"v2","resource":"cronjobs","removed_release":"2.0""#),
+        row(r#""group":"batch","version":"v2""#),
+    ];
+    let answer =
+        format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, rows.join(","));
+    Mock::given(path("/prefix/api/v1/query")).respond_with(text(&answer)).mount(&server).await;
+    let prometheus = Prometheus::new(&settings(&server)).unwrap();
+    let found = prometheus.requested_apis(&window()).await;
+    let told: Vec<_> = found
+        .value
+        .iter()
+        .map(|api| format!("{} {} 1.{}", api.api_version, api.resource, api.removed_in))
+        .collect();
+    assert_eq!(told, ["batch/v1beta1 cronjobs 1.25", "v1 componentstatuses 1.40"]);
+    assert_eq!(
+        prometheus.asked(),
+        [
+            "1 instant query: max by (group, version, resource, removed_release) (apiserver_requested_deprecated_apis{removed_release!=\"\"})"
+        ]
+    );
+}
+
 /// Requests by host, when the server has the answer for queries that hold `words`.
 async fn by_host(words: &str, answer: &str) -> (Fetched<Option<Vec<HostRequests>>>, Vec<String>) {
     let server = MockServer::start().await;

@@ -1,0 +1,419 @@
+//! Pods of several workloads that started together, and what explains it.
+//!
+//! Settled over the whole cluster, before it is cut into parts: a part does not see the pods of others. Pods that start
+//! with their workload, those of Jobs, those that an autoscaler adds and those of DaemonSets on a new node are none of
+//! these: they start together as a rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Container, ContainerRole, ContainerState, Event, Node, Pod, PodPhase, Workload, WorkloadId,
+};
+use crate::snapshot::{Objects, Origin, Owners};
+use crate::time::Timestamp;
+
+/// Age from which on starts are of no interest. Unit: seconds.
+const KEPT_S: f64 = 7.0 * 86_400.0;
+/// Pods that start within this time of the one before start together. Unit: seconds.
+const TOGETHER_S: f64 = 600.0;
+/// Time after the making of a workload or pod in which a start is its first. Unit: seconds.
+const FIRST_S: f64 = 600.0;
+/// Time between a new revision, or the pod of it before, and its next pod. Unit: seconds.
+const ROLLOUT_S: f64 = 900.0;
+/// Time that a cause may lie before the first start: pods leave a lost node after five minutes, and those of a drain one
+/// after the other. Unit: seconds.
+const CAUSE_BEFORE_S: f64 = 1800.0;
+/// Time that a cause may be noted after the last start. Unit: seconds.
+const CAUSE_AFTER_S: f64 = 300.0;
+/// Groups that are kept, the newest.
+const MOST_GROUPS: usize = 50;
+/// Workloads and nodes of a group that are named.
+const MOST_NAMED: usize = 20;
+
+/// Reasons of events that tell why a pod was thrown out.
+const EVICTIONS: [&str; 3] = ["Evicted", "Preempted", "TaintManagerEviction"];
+
+/// Pods of several workloads that started together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartedTogether {
+    /// When the first of them started.
+    pub first: Timestamp,
+    /// When the last of them started.
+    pub last: Timestamp,
+    /// How many pods.
+    pub pods: u32,
+    /// How many workloads they belong to.
+    pub workloads: u32,
+    /// Their workloads in order, the first of them where they are many.
+    pub named: Vec<WorkloadId>,
+    /// Nodes on which they are, in order, the first of them where they are many.
+    pub nodes: Vec<String>,
+    /// What explains it.
+    pub cause: Cause,
+}
+
+/// What explains that pods started together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Cause {
+    /// Their workloads had got new revisions.
+    Rollout,
+    /// Pods were thrown out.
+    Eviction {
+        /// What the kubelet or the event said.
+        message: String,
+        /// The earlier run that saw the event, where Kubernetes has forgotten it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Timestamp>,
+    },
+    /// Something happened to nodes.
+    Node {
+        /// What.
+        what: NodeCause,
+        /// Their names.
+        nodes: Vec<String>,
+    },
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// What happened to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeCause {
+    /// It stopped being ready.
+    NotReady,
+    /// It was restarted: it says so, or all containers on it started anew.
+    Restarted,
+    /// It had not been ready, and is so again since.
+    ReadyAgain,
+    /// It was cordoned.
+    Cordoned,
+    /// All pods are on it.
+    Same,
+    /// It joined, as another one may have gone.
+    Joined,
+}
+
+impl Objects {
+    /// Finds pods of several workloads that started together. Metrics tell too little of revisions and nodes for it.
+    pub fn give_starts(&mut self, taken_at: Timestamp) {
+        if self.origin != Origin::KubernetesApi || self.pods.is_empty() {
+            return;
+        }
+        let mut groups = Starts::new(self, taken_at).groups();
+        groups.sort_by(|a, b| (b.first, &a.named).cmp(&(a.first, &b.named)));
+        groups.truncate(MOST_GROUPS);
+        self.inventory.starts = Some(groups);
+    }
+}
+
+/// A pod with the time at which it, or its containers, started.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    at: Timestamp,
+    pod: &'a Pod,
+}
+
+struct Starts<'a> {
+    objects: &'a Objects,
+    taken_at: Timestamp,
+    workloads: BTreeMap<&'a WorkloadId, &'a Workload>,
+    pods: BTreeMap<&'a WorkloadId, Vec<Start<'a>>>,
+    nodes: BTreeMap<&'a str, &'a Node>,
+    owners: Owners,
+}
+
+impl<'a> Starts<'a> {
+    fn new(objects: &'a Objects, taken_at: Timestamp) -> Self {
+        let mut pods: BTreeMap<&WorkloadId, Vec<Start<'_>>> = BTreeMap::new();
+        for pod in objects.pods.iter().filter(|pod| lives(pod)) {
+            let Some(at) = pod.created else { continue };
+            pods.entry(&pod.workload).or_default().push(Start { at, pod });
+        }
+        pods.values_mut().for_each(|starts| in_order(starts));
+        Self {
+            objects,
+            taken_at,
+            workloads: objects.workloads.iter().map(|w| (&w.id, w)).collect(),
+            pods,
+            nodes: objects.nodes.iter().map(|n| (n.name.as_str(), n)).collect(),
+            owners: Owners::new(&objects.workloads, &objects.pods),
+        }
+    }
+
+    fn groups(&self) -> Vec<StartedTogether> {
+        let (mut rollouts, mut others) = (BTreeMap::<&str, Vec<Start<'_>>>::new(), Vec::new());
+        for (id, starts) in &self.pods {
+            let Some(workload) = self.workloads.get(id).filter(|w| keeps_pods(w)) else { continue };
+            let (rolled_out, replaced) = self.replaced(workload, starts);
+            rollouts.entry(&id.namespace).or_default().extend(rolled_out);
+            others.extend(replaced);
+        }
+        // Kinds without listed revisions go with what was rolled out beside them.
+        let beside = |start: &Start<'_>| {
+            let of_kind = matches!(start.pod.workload.kind.as_str(), "StatefulSet" | "DaemonSet");
+            let near = |other: &Start<'_>| other.at.seconds_since(start.at).abs() <= TOGETHER_S;
+            of_kind && rollouts.get(start.pod.workload.namespace.as_str()).is_some_and(|r| r.iter().any(near))
+        };
+        let (with_rollouts, others): (Vec<_>, Vec<_>) = others.into_iter().partition(beside);
+        for start in with_rollouts {
+            rollouts.entry(&start.pod.workload.namespace).or_default().push(start);
+        }
+        let rollouts = rollouts.into_values().flat_map(chains);
+        let mut out: Vec<StartedTogether> =
+            rollouts.filter_map(|group| together(&group, Cause::Rollout)).collect();
+        out.extend(chains(others).iter().filter_map(|group| together(group, self.cause(group))));
+        out.extend(self.nodes.keys().filter_map(|node| self.restarted(node)));
+        out
+    }
+
+    /// Pods that took the place of others: those of a new revision, and the rest.
+    fn replaced(&self, workload: &Workload, starts: &[Start<'a>]) -> (Vec<Start<'a>>, Vec<Start<'a>>) {
+        let (mut rolled_out, mut others) = (Vec::new(), Vec::new());
+        let scaled = self.is_scaled(&workload.id);
+        let mut reached: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for start in starts {
+            let is_first = workload.created.is_none_or(|made| start.at.seconds_since(made) <= FIRST_S);
+            let added = scaled && starts[0].at.seconds_since(start.at) < -TOGETHER_S;
+            let recent = start.at.age_at(self.taken_at).is_some_and(|age| age <= KEPT_S);
+            if is_first || !recent || self.is_on_new_node(start) {
+                continue;
+            }
+            let revision = workload.revisions.iter().find(|r| is_of(&start.pod.name, &r.name));
+            let since = revision.and_then(|r| reached.get(r.name.as_str()).copied().or(r.created));
+            if let (Some(revision), Some(since)) = (revision, since)
+                && start.at.seconds_since(since) <= ROLLOUT_S
+            {
+                reached.insert(&revision.name, start.at.max(since));
+                rolled_out.push(*start);
+            } else if !added {
+                others.push(*start);
+            }
+        }
+        (rolled_out, others)
+    }
+
+    fn is_scaled(&self, id: &WorkloadId) -> bool {
+        let scales = |target: &crate::model::ScaleTarget| target.kind == id.kind && target.name == id.name;
+        self.objects.hpas.iter().any(|h| h.namespace == id.namespace && scales(&h.target))
+    }
+
+    /// Whether it is the pod of a DaemonSet on a node that had just joined.
+    fn is_on_new_node(&self, start: &Start<'_>) -> bool {
+        let node = start.pod.node.as_deref().and_then(|name| self.nodes.get(name));
+        let joined = node.and_then(|n| n.created);
+        start.pod.workload.kind == "DaemonSet"
+            && joined.is_some_and(|joined| start.at.seconds_since(joined) <= CAUSE_BEFORE_S)
+    }
+
+    fn cause(&self, group: &[Start<'_>]) -> Cause {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return Cause::Unknown };
+        let span =
+            Span { begin: first.at.plus_seconds(-CAUSE_BEFORE_S), end: last.at.plus_seconds(CAUSE_AFTER_S) };
+        let by_node = || self.happened(&span).or_else(|| same_node(group)).or_else(|| self.joined(&span));
+        self.eviction(group, &span).or_else(by_node).unwrap_or(Cause::Unknown)
+    }
+
+    fn eviction(&self, group: &[Start<'_>], span: &Span) -> Option<Cause> {
+        let own: BTreeSet<&WorkloadId> = group.iter().map(|s| &s.pod.workload).collect();
+        let evicted = self.objects.pods.iter().filter(|pod| own.contains(&pod.workload)).find_map(|pod| {
+            let eviction = pod.eviction.as_ref()?;
+            eviction.at.is_some_and(|at| span.holds(at)).then(|| eviction.message.clone())
+        });
+        if let Some(message) = evicted {
+            return Some(Cause::Eviction { message, seen: None });
+        }
+        let told = |e: &&Event| {
+            let of_group = || self.owners.of(&e.namespace, &e.name).is_some_and(|id| own.contains(id));
+            e.kind == "Pod" && EVICTIONS.contains(&e.reason.as_str()) && span.holds_event(e) && of_group()
+        };
+        let event = self.objects.events.iter().filter(told).max_by_key(|e| (e.last, e.seen.is_none()))?;
+        Some(Cause::Eviction { message: event.message.clone(), seen: event.seen })
+    }
+
+    /// What happened to nodes in a span, the surest first.
+    fn happened(&self, span: &Span) -> Option<Cause> {
+        let mut found: BTreeMap<NodeCause, Vec<String>> = BTreeMap::new();
+        for node in self.nodes.values() {
+            if let Some(what) = self.happened_to(node, span) {
+                found.entry(what).or_default().push(node.name.clone());
+            }
+        }
+        let (what, mut nodes) = found.pop_first()?;
+        nodes.truncate(MOST_NAMED);
+        Some(Cause::Node { what, nodes })
+    }
+
+    fn happened_to(&self, node: &Node, span: &Span) -> Option<NodeCause> {
+        let ready = node.conditions.iter().find(|c| c.kind == "Ready");
+        let changed = ready.filter(|c| c.since.is_some_and(|since| span.holds(since)));
+        let rebooted = |e: &Event| {
+            e.kind == "Node" && e.name == node.name && e.reason == "Rebooted" && span.holds_event(e)
+        };
+        let was_there = node.created.is_none_or(|made| made < span.begin);
+        match changed.map(|c| c.status) {
+            Some(Some(false) | None) => Some(NodeCause::NotReady),
+            _ if self.objects.events.iter().any(rebooted) => Some(NodeCause::Restarted),
+            Some(Some(true)) if was_there => Some(NodeCause::ReadyAgain),
+            _ => {
+                node.unschedulable_since.is_some_and(|since| span.holds(since)).then_some(NodeCause::Cordoned)
+            }
+        }
+    }
+
+    fn joined(&self, span: &Span) -> Option<Cause> {
+        let joined = |n: &&&Node| n.created.is_some_and(|made| span.holds(made));
+        let mut nodes: Vec<String> = self.nodes.values().filter(joined).map(|n| n.name.clone()).collect();
+        nodes.truncate(MOST_NAMED);
+        (!nodes.is_empty()).then_some(Cause::Node { what: NodeCause::Joined, nodes })
+    }
+
+    /// Pods whose containers all started anew on a node where none runs from before: the node, or what runs its
+    /// containers, was restarted.
+    fn restarted(&self, node: &str) -> Option<StartedTogether> {
+        let here = self.objects.pods.iter().filter(|p| lives(p) && p.node.as_deref() == Some(node));
+        let starts = here.filter_map(|pod| Some(Start { at: containers_started(pod)?, pod }));
+        let anew = |s: &Start<'_>| s.pod.created.is_some_and(|made| s.at.seconds_since(made) > FIRST_S);
+        let (mut anew, others): (Vec<_>, Vec<_>) = starts.partition(anew);
+        in_order(&mut anew);
+        let first = anew.first()?.at;
+        first.age_at(self.taken_at).filter(|age| *age <= KEPT_S)?;
+        let survived = |s: &Start<'_>| s.at < first;
+        if others.iter().any(survived) {
+            return None;
+        }
+        let group: Vec<Start<'_>> =
+            anew.into_iter().filter(|s| s.at.seconds_since(first) <= TOGETHER_S).collect();
+        together(&group, Cause::Node { what: NodeCause::Restarted, nodes: vec![node.to_owned()] })
+    }
+}
+
+/// A span of time, both ends counted.
+struct Span {
+    begin: Timestamp,
+    end: Timestamp,
+}
+
+impl Span {
+    fn holds(&self, at: Timestamp) -> bool {
+        self.begin <= at && at <= self.end
+    }
+
+    fn holds_event(&self, event: &Event) -> bool {
+        event.last.or(event.first).is_some_and(|at| self.holds(at))
+    }
+}
+
+fn lives(pod: &Pod) -> bool {
+    !pod.deleting && !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed)
+}
+
+/// Whether a workload replaces pods that are gone.
+fn keeps_pods(workload: &Workload) -> bool {
+    workload.replicas.is_some() && !workload.id.runs_to_completion() && workload.id.kind != "Pod"
+}
+
+fn is_of(pod: &str, revision: &str) -> bool {
+    pod.strip_prefix(revision).is_some_and(|rest| rest.starts_with('-'))
+}
+
+fn in_order(starts: &mut [Start<'_>]) {
+    let key = |s: &Start<'_>| (s.at, s.pod.workload.clone(), s.pod.name.clone());
+    starts.sort_by_cached_key(key);
+}
+
+/// Starts that each lie close to the one before.
+fn chains(mut starts: Vec<Start<'_>>) -> Vec<Vec<Start<'_>>> {
+    in_order(&mut starts);
+    let close = |a: &Start<'_>, b: &Start<'_>| b.at.seconds_since(a.at) <= TOGETHER_S;
+    starts.chunk_by(close).map(<[Start<'_>]>::to_vec).collect()
+}
+
+/// The group, where it is of several workloads.
+fn together(group: &[Start<'_>], cause: Cause) -> Option<StartedTogether> {
+    let workloads: BTreeSet<&WorkloadId> = group.iter().map(|s| &s.pod.workload).collect();
+    let nodes: BTreeSet<&str> = group.iter().filter_map(|s| s.pod.node.as_deref()).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    (workloads.len() > 1).then(|| StartedTogether {
+        first: group[0].at,
+        last: group[group.len() - 1].at,
+        pods: count(group.len()),
+        workloads: count(workloads.len()),
+        named: workloads.into_iter().take(MOST_NAMED).cloned().collect(),
+        nodes: nodes.into_iter().take(MOST_NAMED).map(str::to_owned).collect(),
+        cause,
+    })
+}
+
+fn same_node(group: &[Start<'_>]) -> Option<Cause> {
+    let node = group.first()?.pod.node.as_deref()?;
+    let same = group.iter().all(|s| s.pod.node.as_deref() == Some(node));
+    same.then(|| Cause::Node { what: NodeCause::Same, nodes: vec![node.to_owned()] })
+}
+
+/// When the first of the containers that run now started; none while one of them does not run.
+fn containers_started(pod: &Pod) -> Option<Timestamp> {
+    let main = pod.containers.iter().filter(|c| c.role == ContainerRole::Main);
+    let started = |c: &Container| match c.state {
+        Some(ContainerState::Running { started }) => started,
+        _ => None,
+    };
+    main.map(started).collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::Fixture;
+
+    /// Groups as `pods/workloads cause`.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let starts = Fixture::new(text).snapshot.objects.inventory.starts.unwrap_or_default();
+        let told: Vec<String> =
+            starts.iter().map(|g| format!("{}/{} {:?}", g.pods, g.workloads, g.cause)).collect();
+        assert_eq!(told, expected, "{text}");
+    }
+
+    #[test]
+    fn a_slow_rollout_is_one() {
+        let pods = |name: &str| -> String {
+            let one =
+                |n: usize| format!("container web/{name}-7d9c5bd4f7-x2x9{n}/app created={}m\n", 100 - 10 * n);
+            format!("workload web/Deployment/{name} replicas=6/6 revisions={name}-7d9c5bd4f7@105m\n")
+                + &(0..6).map(one).collect::<String>()
+        };
+        check(&format!("{}{}", pods("api"), pods("shop")), &["12/2 Rollout"]);
+        check(&pods("api"), &[]);
+    }
+
+    #[test]
+    fn a_set_beside_a_rollout_goes_with_it() {
+        let text = "workload web/Deployment/api replicas=1/1 revisions=api-7d9c5bd4f7@61m\n\
+                    container web/api-7d9c5bd4f7-x2x9z/app created=60m\n\
+                    workload web/StatefulSet/db replicas=1/1\ncontainer web/db-0/app created=58m";
+        check(text, &["2/2 Rollout"]);
+        check(&text.replace("web/db", "data/db").replace("web/StatefulSet", "data/StatefulSet"), &[]);
+    }
+
+    #[test]
+    fn a_node_that_was_restarted() {
+        let pod = |name: &str, node: &str, started: &str| {
+            format!(
+                "workload web/StatefulSet/{name} replicas=1/1\ncontainer web/{name}-0/app state=running@{started} restarts=1\n\
+                 pod web/{name}-0 node={node}\n"
+            )
+        };
+        let two = format!("node n1\nnode n2\n{}{}", pod("a", "n1", "60m"), pod("b", "n1", "58m"));
+        check(&two, &[r#"2/2 Node { what: Restarted, nodes: ["n1"] }"#]);
+        // A container there runs from before, so it was not the node.
+        check(&format!("{two}{}", pod("c", "n1", "20d")), &[]);
+        check(
+            &format!("{two}{}", pod("c", "n2", "20d")),
+            &[r#"2/2 Node { what: Restarted, nodes: ["n1"] }"#],
+        );
+    }
+}
