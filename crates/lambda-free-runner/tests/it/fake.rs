@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use healthcore::inventory::HostRequests;
@@ -25,6 +26,8 @@ pub(crate) struct Fake {
     gaps: Vec<Gap>,
     /// What it waits for before it answers its first question.
     waits: Option<Arc<Notify>>,
+    /// How long each answer takes.
+    delay: Duration,
     /// What is told when it is asked for its cost, which is when its cluster is done.
     done: Option<Arc<Notify>>,
 }
@@ -47,9 +50,23 @@ impl Fake {
         Arc::new(Self { waits, done, ..Self::of(part) })
     }
 
+    /// One whose every answer takes a time, of the clock of tokio.
+    pub(crate) fn slow(part: Snapshot, delay: Duration) -> Arc<Self> {
+        Arc::new(Self { delay, ..Self::of(part) })
+    }
+
     fn of(part: Snapshot) -> Self {
         let (requests, logs_read) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { part, requests, logs_read, down: false, gaps: Vec::new(), waits: None, done: None }
+        Self {
+            part,
+            requests,
+            logs_read,
+            down: false,
+            gaps: Vec::new(),
+            waits: None,
+            delay: Duration::ZERO,
+            done: None,
+        }
     }
 
     /// How often its logs have been read.
@@ -66,6 +83,7 @@ impl Fake {
         if let Some(waits) = &self.waits {
             waits.notified().await;
         }
+        tokio::time::sleep(self.delay).await;
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.down {
             return Err(SourceError::Unreachable {
@@ -118,6 +136,7 @@ impl ObjectSource for Fake {
         self.answer().await
     }
     async fn objects(&self, _: &Selection, _: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
+        tokio::time::sleep(self.delay).await;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let objects = Objects { logs: Vec::new(), ..self.part.objects.clone() };
         Fetched { value: objects, gaps: self.gaps.clone() }
@@ -163,6 +182,7 @@ impl MetricsSource for Fake {
     }
     async fn series(&self, needs: &Needs, partition: &Partition, window: &Window) -> Fetched<SeriesStore> {
         self.requests.fetch_add(needs.metrics.len() as u64, Ordering::Relaxed);
+        tokio::time::sleep(self.delay).await;
         assert_eq!(*window, self.part.window, "the run asks on the grid of the story");
         let mut store = SeriesStore::default();
         for metric in needs.metrics.keys() {

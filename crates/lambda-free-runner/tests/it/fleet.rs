@@ -89,6 +89,30 @@ fn a_slow_cluster_does_not_hold_up_the_next() {
     );
 }
 
+/// Time that runs take when nothing but answers takes any: the clock stands while the program works.
+fn waited(spec: &RunSpec) -> Duration {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let begin = tokio::time::Instant::now();
+        run_once(spec, &Silent).await.unwrap();
+        begin.elapsed()
+    })
+}
+
+/// Four clusters wait for their servers as long as the slowest of them alone, and not for each other.
+#[test]
+fn clusters_do_not_wait_for_each_other() {
+    let answer = Duration::from_millis(200);
+    let slow = || STORIES.map(|story| Fake::slow(part(story), answer));
+    let alone = slow().map(|fake| waited(&fleet(vec![fake])));
+    let slowest = alone.into_iter().max().unwrap();
+    assert!(slowest >= 3 * answer, "a probe, objects and series: {slowest:?}");
+    assert_eq!(waited(&fleet(slow().into())), slowest);
+    let in_turn = RunSpec { clusters_at_once: NonZeroUsize::MIN, ..fleet(slow().into()) };
+    assert_eq!(waited(&in_turn), alone.iter().sum::<Duration>());
+}
+
 #[test]
 fn a_cluster_that_is_down_is_a_gap_and_the_others_are_whole() {
     let both = fleet(vec![Fake::down(part("demo")), Fake::new(part("memory-inspection"))]);

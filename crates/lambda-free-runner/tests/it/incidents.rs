@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use healthcore::checks::pods_in_words;
-use healthcore::fixture::Fixture;
+use healthcore::fixture::{Fixture, show};
 use healthcore::inventory::{DnsName, ServedCertificate};
 use healthcore::report::Report;
+use healthcore::settings::{CheckSettings, Settings};
 use healthcore::snapshot::GapCause;
 use healthcore_sources::tls::{CertificateSource, TlsServer};
 use lambda_free_runner::{Certificates, Hosts, RunSpec, Silent, run_once};
@@ -126,6 +127,63 @@ const INCIDENTS: &[Incident] = &[
         check: "host-without-route",
         told: &["warning /forex-ui.example.com", "warning /powercard.example.com"],
     },
+    Incident {
+        seen: "three pods of three workloads on three nodes, started eleven hours ago, old pods gone: nobody knows why",
+        cluster: r#"
+            node n1 created=90d Ready=yes:KubeletReady@90d
+            node n2 created=90d Ready=yes:KubeletReady@90d
+            node n3 created=90d Ready=yes:KubeletReady@90d
+            workload pigo/Deployment/api replicas=1/1 revisions=api-7d9c5bd4f7@30d
+            workload pigo/Deployment/cart replicas=1/1 revisions=cart-7d9c5bd4f7@30d
+            workload pigo/Deployment/pay replicas=1/1 revisions=pay-7d9c5bd4f7@30d
+            container pigo/api-7d9c5bd4f7-x2x9z/app created=660m
+            container pigo/cart-7d9c5bd4f7-x2x9z/app created=659m
+            container pigo/pay-7d9c5bd4f7-x2x9z/app created=655m
+            pod pigo/api-7d9c5bd4f7-x2x9z node=n1
+            pod pigo/cart-7d9c5bd4f7-x2x9z node=n2
+            pod pigo/pay-7d9c5bd4f7-x2x9z node=n3"#,
+        check: "pods-started-together",
+        told: &["info pigo/api"],
+    },
+    Incident {
+        seen: "the same, while a node between them was lost",
+        cluster: r#"
+            node n1 created=90d Ready=yes:KubeletReady@90d
+            node n4 created=90d Ready=unknown:NodeStatusUnknown@667m
+            workload pigo/Deployment/api replicas=1/1 revisions=api-7d9c5bd4f7@30d
+            workload pigo/Deployment/cart replicas=1/1 revisions=cart-7d9c5bd4f7@30d
+            workload pigo/Deployment/pay replicas=1/1 revisions=pay-7d9c5bd4f7@30d
+            container pigo/api-7d9c5bd4f7-x2x9z/app created=660m
+            container pigo/cart-7d9c5bd4f7-x2x9z/app created=659m
+            container pigo/pay-7d9c5bd4f7-x2x9z/app created=655m"#,
+        check: "pods-started-together",
+        told: &["warning pigo/api"],
+    },
+    Incident {
+        seen: "12,758 errors in a day, all about one APM server",
+        cluster: r#"
+            workload pigo/Deployment/order revisions=order-7d9c5bd4f7
+            container pigo/order-7d9c5bd4f7-x2x9z/app
+            log pigo/Deployment/order times=12758 line="2026-11-20 00:00:00 ERROR [apm-reporter] IntakeV2ReportingEventHandler - Error sending data to APM server at http://apm-server.apm:8200/intake/v2/events, response code is 503 ({n})""#,
+        check: "error-logs",
+        told: &["warning pigo/order"],
+    },
+    Incident {
+        seen: "523 times 404 at an nginx that somebody scans: noise, and named as that",
+        cluster: r#"
+            workload pigo/Deployment/front revisions=front-7d9c5bd4f7
+            container pigo/front-7d9c5bd4f7-x2x9z/app
+            log pigo/Deployment/front times=523 line="198.51.100.7 - - [20/Nov/2026:00:00:00 +0000] 'GET /wp-login.php HTTP/1.1' 404 153 '-' '-'""#,
+        check: "error-logs",
+        told: &["info pigo/front"],
+    },
+];
+
+/// What the sentence of an incident must hold, so that nobody has to look for it in the logs.
+const NAMED: &[(&str, &[&str])] = &[
+    ("the same, while a node", &["n4"]),
+    ("12,758 errors", &["12758", "apm-server.apm:8200"]),
+    ("523 times 404", &["523", "/wp-login.php"]),
 ];
 
 /// Names that DNS leads to every cluster of the incidents.
@@ -139,6 +197,18 @@ fn live(cluster: &str) -> RunSpec {
 fn run(spec: &RunSpec) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run_once(spec, &Silent)).unwrap()
+}
+
+/// All checks, with the one that reads logs, which runs where it is asked for.
+fn with_logs() -> Settings {
+    let on = CheckSettings { enabled: Some(true), ..CheckSettings::default() };
+    Settings { checks: [("error-logs".to_owned(), on)].into(), ..Settings::default() }
+}
+
+/// The values in the sentences of a check.
+fn values(report: &Report, check: &str) -> Vec<String> {
+    let of_check = report.findings.iter().filter(|f| f.check == check);
+    of_check.flat_map(|f| f.summary.args.values().map(show)).collect()
 }
 
 fn told(report: &Report, check: &str) -> Vec<String> {
@@ -157,8 +227,15 @@ fn every_incident_is_named() {
         let names = NAMES.map(|host| DnsName { host: host.to_owned(), ..DnsName::default() });
         // Of the others nobody has given names.
         let names = if incident.check == "host-without-route" { names.to_vec() } else { Vec::new() };
-        let report = run(&RunSpec { hosts: Hosts { names, not_judged: None }, ..live(incident.cluster) });
+        let hosts = Hosts { names, not_judged: None };
+        let report = run(&RunSpec { hosts, settings: with_logs(), ..live(incident.cluster) });
         assert_eq!(told(&report, incident.check), incident.told, "{}", incident.seen);
+        let named =
+            NAMED.iter().filter(|(seen, _)| incident.seen.starts_with(seen)).flat_map(|(_, named)| *named);
+        let values = values(&report, incident.check);
+        named.for_each(|name| {
+            assert!(values.iter().any(|v| v == name), "{}: {name}: {values:?}", incident.seen)
+        });
         let judged = report.checks.iter().find(|c| c.id == incident.check).map(|c| &c.tally).expect("it ran");
         assert!(judged.ok + judged.problem > 0, "{}: nothing was judged: {judged:?}", incident.seen);
     }
