@@ -28,7 +28,7 @@ pub(crate) struct Cli {
     /// Say less: no progress
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more on standard error; twice: every request to the metrics server
+    /// Tell every request to the metrics server on standard error
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// When to use colours; NO_COLOR is honoured

@@ -10,6 +10,7 @@ use healthcore::check::Check as _;
 use healthcore::checks::CHECKS;
 use healthcore::checks::error_logs::ErrorLogs;
 use healthcore::settings::{Settings, nearest};
+use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
@@ -247,6 +248,13 @@ pub(crate) fn live(
     settings: Settings,
     input: Input,
 ) -> anyhow::Result<RunSpec> {
+    let now = jiff::Timestamp::now();
+    if let Some(at) = args.at
+        && at.age_at(Timestamp(now.as_millisecond())).is_none()
+    {
+        let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
+        anyhow::bail!("--at: expected an instant up to now ({now}), got one that lies ahead");
+    }
     let defaults = RunSpec::new(input);
     Ok(RunSpec {
         settings,

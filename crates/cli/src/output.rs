@@ -98,7 +98,9 @@ pub(crate) fn targets(args: &Output, config: &Config, usual: Option<Format>) -> 
             formats.into_iter().zip(args.output.iter().map(path)).collect()
         }
         (count, outputs) => bail!(
-            "{count} times --format and {outputs} times --output: give one --output for each --format, or only --output with endings that name the format"
+            "{}, but {}: give one --output for each --format, or only --output with endings that name the format",
+            given(count, "--format"),
+            given(outputs, "--output")
         ),
     };
     if targets.iter().filter(|(_, path)| path.is_none()).count() > 1 {
@@ -311,4 +313,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 pub(crate) fn note(line: &str) {
     // A log that cannot be written must not end the run.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+/// How often an option was given.
+fn given(times: usize, option: &str) -> String {
+    match times {
+        0 => format!("no {option}"),
+        1 => format!("one {option}"),
+        n => format!("{n} {option}"),
+    }
 }

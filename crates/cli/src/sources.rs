@@ -49,6 +49,11 @@ pub(crate) async fn connect(
             "{argument}: no metrics server is named; give --prometheus or --prometheus-via, or leave {argument} out"
         );
     }
+    // A mistake in an argument, while a file that the configuration names may be missing on one machine of many.
+    if let Some(path) = &args.kubeconfig {
+        std::fs::File::open(path)
+            .with_context(|| format!("{}: cannot read the kubeconfig", path.display()))?;
+    }
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let found = api || in_cluster || std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
     // A kubeconfig that merely lies in the home folder may be of another cluster than the Prometheus that was named, so
@@ -200,9 +205,9 @@ fn usable(made: Result<Prometheus, SourceError>, verbose: u8) -> Result<Arc<dyn 
     }
 }
 
-/// At the second `-v` every request is told.
+/// With `-v` every request is told.
 fn logged(prometheus: Prometheus, verbose: u8) -> Arc<dyn MetricsSource> {
-    if verbose > 1 {
+    if verbose > 0 {
         Arc::new(prometheus.log_to(Arc::new(crate::output::note)))
     } else {
         Arc::new(prometheus)

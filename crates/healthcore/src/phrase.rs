@@ -53,6 +53,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("told-by-oom-events", "oom-events"),
     ("told-by-exit-code-and-event", "exit code 137 at the time of an event"),
     ("told-by-exit-code-and-memory", "exit code 137 with memory near the limit"),
+    ("told-by-restart-and-memory", "restart with memory near the limit"),
     ("told-by-flags", "flags"),
     ("told-by-jvm-heap-max", "jvm-heap-max"),
     // Shapes of memory over time; see `leak::Shape`.

@@ -24,7 +24,7 @@ impl PartialEq for Samples {
 }
 
 impl Samples {
-    /// Samples that start at grid index `first`; `None` is a gap. Values that are not finite become gaps.
+    /// Samples that start at grid index `first`; `None` is a gap. Values that are not finite or below zero become gaps.
     #[must_use]
     pub fn new(first: usize, values: impl IntoIterator<Item = Option<f64>>) -> Self {
         let mut samples = Self::default();
@@ -37,9 +37,10 @@ impl Samples {
     }
 
     /// Sets the sample at grid index `index`. Where there is one already the larger stays (several cgroup
-    /// ids of one container, two Prometheus replicas). A value that is not finite is left out.
+    /// ids of one container, two Prometheus replicas). A value that is not finite, or below zero, which no metric can be, is
+    /// left out.
     pub fn put(&mut self, index: usize, value: f64) {
-        if !value.is_finite() {
+        if !value.is_finite() || value < 0.0 {
             return;
         }
         if self.values.is_empty() {

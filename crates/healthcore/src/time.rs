@@ -45,6 +45,9 @@ impl Timestamp {
 /// Seconds by which the clocks of two machines may differ before it is told.
 pub const SKEW_S: f64 = 300.0;
 
+/// Instants of a run at most: more is a mistake, which would keep a server busy for hours.
+pub const MOST_POINTS: f64 = 1e5;
+
 /// The instants of a run: `points` of them, `step` apart, the last at `end`.
 ///
 /// The window is the half-open span `(end - points * step, end]`. All series of a run share it, so a
@@ -64,9 +67,9 @@ pub enum WindowError {
     /// The step is zero or not a whole number of seconds.
     #[error("step: expected a whole number of seconds from 1s, got `{0}`; a usual step is `5m`")]
     Step(crate::unit::Seconds),
-    /// Fewer than three steps, or more than the index type holds.
+    /// Fewer than three steps, or more than [`MOST_POINTS`].
     #[error(
-        "lookback: expected at least 3 steps of {step} (and at most 10 million), got `{lookback}`; use a longer lookback or a shorter step"
+        "lookback: expected at least 3 steps of {step} and at most 100,000, got `{lookback}`; change the lookback or the step"
     )]
     Lookback {
         /// The look-back that was asked for.
@@ -92,7 +95,7 @@ impl Window {
             return Err(WindowError::Step(step));
         }
         let points = lookback.get() / step_s;
-        if !(3.0..=1e7).contains(&points) {
+        if !(3.0..=MOST_POINTS).contains(&points) {
             return Err(WindowError::Lookback { lookback, step });
         }
         let step_s = step_s as u32;

@@ -164,16 +164,16 @@ async fn plan(
         0 => "few samples, only where something has happened".to_owned(),
         some => format!("about {some} samples"),
     };
-    let (mut total, mut parts) = (0, 0);
-    for (i, partition) in feed.partitions().enumerate().filter(|(_, p)| !is_nowhere(p)) {
+    let mut total = 0;
+    let asked: Vec<_> = feed.partitions().filter(|p| !is_nowhere(p)).collect();
+    for (i, partition) in asked.iter().enumerate() {
         let samples = healthcore::need::expected_samples(needs, partition);
         total += samples;
-        parts += 1;
-        lines.push(format!("  part {} of {}: {}", i + 1, feed.all_parts, about(samples)));
+        lines.push(format!("  part {} of {}: {}", i + 1, asked.len(), about(samples)));
         let plan = metrics.plan(needs, partition, &frame.window);
         lines.extend(plan.into_iter().map(|q| format!("    {q}")));
     }
-    lines.push(match parts {
+    lines.push(match asked.len() {
         0 => "  in all: nothing to ask for".to_owned(),
         1 => format!("  in all: 1 part, {}", about(total)),
         parts => format!("  in all: {parts} parts, {}", about(total)),

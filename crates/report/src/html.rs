@@ -164,7 +164,7 @@ fn places<'r>(report: &'r Report, say: &Say) -> Vec<Place> {
     type Counts = ([usize; 3], usize);
     let mut by_place: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for fact in &report.facts {
-        by_place.entry((&fact.subject.cluster, &fact.subject.namespace)).or_default().1 += 1;
+        by_place.entry((&fact.subject.cluster, &fact.subject.namespace)).or_default().1 += fact.live_pods;
     }
     for f in &report.findings {
         let counts = by_place.entry((&f.subject.cluster, &f.subject.namespace)).or_default();

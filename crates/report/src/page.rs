@@ -695,10 +695,8 @@ impl Say {
                     (Some(now), None) => bytes(now),
                     _ => self.w("no-data").to_owned(),
                 };
-                let growth = match p.memory_growth {
-                    Some(g) => judged(level(g, 0.10, 0.20), percent(g)),
-                    None => self.w("no-data").to_owned(),
-                };
+                // No verdict: whether growth is a leak, `memory-leak` says for the workload, by the method that is set.
+                let growth = p.memory_growth.map_or_else(|| self.w("no-data").to_owned(), percent);
                 let limit_sane = match (p.memory_now, limit) {
                     (_, None) => self.w("missing"),
                     (Some(now), Some(limit)) if p.crash_loops && now < 0.85 * limit => self.w("crash-loop"),
@@ -720,6 +718,11 @@ impl Say {
                     name.push_str(&format!(" [{}]", f.subject.container.as_deref().unwrap_or_default()));
                 }
                 rows.push(vec![name, usage, growth, limit_sane.to_owned(), request_sane.to_owned()]);
+            }
+            let more = f.live_pods.saturating_sub(f.pods.len());
+            if more > 0 {
+                let words = format!("{} {more}", self.w("more-pods"));
+                rows.push([words, "…".into(), "…".into(), "…".into(), "…".into()].to_vec());
             }
         }
         Table {

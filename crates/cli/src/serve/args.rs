@@ -49,16 +49,16 @@ pub(crate) struct Serve {
 
 /// When runs start, and how long they may take.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Schedule")]
+#[command(next_help_heading = "Schedule", group = clap::ArgGroup::new("when").required(true))]
 pub(crate) struct Times {
     /// When runs are due, in cron notation: minute, hour, day of the month, month, day of the week; or `@daily` and its like
-    #[arg(long, value_name = "CRON", required_unless_present = "every", conflicts_with = "every")]
+    #[arg(long, value_name = "CRON", group = "when")]
     schedule: Option<String>,
     /// Time zone of the schedule and of the times in reports, by its IANA name such as `Asia/Taipei` [default: UTC]
     #[arg(long, value_name = "ZONE", conflicts_with = "every")]
     pub(crate) time_zone: Option<String>,
     /// A run every so often instead, such as `6h`, at multiples of it since the start of unix time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, group = "when")]
     every: Option<Duration>,
     /// Start later by up to this, by a delay that depends on the due time and the name of the host
     #[arg(long, value_name = "DURATION", value_parser = duration)]

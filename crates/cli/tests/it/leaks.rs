@@ -271,7 +271,7 @@ fn a_table_of_one_series_is_one_case() {
     );
     assert_eq!(out, "");
     let (_, log) = said(&command(&["--csv"]).write_stdin("").output().unwrap(), 2);
-    assert!(log.contains("0 rows with times of their own: expected at least 3"), "{log}");
+    assert!(log.contains("expected at least 3 rows `time,bytes`"), "{log}");
     let (_, log) = said(&command(&["--limit", "512Mi"]).write_stdin(mixed()).output().unwrap(), 2);
     assert!(
         log.contains("--limit 512Mi: is that of a table; a case tells its own as `limit_bytes`"),

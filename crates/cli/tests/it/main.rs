@@ -61,10 +61,7 @@ fn bad_input_is_named_with_what_to_do() {
             &["more than one report for standard output"],
         ),
         (snapshot(&["--output", "report.xyz"]), &["--output report.xyz: no format has this ending"]),
-        (
-            snapshot(&["--format", "json", "-o", "a.json", "-o", "b.json"]),
-            &["1 times --format and 2 times --output"],
-        ),
+        (snapshot(&["--format", "json", "-o", "a.json", "-o", "b.json"]), &["one --format, but 2 --output"]),
         (
             snapshot(&["--format", "json", "-o", "/no/such/folder/r.json"]),
             &["/no/such/folder/r.json: cannot be written"],

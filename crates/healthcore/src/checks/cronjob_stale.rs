@@ -79,7 +79,7 @@ pub(super) fn is_stale(cron: &CronJob, inventory: &Inventory, now: Timestamp) ->
 }
 
 struct Stale<'a> {
-    /// When it was last due, `grace` left out.
+    /// When it was last due.
     due: Timestamp,
     last_success: Option<Timestamp>,
     last_schedule: Option<Timestamp>,
@@ -111,7 +111,7 @@ fn stale<'a>(
         return Ok(None);
     }
     Ok(Some(Stale {
-        due: due[0],
+        due: schedule.latest(now).unwrap_or(due[0]),
         last_success,
         last_schedule: cron.last_schedule,
         hanging: jobs.iter().copied().find(|j| j.active > 0 && j.started.is_some_and(|t| t <= earliest)),

@@ -110,12 +110,26 @@ impl Check for HpaMetricsUnknown {
             problem = problem.evidence("message", message);
         }
         problem = with_requests(problem, subject, view);
+        if problem.advice.is_empty()
+            && let Some((resource, container)) = missing_request(message)
+        {
+            let text = Text::new("set-request").with("resource", resource).with("container", container);
+            problem = problem.advise(Advice::new(text));
+        }
         if problem.advice.is_empty() && reason.contains("FailedGet") {
             let command = "kubectl get apiservices v1beta1.metrics.k8s.io".to_owned();
             problem = problem.advise(Advice::new(Text::new("metrics-api")).command(command, &[]));
         }
         Ok(problem.advise(inspect(hpa)).into())
     }
+}
+
+/// Resource and container of `missing request for cpu in container istio-proxy of Pod api-0`, as the controller says it.
+fn missing_request(message: &str) -> Option<(&str, &str)> {
+    let (_, rest) = message.split_once("missing request for ")?;
+    let (resource, rest) = rest.split_once(' ')?;
+    let container = rest.strip_prefix("in container ")?.split_whitespace().next()?;
+    Some((resource, container))
 }
 
 /// Some metrics are read and some are not.
@@ -194,6 +208,7 @@ fn without_request<'v, 'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::missing_request;
     use crate::fixture::{self, advice};
 
     #[track_caller]
@@ -233,6 +248,14 @@ mod tests {
                 "read the conditions of the autoscaler [kubectl -n web describe hpa api]",
             ]
         );
+    }
+
+    /// Of a container that was not seen the controller's own words tell.
+    #[test]
+    fn the_container_is_read_from_the_message() {
+        let said = "unable to get metrics: missing request for cpu in container istio-proxy of Pod api-0";
+        assert_eq!(missing_request(said), Some(("cpu", "istio-proxy")));
+        assert_eq!(missing_request("missing request for cpu"), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Check for ImageArchitecture {
                 "container {container} cannot run on node {node} ({architecture}): image {image} is built for another architecture ({reason})",
             ),
             ("build", "see for which platforms the image is built, and build it for {architecture} too"),
-            ("select", "or keep the pods on nodes whose kubernetes.io/arch fits the image"),
+            ("select", "until then, keep the pods on nodes whose kubernetes.io/arch fits the image"),
             (
                 "works-on",
                 "it runs on {architectures}: until then choose these nodes with a nodeSelector on kubernetes.io/arch",

@@ -61,7 +61,7 @@ impl Check for JvmHeapHeadroom {
             ),
             ("heap-over-limit", "the heap may grow to {heap}, and the limit is {limit}"),
             ("raise-limit", "raise the memory limit from {from} to {to}"),
-            ("lower-heap", "or lower the heap to {to} at most (-Xmx{mib}m)"),
+            ("lower-heap", "to keep the limit, lower the heap to {to} at most (-Xmx{mib}m)"),
         ],
     };
     type Params = JvmHeapHeadroomParams;
@@ -229,7 +229,7 @@ mod tests {
             advice("jvm-heap-headroom", &text("1280Mi")),
             [
                 "raise the memory limit from 1.25Gi to 1.38Gi [kubectl -n pigo set resources statefulset/registercenter -c app --limits=memory=1408Mi]",
-                "or lower the heap to 896Mi at most (-Xmx896m)"
+                "to keep the limit, lower the heap to 896Mi at most (-Xmx896m)"
             ]
         );
     }

@@ -252,6 +252,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             if let (Some(before), false) = (near, told) {
                 kills.count += 1;
                 kills.before = larger(kills.before, Some(before));
+                kills.sources.push("told-by-restart-and-memory");
                 times.push(window.at(index));
             }
         }

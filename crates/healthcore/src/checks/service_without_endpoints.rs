@@ -28,24 +28,24 @@ impl Check for ServiceWithoutEndpoints {
         since: "0.1.0",
         checks: "Whether every Service that selects pods has at least one ready endpoint.",
         why: "Requests to it fail: connections are refused, and an Ingress answers 503.",
-        decides: "From the EndpointSlices of the Service. No pod selected: critical when an Ingress, an HTTPRoute or \
+        decides: "From the EndpointSlices of the Service. No endpoint at all, because no pod matches or none has an \
+                  address yet: critical when an Ingress, an HTTPRoute or \
                   another route sends requests to it, info when it is headless and has no route, else a warning. Pods \
                   selected and none ready: a warning, because `pod-not-running` and `crash-looping` tell loud which pods \
                   and why. Left out are Services without a selector, those of type ExternalName, those that select a \
                   workload which is scaled to zero, and those younger than `min-age`.",
-        remedy: "Compare the selector with the labels of the pods, or see why the pods are not ready. Delete a Service that \
-                 is left over.",
+        remedy: "Compare the selector with the labels of the pods, or see why the pods have no node or are not ready.",
         false_alarms: "A Service for the pods of a Job that runs from time to time. A headless Service that a chart makes \
                        for a control plane which the provider hides is info.",
         texts: &[
-            ("no-pods", "selects no pod, and nothing sends requests to it by a route"),
-            ("no-pods-routed", "selects no pod, and requests of {route} to it fail"),
+            ("no-pods", "has no endpoint, and nothing sends requests to it by a route"),
+            ("no-pods-routed", "has no endpoint, and requests of {route} to it fail"),
             ("none-ready", "none of its {all} endpoints is ready"),
             ("none-ready-routed", "none of its {all} endpoints is ready, and requests of {route} to it fail"),
             ("see-pods", "see which pods it selects and why they are not ready"),
             (
                 "see-selector",
-                "compare its selector with the labels of the pods; delete it when it is left over",
+                "see whether a pod has the labels that it selects, and whether that pod has a node and an address",
             ),
         ],
     };
@@ -145,11 +145,11 @@ mod tests {
     fn no_pod_behind_a_route_is_critical() {
         check(
             "service web/api all=0 created=30d\nroute web/Ingress/front hosts=a.example backends=api:80",
-            "critical web/api: selects no pod, and requests of Ingress front (a.example) to it fail",
+            "critical web/api: has no endpoint, and requests of Ingress front (a.example) to it fail",
         );
         check(
             "service web/api all=0 created=30d\nroute shop/Ingress/front backends=api:80",
-            "warning web/api: selects no pod, and nothing sends requests to it by a route",
+            "warning web/api: has no endpoint, and nothing sends requests to it by a route",
         );
     }
 
@@ -174,7 +174,7 @@ mod tests {
         check(r#"service web/api all=0 zero="Deployment api" created=30d"#, "nothing");
         check(
             "service kube-system/etcd all=0 headless created=30d",
-            "info kube-system/etcd: selects no pod, and nothing sends requests to it by a route",
+            "info kube-system/etcd: has no endpoint, and nothing sends requests to it by a route",
         );
     }
 

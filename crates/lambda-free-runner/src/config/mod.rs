@@ -257,6 +257,9 @@ impl Config {
                     }
                 }
                 "classes" => config.settings.classes = class_rules(&node, RULE)?,
+                "queries" if node.is_map() => {
+                    return Err(node.wrong("expected the name of a file of PromQL templates, got a map"));
+                }
                 "queries" => config.queries = legacy::queries(&folder.join(node.text()?))?,
                 _ => {}
             }

@@ -138,7 +138,7 @@ impl<'a> Node<'a> {
         &self.path
     }
 
-    fn wrong(&self, what: &str) -> String {
+    pub(super) fn wrong(&self, what: &str) -> String {
         if self.path.is_empty() { what.to_owned() } else { format!("{}: {what}", self.path) }
     }
 

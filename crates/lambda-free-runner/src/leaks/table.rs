@@ -55,7 +55,7 @@ pub enum TableError {
         expected: &'static str,
     },
     /// Too few rows for a step.
-    #[error("{0} rows with times of their own: expected at least 3, `time,bytes` with {TIMES}, and bytes")]
+    #[error("expected at least 3 rows `time,bytes`, each with another time ({TIMES}), got {0}")]
     TooFew(usize),
 }
 
@@ -329,10 +329,10 @@ mod tests {
     #[test]
     fn a_table_that_is_none_is_named_with_its_line() {
         for (table, expected) in [
-            ("", "0 rows with times of their own: expected at least 3"),
-            ("time,bytes\n", "0 rows"),
-            ("1,2\n3,4\n", "2 rows"),
-            ("1,2\n1,3\n1,4\n", "1 rows"),
+            ("", "expected at least 3 rows `time,bytes`, each with another time"),
+            ("time,bytes\n", "got 0"),
+            ("1,2\n3,4\n", "got 2"),
+            ("1,2\n1,3\n1,4\n", "got 1"),
             ("t,b\n1,2\nsoon,3\n", "line 3: time `soon`: expected unix seconds or milliseconds, or RFC 3339"),
             ("# exported\n\nt,b\n1,2\nsoon,3\n", "line 5: time `soon`"),
             ("1,2\n2,512Zi\n", "line 2: bytes `512Zi`: expected a number of bytes"),

@@ -96,8 +96,11 @@ fn base_url(settings: &PrometheusSettings) -> Result<(Url, Auth), SourceError> {
         ))
     })?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        // `localhost:9090` reads as a scheme and a path.
+        let hint =
+            if shown.contains("://") { String::new() } else { format!("; did you mean `http://{shown}`?") };
         return Err(refuse(format!(
-            "expected an address such as `https://prometheus.example:9090`, got `{shown}`"
+            "expected an address such as `https://prometheus.example:9090`, got `{shown}`{hint}"
         )));
     }
     if url.query().is_some() || url.fragment().is_some() {
