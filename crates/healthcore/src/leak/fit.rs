@@ -1,6 +1,6 @@
 //! One regression over all runs: shapes that end against shapes that do not.
 
-use super::regression::{MOST_COLUMNS, Points, Regression, first_least};
+use super::regression::{MOST_COLUMNS, Points, Regression, Solution, first_least};
 use super::runs::Floor;
 use super::shape::{self, Candidate, Shape};
 
@@ -48,6 +48,8 @@ const SHORT: f64 = 36.0;
 const SMALL_SHARE: f64 = 0.25;
 /// Places from which on the last part is looked at.
 const BENDS: [f64; 3] = [0.6, 0.7, 0.8];
+/// Places of a run that part its lowest point before from its lowest after.
+const LOWEST_FROM: [f64; 3] = [0.3, 0.5, 0.7];
 
 /// What one fit found.
 #[derive(Debug, Clone)]
@@ -345,9 +347,12 @@ impl<'a> Arena<'a> {
                 break;
             };
             chosen.push(next);
-            // More than a few are believed only when each goes up, as when memory is filled in portions.
-            let believed = chosen.len() <= FEW_STEPS
-                || fitted.solve(&chosen).is_some_and(|s| s.beta[..chosen.len()].iter().all(|b| *b > 0.0));
+            // More than a few are believed only when each goes up and they come to an end, as when memory is filled in
+            // portions. Those that go on are growth.
+            let is_over = || chosen.iter().all(|&i| self.shapes[i].at <= shape::FLAT_FROM);
+            let go_up = |s: Solution| s.beta[..chosen.len()].iter().all(|b| *b > 0.0);
+            let believed =
+                chosen.len() <= FEW_STEPS || (is_over() && fitted.solve(&chosen).is_some_and(go_up));
             if chosen.len() > 1 && believed {
                 still.offer(Shape::Steps, &chosen, 2.0 * chosen.len() as f64, sse);
             }
@@ -544,6 +549,9 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         // Falls between rises are a sawtooth, cut at any of its places: what counts is what stays for sure.
         growth -= falls.iter().sum::<f64>() + falls.iter().copied().fold(0.0, f64::max);
     }
+    if !falls.is_empty() && growth > 0.0 {
+        growth *= kept(&lens, &y, &rise).min(1.0);
+    }
     let freedom = (n as f64 - used as f64 - 2.0).max(1.0);
     let variance = (solution.sse / freedom).max(LEAST_VARIANCE);
     let noise = (variance / (1.0 - phi * phi).max(1e-9)).sqrt();
@@ -617,6 +625,26 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         points: n,
         curve,
     }))
+}
+
+/// Share of a rise that memory keeps: how far its lowest point from some place on lies above the lowest before, at the place
+/// where that is least. What falls back to where it was has been given back, however steep it rose in between.
+fn kept(lens: &[usize], y: &[f64], rise: &[f64]) -> f64 {
+    let lowest = |points: &[f64]| points.iter().copied().fold(f64::INFINITY, f64::min);
+    let share = |place: f64| {
+        let (mut higher, mut expected, mut from) = (0.0, 0.0, 0);
+        for &len in lens {
+            let cut = (place * len as f64) as usize;
+            if cut > 0 {
+                let (before, after) = y[from..from + len].split_at(cut);
+                higher += lowest(after) - lowest(before);
+                expected += rise[from + cut] - rise[from];
+            }
+            from += len;
+        }
+        if expected > 0.0 { higher / expected } else { 1.0 }
+    };
+    LOWEST_FROM.map(share).into_iter().fold(f64::INFINITY, f64::min)
 }
 
 /// Margin of a slope that is a share of the one expected: 1 at the threshold, without bound where nothing of it is lost.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// A rise that ends must have ended here: a quarter of the span is flat.
-const FLAT_FROM: f64 = 0.74;
+pub(super) const FLAT_FROM: f64 = 0.74;
 
 /// A family of shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -724,6 +724,27 @@ fn in_one_day_growth_beside_steps_has_to_be_there_without_load() {
 }
 
 #[test]
+fn portions_that_go_on_are_growth_and_those_that_end_are_not() {
+    // A class loader stays behind at each of ten reloads.
+    let reloads = [9.0, 20.0, 47.0, 52.0, 71.0, 90.0, 98.0, 121.0, 140.0, 159.0];
+    let left = |h: f64, until: f64| reloads.iter().filter(|at| **at < h.min(until)).count() as f64;
+    let going_on = curve(168, |h| 300.0 + 30.0 * left(h, 168.0)).judge();
+    assert_eq!(going_on.verdict, Verdict::Leak, "{going_on:?}");
+    let ended = curve(168, |h| 300.0 + 50.0 * left(h, 95.0)).judge();
+    assert_eq!(ended.verdict, Verdict::None, "{ended:?}");
+}
+
+#[test]
+fn what_falls_back_to_where_it_was_is_no_growth() {
+    // Compactions of unequal size: a store fills for days, and gives all of it back.
+    for (first, second) in [(36.0, 40.0), (34.0, 44.0), (40.0, 38.0), (33.0, 35.0)] {
+        let filled = |h: f64| if h < first { h } else { (h - first) % second };
+        let report = curve(72, |h| 300.0 + 2.0 * filled(h) + 8.0 * (h / 3.1).fract()).judge();
+        assert!(report.score < 0.6, "{first} {second}: {report:?}");
+    }
+}
+
+#[test]
 fn a_job_that_fills_the_limit_and_ends_is_no_restart() {
     // Every day for three hours to 97 % of the limit, and no restart log.
     let at = |i: usize| if (i / 12) % 24 >= 20 { 970.0 } else { 400.0 } + 5.0 * noise(3, i);
