@@ -155,7 +155,8 @@ fn split_pod(input: &LeakInput<'_>, pod: usize, series: &PodSeries<'_>, runs: &m
     let mut cuts: Vec<usize> = known
         .map(|&at| {
             let at = at as f64 - input.start_unix as f64;
-            seconds.partition_point(|&s| s < at)
+            // At the instant itself stands the last sample of the process before.
+            seconds.partition_point(|&s| s <= at)
         })
         .collect();
     if let (None, Some(limit)) = (series.restarts_unix, input.limit()) {
