@@ -11,10 +11,10 @@ CARDS = "[...document.querySelectorAll('#list > details')]"
 SHOWN = f"{CARDS}.filter(c => !c.hidden)"
 
 
-def rendered(world, case, name, ending):
+def rendered(world, case, name, ending, *args):
     """The lab's report in a format, as a file."""
     path = world.path(f"page.{ending}")
-    run = world.product.run("check", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--format", name, "-o", path)
+    run = world.product.run("check", "--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "-A", "--at", world.at, "--format", name, "-o", path, *args)
     case.expect(os.path.exists(path), f"no {name} report: exit {run.code}, {shorten(run.err)}")
     return path
 
@@ -55,6 +55,39 @@ def html(world, case):
         pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
         case.expect(pdf.startswith(b"%PDF") and pages >= 3, f"printed {len(pdf)} bytes, {pages} pages")
         case.note(f"{os.path.getsize(path) / 1000:.0f} kB, {cards} findings, open in {seconds:.2f} s, {pages} printed pages")
+
+
+# Words of the page that are the same in both languages: names of other systems, and of what is measured.
+SAME_WORDS = {"Pod", "CPU", "p95", "JVM", "Kubernetes API", "r²"}
+LABELS = "[...document.querySelectorAll('h2, h3, thead th, dt, legend, label, button, figcaption .key')].map(e => e.firstChild?.textContent.trim() ?? '')"
+
+
+@scenario
+def html_zh_tw(world, case):
+    """The HTML page in Traditional Chinese, times in Taipei: no label is left in English, the same cards, axe-core finds nothing."""
+    english = rendered(world, case, "html", "en.html")
+    path = rendered(world, case, "html", "zh-TW.html", "--lang", "zh-TW", "--time-zone", "Asia/Taipei")
+    order = f"{CARDS}.map(c => c.dataset.check + ' ' + c.dataset.subject)"
+    with Browser() as b:
+        b.look(1280)
+        b.open(english)
+        expected = b.evaluate(order)
+        for width, dark in ((1280, False), (1280, True), (390, False)):
+            b.look(width, dark=dark)
+            b.open(path, bypass_policy=True)
+            b.screenshot(world.path(f"page-zh-TW-{width}-{'dark' if dark else 'light'}.png"))
+            case.expect(b.evaluate("document.documentElement.scrollWidth") <= width, f"{width} px: the page is wider than the screen")
+            b.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+            b.evaluate(axe() + ";0")
+            violations = b.evaluate("axe.run().then(r => r.violations.map(v => `${v.id}: ${v.nodes[0].html.slice(0, 160)}`))")
+            case.equal(violations, [], f"axe-core at {width} px, dark {dark}")
+        case.equal(b.evaluate("document.documentElement.lang"), "zh-TW", "language of the page")
+        case.equal(sorted(b.evaluate(order)), sorted(expected), "cards in both languages")
+        labels = b.evaluate(LABELS)
+        left = sorted({label for label in labels if label and label not in SAME_WORDS and not re.search(r"[\u4e00-\u9fff]", label)})
+        case.equal(left, [], "labels without a Chinese character")
+        case.expect(" +08:00" in b.evaluate("document.querySelector('header').textContent"), "times are not in the zone of Taipei")
+        case.note(f"{len(labels)} labels, {len(expected)} cards")
 
 
 def use_filter(b, case, cards):

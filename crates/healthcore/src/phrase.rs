@@ -44,6 +44,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("disk", "disk"),
     ("process-ids", "process ids"),
     ("two", "{first} and {second}"),
+    ("either", "{first} or {second}"),
     ("pods-running", "{running}/{all} Running"),
     ("pods-running-done", "{running}/{all} Running (+{done} Completed)"),
     ("pods-not-running", "{running}/{all} Running ({not} not running)"),
@@ -98,6 +99,116 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-logs-not-read", "its logs were not read"),
     ("missing-crash-looping", "in a crash loop, so its use says nothing about its need"),
     ("missing-thinned", "left out, because the workload is too large"),
+    // Details of gaps; see `snapshot::Gap`.
+    ("in-namespace", "in namespace {namespace}"),
+    ("in-all-namespaces", "in all namespaces"),
+    ("in-cluster", "in the cluster"),
+    ("refused-credentials", "the credentials were refused, with the words `{said}`"),
+    ("refused-gone", "the continuation of the list has expired"),
+    ("refused-not-found", "not found"),
+    ("refused-status", "the server answered {code}: {said}"),
+    ("refused-timeout", "no answer within {time}"),
+    ("refused-broken", "the answer cannot be read: {why}"),
+    ("source-unreachable", "cannot reach {what}: {why}"),
+    ("source-unauthorized", "{what} refuses the credentials; {why}"),
+    ("source-unusable", "{what} is not usable: {why}"),
+    ("gap-denied", "not allowed to list {resource} {place}: {said}"),
+    ("gap-denied-in-many", "not allowed to list {resource} in {n} namespaces: {names} and {more} more"),
+    ("gap-listing", "listing {resource} {place}: {why}"),
+    ("gap-not-served", "the server does not serve {resource}"),
+    ("gap-only-namespaces", "{why}; only namespace {namespaces} of the context is looked into"),
+    ("gap-first-arrived", "{why}; the first {n} objects arrived"),
+    ("gap-unreadable", "cannot read {resource} {trouble}"),
+    ("gap-more-unreadable", "cannot read {n} more {resource}"),
+    ("gap-no-namespace", "there is no namespace `{pattern}`"),
+    ("gap-no-namespace-matches", "no namespace matches `{pattern}`"),
+    ("gap-unresolved", "cannot resolve `{glob}`: {why}; give the namespaces by name"),
+    (
+        "gap-unresolved-but-one",
+        "cannot resolve `{glob}`: {why}; only namespace {namespace} of the context is looked into",
+    ),
+    (
+        "gap-two-labellings",
+        "{most} series of {metric} are labelled {first} and {fewer} {second}; both are read",
+    ),
+    (
+        "gap-excluded",
+        "the server has series of {metrics}, but none that matches {matchers}; check the configured matchers",
+    ),
+    (
+        "gap-absent-for-tenant",
+        "the server has no series of {metrics} for the tenant that the header {header} names",
+    ),
+    ("gap-absent", "the server has no series of {metrics}"),
+    (
+        "gap-ended",
+        "the series of {metrics} end before the end of the window: nobody exports or scrapes it any more",
+    ),
+    (
+        "gap-future",
+        "{n} samples lie after the end of the window; the clocks of this machine and the server differ",
+    ),
+    ("gap-histograms", "{n} series are native histograms, which have no single value; they are left out"),
+    (
+        "gap-no-workload-known",
+        "{why}; without the Kubernetes API and without kube-state-metrics no workload is known",
+    ),
+    ("gap-told-of-nothing", "kube-state-metrics tells of nothing in namespace `{pattern}`"),
+    (
+        "gap-told-of-nothing-matching",
+        "kube-state-metrics tells of nothing in namespaces that match `{pattern}`",
+    ),
+    (
+        "gap-no-pod-phases",
+        "the server has no series of kube_pod_status_phase; pods that are ready count as running, of others that is not known",
+    ),
+    (
+        "gap-thinned",
+        "series of {kept} of its {all} pods were read, because the workload is too large for one part",
+    ),
+    (
+        "gap-ahead",
+        "the Kubernetes API tells what is now, up to {by} after the end of the window: what has happened since is left out, but states of pods and autoscalers are those of now",
+    ),
+    (
+        "gap-clocks",
+        "objects tell of times up to {by} in the future: set the clocks of this machine and of the cluster",
+    ),
+    (
+        "gap-version",
+        "the image is tagged `{tag}`, and the program in it is version {version}: an old image under a new tag, or a node that keeps an old one; build and push it again, or set `imagePullPolicy: Always`",
+    ),
+    ("gap-certificates-skipped", "N/A: certificates are not looked at: {reason}"),
+    ("gap-some-tls-servers", "{asked} of {all} TLS servers were asked for their certificate"),
+    ("gap-silent-tls-servers", "{some} of {all} TLS servers gave no certificate: {names}"),
+    ("gap-hosts-not-judged", "N/A: the hosts of the configuration are not judged: {why}"),
+    (
+        "gap-server-name",
+        "the `server_name` expression `{expression}` cannot be read, so that it may match any host",
+    ),
+    ("gap-some-hosts", "only the {n} hosts with the most requests were read"),
+    ("gap-history-unread", "{place}: earlier runs cannot be read: {why}"),
+    ("gap-history-unwritten", "{place}: this run cannot be remembered: {why}"),
+    ("gap-history-left-out", "{place}: {path} {why}; it is left out"),
+    ("gap-history-more", "{place}: {n} more of the earlier runs cannot be read; they are left out"),
+    (
+        "gap-logs-past",
+        "the Kubernetes API has the newest logs only, and the run ends in the past; leave `--at` out to read logs",
+    ),
+    ("gap-logs-denied", "not allowed to get pods/log in {namespaces}"),
+    ("gap-logs-denied-more", "not allowed to get pods/log in {namespaces} and {more} more"),
+    ("gap-log-unread", "the log of 1 container could not be read: {first}"),
+    ("gap-logs-unread", "the logs of {n} containers could not be read; the first: {first}"),
+    (
+        "gap-logs-late",
+        "the time for logs ({seconds} s) was over before those of {n} containers were read; give more with `logs.time`",
+    ),
+    ("gap-logs-sampled", "logs of {read} of {all} pods are read: the newest and the oldest of each workload"),
+    (
+        "gap-shards-disagree",
+        "shard {shard} and others do not agree on whether it can be seen, so it counts as not seen",
+    ),
+    ("gap-shard-missing", "its namespaces are not in this report; no cluster counts as seen"),
     // What a source does not report; see `snapshot::Field`.
     ("field-able-to-scale", "condition AbleToScale"),
     ("field-at-max-since", "time since the autoscaler is at its maximum"),
@@ -138,7 +249,8 @@ pub fn template(key: &str) -> Option<&'static str> {
 }
 
 /// A phrase; its values are added with [`Text::with`].
-pub(crate) fn phrase(key: &'static str) -> Text {
+#[must_use]
+pub fn phrase(key: &'static str) -> Text {
     debug_assert!(template(key).is_some(), "no phrase has the key {key}");
     Text::new(key)
 }
@@ -147,6 +259,18 @@ pub(crate) fn phrase(key: &'static str) -> Text {
 #[must_use]
 pub fn english(phrase: &Text, show: &dyn Fn(&Value) -> String) -> String {
     phrase.fill(template(&phrase.key).unwrap_or(&phrase.key), show)
+}
+
+/// A value in plain English, for messages that no renderer says.
+#[must_use]
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Words(phrase) => english(phrase, &plain),
+        Value::List(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Seconds(s) => crate::snapshot::in_words(*s as u32),
+        other => other.number().map_or_else(String::new, |n| n.to_string()),
+    }
 }
 
 /// The first of several names, and how many more there are; `none` stands for no name.

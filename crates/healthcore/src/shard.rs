@@ -15,6 +15,7 @@ use crate::facts::ContainerFacts;
 use crate::finding::Finding;
 use crate::history::Coverage;
 use crate::model::Event;
+use crate::phrase::phrase;
 use crate::report::{ClusterSummary, Cost, Report};
 use crate::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use crate::time::{Timestamp, Window};
@@ -364,13 +365,11 @@ fn absent(parts: &[Partial]) -> Vec<Shard> {
 
 /// A gap about namespaces that no shard has read.
 fn lost(scope: &str, shard: Option<Shard>) -> Gap {
-    let detail = match shard {
-        Some(shard) => format!(
-            "shard {shard} and others do not agree on whether it can be seen, so it counts as not seen"
-        ),
-        None => "its namespaces are not in this report; no cluster counts as seen".to_owned(),
+    let said = match shard {
+        Some(shard) => phrase("gap-shards-disagree").with("shard", shard.to_string()),
+        None => phrase("gap-shard-missing"),
     };
-    Gap { scope: scope.to_owned(), cause: GapCause::Partial, detail }
+    Gap::new(scope, GapCause::Partial, said)
 }
 
 impl Cost {

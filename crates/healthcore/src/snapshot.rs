@@ -1,5 +1,6 @@
 //! Everything that is known of (a part of) one cluster at one instant, and why something is not known.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::model::{
     Container, ContainerState, Event, Hpa, NewerImage, Node, ObjectKind, Pod, Termination, Workload,
     WorkloadId,
 };
-use crate::phrase::{english, phrase};
+use crate::phrase::{phrase, plain};
 use crate::series::SeriesStore;
 use crate::time::{Timestamp, Window};
 use crate::unit::Seconds;
@@ -443,21 +444,12 @@ impl Missing {
 
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        fn show(value: &Value) -> String {
-            match value {
-                Value::Count(n) => n.to_string(),
-                Value::Seconds(s) => in_words(*s as u32),
-                Value::Text(text) => text.clone(),
-                Value::Words(phrase) => english(phrase, &show),
-                _ => String::new(),
-            }
-        }
-        f.write_str(&english(&self.phrase(), &show))
+        f.write_str(&plain(&self.phrase().into()))
     }
 }
 
 /// `3 d 6 h`: a time by its two largest units, for a reader.
-fn in_words(seconds: u32) -> String {
+pub(crate) fn in_words(seconds: u32) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
     let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
     let mut rest = seconds;
@@ -471,16 +463,70 @@ fn in_words(seconds: u32) -> String {
     words.join(" ")
 }
 
-/// A part of the picture that could not be had, for the report.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A part of the picture that could not be had, for the report. Order and equality are those of place, cause and detail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gap {
     /// Where: cluster, then namespace, workload or query, separated by `/`.
     pub scope: String,
     /// What kind of failure.
     pub cause: GapCause,
-    /// What the source said; never a secret.
+    /// What the source said, in English; never a secret.
     pub detail: String,
+    /// The detail as a phrase, where its words are ours: said in the language of the reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Text>,
+}
+
+impl Gap {
+    /// A gap; what is said is a phrase, or a text of another system.
+    #[must_use]
+    pub fn new(scope: impl Into<String>, cause: GapCause, said: impl Into<Value>) -> Self {
+        let said = said.into();
+        let detail = plain(&said);
+        let words = if let Value::Words(words) = said { Some(words) } else { None };
+        Self { scope: scope.into(), cause, detail, words }
+    }
+
+    /// Changes every text that other systems wrote in it.
+    pub fn change_texts(&mut self, change: &mut dyn FnMut(&mut String)) {
+        fn within(value: &mut Value, change: &mut dyn FnMut(&mut String)) {
+            match value {
+                Value::Text(text) => change(text),
+                Value::Words(words) => words.args.values_mut().for_each(|value| within(value, change)),
+                Value::List(values) => values.iter_mut().for_each(|value| within(value, change)),
+                _ => {}
+            }
+        }
+        change(&mut self.detail);
+        if let Some(words) = &mut self.words {
+            words.args.values_mut().for_each(|value| within(value, change));
+        }
+    }
+
+    fn key(&self) -> (&str, GapCause, &str) {
+        (&self.scope, self.cause, &self.detail)
+    }
+}
+
+impl PartialEq for Gap {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Gap {}
+
+impl PartialOrd for Gap {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Gap {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 /// Kinds of gaps.

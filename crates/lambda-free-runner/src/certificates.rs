@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use healthcore::finding::{Text, Value};
 use healthcore::inventory::{CertificatesSkipped, Inventory, Route, ServedCertificate};
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause};
 use healthcore_sources::tls::{CertificateSource, TlsServer};
 use wildmatch::WildMatch;
@@ -37,19 +39,19 @@ impl Certificates {
 
     /// Puts into the inventory of a cluster what its TLS servers show.
     pub(crate) async fn look(&self, cluster: &str, inventory: &mut Inventory) -> Vec<Gap> {
-        let gap = |cause, detail| Gap { scope: format!("{cluster}/certificates"), cause, detail };
+        let gap = |cause, said: Text| Gap::new(format!("{cluster}/certificates"), cause, said);
+        let skipped = |reason: &str| phrase("gap-certificates-skipped").with("reason", reason);
         let mut gaps = Vec::new();
         if let Some(reason) = &self.skip {
             inventory
                 .certificates_skipped
                 .push(CertificatesSkipped { namespace: None, reason: reason.clone() });
-            return vec![gap(GapCause::Skipped, format!("N/A: certificates are not looked at: {reason}"))];
+            return vec![gap(GapCause::Skipped, skipped(reason))];
         }
         for skip in self.skipped(inventory) {
             let namespace = skip.namespace.as_deref().unwrap_or_default();
-            let detail = format!("N/A: certificates are not looked at: {}", skip.reason);
             let scope = format!("{cluster}/{namespace}/certificates");
-            gaps.push(Gap { scope, cause: GapCause::Skipped, detail });
+            gaps.push(Gap::new(scope, GapCause::Skipped, skipped(&skip.reason)));
             inventory.certificates_skipped.push(skip);
         }
         let Some(source) = &self.source else { return gaps };
@@ -57,10 +59,10 @@ impl Certificates {
         inventory.served = source.served(&servers).await;
         inventory.sort();
         if all > MOST_SERVERS {
-            let detail = format!("{MOST_SERVERS} of {all} TLS servers were asked for their certificate");
-            gaps.push(gap(GapCause::Thinned, detail));
+            let said = phrase("gap-some-tls-servers").with("asked", MOST_SERVERS).with("all", all);
+            gaps.push(gap(GapCause::Thinned, said));
         }
-        gaps.extend(silent(&inventory.served).map(|detail| gap(GapCause::Partial, detail)));
+        gaps.extend(silent(&inventory.served).map(|said| gap(GapCause::Partial, said)));
         gaps
     }
 
@@ -125,16 +127,16 @@ fn servers_of(inventory: &Inventory) -> Vec<TlsServer> {
 }
 
 /// Who gave no certificate, and why.
-fn silent(served: &[ServedCertificate]) -> Option<String> {
+fn silent(served: &[ServedCertificate]) -> Option<Text> {
     let silent: Vec<String> =
         served.iter().filter_map(|s| s.failed.as_ref().map(|why| format!("{} ({why})", s.id.name))).collect();
     let named = silent.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = match silent.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
+    let names: Value = match silent.len().saturating_sub(MOST_NAMED) {
+        0 => named.into(),
+        more => phrase("and-more").with("first", named).with("more", more).into(),
     };
-    let (some, all) = (silent.len(), served.len());
-    (some > 0).then(|| format!("{some} of {all} TLS servers gave no certificate: {named}{more}"))
+    let told = phrase("gap-silent-tls-servers").with("some", silent.len()).with("all", served.len());
+    (!silent.is_empty()).then(|| told.with("names", names))
 }
 
 #[cfg(test)]
@@ -225,7 +227,7 @@ mod tests {
             ServedCertificate { id, failed, ..ServedCertificate::default() }
         };
         let served: Vec<_> = (0..13).map(one).collect();
-        let told = silent(&served).expect("twelve are silent");
+        let told = healthcore::phrase::plain(&silent(&served).expect("twelve are silent").into());
         assert!(told.starts_with("12 of 13 TLS servers gave no certificate: h1:443 (no answer), "), "{told}");
         assert!(told.ends_with("h10:443 (no answer) and 2 more"), "{told}");
         assert_eq!(silent(&served[..1]), None);

@@ -7,6 +7,7 @@ use healthcore::inventory::Inventory;
 use healthcore::metric::SeriesOf;
 use healthcore::model::{Event, Hpa, ObjectKind, Pod, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
+use healthcore::phrase::phrase;
 use healthcore::series::SeriesStore;
 use healthcore::shard::Shard;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
@@ -262,11 +263,8 @@ impl Feed {
                 series.thin_out(&pod.workload.namespace, &pod.name);
             }
             if let Some((id, kept, all)) = &partition.thinned {
-                gaps.push(Gap {
-                    scope: format!("{cluster}/{id}"),
-                    cause: GapCause::Thinned,
-                    detail: format!("series of {kept} of its {all} pods were read, because the workload is too large for one part"),
-                });
+                let said = phrase("gap-thinned").with("kept", *kept).with("all", *all);
+                gaps.push(Gap::new(format!("{cluster}/{id}"), GapCause::Thinned, said));
             }
             redact::gaps(&mut gaps);
             let Frame { taken_at, window, .. } = frame;
@@ -426,16 +424,8 @@ fn ahead(cluster: &str, objects: &Objects, frame: Frame) -> Option<Gap> {
     let by = latest.seconds_since(frame.taken_at);
     let unit = [86_400.0, 3600.0].into_iter().find(|unit| by >= 2.0 * unit).unwrap_or(60.0);
     let by = Seconds((by / unit).ceil() * unit);
-    let detail = if frame.at_given {
-        format!(
-            "the Kubernetes API tells what is now, up to {by} after the end of the window: what has happened since is left out, but states of pods and autoscalers are those of now"
-        )
-    } else {
-        format!(
-            "objects tell of times up to {by} in the future: set the clocks of this machine and of the cluster"
-        )
-    };
-    Some(Gap { scope: format!("{cluster}/kubernetes"), cause: GapCause::ClockSkew, detail })
+    let said = phrase(if frame.at_given { "gap-ahead" } else { "gap-clocks" }).with("by", by);
+    Some(Gap::new(format!("{cluster}/kubernetes"), GapCause::ClockSkew, said))
 }
 
 fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {
@@ -444,5 +434,5 @@ fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {
         SourceError::Unusable { .. } => GapCause::Failed,
         _ => GapCause::Unreachable,
     };
-    Gap { scope: format!("{cluster}/{source}"), cause, detail: error.to_string() }
+    Gap::new(format!("{cluster}/{source}"), cause, error.said())
 }

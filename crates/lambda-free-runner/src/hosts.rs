@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use healthcore::inventory::{DnsName, Elsewhere, HostRequests, Inventory, Route};
 use healthcore::model::ObjectKind;
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Field, Gap, GapCause, Missing, Objects, Unavailable};
 use healthcore::time::Window;
 use healthcore_sources::{Fetched, MetricsSource, Selection};
@@ -53,8 +54,8 @@ impl Hosts {
         let cluster = sources.name.as_str();
         let mut gaps = Vec::new();
         if let Some(why) = &self.not_judged {
-            let detail = format!("N/A: the hosts of the configuration are not judged: {why}");
-            gaps.push(Gap { scope: format!("{cluster}/hosts"), cause: GapCause::Skipped, detail });
+            let said = phrase("gap-hosts-not-judged").with("why", why.to_string());
+            gaps.push(Gap::new(format!("{cluster}/hosts"), GapCause::Skipped, said));
         }
         let inventory = &mut objects.inventory;
         inventory.dns_names.extend(self.names.iter().cloned());
@@ -123,11 +124,9 @@ fn expand(cluster: &str, inventory: &mut Inventory) -> Vec<Gap> {
                 Ok(regex) => add_matching(route, &names, &regex),
                 Err(_) => {
                     route.any_host = true;
-                    let detail = format!(
-                        "the `server_name` expression `{expression}` cannot be read, so that it may match any host"
-                    );
+                    let said = phrase("gap-server-name").with("expression", expression.as_str());
                     let scope = format!("{cluster}/{}/{}", route.id.namespace, route.id.name);
-                    gaps.push(Gap { scope, cause: GapCause::Partial, detail });
+                    gaps.push(Gap::new(scope, GapCause::Partial, said));
                 }
             }
         }

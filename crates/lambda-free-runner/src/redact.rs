@@ -124,7 +124,7 @@ fn pod(pod: &mut Pod) {
 
 /// Redacts the details of gaps.
 pub(crate) fn gaps(gaps: &mut [Gap]) {
-    gaps.iter_mut().for_each(|g| scrub(&mut g.detail));
+    gaps.iter_mut().for_each(|g| g.change_texts(&mut scrub));
 }
 
 #[cfg(test)]

@@ -451,11 +451,10 @@ fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Sha
 }
 
 fn unreachable(cluster: &str, error: &SourceError) -> Gap {
-    Gap {
-        scope: cluster.to_owned(),
-        cause: GapCause::Unreachable,
-        detail: redact::text(&error.to_string()).into_owned(),
-    }
+    let mut gap = [Gap::new(cluster, GapCause::Unreachable, error.said())];
+    redact::gaps(&mut gap);
+    let [gap] = gap;
+    gap
 }
 
 /// Peak resident memory of this process as Linux tells it (`VmHWM` in proc(5)); 0 where it does not.

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use healthcore::image::ImageReference;
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause};
 
 const PACKAGE: &str = env!("CARGO_PKG_VERSION");
@@ -27,11 +28,8 @@ pub(crate) fn mismatch(image: &str) -> Option<Gap> {
     if own.starts_with(&named) {
         return None;
     }
-    let detail = format!(
-        "the image is tagged `{tag}`, and the program in it is version {}: an old image under a new tag, or a node that keeps an old one; build and push it again, or set `imagePullPolicy: Always`",
-        version()
-    );
-    Some(Gap { scope: "healthcheck".to_owned(), cause: GapCause::VersionMismatch, detail })
+    let said = phrase("gap-version").with("tag", tag).with("version", version());
+    Some(Gap::new("healthcheck", GapCause::VersionMismatch, said))
 }
 
 /// The numbers of a version such as `0.3`, `1.2.0-alpine` or `23`; none for what is no version.

@@ -37,7 +37,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
         let mut row = vec![String::new(); COLUMNS.len()];
         row[0] = "gap".to_owned();
         row[2] = g.cause.name().to_owned();
-        row[9] = format!("{}: {}", g.scope, g.detail);
+        row[9] = format!("{}: {}", g.scope, locale.gap(g));
         row
     });
     for row in findings.chain(gaps) {

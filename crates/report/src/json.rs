@@ -529,7 +529,7 @@ impl JsonReport {
             gaps: report
                 .gaps
                 .iter()
-                .map(|g| JsonGap { scope: g.scope.clone(), cause: g.cause.name(), detail: g.detail.clone() })
+                .map(|g| JsonGap { scope: g.scope.clone(), cause: g.cause.name(), detail: locale.gap(g) })
                 .collect(),
             cost: Cost {
                 prometheus_queries: report.cost.prometheus_queries,

@@ -75,7 +75,7 @@ fn suite(check: &CheckTally, report: &Report, locale: &Locale) -> Suite {
 fn gaps(report: &Report, locale: &Locale) -> Suite {
     let case = |g: &healthcore::snapshot::Gap| Case {
         name: format!("{}{}{}", g.scope, locale.w("colon"), locale.cause(g.cause)),
-        skipped: Some(g.detail.clone()),
+        skipped: Some(locale.gap(g)),
         ..Case::default()
     };
     counted("gaps", report.gaps.iter().map(case).collect())

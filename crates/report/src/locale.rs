@@ -3,7 +3,7 @@
 use healthcore::checks::CHECKS;
 use healthcore::finding::{Text, Value};
 use healthcore::phrase;
-use healthcore::snapshot::{GapCause, Missing};
+use healthcore::snapshot::{Gap, GapCause, Missing};
 use healthcore::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -65,6 +65,11 @@ impl Locale {
     /// The name of a measured value.
     pub(crate) fn evidence(&self, name: &str) -> String {
         words::evidence(self.lang, name).map_or_else(|| name.replace('-', " "), str::to_owned)
+    }
+
+    /// What is said of a gap: our own words in the language, those of other systems as they are.
+    pub(crate) fn gap(&self, gap: &Gap) -> String {
+        gap.words.as_ref().map_or_else(|| gap.detail.clone(), |words| self.show(&words.clone().into()))
     }
 
     pub(crate) fn cause(&self, cause: GapCause) -> &'static str {

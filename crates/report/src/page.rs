@@ -245,7 +245,7 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
     let mut order = Vec::new();
     for gap in gaps {
         let (place, name) = gap.scope.rsplit_once('/').unwrap_or((&gap.scope, ""));
-        let detail = if name.is_empty() { gap.detail.clone() } else { gap.detail.replace(name, NAME) };
+        let detail = if name.is_empty() { locale.gap(gap) } else { locale.gap(gap).replace(name, NAME) };
         let key = (place, gap.cause, detail);
         let names = rows.entry(key.clone()).or_default();
         if names.is_empty() {
@@ -929,8 +929,7 @@ mod tests {
 
     #[test]
     fn refusals_of_one_cause_are_one_row() {
-        let gap =
-            |scope: &str, cause, detail: &str| Gap { scope: scope.into(), cause, detail: detail.into() };
+        let gap = |scope: &str, cause, detail: &str| Gap::new(scope, cause, detail);
         let expired = |name: &str| {
             gap(
                 &format!("prod/web/{name}"),

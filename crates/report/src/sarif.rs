@@ -28,7 +28,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
         .map(|g| {
             json!({
                 "level": "warning",
-                "message": { "text": escape::visible(&format!("{}: {}", g.scope, g.detail)) },
+                "message": { "text": escape::visible(&format!("{}: {}", g.scope, locale.gap(g))) },
                 "descriptor": { "id": g.cause.name() },
             })
         })

@@ -1,3 +1,6 @@
+use healthcore::finding::Value;
+use healthcore::phrase::phrase;
+
 /// Why a source is of no use for a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -42,4 +45,18 @@ pub enum SourceError {
         /// What is wrong with it, and what to do.
         why: String,
     },
+}
+
+impl SourceError {
+    /// What it says: a phrase where the words are ours.
+    #[must_use]
+    pub fn said(&self) -> Value {
+        let (key, what, why) = match self {
+            Self::Unreachable { what, why } => ("source-unreachable", what, why),
+            Self::Unauthorized { what, why } => ("source-unauthorized", what, why),
+            Self::Unusable { what, why } => ("source-unusable", what, why),
+            Self::Setting { .. } | Self::File { .. } => return self.to_string().into(),
+        };
+        phrase(key).with("what", what.as_str()).with("why", why.as_str()).into()
+    }
 }

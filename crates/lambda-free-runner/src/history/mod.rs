@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use healthcore::finding::Text;
 use healthcore::history::{PastRun, Rules, compare};
 use healthcore::model::Event;
+use healthcore::phrase::phrase;
 use healthcore::report::Report;
 use healthcore::snapshot::{Gap, GapCause};
 use healthcore::time::Timestamp;
@@ -140,7 +142,7 @@ impl History {
                     past.insert(cluster.clone(), runs);
                 }
                 Err((cause, why)) => {
-                    gaps.push(self.gap(cluster, cause, &format!("earlier runs cannot be read: {why}")));
+                    gaps.push(self.gap(cluster, cause, phrase("gap-history-unread").with("why", why)));
                 }
             }
         }
@@ -149,7 +151,7 @@ impl History {
             let Some(names) = known.get(&run.cluster) else { continue };
             let runs = &past[&run.cluster];
             if let Err((cause, why)) = self.patiently(self.write(&run, names, runs)).await {
-                gaps.push(self.gap(&run.cluster, cause, &format!("this run cannot be remembered: {why}")));
+                gaps.push(self.gap(&run.cluster, cause, phrase("gap-history-unwritten").with("why", why)));
             }
         }
         report.gaps.extend(gaps);
@@ -168,9 +170,12 @@ impl History {
         }
     }
 
-    fn gap(&self, cluster: &str, cause: GapCause, why: &str) -> Gap {
-        let detail = crate::redact::text(&format!("{}: {why}", self.place)).into_owned();
-        Gap { scope: format!("{cluster}/history"), cause, detail }
+    fn gap(&self, cluster: &str, cause: GapCause, said: Text) -> Gap {
+        let said = said.with("place", self.place.to_string());
+        let mut gap = [Gap::new(format!("{cluster}/history"), cause, said)];
+        crate::redact::gaps(&mut gap);
+        let [gap] = gap;
+        gap
     }
 
     /// The names of all runs of a cluster in order of time, and those of its runs before `before` that states and trends
@@ -204,11 +209,12 @@ impl History {
             }
         }
         for (named, why) in unread.iter().take(MOST_NAMED) {
-            gaps.push(self.gap(cluster, GapCause::Partial, &format!("{} {why}; it is left out", named.path)));
+            let said =
+                phrase("gap-history-left-out").with("path", named.path.to_string()).with("why", why.as_str());
+            gaps.push(self.gap(cluster, GapCause::Partial, said));
         }
         if let Some(more @ 1..) = unread.len().checked_sub(MOST_NAMED) {
-            let why = format!("{more} more of the earlier runs cannot be read; they are left out");
-            gaps.push(self.gap(cluster, GapCause::Partial, &why));
+            gaps.push(self.gap(cluster, GapCause::Partial, phrase("gap-history-more").with("n", more)));
         }
         // Two programs may have looked at the same second: one of them is enough, and always the same.
         runs.dedup_by_key(|run| run.taken_at);

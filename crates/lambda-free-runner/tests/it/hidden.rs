@@ -47,11 +47,7 @@ fn api(denied: &[(ObjectKind, &str, Option<&str>)], hides: impl Fn(&str) -> bool
             namespace: namespace.map(str::to_owned),
         };
         let place = namespace.map_or_else(String::new, |n| format!("{n}/"));
-        gaps.push(Gap {
-            scope: format!("prod/{place}{resource}"),
-            cause: GapCause::AccessDenied,
-            detail: format!("{why}"),
-        });
+        gaps.push(Gap::new(format!("prod/{place}{resource}"), GapCause::AccessDenied, why.phrase()));
         part.objects.unavailable.push(Unavailable::new(*kind, namespace.map(str::to_owned), why));
     }
     (part, gaps)

@@ -322,11 +322,7 @@ fn a_dry_run_tells_what_a_run_asks() {
     assert!(sparse.contains("  part 1 of 1: few samples, only where something has happened\n"), "{sparse}");
     let mut empty = demo;
     empty.objects = Default::default();
-    let gap = Gap {
-        scope: "prod/nope-*".into(),
-        cause: GapCause::NothingMatches,
-        detail: "no namespace matches `nope-*`".into(),
-    };
+    let gap = Gap::new("prod/nope-*", GapCause::NothingMatches, "no namespace matches `nope-*`");
     let nothing = told(&spec(Some(metrics), Some(Fake::with_gaps(empty, vec![gap]))));
     assert!(
         nothing.contains("  gap: prod/nope-* (nothing-matches): no namespace matches `nope-*`\n"),

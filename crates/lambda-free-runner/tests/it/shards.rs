@@ -71,7 +71,7 @@ fn shards_of_every_recording_are_the_whole() {
 #[test]
 fn shards_of_servers_are_the_whole() {
     for story in stories::all() {
-        let gap = Gap { scope: "prod/pods".into(), cause: GapCause::Partial, detail: "half".into() };
+        let gap = Gap::new("prod/pods", GapCause::Partial, "half");
         let fake = Fake::with_gaps(story.parts[0].clone(), vec![gap]);
         same(&spec(Some(fake.clone()), Some(fake)), story.name);
     }

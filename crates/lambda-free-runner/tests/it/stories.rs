@@ -14,6 +14,7 @@ use healthcore::series::{Samples, SeriesKey, SeriesStore};
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores, Seconds};
+use healthcore_sources::SourceError;
 use healthcore_sources::recording::ClusterHead;
 
 const MI: f64 = 1_048_576.0;
@@ -543,11 +544,11 @@ fn prometheus_down() -> Story {
         part.series = series;
     }
     story.head.metrics_via = None;
-    story.head.gaps.push(Gap {
-        scope: "prod/prometheus".to_owned(),
-        cause: GapCause::Unreachable,
-        detail: "cannot reach http://prometheus.monitoring:9090: connection refused".to_owned(),
-    });
+    let error = SourceError::Unreachable {
+        what: "http://prometheus.monitoring:9090".to_owned(),
+        why: "connection refused".to_owned(),
+    };
+    story.head.gaps.push(Gap::new("prod/prometheus", GapCause::Unreachable, error.said()));
     story
 }
 
@@ -570,11 +571,8 @@ fn access_denied() -> Story {
             resource: resource.to_owned(),
             namespace: Some(namespace.to_owned()),
         };
-        story.head.gaps.push(Gap {
-            scope: format!("prod/{namespace}/{resource}"),
-            cause: GapCause::AccessDenied,
-            detail: format!("not allowed to list {resource} in namespace {namespace}"),
-        });
+        let scope = format!("prod/{namespace}/{resource}");
+        story.head.gaps.push(Gap::new(scope, GapCause::AccessDenied, why.phrase()));
         let list = Unavailable::new(kind, Some(namespace.to_owned()), why);
         story.parts[0].objects.unavailable.push(list.clone());
         story.head.unavailable.push(list);

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
+use healthcore::finding::Text;
 use healthcore::logs::{LogStream, LogSummary, LogTally};
 use healthcore::model::ObjectKind;
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::Bytes;
@@ -32,8 +34,8 @@ struct Logs<'a> {
 }
 
 impl Logs<'_> {
-    fn gap(&self, cause: GapCause, detail: String) -> Gap {
-        self.api.gap(None, "pods/log", cause, detail)
+    fn gap(&self, cause: GapCause, said: Text) -> Gap {
+        self.api.gap(None, "pods/log", cause, said)
     }
 
     /// What a container says, over the pods that are read one after the other; none when no pod could be read.
@@ -164,7 +166,7 @@ impl Logs<'_> {
         summaries.sort_by(|a, b| (&a.workload, &a.container).cmp(&(&b.workload, &b.container)));
         let troubles = run.troubles.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut gaps: Vec<Gap> = Vec::new();
-        gaps.extend(sampled.map(|detail| self.gap(GapCause::Info, detail)));
+        gaps.extend(sampled.map(|said| self.gap(GapCause::Info, said)));
         gaps.extend(self.told(&troubles));
         let denied = |namespace: &String| {
             let why = Missing::AccessDenied {
@@ -183,11 +185,9 @@ impl Logs<'_> {
 impl LogSource for KubernetesSource {
     async fn logs(&self, objects: &Objects, until: Timestamp, is_now: bool) -> Fetched<LogsRead> {
         let logs = Logs { api: self, settings: &self.settings.logs };
-        let nothing =
-            |cause, detail| Fetched { value: LogsRead::default(), gaps: vec![logs.gap(cause, detail)] };
+        let nothing = |cause, said| Fetched { value: LogsRead::default(), gaps: vec![logs.gap(cause, said)] };
         if !is_now {
-            let detail = "the Kubernetes API has the newest logs only, and the run ends in the past; leave `--at` out to read logs";
-            return nothing(GapCause::Info, detail.to_owned());
+            return nothing(GapCause::Info, phrase("gap-logs-past"));
         }
         logs.read_all(objects, until).await
     }
@@ -209,34 +209,31 @@ impl Logs<'_> {
         let mut gaps = Vec::new();
         if !troubles.denied.is_empty() {
             let named: Vec<&str> = troubles.denied.iter().take(MOST_NAMED).map(String::as_str).collect();
-            let more = match troubles.denied.len() - named.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
+            let said = match troubles.denied.len() - named.len() {
+                0 => phrase("gap-logs-denied"),
+                more => phrase("gap-logs-denied-more").with("more", more),
             };
-            let detail = format!("not allowed to get pods/log in {}{more}", named.join(", "));
-            gaps.push(self.gap(GapCause::AccessDenied, detail));
+            gaps.push(self.gap(GapCause::AccessDenied, said.with("namespaces", named.join(", "))));
         }
         if troubles.failed > 0 {
-            let detail = match troubles.failed {
-                1 => format!("the log of 1 container could not be read: {}", troubles.first),
-                n => format!("the logs of {n} containers could not be read; the first: {}", troubles.first),
+            let said = match troubles.failed {
+                1 => phrase("gap-log-unread"),
+                n => phrase("gap-logs-unread").with("n", n),
             };
-            gaps.push(self.gap(GapCause::Failed, detail));
+            gaps.push(self.gap(GapCause::Failed, said.with("first", troubles.first.as_str())));
         }
         if troubles.late > 0 {
-            let detail = format!(
-                "the time for logs ({} s) was over before those of {} containers were read; give more with `logs.time`",
-                self.settings.time.as_secs(),
-                troubles.late
-            );
-            gaps.push(self.gap(GapCause::Thinned, detail));
+            let said = phrase("gap-logs-late")
+                .with("seconds", self.settings.time.as_secs())
+                .with("n", troubles.late);
+            gaps.push(self.gap(GapCause::Thinned, said));
         }
         gaps
     }
 }
 
 /// Tells of workloads with more pods than are read.
-fn sampled(targets: &[Target]) -> Option<String> {
+fn sampled(targets: &[Target]) -> Option<Text> {
     let mut by_workload: BTreeMap<_, (usize, usize)> = BTreeMap::new();
     for target in targets {
         let known = by_workload.entry(&target.workload).or_default();
@@ -244,6 +241,5 @@ fn sampled(targets: &[Target]) -> Option<String> {
     }
     let read: usize = by_workload.values().map(|(read, _)| read).sum();
     let all: usize = by_workload.values().map(|(_, all)| all).sum();
-    (read < all)
-        .then(|| format!("logs of {read} of {all} pods are read: the newest and the oldest of each workload"))
+    (read < all).then(|| phrase("gap-logs-sampled").with("read", read).with("all", all))
 }

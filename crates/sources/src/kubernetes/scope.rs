@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use healthcore::finding::Value;
+use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
 use wildmatch::WildMatch;
 
@@ -28,7 +30,7 @@ pub(super) enum Scope {
 }
 
 /// A trouble with the selection: what it is about, cause, text.
-pub(super) type Trouble = (String, GapCause, String);
+pub(super) type Trouble = (String, GapCause, Value);
 
 pub(super) fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
@@ -82,11 +84,11 @@ pub(super) async fn resolve(
                 let (cause, why) = explain(&refusal, &NAMESPACES, None);
                 let matched: BTreeSet<String> =
                     own.iter().filter(|n| WildMatch::new(glob).matches(n)).cloned().collect();
-                let rest = match matched.first() {
-                    Some(own) => format!("only namespace {own} of the context is looked into"),
-                    None => "give the namespaces by name".to_owned(),
+                let said = match matched.first() {
+                    Some(own) => phrase("gap-unresolved-but-one").with("namespace", own.as_str()),
+                    None => phrase("gap-unresolved"),
                 };
-                troubles.push((glob.to_owned(), cause, format!("cannot resolve `{glob}`: {why}; {rest}")));
+                troubles.push((glob.to_owned(), cause, said.with("glob", glob).with("why", why).into()));
                 names.extend(matched);
             }
             Scope::Namespaces { names, most: false }
@@ -122,30 +124,43 @@ fn matching(
 }
 
 fn nothing(pattern: &str) -> Trouble {
-    let text = if is_glob(pattern) {
-        format!("no namespace matches `{pattern}`")
-    } else {
-        format!("there is no namespace `{pattern}`")
-    };
-    (pattern.to_owned(), GapCause::NothingMatches, text)
+    let key = if is_glob(pattern) { "gap-no-namespace-matches" } else { "gap-no-namespace" };
+    (pattern.to_owned(), GapCause::NothingMatches, phrase(key).with("pattern", pattern).into())
 }
 
 /// A refusal in words that name verb, resource and namespace.
-pub(super) fn explain(refusal: &Refusal, resource: &Resource, namespace: Option<&str>) -> (GapCause, String) {
-    let name = resource.name();
+pub(super) fn explain(refusal: &Refusal, resource: &Resource, namespace: Option<&str>) -> (GapCause, Value) {
     let place = match namespace {
-        Some(namespace) => format!("in namespace {namespace}"),
-        None if resource.namespaced => "in all namespaces".to_owned(),
-        None => "in the cluster".to_owned(),
+        Some(namespace) => phrase("in-namespace").with("namespace", namespace),
+        None if resource.namespaced => phrase("in-all-namespaces"),
+        None => phrase("in-cluster"),
     };
+    let cause = match refusal {
+        Refusal::Denied(_) => GapCause::AccessDenied,
+        Refusal::Unauthorized(_) => GapCause::Unauthorized,
+        Refusal::Timeout(_) => GapCause::Timeout,
+        Refusal::Unreachable(_) => GapCause::Unreachable,
+        _ => GapCause::Failed,
+    };
+    let said = match refusal {
+        Refusal::Denied(said) => phrase("gap-denied").with("place", place).with("said", said.as_str()),
+        Refusal::NotFound => phrase("gap-not-served"),
+        _ => phrase("gap-listing").with("place", place).with("why", in_words(refusal)),
+    };
+    (cause, said.with("resource", resource.name()).into())
+}
+
+/// A refusal as a phrase.
+fn in_words(refusal: &Refusal) -> Value {
     match refusal {
-        Refusal::Denied(said) => {
-            (GapCause::AccessDenied, format!("not allowed to list {name} {place}: {said}"))
+        Refusal::Denied(said) | Refusal::Unreachable(said) => said.as_str().into(),
+        Refusal::Unauthorized(said) => phrase("refused-credentials").with("said", said.as_str()).into(),
+        Refusal::Gone { .. } => phrase("refused-gone").into(),
+        Refusal::NotFound => phrase("refused-not-found").into(),
+        Refusal::Status { code, message } => {
+            phrase("refused-status").with("code", u64::from(*code)).with("said", message.as_str()).into()
         }
-        Refusal::Unauthorized(_) => (GapCause::Unauthorized, format!("listing {name} {place}: {refusal}")),
-        Refusal::Timeout(_) => (GapCause::Timeout, format!("listing {name} {place}: {refusal}")),
-        Refusal::Unreachable(_) => (GapCause::Unreachable, format!("listing {name} {place}: {refusal}")),
-        Refusal::NotFound => (GapCause::Failed, format!("the server does not serve {name}")),
-        _ => (GapCause::Failed, format!("listing {name} {place}: {refusal}")),
+        Refusal::Timeout(time) => phrase("refused-timeout").with("time", format!("{time:?}")).into(),
+        Refusal::Broken(why) => phrase("refused-broken").with("why", why.as_str()).into(),
     }
 }

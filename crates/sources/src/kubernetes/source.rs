@@ -4,8 +4,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use futures::future::join_all;
 use healthcore::api_versions::{ApiUse, WrittenAs};
+use healthcore::finding::Value;
 use healthcore::inventory::ObjectId;
 use healthcore::model::{ObjectKind, PodPhase, Replicas};
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use kube::Client;
 use serde::de::DeserializeOwned;
@@ -74,10 +76,16 @@ impl KubernetesSource {
         Prometheus::through(Box::new(tunnel), settings)
     }
 
-    pub(super) fn gap(&self, namespace: Option<&str>, what: &str, cause: GapCause, detail: String) -> Gap {
+    pub(super) fn gap(
+        &self,
+        namespace: Option<&str>,
+        what: &str,
+        cause: GapCause,
+        said: impl Into<Value>,
+    ) -> Gap {
         let parts = [Some(self.settings.cluster.as_str()), namespace, Some(what)];
         let parts: Vec<&str> = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect();
-        Gap { scope: parts.join("/"), cause, detail }
+        Gap::new(parts.join("/"), cause, said)
     }
 
     /// Lists a resource wherever the scope says.
@@ -138,13 +146,13 @@ impl KubernetesSource {
         match denied {
             // The namespaces themselves are not known, or none can be read: say it once for the cluster.
             Some((refusal, whole)) if !whole || refused.len() == names.len() => {
-                let (cause, mut detail) = explain(&refusal, resource, None);
+                let (cause, mut said) = explain(&refusal, resource, None);
                 let own: Vec<&str> = names.iter().map(String::as_str).collect();
                 if refused.len() < names.len() {
-                    detail =
-                        format!("{detail}; only namespace {} of the context is looked into", own.join(", "));
+                    let all = phrase("gap-only-namespaces").with("why", said);
+                    said = all.with("namespaces", own.join(", ")).into();
                 }
-                part.gaps.push(self.gap(None, &resource.name(), cause, detail));
+                part.gaps.push(self.gap(None, &resource.name(), cause, said));
                 let mut others = unavailable(resource, None, &refusal);
                 let refused = |name: &String| refused.iter().any(|(refused, _)| refused == name);
                 others.except = names.iter().filter(|name| !refused(name)).cloned().collect();
@@ -159,20 +167,18 @@ impl KubernetesSource {
     fn refuse<U>(&self, part: &mut Part<U>, resource: &Resource, refused: Vec<(&str, Refusal)>) {
         if refused.len() > MOST_NAMED {
             let names: Vec<&str> = refused.iter().take(MOST_NAMED).map(|(name, _)| *name).collect();
-            let detail = format!(
-                "not allowed to list {} in {} namespaces: {} and {} more",
-                resource.name(),
-                refused.len(),
-                names.join(", "),
-                refused.len() - names.len(),
-            );
-            part.gaps.push(self.gap(None, &resource.name(), GapCause::AccessDenied, detail));
+            let said = phrase("gap-denied-in-many")
+                .with("resource", resource.name())
+                .with("n", refused.len())
+                .with("names", names.join(", "))
+                .with("more", refused.len() - names.len());
+            part.gaps.push(self.gap(None, &resource.name(), GapCause::AccessDenied, said));
         }
         let each = refused.len() <= MOST_NAMED;
         for (name, refusal) in refused {
             if each {
-                let (cause, detail) = explain(&refusal, resource, Some(name));
-                part.gaps.push(self.gap(Some(name), &resource.name(), cause, detail));
+                let (cause, said) = explain(&refusal, resource, Some(name));
+                part.gaps.push(self.gap(Some(name), &resource.name(), cause, said));
             }
             part.unavailable.push(unavailable(resource, Some(name), &refusal));
         }
@@ -190,12 +196,12 @@ impl KubernetesSource {
         let Listed { items, written, invalid, refusal } = listed;
         run.written.lock().expect("nobody panics while holding it").extend(written);
         if let Some(refusal) = refusal {
-            let (mut cause, mut detail) = explain(&refusal, resource, namespace);
+            let (mut cause, mut said) = explain(&refusal, resource, namespace);
             if !items.is_empty() {
                 cause = GapCause::Partial;
-                detail = format!("{detail}; the first {} objects arrived", items.len());
+                said = phrase("gap-first-arrived").with("why", said).with("n", items.len()).into();
             }
-            part.gaps.push(self.gap(namespace, &resource.name(), cause, detail));
+            part.gaps.push(self.gap(namespace, &resource.name(), cause, said));
             part.unavailable.push(unavailable(resource, namespace, &refusal));
         }
         self.note_invalid(part, resource, namespace, invalid);
@@ -211,12 +217,12 @@ impl KubernetesSource {
     ) {
         let more = invalid.len().saturating_sub(MOST_NAMED);
         for trouble in invalid.into_iter().take(MOST_NAMED) {
-            let detail = format!("cannot read {} {trouble}", resource.plural);
-            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, detail));
+            let said = phrase("gap-unreadable").with("resource", resource.plural).with("trouble", trouble);
+            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, said));
         }
         if more > 0 {
-            let detail = format!("cannot read {more} more {}", resource.plural);
-            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, detail));
+            let said = phrase("gap-more-unreadable").with("n", more).with("resource", resource.plural);
+            part.gaps.push(self.gap(namespace, &resource.name(), GapCause::InvalidObject, said));
         }
     }
 

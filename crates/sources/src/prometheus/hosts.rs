@@ -1,6 +1,7 @@
 //! Requests by host, as ingress controllers count them.
 
 use healthcore::inventory::HostRequests;
+use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
 use healthcore::time::Window;
 use healthcore::unit::Seconds;
@@ -48,8 +49,8 @@ impl Prometheus {
                         continue;
                     }
                     if found.len() >= MOST_HOSTS {
-                        let detail = format!("only the {MOST_HOSTS} hosts with the most requests were read");
-                        out.gaps.push(self.gap("host-requests", GapCause::Thinned, detail));
+                        let said = phrase("gap-some-hosts").with("n", MOST_HOSTS);
+                        out.gaps.push(self.gap("host-requests", GapCause::Thinned, said));
                     }
                     let host = |labels: &super::decode::Labels| {
                         let name = labels.get(counter.host)?;

@@ -4,10 +4,12 @@ mod since;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use healthcore::finding::Text;
 use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Hpa, HpaMetric, ObjectKind, Pod, PodPhase, Replicas,
     Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
 };
+use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores};
@@ -63,10 +65,7 @@ pub(super) async fn objects(
         out.gaps.push(prometheus.gap(
             "kube-state-metrics",
             GapCause::MetricAbsent,
-            format!(
-                "{}; without the Kubernetes API and without kube-state-metrics no workload is known",
-                prometheus.absence(facts, &[WITNESS.to_owned()])
-            ),
+            phrase("gap-no-workload-known").with("why", prometheus.absence(facts, &[WITNESS.to_owned()])),
         ));
         let why = Missing::NoKubernetesSource;
         out.value.unavailable = kinds.iter().map(|k| Unavailable::new(*k, None, why.clone())).collect();
@@ -115,11 +114,7 @@ pub(super) async fn objects(
         out.gaps.extend(since::blind(prometheus, namespace, time, &mut out.value).await);
     }
     if !phases && !out.value.pods.is_empty() {
-        out.gaps.push(prometheus.gap(
-            "pod states",
-            GapCause::MetricAbsent,
-            "the server has no series of kube_pod_status_phase; pods that are ready count as running, of others that is not known",
-        ));
+        out.gaps.push(prometheus.gap("pod states", GapCause::MetricAbsent, phrase("gap-no-pod-phases")));
     }
     out
 }
@@ -151,7 +146,7 @@ fn namespaces(prometheus: &Prometheus, facts: &Facts, selected: &[String]) -> Ve
 }
 
 /// Patterns of the selection that match no namespace of the objects, each with a sentence about it.
-fn unmatched<'s>(selection: &'s Selection, objects: &Objects) -> impl Iterator<Item = (&'s str, String)> {
+fn unmatched<'s>(selection: &'s Selection, objects: &Objects) -> impl Iterator<Item = (&'s str, Text)> {
     let workloads = objects.workloads.iter().map(|w| w.id.namespace.clone());
     let namespaces: BTreeSet<String> =
         workloads.chain(objects.hpas.iter().map(|h| h.namespace.clone())).collect();
@@ -160,11 +155,11 @@ fn unmatched<'s>(selection: &'s Selection, objects: &Objects) -> impl Iterator<I
         if namespaces.iter().any(|n| matcher.matches(n)) {
             return None;
         }
-        let place = match pattern.contains(['*', '?']) {
-            true => format!("namespaces that match `{pattern}`"),
-            false => format!("namespace `{pattern}`"),
+        let key = match pattern.contains(['*', '?']) {
+            true => "gap-told-of-nothing-matching",
+            false => "gap-told-of-nothing",
         };
-        Some((pattern.as_str(), format!("kube-state-metrics tells of nothing in {place}")))
+        Some((pattern.as_str(), phrase(key).with("pattern", pattern.as_str())))
     })
 }
 

@@ -5,10 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 use healthcore::api_versions::RequestedApi;
+use healthcore::finding::{Text, Value};
 use healthcore::inventory::HostRequests;
 use healthcore::metric::{Metric, SeriesOf};
 use healthcore::model::ObjectKind;
 use healthcore::need::{Importance, Needs, Partition};
+use healthcore::phrase::phrase;
 use healthcore::series::{SeriesKey, SeriesStore};
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects};
 use healthcore::time::Window;
@@ -135,8 +137,8 @@ impl Prometheus {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(format!("1 instant query: {query}"));
     }
 
-    pub(super) fn gap(&self, what: &str, cause: GapCause, detail: impl Into<String>) -> Gap {
-        Gap { scope: format!("prometheus/{what}"), cause, detail: detail.into() }
+    pub(super) fn gap(&self, what: &str, cause: GapCause, said: impl Into<Value>) -> Gap {
+        Gap::new(format!("prometheus/{what}"), cause, said)
     }
 
     pub(super) fn matchers(&self, own: Vec<String>) -> String {
@@ -193,13 +195,13 @@ impl Prometheus {
             };
             let used = in_use(Scheme::ALL.map(|scheme| (scheme, count(scheme))));
             if let [(first, most), (second, fewer), ..] = used[..] {
-                let detail = format!(
-                    "{most} series of {} are labelled {} and {fewer} {}; both are read",
-                    family.witness(),
-                    first.labels().join(", "),
-                    second.labels().join(", ")
-                );
-                gaps.push(self.gap("labels in use", GapCause::Info, detail));
+                let said = phrase("gap-two-labellings")
+                    .with("most", Value::Number(most))
+                    .with("metric", family.witness())
+                    .with("first", first.labels().join(", "))
+                    .with("fewer", Value::Number(fewer))
+                    .with("second", second.labels().join(", "));
+                gaps.push(self.gap("labels in use", GapCause::Info, said));
             }
             if !used.is_empty() {
                 facts.schemes.insert(family, used.into_iter().map(|(scheme, _)| scheme).collect());
@@ -270,22 +272,16 @@ impl Prometheus {
     }
 
     /// Says that metrics have no series, and what about them is known.
-    pub(super) fn absence(&self, facts: &Facts, names: &[String]) -> String {
-        let names_in_words = names.join(" or ");
-        if names.iter().any(|n| facts.excluded.contains(n)) {
-            let matchers = self.catalogue.own_matchers().join(", ");
-            return format!(
-                "the server has series of {names_in_words}, but none that matches {matchers}; check the configured matchers"
-            );
-        }
-        match &self.tenant {
-            Some(header) => {
-                format!(
-                    "the server has no series of {names_in_words} for the tenant that the header {header} names"
-                )
+    pub(super) fn absence(&self, facts: &Facts, names: &[String]) -> Text {
+        let told = if names.iter().any(|n| facts.excluded.contains(n)) {
+            phrase("gap-excluded").with("matchers", self.catalogue.own_matchers().join(", "))
+        } else {
+            match &self.tenant {
+                Some(header) => phrase("gap-absent-for-tenant").with("header", header.as_str()),
+                None => phrase("gap-absent"),
             }
-            None => format!("the server has no series of {names_in_words}"),
-        }
+        };
+        told.with("metrics", any_of(names))
     }
 
     /// Start and end of the range queries that cover the window.
@@ -329,11 +325,8 @@ impl Prometheus {
         }
         let has_now = |n: &String| facts.present.contains(n) && !facts.ended.contains(n);
         if facts.knows_presence && importance == Importance::Required && !names.iter().any(has_now) {
-            let detail = format!(
-                "the series of {} end before the end of the window: nobody exports or scrapes it any more",
-                names.join(" or ")
-            );
-            out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, detail));
+            let said = phrase("gap-ended").with("metrics", any_of(&names));
+            out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, said));
         }
         let lookback = window.seconds() as u64;
         let fits = |query: &str| self.client.fits(query);
@@ -400,16 +393,12 @@ impl Prometheus {
                 }
             }
             if future > 0 {
-                let detail = format!(
-                    "{future} samples lie after the end of the window; the clocks of this machine and the server differ"
-                );
-                out.gaps.push(self.gap(metric.name(), GapCause::ClockSkew, detail));
+                let said = phrase("gap-future").with("n", future);
+                out.gaps.push(self.gap(metric.name(), GapCause::ClockSkew, said));
             }
             if histograms > 0 {
-                let detail = format!(
-                    "{histograms} series are native histograms, which have no single value; they are left out"
-                );
-                out.gaps.push(self.gap(metric.name(), GapCause::Partial, detail));
+                let said = phrase("gap-histograms").with("n", histograms);
+                out.gaps.push(self.gap(metric.name(), GapCause::Partial, said));
             }
         }
         out
@@ -611,4 +600,11 @@ pub(super) fn selection_matcher(namespaces: &[String], label: &str) -> String {
     };
     let patterns: Vec<String> = namespaces.iter().map(pattern).collect();
     format!("{label}=~\"{}\"", quoted(&patterns.join("|")))
+}
+
+/// Names of metrics of which one is enough.
+fn any_of(names: &[String]) -> Value {
+    let either =
+        |first: Value, second: Value| phrase("either").with("first", first).with("second", second).into();
+    names.iter().map(|name| name.as_str().into()).reduce(either).unwrap_or_else(|| "".into())
 }

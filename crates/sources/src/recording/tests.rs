@@ -28,7 +28,7 @@ fn write(path: &Path) {
     let part = part();
     let mut recorder = Recorder::create(path, &Header::new(part.taken_at, part.window)).unwrap();
     recorder.cluster(&ClusterHead { name: "lab".into(), ..ClusterHead::default() }).unwrap();
-    let gap = Gap { scope: "lab".into(), cause: GapCause::Timeout, detail: "30s".into() };
+    let gap = Gap::new("lab", GapCause::Timeout, "30s");
     recorder.part(&part, &[gap]).unwrap();
     recorder.finish(Closing { samples: 5, ..Closing::default() }).unwrap();
 }
