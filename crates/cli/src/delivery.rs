@@ -5,8 +5,10 @@ use healthcore::report::Report;
 use healthcore_report::RenderOptions;
 use lambda_free_runner::config::{Config, SinkConfig};
 use lambda_free_runner::deliver::{Delivered, Deliverer};
+use serde_json::{Value, json};
 
 use crate::args::Check;
+use crate::docs::without_secrets;
 use crate::output::Target;
 
 /// What delivers reports, as the configuration says. A shard is a part of a report, and is sent nowhere.
@@ -63,4 +65,60 @@ pub(crate) async fn deliver(
         }
     }
     failed
+}
+
+/// The routes as the file gives them, each value with where it stands. Of secrets the file names only what holds them.
+pub(crate) fn shown(config: &Config) -> String {
+    let mut out = String::new();
+    for at in 0..config.deliver.len() {
+        let prefix = format!("deliver[{at}].");
+        let mut values: Vec<(&str, Value, &str)> = Vec::new();
+        for (path, given) in &config.given {
+            let Some(rest) = path.strip_prefix(&prefix) else { continue };
+            let (key, inner) = rest.split_at(rest.find('[').unwrap_or(rest.len()));
+            let text = Value::from(without_secrets(&given.text));
+            if inner.is_empty() {
+                values.push((key, text, &given.origin));
+                continue;
+            }
+            if values.last().is_none_or(|(last, ..)| *last != key) {
+                values.push((key, json!([]), &given.origin));
+            }
+            let Some((_, Value::Array(items), _)) = values.last_mut() else { continue };
+            match inner.split_once("].") {
+                // An item that is a map.
+                Some((number, name)) => {
+                    let number: usize = number.trim_start_matches('[').parse().unwrap_or(items.len());
+                    items.resize(items.len().max(number + 1), json!({}));
+                    items[number][name] = text;
+                }
+                None => items.push(text),
+            }
+        }
+        // What an entry is comes first.
+        values.sort_by_key(|(key, ..)| *key != "type");
+        for (n, (key, value, origin)) in values.iter().enumerate() {
+            out.push_str(&format!("{} {key}: {value}  # {origin}\n", if n == 0 { "-" } else { " " }));
+        }
+    }
+    if out.is_empty() { "deliver: []  # default\n".to_owned() } else { format!("deliver:\n{out}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_shown_with_their_places_and_without_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        let text = "deliver:\n- type: webhook\n  url: https://hooks.corp.net/in/s3cret\n  headers: [{name: X-Team, value-env: TEAM}]\n- {namespaces: [shop, pay-*], type: stdout}\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::read(&file, &|_| None).unwrap();
+        let shown = shown(&config).replace(&file.display().to_string(), "c.yaml");
+        assert_eq!(
+            shown,
+            "deliver:\n- type: \"webhook\"  # c.yaml:2\n  headers: [{\"name\":\"X-Team\",\"value-env\":\"TEAM\"}]  # c.yaml:4\n  url: \"https://hooks.corp.net/[redacted]\"  # c.yaml:3\n- type: \"stdout\"  # c.yaml:5\n  namespaces: [\"shop\",\"pay-*\"]  # c.yaml:5\n"
+        );
+    }
 }

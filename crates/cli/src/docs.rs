@@ -13,6 +13,7 @@ use lambda_free_runner::DEFAULT_CLUSTERS_AT_ONCE;
 use lambda_free_runner::config::{CertificatesConfig, Config};
 
 use crate::args::Choice;
+use crate::delivery;
 
 /// All checks, a line each.
 pub(crate) fn list() -> String {
@@ -146,6 +147,7 @@ pub(crate) fn effective(
     text.push_str(&certificates(config, &origin));
     text.push_str(&hosts(config, &origin));
     text.push_str(&logs(config, &origin));
+    text.push_str(&delivery::shown(config));
     text.push_str(&servers(config, environment));
 
     // A list of ids, or a single one.
@@ -334,7 +336,7 @@ fn servers(config: &Config, environment: &dyn Fn(&str) -> bool) -> String {
 
 /// A text without the secrets that an address may hold: of an address only the server is shown, for a user, a path (as
 /// that of ARMS) and a query may be secret.
-fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let server = rest[..end].rsplit('@').next().unwrap_or_default();
