@@ -1,8 +1,9 @@
-//! Measures the analysis and the renderers without servers: `cargo run --release --example offline -p lambda-free-runner`.
+//! Measures the analysis, the renderers and the history without servers: `cargo run --release --example offline -p lambda-free-runner`.
 //!
 //! Analysis: 10,000 containers with a week of samples every five minutes (20 million samples of memory), leak method
 //! `quarters`, one thread, made in memory a part at a time so that nothing is read. Rendering: 1,000 findings of warning or critical, of every check that the demo fixture sets off,
-//! each set on workloads of its own.
+//! each set on workloads of its own, in every language. History: a run a day for a year, with 200 findings of which one
+//! in twenty is another one every day, remembered in a folder and read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -21,8 +22,9 @@ use healthcore::settings::Settings;
 use healthcore::snapshot::{Objects, Snapshot};
 use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores, Seconds};
-use healthcore_report::{Format, RenderOptions, render};
-use lambda_free_runner::{Input, RunSpec, Silent, run_once};
+use healthcore_report::{Format, Lang, RenderOptions, render};
+use lambda_free_runner::history::{History, Period, Retention};
+use lambda_free_runner::{Input, RunSpec, Silent, finish, run_once};
 
 const CONTAINERS: usize = 10_000;
 const PART: usize = 250;
@@ -66,7 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             samples as f64 / 1e6
         ));
     }
-    rendering()
+    rendering()?;
+    history()
 }
 
 /// Renders 1,000 findings that a page does not fold: the median of five runs a format.
@@ -79,16 +82,95 @@ fn rendering() -> Result<(), Box<dyn Error>> {
         checks.len(),
         report.facts.len()
     ));
-    for format in Format::ALL {
-        let mut runs = Vec::new();
-        let mut size = 0;
-        for _ in 0..5 {
-            let began = Instant::now();
-            size = render(&report, *format, &RenderOptions::default())?.len();
-            runs.push(began.elapsed().as_secs_f64() * 1000.0);
+    for lang in Lang::ALL {
+        let mut all = 0.0;
+        for format in Format::ALL {
+            let options = RenderOptions { lang: *lang, ..RenderOptions::default() };
+            let mut size = 0;
+            let ms = median(|| {
+                size = render(&report, *format, &options)?.len();
+                Ok(())
+            })?;
+            all += ms;
+            say(&format!("  {} {}: {ms:.0} ms, {} kB", lang.tag(), format.name(), size / 1000));
         }
-        runs.sort_by(f64::total_cmp);
-        say(&format!("  {}: {:.0} ms, {} kB", format.name(), runs[2], size / 1000));
+        say(&format!("  {} all formats: {all:.0} ms", lang.tag()));
+    }
+    Ok(())
+}
+
+/// The median of five runs, in milliseconds.
+fn median(mut work: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        work()?;
+        runs.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    runs.sort_by(f64::total_cmp);
+    Ok(runs[2])
+}
+
+/// Days that are remembered, findings of a day, and those of them that are others every day.
+const DAYS: usize = 365;
+const A_DAY: usize = 200;
+const CHURN: usize = A_DAY / 20;
+
+/// Remembers a year, and reads it as a run does and as a digest of the whole year does.
+fn history() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().to_str().ok_or("the folder for temporary files has no UTF-8 name")?;
+    let history = History::open(place, Retention::default())?;
+    let mut many = many_findings(A_DAY + CHURN * DAYS)?;
+    for coverage in many.coverage.values_mut() {
+        coverage.namespaces = many.findings.iter().map(|f| f.subject.namespace.clone()).collect();
+    }
+    let (findings, facts) = (std::mem::take(&mut many.findings), std::mem::take(&mut many.facts));
+    let of_day = |day: usize| {
+        let findings = findings[CHURN * day..CHURN * day + A_DAY].to_vec();
+        let places: BTreeSet<&str> = findings.iter().map(|f| f.subject.namespace.as_str()).collect();
+        let facts = facts.iter().filter(|f| places.contains(f.subject.namespace.as_str())).cloned().collect();
+        let taken_at = many.taken_at.plus_seconds(86_400.0 * day as f64);
+        Report { taken_at, findings, facts, ..many.clone() }
+    };
+    let mut seconds = 0.0;
+    let mut last = of_day(0);
+    for day in 0..DAYS {
+        last = of_day(day);
+        let began = Instant::now();
+        runtime.block_on(finish(&mut last, Some(&history), None));
+        seconds += began.elapsed().as_secs_f64();
+        if let Some(gap) = last.gaps.iter().find(|g| History::is_own(g)) {
+            return Err(gap.detail.clone().into());
+        }
+    }
+    let a_run = seconds * 1000.0 / DAYS as f64;
+    let (mut bytes, mut files) = (0, 0);
+    for cluster in std::fs::read_dir(folder.path())? {
+        for file in std::fs::read_dir(cluster?.path())? {
+            bytes += file?.metadata()?.len();
+            files += 1;
+        }
+    }
+    let containers = last.facts.len();
+    say(&format!(
+        "history of {files} days, {A_DAY} findings and {containers} containers a day: {:.1} MB",
+        bytes as f64 / 1e6
+    ));
+    say(&format!("  a run reads what it needs, compares and writes: {a_run:.0} ms"));
+    for days in [7.0, DAYS as f64] {
+        let period = Period { start: last.taken_at.plus_seconds(-86_400.0 * days), end: last.taken_at };
+        let mut told = 0;
+        let ms = median(|| {
+            let (digests, gaps) = runtime.block_on(history.digests(period, None))?;
+            if let Some(gap) = gaps.first() {
+                return Err(gap.detail.clone().into());
+            }
+            told = digests.iter().map(|d| d.runs).sum();
+            Ok(())
+        })?;
+        say(&format!("  digest of {told} runs: {ms:.0} ms"));
     }
     Ok(())
 }
