@@ -328,26 +328,11 @@ pub enum Field {
     VersionOfApiServer,
     VersionOfKubelet,
     VersionToCompare,
-    /// One that has no phrase: it is told as it is.
-    Other(String),
-}
-
-impl From<&str> for Field {
-    fn from(name: &str) -> Self {
-        Self::Other(name.to_owned())
-    }
-}
-
-impl From<String> for Field {
-    fn from(name: String) -> Self {
-        Self::Other(name)
-    }
 }
 
 impl From<&Field> for Value {
     fn from(field: &Field) -> Self {
         match field {
-            Field::Other(name) => name.as_str().into(),
             Field::ClaimPhase(what) | Field::Schedule(what) | Field::ServicesOf(what) => {
                 phrase(field.key()).with("what", what.as_str()).into()
             }
@@ -390,7 +375,6 @@ impl Field {
             Self::VersionOfApiServer => "field-version-of-api-server",
             Self::VersionOfKubelet => "field-version-of-kubelet",
             Self::VersionToCompare => "field-version-to-compare",
-            Self::Other(_) => "",
         }
     }
 }

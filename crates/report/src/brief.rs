@@ -28,6 +28,10 @@ pub(crate) struct Brief {
     pub(crate) details: Vec<Group>,
     /// When, over which window, by what.
     pub(crate) footer: String,
+    /// Between a name and what is said of it.
+    pub(crate) colon: &'static str,
+    /// Between two sentences.
+    pub(crate) next_sentence: &'static str,
 }
 
 /// Lines under a title.
@@ -52,6 +56,8 @@ pub(crate) struct Line {
     /// The check.
     pub(crate) what: String,
     pub(crate) subject: String,
+    /// Between the subject and the text.
+    pub(crate) colon: &'static str,
     pub(crate) text: String,
     pub(crate) command: Option<String>,
 }
@@ -112,14 +118,14 @@ impl Brief {
         let page = Page::new(report, options, Reader::Kept);
         let gaps = Group {
             title: w("not-checked"),
-            lines: page.gaps.rows.iter().map(|row| gap(row)).collect(),
+            lines: page.gaps.rows.iter().map(|row| gap(row, lang)).collect(),
             more: page.more_gaps,
             most: 4,
             ..Group::default()
         };
         let changes = Group {
             title: w("changes"),
-            lines: page.changes.iter().map(|c| change(c.state_id, c.state, &c.row)).collect(),
+            lines: page.changes.iter().map(|c| change(c.state_id, c.state, &c.row, lang)).collect(),
             more: page.more_changes,
             most: 12,
             ..Group::default()
@@ -138,11 +144,11 @@ impl Brief {
         groups.push(gaps.clone());
         let all = Group {
             title: w("problems"),
-            lines: page.problems.iter().map(|row| line("", row)).collect(),
+            lines: page.problems.iter().map(|row| line("", row, lang)).collect(),
             ..Group::default()
         };
         let mut details = vec![changes, all];
-        details.extend(page.advice.iter().map(|list| advice(list, word(lang, "advice"))));
+        details.extend(page.advice.iter().map(|list| advice(list, lang)));
         details.push(gaps);
         let filled = |groups: Vec<Group>| groups.into_iter().filter(|g| !g.lines.is_empty()).collect();
         Self {
@@ -161,6 +167,8 @@ impl Brief {
                 page.window,
                 page.made_by
             ),
+            colon: word(lang, "colon"),
+            next_sentence: word(lang, "next-sentence"),
         }
     }
 }
@@ -173,47 +181,57 @@ fn problems(report: &Report, page: &Page, lang: Lang) -> Group {
     let rest = loud.zip(&page.problems).filter(|(f, _)| !told(f.state));
     Group {
         title: word(lang, if compared { "still-there" } else { "problems" }).to_owned(),
-        lines: rest.map(|(_, row)| line("", row)).collect(),
+        lines: rest.map(|(_, row)| line("", row, lang)).collect(),
         most: 12,
         ..Group::default()
     }
 }
 
-fn line(state: &str, row: &ProblemRow) -> Line {
-    let label = if state.is_empty() { row.severity.to_owned() } else { format!("{}, {state}", row.severity) };
+fn line(state: &str, row: &ProblemRow, lang: Lang) -> Line {
+    let told = [row.severity, state].into_iter().filter(|word| !word.is_empty());
+    let label = told.collect::<Vec<_>>().join(word(lang, "list"));
     Line {
         mark: Some(Mark::of_severity(row.severity_id)),
         label,
         what: row.check.to_owned(),
         subject: row.subject.clone(),
+        colon: word(lang, "colon"),
         text: row.summary.clone(),
         command: None,
     }
 }
 
-fn change(state_id: &str, state: &str, row: &ProblemRow) -> Line {
+fn change(state_id: &str, state: &str, row: &ProblemRow, lang: Lang) -> Line {
     let mark = match state_id {
         "resolved" => Mark::Good,
         "not-checked" => Mark::Unknown,
         _ => Mark::of_severity(row.severity_id),
     };
-    Line { mark: Some(mark), ..line(state, row) }
+    Line { mark: Some(mark), ..line(state, row, lang) }
 }
 
-fn gap(row: &[String]) -> Line {
+fn gap(row: &[String], lang: Lang) -> Line {
     let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
-    Line { mark: Some(Mark::Unknown), what: cell(1), subject: cell(0), text: cell(2), ..Line::default() }
+    Line {
+        mark: Some(Mark::Unknown),
+        what: cell(1),
+        subject: cell(0),
+        colon: word(lang, "colon"),
+        text: cell(2),
+        ..Line::default()
+    }
 }
 
-fn advice(list: &AdviceList, title: &str) -> Group {
+fn advice(list: &AdviceList, lang: Lang) -> Group {
     let lines = list.items.iter().map(|item| Line {
         subject: item.subject.clone(),
+        colon: word(lang, "colon"),
         text: item.text.clone(),
         command: item.command.clone(),
         ..Line::default()
     });
     let mut group = Group {
-        title: format!("{title}: {}", list.title),
+        title: format!("{}{}{}", word(lang, "advice"), word(lang, "colon"), list.title),
         lines: lines.collect(),
         is_advice: true,
         ..Group::default()

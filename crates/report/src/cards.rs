@@ -87,7 +87,7 @@ fn parts<'a>(brief: &'a Brief, more: &str) -> Vec<Part<'a>> {
         parts.push(Part::Words(brief.changed.clone()));
     }
     for (mark, name, counts) in &brief.clusters {
-        parts.push(Part::Words(format!("{} {}: {counts}", mark.sign(), cut(name, 60))));
+        parts.push(Part::Words(format!("{} {}{}{counts}", mark.sign(), cut(name, 60), brief.colon)));
     }
     let advice = brief.details.iter().filter(|g| g.is_advice).map(|g| (g, MOST_ADVICE));
     for (group, most) in brief.groups.iter().map(|g| (g, g.most)).chain(advice) {
@@ -111,8 +111,8 @@ fn pieces(line: &Line) -> [String; 3] {
 /// The line without markup.
 fn plain(line: &Line) -> String {
     let [head, subject, text] = pieces(line);
-    let place = if subject.is_empty() { String::new() } else { format!("{subject}:") };
-    [head, place, text].iter().filter(|t| !t.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
+    let said = if subject.is_empty() { text } else { format!("{subject}{}{text}", line.colon) };
+    [head, said].iter().filter(|t| !t.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn teams(brief: &Brief, parts: Vec<Value>) -> Value {
@@ -185,7 +185,7 @@ fn dingtalk_part(part: &Part<'_>) -> String {
         Part::Line(line) => {
             let [head, subject, text] = pieces(line).map(|piece| wide(&piece));
             let head = if head.is_empty() { String::new() } else { format!("**{head}** ") };
-            let place = if subject.is_empty() { String::new() } else { format!("{subject}: ") };
+            let place = if subject.is_empty() { String::new() } else { format!("{subject}{}", line.colon) };
             format!("- {head}{place}{text}")
         }
     }

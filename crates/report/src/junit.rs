@@ -106,8 +106,13 @@ fn finding(f: &Finding, locale: &Locale) -> Case {
     let mut lines: Vec<String> = f
         .evidence
         .iter()
-        .map(|e| format!("{}{}{}", e.name, locale.w("colon"), locale.show(&e.value)))
+        .map(|e| format!("{}{}{}", locale.evidence(&e.name), locale.w("colon"), locale.show(&e.value)))
         .collect();
     lines.extend(f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)));
-    Case { name, failure: Some((f.severity.name(), summary)), text: lines.join("; "), ..Case::default() }
+    Case {
+        name,
+        failure: Some((f.severity.name(), summary)),
+        text: lines.join(locale.w("semicolon")),
+        ..Case::default()
+    }
 }

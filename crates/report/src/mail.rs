@@ -29,13 +29,15 @@ impl Mail {
     #[must_use]
     pub fn new(report: &Report, options: &RenderOptions) -> Self {
         let brief = Brief::new(report, options);
+        let w = |key| word(options.lang, key);
         let place = match &report.clusters[..] {
-            [one] => format!(" ({})", cut(&one.name, 60)),
+            [one] => format!("{}{}{}", w("open"), cut(&one.name, 60), w("close")),
             _ => String::new(),
         };
-        let counts = brief.counts.split(", ").take(2).collect::<Vec<_>>().join(", ");
+        let list = w("list");
+        let counts = brief.counts.split(list).take(2).collect::<Vec<_>>().join(list);
         Self {
-            subject: cut(&format!("{}{place}: {counts}", brief.title), 180),
+            subject: cut(&format!("{}{place}{}{counts}", brief.title, brief.colon), 180),
             text: terminal::render(report, &RenderOptions { color: false, width: WIDTH, ..options.clone() }),
             html: html(&brief, options),
         }
@@ -55,7 +57,13 @@ fn html(brief: &Brief, options: &RenderOptions) -> String {
     if !brief.clusters.is_empty() {
         out.push_str("<ul>\n");
         for (mark, name, counts) in &brief.clusters {
-            out.push_str(&format!("<li>{} <b>{}</b>: {}</li>\n", mark.sign(), markup(name), markup(counts)));
+            out.push_str(&format!(
+                "<li>{} <b>{}</b>{}{}</li>\n",
+                mark.sign(),
+                markup(name),
+                brief.colon,
+                markup(counts)
+            ));
         }
         out.push_str("</ul>\n");
     }
@@ -85,7 +93,7 @@ fn item(line: &Line) -> String {
         out.push_str(&format!("<b>{}</b> ", markup(text)));
     }
     if !line.subject.is_empty() {
-        out.push_str(&format!("<code>{}</code>: ", markup(&line.subject)));
+        out.push_str(&format!("<code>{}</code>{}", markup(&line.subject), line.colon));
     }
     out.push_str(&markup(&line.text));
     if let Some(command) = &line.command {

@@ -31,8 +31,11 @@ pub(crate) fn bytes(v: f64) -> String {
     }
 }
 
-/// `85.3 %`, `101 %`, and never `-0 %`
+/// `85.3 %`, `101 %`, and never `-0 %`. A share that is too small to be written is still more than none: `< 0.1 %`.
 pub(crate) fn percent(v: f64) -> String {
+    if v > 0.0 && v < 0.0005 {
+        return "< 0.1 %".to_owned();
+    }
     let text = format!("{:.1}", v * 100.0);
     let text = if v.abs() < 0.9995 { text } else { format!("{:.0}", v * 100.0) };
     format!("{} %", plain(&text))
@@ -93,9 +96,10 @@ mod tests {
             ["0 B", "512 B", "2017 MiB", "1024 MiB", "1.33 PiB"]
         );
         assert_eq!(
-            [0.703, 0.085, 1.0085, 0.9996, -0.0004, -0.0062].map(percent),
-            ["70.3 %", "8.5 %", "101 %", "100 %", "0 %", "-0.6 %"]
+            [0.703, 0.085, 1.0085, 0.9996, 0.0, -0.0004, -0.0062].map(percent),
+            ["70.3 %", "8.5 %", "101 %", "100 %", "0 %", "0 %", "-0.6 %"]
         );
+        assert_eq!([0.0004, 0.0005, 1e-12].map(percent), ["< 0.1 %", "0.1 %", "< 0.1 %"]);
         assert_eq!([0.0, 1e-9, 0.0123, 1.0].map(probability), ["< 0.001", "< 0.001", "0.012", "1"]);
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(setting(&Value::Bytes(2048.0 * 1_048_576.0)).as_deref(), Some("2Gi"));

@@ -99,7 +99,7 @@ fn first(brief: &Brief, more: &str) -> SlackMessage {
         blocks.push(Block::Section { text: None, fields: brief.clusters.iter().map(field).collect() });
     }
     let footer = Block::Context { elements: vec![markup(escaped(&cut(&brief.footer, LONGEST_SENTENCE)))] };
-    let text = format!("{}. {}. {}", brief.title, brief.counts, brief.changed);
+    let text = [&*brief.title, &*brief.counts, &*brief.changed].join(brief.next_sentence);
     let text = escaped(&cut(text.trim_end(), LONGEST_TEXT));
     let mut room = LONGEST_MESSAGE.saturating_sub(size(&(&text, &blocks, &footer)));
     for (at, group) in brief.groups.iter().enumerate() {
@@ -230,9 +230,10 @@ fn written(line: &Line) -> String {
         out.push_str(&escaped(&line.what));
     }
     if !line.subject.is_empty() {
-        out.push_str(&format!(" `{}`:", escaped(&cut(&line.subject, LONGEST_SUBJECT))));
+        out.push_str(&format!(" `{}`{}", escaped(&cut(&line.subject, LONGEST_SUBJECT)), line.colon));
+    } else {
+        out.push(' ');
     }
-    out.push(' ');
     out.push_str(&escaped(&cut(&line.text, LONGEST_SENTENCE)));
     // A command that is cut does something else.
     if let Some(command) = line.command.as_ref().filter(|c| c.chars().count() <= LONGEST_COMMAND) {

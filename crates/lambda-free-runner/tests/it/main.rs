@@ -1,6 +1,7 @@
 //! Runs of the whole pass on recorded snapshots.
 
 mod chats;
+mod english;
 mod fake;
 mod fleet;
 mod formats;

@@ -5,7 +5,7 @@ use healthcore_report::{Format, Lang, RenderOptions, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
 use serde_json::Value;
 
-use crate::{fixtures, formats};
+use crate::{english, fixtures, formats};
 
 /// The JSON schema that the report crate ships.
 fn shipped() -> Value {
@@ -76,7 +76,18 @@ fn every_format_of_every_fixture() {
         for lang in Lang::ALL {
             every_format(&name, &report, *lang, &open, &closed);
         }
+        no_english(&name, &report);
         same_but_for_words(&name, &report);
+    }
+}
+
+/// A report in Chinese says nothing in English but names and what other systems said.
+fn no_english(name: &str, report: &Report) {
+    let known = english::words_of(&fixtures().join(name));
+    let options = RenderOptions { lang: Lang::ZhTw, ..RenderOptions::default() };
+    for format in Format::ALL {
+        let text = render(report, *format, &options).unwrap();
+        english::none_in(&text, *format, &known, &format!("{name}.{}", format.name()));
     }
 }
 
