@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
-use healthcore_report::{Format, Lang, Zone};
+use healthcore_report::{DigestFormat, Format, Lang, Zone};
 use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
 use lambda_free_runner::config::{namespace_pattern, request_timeout};
@@ -100,6 +100,8 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Make one report of those of all shards
     Merge(Merge),
+    /// Say what happened over a period, from the runs that history keeps
+    Digest(Digest),
     /// Print the rights that the enabled checks need, as manifests for Kubernetes
     Rbac(Rbac),
     /// Print a completion script for a shell
@@ -278,6 +280,54 @@ pub(crate) struct Merge {
     pub(crate) fail_on: Option<FailOnArg>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Digest {
+    /// Where runs are remembered, as for `check`; without it the place that the configuration names
+    #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) history: Option<String>,
+    /// Configuration file, for its history, language and time zone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Length of the period [default: 7d]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) lookback: Option<Seconds>,
+    /// End of the period (RFC 3339) instead of now
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub(crate) at: Option<Timestamp>,
+    /// Only this cluster
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) cluster: Option<String>,
+    /// Format; else that of the file's ending, else text on a terminal and Markdown elsewhere
+    #[arg(short, long, value_enum)]
+    pub(crate) format: Option<DigestFormatArg>,
+    /// File for the digest; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Language of the digest: en or zh-TW [default: en]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) lang: Option<Lang>,
+    /// Time zone of the digest's times, such as Asia/Taipei; JSON is in UTC [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<Zone>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DigestFormatArg {
+    Text,
+    Markdown,
+    Json,
+}
+
+impl From<DigestFormatArg> for DigestFormat {
+    fn from(arg: DigestFormatArg) -> Self {
+        match arg {
+            DigestFormatArg::Text => Self::Text,
+            DigestFormatArg::Markdown => Self::Markdown,
+            DigestFormatArg::Json => Self::Json,
+        }
+    }
 }
 
 /// What an account may read.

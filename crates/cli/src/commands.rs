@@ -62,6 +62,7 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         Command::List => done(&docs::list()),
         Command::Config(command) => config(&command),
         Command::Merge(args) => crate::merge::run(&args, io.color, io.quiet),
+        Command::Digest(args) => crate::digest::run(&args, io.color),
         Command::Rbac(args) => crate::rbac::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

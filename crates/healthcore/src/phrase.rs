@@ -187,6 +187,7 @@ pub const PHRASES: &[(&str, &str)] = &[
         "the `server_name` expression `{expression}` cannot be read, so that it may match any host",
     ),
     ("gap-some-hosts", "only the {n} hosts with the most requests were read"),
+    ("gap-history-events-unread", "{place}: earlier events cannot be read: {why}"),
     ("gap-history-unread", "{place}: earlier runs cannot be read: {why}"),
     ("gap-history-unwritten", "{place}: this run cannot be remembered: {why}"),
     ("gap-history-left-out", "{place}: {path} {why}; it is left out"),

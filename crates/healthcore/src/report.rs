@@ -93,9 +93,14 @@ pub struct Found {
 
 impl Found {
     fn count<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        Self::of(findings.into_iter().map(|finding| finding.severity))
+    }
+
+    /// Counts severities.
+    pub(crate) fn of(severities: impl IntoIterator<Item = Severity>) -> Self {
         let mut found = Self::default();
-        for finding in findings {
-            *match finding.severity {
+        for severity in severities {
+            *match severity {
                 Severity::Critical => &mut found.critical,
                 Severity::Warning => &mut found.warning,
                 Severity::Info => &mut found.info,

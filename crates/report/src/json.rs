@@ -6,11 +6,11 @@ use std::io;
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
-use healthcore::history::Changes;
+use healthcore::history::{Changes, Trend};
 use healthcore::report::{Found, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
-use healthcore::snapshot::Origin;
+use healthcore::snapshot::{Gap, Origin};
 use healthcore::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, PrettyFormatter};
@@ -29,7 +29,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
 }
 
 /// Indented JSON with a line feed at the end, in which a point of a curve, an array in an array, takes one line.
-fn pretty(value: &impl Serialize) -> Result<String, String> {
+pub(crate) fn pretty(value: &impl Serialize) -> Result<String, String> {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PointsOnOneLine::default());
     value.serialize(&mut serializer).map_err(|e| e.to_string())?;
@@ -115,15 +115,15 @@ pub struct JsonReport {
 }
 
 #[derive(Debug, Serialize)]
-struct JsonFormat {
-    name: &'static str,
-    major: u32,
-    minor: u32,
+pub(crate) struct JsonFormat {
+    pub(crate) name: &'static str,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
 }
 
 #[derive(Debug, Serialize)]
-struct Tool {
-    version: String,
+pub(crate) struct Tool {
+    pub(crate) version: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,7 +182,7 @@ impl From<&Score> for JsonScore {
 }
 
 #[derive(Debug, Serialize)]
-struct Counts {
+pub(crate) struct Counts {
     critical: u64,
     warning: u64,
     info: u64,
@@ -252,7 +252,7 @@ struct JsonGone {
 }
 
 #[derive(Debug, Serialize)]
-struct JsonTrend {
+pub(crate) struct JsonTrend {
     subject: JsonSubject,
     resource: &'static str,
     from_ratio: Scalar,
@@ -261,8 +261,21 @@ struct JsonTrend {
     full_in_s: Scalar,
 }
 
+impl From<&Trend> for JsonTrend {
+    fn from(t: &Trend) -> Self {
+        Self {
+            subject: subject(&t.subject),
+            resource: t.resource.name(),
+            from_ratio: number(t.from),
+            to_ratio: number(t.to),
+            over_s: number(t.over_s),
+            full_in_s: number(t.full_in_s),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
-struct JsonSubject {
+pub(crate) struct JsonSubject {
     cluster: String,
     namespace: String,
     kind: String,
@@ -299,7 +312,7 @@ struct JsonAdvice {
 /// A number in the base unit, or a text.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Scalar {
+pub(crate) enum Scalar {
     Whole(i64),
     Number(f64),
     Text(String),
@@ -377,10 +390,16 @@ struct FalseDiscovery {
 }
 
 #[derive(Debug, Serialize)]
-struct JsonGap {
+pub(crate) struct JsonGap {
     scope: String,
     cause: &'static str,
     detail: String,
+}
+
+impl JsonGap {
+    pub(crate) fn new(gap: &Gap, locale: &Locale) -> Self {
+        Self { scope: gap.scope.clone(), cause: gap.cause.name(), detail: locale.gap(gap) }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -426,7 +445,7 @@ struct Container {
 }
 
 /// Seven digits that count are more than any measurement here has; the rest would be noise in a diff of two reports.
-fn number(v: f64) -> Scalar {
+pub(crate) fn number(v: f64) -> Scalar {
     if !v.is_finite() {
         return Scalar::Text(v.to_string());
     }
@@ -526,11 +545,7 @@ impl JsonReport {
                     }),
                 })
                 .collect(),
-            gaps: report
-                .gaps
-                .iter()
-                .map(|g| JsonGap { scope: g.scope.clone(), cause: g.cause.name(), detail: locale.gap(g) })
-                .collect(),
+            gaps: report.gaps.iter().map(|g| JsonGap::new(g, locale)).collect(),
             cost: Cost {
                 prometheus_queries: report.cost.prometheus_queries,
                 samples: report.cost.samples,
@@ -598,7 +613,7 @@ struct HeadFormat {
     major: u32,
 }
 
-fn subject(s: &SubjectRef) -> JsonSubject {
+pub(crate) fn subject(s: &SubjectRef) -> JsonSubject {
     JsonSubject {
         cluster: s.cluster.clone(),
         namespace: s.namespace.clone(),
@@ -620,20 +635,12 @@ fn changes(c: &Changes, locale: &Locale) -> JsonChanges {
         last_seen: rfc3339(g.was.last),
         fingerprint: g.was.fingerprint.clone(),
     });
-    let trends = c.trends.iter().map(|t| JsonTrend {
-        subject: subject(&t.subject),
-        resource: t.resource.name(),
-        from_ratio: number(t.from),
-        to_ratio: number(t.to),
-        over_s: number(t.over_s),
-        full_in_s: number(t.full_in_s),
-    });
     JsonChanges {
         before: (c.before.iter())
             .map(|(cluster, at)| Before { cluster: cluster.clone(), taken_at: rfc3339(*at) })
             .collect(),
         gone: gone.collect(),
-        trends: trends.collect(),
+        trends: c.trends.iter().map(JsonTrend::from).collect(),
     }
 }
 

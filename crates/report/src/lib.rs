@@ -8,6 +8,7 @@ mod brief;
 mod cards;
 mod catalogue;
 mod csv;
+mod digest;
 mod escape;
 mod html;
 mod json;
@@ -30,6 +31,7 @@ mod zone;
 use healthcore::report::Report;
 
 pub use cards::{Chat, card};
+pub use digest::{DigestFormat, DigestReport};
 pub use json::{JsonReport, ShardError, read_shard};
 pub use mail::Mail;
 pub use slack::{SlackMessage, SlackReport};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
+use healthcore::history::Trend;
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
@@ -179,7 +180,7 @@ impl Page {
             changes: say.changes(report).take(MOST_CHANGES).collect(),
             watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
             more_watch: report.watch.len().saturating_sub(MOST_NOTES),
-            trends: say.trends(report),
+            trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
             no_problems: w(if report.is_blind() { "no-problems-seen" } else { "no-problems" }),
             problems: loud.iter().map(|f| say.row(f)).collect(),
             notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
@@ -256,7 +257,7 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
         }
     }
     let row = |key: &(&str, GapCause, String)| {
-        let names = rows[key].join(", ");
+        let names = rows[key].join(locale.w("list"));
         let scope = if names.is_empty() { key.0.to_owned() } else { format!("{}/{names}", key.0) };
         vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
     };
@@ -288,6 +289,11 @@ pub(crate) struct Say {
 impl Say {
     pub(crate) fn new(report: &Report, options: &RenderOptions) -> Self {
         Self { locale: Locale::new(options), many_clusters: report.clusters.len() > 1 }
+    }
+
+    /// For what tells of one cluster at a time.
+    pub(crate) fn of_one(options: &RenderOptions) -> Self {
+        Self { locale: Locale::new(options), many_clusters: false }
     }
 
     pub(crate) fn w(&self, key: &str) -> &'static str {
@@ -375,8 +381,9 @@ impl Say {
         })
     }
 
-    fn trends(&self, report: &Report) -> Table {
-        let rows = report.changes.iter().flat_map(|c| &c.trends).take(MOST_TRENDS).map(|t| {
+    /// Containers whose headroom shrinks.
+    pub(crate) fn trends<'t>(&self, trends: impl IntoIterator<Item = &'t Trend>) -> Table {
+        let rows = trends.into_iter().take(MOST_TRENDS).map(|t| {
             vec![
                 self.subject(&t.subject),
                 self.w(t.resource.name()).to_owned(),
@@ -819,7 +826,7 @@ impl Say {
         // By the English words: the order is the same in every language.
         rows.sort_by_key(|(why, n, checks)| (why.to_string(), *n, checks.join(", ")));
         let row = |(why, n, checks): (Missing, u64, Vec<&str>)| {
-            vec![self.locale.missing(&why), n.to_string(), checks.join(", ")]
+            vec![self.locale.missing(&why), n.to_string(), checks.join(self.w("list"))]
         };
         Table {
             title: self.w("reasons"),

@@ -18,34 +18,39 @@ const NARROWEST: usize = 20;
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> String {
     let page = Page::new(report, options, Reader::Screen);
-    let mut out = Out {
-        text: String::new(),
-        color: options.color,
-        width: options.width.clamp(40, 400),
-        locale: Locale::new(options),
-    };
+    let mut out = Out::new(options);
     out.page(&page);
     out.text
 }
 
-struct Out {
-    text: String,
+/// Lines for a terminal.
+pub(crate) struct Out {
+    pub(crate) text: String,
     color: bool,
     width: usize,
     locale: Locale,
 }
 
 impl Out {
+    pub(crate) fn new(options: &RenderOptions) -> Self {
+        Self {
+            text: String::new(),
+            color: options.color,
+            width: options.width.clamp(40, 400),
+            locale: Locale::new(options),
+        }
+    }
+
     fn w(&self, key: &str) -> &'static str {
         self.locale.w(key)
     }
 
     /// Select Graphic Rendition (ECMA-48): only codes of our own, never from data.
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub(crate) fn paint(&self, code: &str, text: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn severity(&self, id: &str, words: &str) -> String {
+    pub(crate) fn severity(&self, id: &str, words: &str) -> String {
         let code = match id {
             "critical" => "1;31",
             "warning" | "degraded" => "33",
@@ -55,12 +60,12 @@ impl Out {
         self.paint(code, words)
     }
 
-    fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
 
-    fn heading(&mut self, title: &str) {
+    pub(crate) fn heading(&mut self, title: &str) {
         let title = self.paint("1", title);
         self.line("");
         self.line(&title);
@@ -212,7 +217,7 @@ impl Out {
     }
 
     /// Words in lines of the terminal's width.
-    fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
+    pub(crate) fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
         let room = self.width.saturating_sub(rest.width()).max(NARROWEST);
         let mut line = String::new();
         let mut begin = first;
@@ -232,7 +237,7 @@ impl Out {
         self.line(&whole);
     }
 
-    fn table(&mut self, table: &Table) {
+    pub(crate) fn table(&mut self, table: &Table) {
         if table.rows.is_empty() && !table.none.is_empty() {
             self.line(table.none);
             return;

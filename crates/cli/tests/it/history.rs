@@ -45,3 +45,38 @@ fn what_is_no_place_is_refused() {
     check("", &["a value is required for '--history <PLACE>'"]);
     refused(&["check", "--no-history", "--history", "h"], &["cannot be used with"]);
 }
+
+#[test]
+fn a_digest_tells_what_the_history_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("history");
+    let place = place.to_str().unwrap();
+    refused(&["digest"], &["no history to read: give `--history PLACE`, or `--config FILE` with `history`"]);
+    refused(&["digest", "--history", place], &["there is no such folder", "`check --history`"]);
+    assert!(!folder.path().join("history").exists(), "a digest makes no folder");
+    refused(
+        &["digest", "--history", "s3://key:hunter2@bucket/h"],
+        &["--history: the address holds credentials"],
+    );
+    refused(&["digest", "--history", place, "-o", "week.html"], &["no format of digests has this ending"]);
+
+    let demo = fixture("demo");
+    assert!(run(&["check", "--snapshot", &demo, "--fail-on", "never", "--history", place]).status.success());
+    let end = "2026-11-20T02:00:00Z"; // an hour after the sample
+    let out = run(&["digest", "--history", place, "--at", end, "--format", "text"]);
+    let said = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    assert!(said.contains("Health digest") && said.contains("1 run, the last at"), "{said}");
+    assert!(said.contains("Open the longest"), "what the first run found is not new: {said}");
+
+    let file = folder.path().join("week.json");
+    let args = ["digest", "--history", place, "--at", end, "--lang", "zh-TW", "-o", file.to_str().unwrap()];
+    assert_eq!(run(&args).status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!((&json["format"]["name"], &json["lang"]), (&"healthcheck-digest".into(), &"zh-TW".into()));
+    assert_eq!(json["clusters"][0]["runs"], 1);
+
+    let later = run(&["digest", "--history", place, "--at", "2030-01-01T00:00:00Z"]);
+    assert_eq!(later.status.code(), Some(3), "a period without any run says too little");
+    refused(&["digest", "--history", place, "--cluster", "nope"], &["there is no run of cluster `nope`"]);
+}

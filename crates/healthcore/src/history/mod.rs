@@ -17,6 +17,7 @@
 //! as soon as it has gone the width of the band since a change was last told, however many runs that takes.
 
 mod events;
+mod digest;
 mod headroom;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use events::together;
+pub use digest::{Digest, DigestBuilder, Told};
 pub use headroom::{Headroom, Resource, Trend, trends};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};

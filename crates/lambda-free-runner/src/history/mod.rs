@@ -5,6 +5,7 @@
 
 mod format;
 mod name;
+mod period;
 mod place;
 mod sent;
 
@@ -24,6 +25,7 @@ use healthcore::unit::Seconds;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+pub use period::Period;
 pub use place::HistoryError;
 
 /// Runs just before this one that are read, whatever time they span: enough to see what comes and goes.
@@ -87,6 +89,15 @@ impl History {
         Ok(Self { store, prefix, place, retention })
     }
 
+    /// The history that is at a place already, to be read.
+    ///
+    /// # Errors
+    /// The place cannot be one, or is a folder that is not there. Whether a store answers is not tried.
+    pub fn existing(place: &str) -> Result<Self, HistoryError> {
+        place::must_exist(place)?;
+        Self::open(place, Retention::default())
+    }
+
     /// A history in any store, for programs that bring their own.
     #[must_use]
     pub fn of(store: Arc<dyn ObjectStore>, place: &str, retention: Retention) -> Self {
@@ -105,7 +116,7 @@ impl History {
         match self.patiently(self.newest_events(cluster, before)).await {
             Ok(events) => events,
             Err((cause, why)) => {
-                gaps.push(self.gap(cluster, cause, &format!("earlier events cannot be read: {why}")));
+                gaps.push(self.gap(cluster, cause, phrase("gap-history-events-unread").with("why", why)));
                 Vec::new()
             }
         }
@@ -116,12 +127,11 @@ impl History {
         cluster: &str,
         before: Timestamp,
     ) -> Result<Vec<Event>, object_store::Error> {
-        let names = self.names(cluster).await?;
+        let names = self.names(&name::folder(cluster)).await?;
         let past = &names[..names.partition_point(|n| n.taken_at < before)];
         // What cannot be read is told when the report is compared; the run before it remembers as much.
         for named in past.iter().rev().take(MOST_NAMED) {
-            let read = bytes(Arc::clone(&self.store), named.path.clone(), named.size).await;
-            let run = read.ok().and_then(|bytes| format::read(&bytes).ok());
+            let run = read_run(Arc::clone(&self.store), named).await.ok();
             if let Some(run) = run.filter(|run| run.cluster == cluster) {
                 return Ok(run.events);
             }
@@ -186,46 +196,59 @@ impl History {
         before: Timestamp,
         gaps: &mut Vec<Gap>,
     ) -> Result<(Vec<Named>, Vec<PastRun>), object_store::Error> {
-        let names = self.names(cluster).await?;
+        let names = self.names(&name::folder(cluster)).await?;
         let chosen: Vec<&Named> = chosen(&names, before);
-        let asked: Vec<_> =
-            chosen.iter().map(|n| bytes(Arc::clone(&self.store), n.path.clone(), n.size)).collect();
-        let bytes: Vec<_> = futures::stream::iter(asked).buffered(AT_ONCE).collect().await;
         let mut runs: Vec<PastRun> = Vec::new();
         let mut unread = Vec::new();
-        for (named, bytes) in chosen.iter().zip(bytes) {
-            let read = bytes.and_then(|bytes| format::read(&bytes).map_err(|e| e.to_string()));
-            match read {
-                Ok(run)
-                    if run.cluster == cluster
-                        && run.taken_at.unix_seconds() == named.taken_at.unix_seconds() =>
-                {
-                    runs.push(run);
-                }
-                Ok(run) => {
-                    unread.push((named, format!("holds a run of another time or cluster, `{}`", run.cluster)))
-                }
-                Err(why) => unread.push((named, why)),
+        let mut read = self.runs(&chosen);
+        while let Some((path, run)) = read.next().await {
+            match run {
+                Ok(run) if run.cluster == cluster => runs.push(run),
+                Ok(run) => unread.push((path, format!("holds a run of another cluster, `{}`", run.cluster))),
+                Err(why) => unread.push((path, why)),
             }
         }
-        for (named, why) in unread.iter().take(MOST_NAMED) {
-            let said =
-                phrase("gap-history-left-out").with("path", named.path.to_string()).with("why", why.as_str());
-            gaps.push(self.gap(cluster, GapCause::Partial, said));
-        }
-        if let Some(more @ 1..) = unread.len().checked_sub(MOST_NAMED) {
-            gaps.push(self.gap(cluster, GapCause::Partial, phrase("gap-history-more").with("n", more)));
-        }
+        gaps.extend(self.left_out(cluster, &unread));
         // Two programs may have looked at the same second: one of them is enough, and always the same.
         runs.dedup_by_key(|run| run.taken_at);
         // The newest run remembers what those before it saw.
         let all_but_newest = runs.len().saturating_sub(1);
         runs[..all_but_newest].iter_mut().for_each(|run| run.events = Vec::new());
+        drop(read);
         Ok((names, runs))
     }
 
-    async fn names(&self, cluster: &str) -> Result<Vec<Named>, object_store::Error> {
-        let folder = self.prefix.clone().join(name::folder(cluster));
+    /// Reads runs, some ahead of the one that is awaited; each with its name, in the order in which they are named.
+    fn runs<'n>(
+        &self,
+        named: &'n [&'n Named],
+    ) -> impl futures::Stream<Item = (&'n Path, Result<PastRun, String>)> + Unpin + use<'n> {
+        let store = Arc::clone(&self.store);
+        let read = move |named: &&'n Named| {
+            let (store, named) = (Arc::clone(&store), *named);
+            async move { (&named.path, read_run(store, named).await) }
+        };
+        let asked: Vec<_> = named.iter().map(read).collect();
+        futures::stream::iter(asked).buffered(AT_ONCE)
+    }
+
+    /// Gaps about runs that cannot be read: the first by name, more by their number.
+    fn left_out(&self, cluster: &str, unread: &[(&Path, String)]) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        for (path, why) in unread.iter().take(MOST_NAMED) {
+            let said =
+                phrase("gap-history-left-out").with("path", path.to_string()).with("why", why.as_str());
+            gaps.push(self.gap(cluster, GapCause::Partial, said));
+        }
+        if let Some(more @ 1..) = unread.len().checked_sub(MOST_NAMED) {
+            gaps.push(self.gap(cluster, GapCause::Partial, phrase("gap-history-more").with("n", more)));
+        }
+        gaps
+    }
+
+    /// The runs in a folder, in order of time.
+    async fn names(&self, folder: &str) -> Result<Vec<Named>, object_store::Error> {
+        let folder = self.prefix.clone().join(folder);
         let mut names = Vec::new();
         let mut listed = self.store.list(Some(&folder));
         while let Some(meta) = listed.next().await {
@@ -263,13 +286,19 @@ impl History {
     }
 }
 
-async fn bytes(store: Arc<dyn ObjectStore>, path: Path, size: u64) -> Result<Vec<u8>, String> {
-    if size > LARGEST {
-        return Err(format!("has {size} bytes, which no run has"));
+/// Reads a run.
+async fn read_run(store: Arc<dyn ObjectStore>, named: &Named) -> Result<PastRun, String> {
+    if named.size > LARGEST {
+        return Err(format!("has {} bytes, which no run has", named.size));
     }
     let told = |e: object_store::Error| format!("cannot be read: {}", place::told(&e));
-    let found = store.get(&path).await.map_err(told)?;
-    Ok(found.bytes().await.map_err(told)?.to_vec())
+    let found = store.get(&named.path).await.map_err(told)?;
+    let bytes = found.bytes().await.map_err(told)?;
+    let run = format::read(&bytes).map_err(|e| e.to_string())?;
+    match run.taken_at.unix_seconds() == named.taken_at.unix_seconds() {
+        true => Ok(run),
+        false => Err("holds a run of another time".to_owned()),
+    }
 }
 
 /// The last runs before an instant, and for each day before it the last run of that day.

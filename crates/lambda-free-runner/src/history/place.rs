@@ -122,6 +122,20 @@ fn azure(container: &str) -> Store {
     Ok(Arc::new(builder.with_client_options(client(false)).with_retry(retry()).build()?))
 }
 
+/// Refuses a folder that is not there. Whether a bucket is, shows when it is asked.
+pub(super) fn must_exist(place: &str) -> Result<(), HistoryError> {
+    let folder = match place.split_once("://") {
+        None => place,
+        Some(("file", folder)) => folder,
+        Some(_) => return Ok(()),
+    };
+    if std::path::Path::new(folder).is_dir() {
+        return Ok(());
+    }
+    let why = "there is no such folder; name the one that `check --history` writes to".to_owned();
+    Err(HistoryError { place: place.to_owned(), why })
+}
+
 fn folder(place: &str) -> Result<Opened, HistoryError> {
     let error = |why: String| HistoryError { place: place.to_owned(), why };
     if place.trim().is_empty() {

@@ -1,0 +1,384 @@
+//! What happened over a period: the runs that history kept, told as one.
+
+use std::collections::BTreeMap;
+
+use super::{Kept, PastRun, Rules, Trend, headroom, trends};
+use crate::finding::{Severity, SubjectRef};
+use crate::report::Found;
+use crate::time::Timestamp;
+
+/// What the runs of one cluster say of a period, from after `start` up to and with `end`.
+///
+/// Every finding stands in one list at most. What could not be looked for counts as it was when somebody last looked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// The cluster.
+    pub cluster: String,
+    /// Runs of the period.
+    pub runs: usize,
+    /// The last run of the period; none when it had no run.
+    pub last_run: Option<Timestamp>,
+    /// The run that the period is compared with: the last one before it, or else the first one in it.
+    pub before: Option<Timestamp>,
+    /// Longest time without a run, in seconds: from `before`, or the first run, to the end of the period.
+    pub longest_silence_s: f64,
+    /// What [`Self::before`] had found.
+    pub found_before: Found,
+    /// What the last run of the period had found.
+    pub found: Found,
+    /// Found at the end, and not before; the most severe first.
+    pub new: Vec<Told>,
+    /// Not found any more; the most severe first. What came and went within the period is among them.
+    pub resolved: Vec<Told>,
+    /// Came or went at least [`Rules::flapping_changes`] times within the period, there or not; the most severe first.
+    pub flapping: Vec<Told>,
+    /// Found before and still there; the longest known first.
+    pub open: Vec<Told>,
+    /// Was there, and the last run could not look; the most severe first.
+    pub not_checked: Vec<Told>,
+    /// Containers whose headroom shrinks, as the report of the last run told; those that are full soonest first.
+    pub trends: Vec<Trend>,
+}
+
+/// A finding of a digest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The finding as it was seen last. Its subject names the cluster.
+    pub kept: Kept,
+    /// How severe it was when the period began; none when it was not there.
+    pub severity_before: Option<Severity>,
+    /// How often it came or went within the period.
+    pub changes: usize,
+    /// The first run that looked for it and did not find it, where that is so at the end.
+    pub gone: Option<Timestamp>,
+}
+
+/// Makes a [`Digest`] of runs that are given one by one in order of time, so that never more than one is in memory as a
+/// whole.
+#[derive(Debug)]
+pub struct DigestBuilder {
+    cluster: String,
+    start: Timestamp,
+    end: Timestamp,
+    rules: Rules,
+    runs: usize,
+    longest_silence_s: f64,
+    before: Option<(Timestamp, Found)>,
+    last: Option<PastRun>,
+    lives: BTreeMap<String, Told>,
+    /// Shares of limits of the last run of each day, for trends.
+    daily: Vec<PastRun>,
+}
+
+const DAY_S: f64 = 86_400.0;
+
+impl DigestBuilder {
+    /// A digest of no run yet, of the period from after `start` up to and with `end`.
+    #[must_use]
+    pub fn new(cluster: &str, start: Timestamp, end: Timestamp, rules: Rules) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            start,
+            end,
+            rules,
+            runs: 0,
+            longest_silence_s: 0.0,
+            before: None,
+            last: None,
+            lives: BTreeMap::new(),
+            daily: Vec::new(),
+        }
+    }
+
+    /// Takes the next run in order of time. One before the period serves as what the period is compared with, and for
+    /// trends; one after its end, or at the time of the run before, is passed over.
+    pub fn add(&mut self, mut run: PastRun) {
+        let is_next = self.last.as_ref().is_none_or(|last| last.taken_at < run.taken_at);
+        if run.taken_at > self.end || !is_next {
+            return;
+        }
+        run.sort();
+        let within = run.taken_at > self.start;
+        if within {
+            self.runs += 1;
+            self.longest_silence_s = self.silence_until(run.taken_at);
+        }
+        if !within || self.before.is_none() {
+            self.begin(&run);
+        } else {
+            self.follow(&run);
+        }
+        self.keep(run);
+    }
+
+    /// The longest silence when the next run, or the end, is at an instant.
+    fn silence_until(&self, at: Timestamp) -> f64 {
+        let silence = self.last.as_ref().map_or(0.0, |last| at.seconds_since(last.taken_at));
+        self.longest_silence_s.max(silence)
+    }
+
+    /// What is there when the period begins.
+    fn begin(&mut self, run: &PastRun) {
+        self.before = Some((run.taken_at, found(run)));
+        let told = |kept: &Kept| Told {
+            kept: kept.clone(),
+            severity_before: Some(kept.severity),
+            changes: 0,
+            gone: None,
+        };
+        self.lives = run.findings.iter().map(|kept| (kept.fingerprint.clone(), told(kept))).collect();
+    }
+
+    fn follow(&mut self, run: &PastRun) {
+        for kept in &run.findings {
+            let unseen = Told { kept: kept.clone(), severity_before: None, changes: 1, gone: None };
+            let Some(life) = self.lives.get_mut(&kept.fingerprint) else {
+                self.lives.insert(kept.fingerprint.clone(), unseen);
+                continue;
+            };
+            life.changes += usize::from(life.gone.take().is_some());
+            life.kept = kept.clone();
+        }
+        let last = self.last.as_ref().map_or(run.taken_at, |last| last.taken_at);
+        self.lives.retain(|fingerprint, life| {
+            if life.gone.is_some() || run.finding(fingerprint).is_some() {
+                return true;
+            }
+            // What nobody could check for long is forgotten, which tells nothing.
+            let unchecked = life.kept.last < last;
+            if unchecked && run.taken_at.seconds_since(life.kept.last) > self.rules.forget_s {
+                return false;
+            }
+            life.gone = Some(run.taken_at);
+            life.changes += 1;
+            true
+        });
+    }
+
+    /// Keeps of the run before only what trends need.
+    fn keep(&mut self, run: PastRun) {
+        if let Some(last) = self.last.replace(run) {
+            let day = |at: Timestamp| (self.end.seconds_since(at) / DAY_S).floor();
+            if self.daily.last().is_some_and(|d| day(d.taken_at) == day(last.taken_at)) {
+                self.daily.pop();
+            }
+            let PastRun { cluster, taken_at, headroom, .. } = last;
+            self.daily.push(PastRun { cluster, taken_at, headroom, ..PastRun::default() });
+        }
+    }
+
+    /// The digest of what was added.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        let mut digest = self.of_no_run();
+        let Some(last) = self.last.filter(|run| run.taken_at > self.start) else { return digest };
+        digest.last_run = Some(last.taken_at);
+        digest.found = found(&last);
+        digest.trends = trends(&self.daily, &last);
+        headroom::order(&mut digest.trends);
+        for (_, mut life) in self.lives {
+            life.kept.subject = SubjectRef { cluster: digest.cluster.clone(), ..life.kept.subject };
+            digest.list(&life, last.taken_at, &self.rules).push(life);
+        }
+        let severe_first = |list: &mut Vec<Told>| list.sort_by(Told::by_severity);
+        [&mut digest.new, &mut digest.resolved, &mut digest.flapping, &mut digest.not_checked]
+            .into_iter()
+            .for_each(severe_first);
+        digest.open.sort_by(|a, b| a.kept.first.cmp(&b.kept.first).then_with(|| a.by_severity(b)));
+        digest
+    }
+
+    fn of_no_run(&self) -> Digest {
+        let (before, found_before) = self.before.unzip();
+        Digest {
+            cluster: self.cluster.clone(),
+            runs: self.runs,
+            last_run: None,
+            before,
+            longest_silence_s: self.silence_until(self.end),
+            found_before: found_before.unwrap_or_default(),
+            found: Found::default(),
+            new: Vec::new(),
+            resolved: Vec::new(),
+            flapping: Vec::new(),
+            open: Vec::new(),
+            not_checked: Vec::new(),
+            trends: Vec::new(),
+        }
+    }
+}
+
+impl Digest {
+    /// The list that a finding belongs to.
+    fn list(&mut self, life: &Told, last_run: Timestamp, rules: &Rules) -> &mut Vec<Told> {
+        match life {
+            _ if life.changes >= rules.flapping_changes => &mut self.flapping,
+            _ if life.gone.is_some() => &mut self.resolved,
+            _ if life.kept.last < last_run => &mut self.not_checked,
+            _ if life.severity_before.is_none() => &mut self.new,
+            _ => &mut self.open,
+        }
+    }
+}
+
+impl Told {
+    fn by_severity(&self, other: &Self) -> std::cmp::Ordering {
+        (other.kept.severity.cmp(&self.kept.severity))
+            .then_with(|| self.kept.check.cmp(&other.kept.check))
+            .then_with(|| self.kept.subject.cmp(&other.kept.subject))
+    }
+}
+
+/// What a run had found itself, without what it could not look for.
+fn found(run: &PastRun) -> Found {
+    let seen = run.findings.iter().filter(|kept| kept.last >= run.taken_at);
+    Found::of(seen.map(|kept| kept.severity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Headroom;
+    use super::*;
+    use crate::finding::Text;
+
+    /// Half a day after midnight, so that no run is at the edge of a day.
+    fn at(day: f64) -> Timestamp {
+        Timestamp::from_unix_seconds(1_795_003_200).plus_seconds(day * DAY_S)
+    }
+
+    /// Runs a day apart. A word is a finding: `a!` a critical one, `a?` one that the run could not look for.
+    fn runs(days: &[&str]) -> Vec<PastRun> {
+        let mut seen: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut runs = Vec::new();
+        for (day, words) in (0..).map(f64::from).zip(days) {
+            let mut findings = Vec::new();
+            let before = std::mem::take(&mut seen);
+            for word in words.split_whitespace() {
+                let name = word.trim_end_matches(['!', '?']);
+                let (first, last) = before.get(name).copied().unwrap_or((day, day));
+                let last = if word.ends_with('?') { last } else { day };
+                seen.insert(name.to_owned(), (first, last));
+                findings.push(Kept {
+                    fingerprint: name.to_owned(),
+                    check: "memory-usage".to_owned(),
+                    severity: if word.ends_with('!') { Severity::Critical } else { Severity::Warning },
+                    subject: SubjectRef { name: name.to_owned(), ..SubjectRef::default() },
+                    summary: Text::new("near-limit"),
+                    first: at(first),
+                    last: at(last),
+                    told: None,
+                });
+            }
+            runs.push(PastRun { cluster: "prod".into(), taken_at: at(day), findings, ..PastRun::default() });
+        }
+        runs
+    }
+
+    /// The digest of all days after `start`.
+    fn digest(days: &[&str], start: f64) -> Digest {
+        let end = at(days.len() as f64 - 1.0);
+        let mut builder = DigestBuilder::new("prod", at(start), end, Rules::default());
+        runs(days).into_iter().for_each(|run| builder.add(run));
+        builder.finish()
+    }
+
+    /// The lists that are not empty, with the names in them.
+    #[track_caller]
+    fn check(days: &[&str], expected: &str) {
+        let d = digest(days, 0.5);
+        let lists = [
+            ("new", &d.new),
+            ("resolved", &d.resolved),
+            ("flapping", &d.flapping),
+            ("open", &d.open),
+            ("not-checked", &d.not_checked),
+        ];
+        let names = |list: &[Told]| list.iter().map(|t| &*t.kept.subject.name).collect::<Vec<_>>().join(" ");
+        let told = lists.iter().filter(|(_, list)| !list.is_empty());
+        let told: Vec<String> = told.map(|(what, list)| format!("{what}: {}", names(list))).collect();
+        assert_eq!(told.join(", "), expected, "{days:?}");
+    }
+
+    #[test]
+    fn each_finding_is_in_one_list() {
+        check(&["a b", "a b", "a c"], "new: c, resolved: b, open: a");
+        check(&["", "a", ""], "resolved: a");
+        check(&["a", "", "a"], "open: a");
+        check(&["", "a", "", "a"], "flapping: a");
+        check(&["a", "", "a", ""], "flapping: a");
+        check(&["a", "a b?", "a? b?"], "not-checked: a b");
+        check(&["", ""], "");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_for_neither_comes_nor_goes() {
+        check(&["a", "a?", "a", "a?", "a"], "open: a");
+        check(&["a", "a?", ""], "resolved: a");
+    }
+
+    #[test]
+    fn the_most_severe_first_and_the_oldest_first() {
+        check(&["", "a b! c"], "new: b a c");
+        let d = digest(&["b", "b a!", "b a!", "b a!"], 1.5);
+        let names: Vec<&str> = d.open.iter().map(|t| &*t.kept.subject.name).collect();
+        assert_eq!(names, ["b", "a"]);
+        assert_eq!(d.open[0].kept.first, at(0.0));
+        assert_eq!(d.open[0].kept.subject.cluster, "prod");
+    }
+
+    #[test]
+    fn severities_then_and_now() {
+        let d = digest(&["a b", "a! b?"], 0.5);
+        assert_eq!(
+            (d.found_before, d.found),
+            (Found { warning: 2, ..Found::default() }, Found { critical: 1, ..Found::default() })
+        );
+        assert_eq!(
+            (d.open[0].severity_before, d.open[0].kept.severity),
+            (Some(Severity::Warning), Severity::Critical)
+        );
+    }
+
+    #[test]
+    fn without_a_run_before_the_first_one_counts_as_before() {
+        let d = digest(&["a", "a b"], -0.5);
+        assert_eq!((d.runs, d.before, d.new.len(), d.open.len()), (2, Some(at(0.0)), 1, 1));
+    }
+
+    #[test]
+    fn a_period_without_runs_is_no_good_news() {
+        let mut builder = DigestBuilder::new("prod", at(1.5), at(8.5), Rules::default());
+        runs(&["a"]).into_iter().for_each(|run| builder.add(run));
+        let d = builder.finish();
+        assert_eq!((d.runs, d.last_run, d.before), (0, None, Some(at(0.0))));
+        assert_eq!((d.resolved.len(), d.longest_silence_s), (0, 8.5 * DAY_S));
+    }
+
+    #[test]
+    fn silence_counts_between_runs_and_up_to_the_end() {
+        let of = |days: &[f64], end: f64| {
+            let mut builder = DigestBuilder::new("prod", at(0.5), at(end), Rules::default());
+            days.iter().for_each(|d| builder.add(PastRun { taken_at: at(*d), ..PastRun::default() }));
+            let d = builder.finish();
+            (d.runs, d.longest_silence_s / DAY_S)
+        };
+        assert_eq!(of(&[1.0, 2.0, 4.5, 5.0], 6.0), (4, 2.5));
+        assert_eq!(of(&[1.0, 2.0], 6.0), (2, 4.0));
+        assert_eq!(of(&[1.0, 1.0, 7.0], 6.0), (1, 5.0), "the same run again, and one after the end");
+    }
+
+    #[test]
+    fn trends_come_from_the_last_run_of_each_day() {
+        let subject = SubjectRef { name: "api".into(), ..SubjectRef::default() };
+        let mut builder = DigestBuilder::new("prod", at(3.0), at(8.0), Rules::default());
+        for half_day in 0..16 {
+            let memory = Some(500 + 10 * half_day);
+            let headroom = vec![Headroom { subject: subject.clone(), memory, cpu: None }];
+            builder.add(PastRun { taken_at: at(f64::from(half_day) / 2.0), headroom, ..PastRun::default() });
+        }
+        assert!(builder.daily.len() <= 9, "{}", builder.daily.len());
+        let d = builder.finish();
+        assert_eq!(d.trends.len(), 1);
+        assert!((d.trends[0].to - 0.65).abs() < 0.001, "{:?}", d.trends);
+    }
+}

@@ -1,0 +1,105 @@
+//! The JSON contract of digests; `schema/digest-1.json` describes it.
+
+use healthcore::history::{Digest, Told};
+use serde::Serialize;
+
+use super::DigestReport;
+use crate::json::{
+    Counts, JsonFormat, JsonGap, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
+};
+use crate::locale::Locale;
+use crate::quantity::rfc3339;
+use crate::{RenderError, RenderOptions, escape};
+
+#[derive(Debug, Serialize)]
+struct JsonDigest {
+    format: JsonFormat,
+    tool: Tool,
+    start: String,
+    end: String,
+    lang: &'static str,
+    clusters: Vec<Cluster>,
+    gaps: Vec<JsonGap>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cluster {
+    name: String,
+    runs: usize,
+    last_run: Option<String>,
+    before: Option<String>,
+    longest_silence_s: Scalar,
+    findings_before: Counts,
+    findings: Counts,
+    new: Vec<Entry>,
+    resolved: Vec<Entry>,
+    flapping: Vec<Entry>,
+    open: Vec<Entry>,
+    not_checked: Vec<Entry>,
+    trends: Vec<JsonTrend>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    check: String,
+    severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity_before: Option<&'static str>,
+    subject: JsonSubject,
+    summary: String,
+    since: String,
+    last_seen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<String>,
+    changes: usize,
+    fingerprint: String,
+}
+
+pub(super) fn render(report: &DigestReport, options: &RenderOptions) -> Result<String, RenderError> {
+    let locale = &Locale::of_data(options);
+    let digest = JsonDigest {
+        format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 0 },
+        tool: Tool { version: report.version.clone() },
+        start: rfc3339(report.start),
+        end: rfc3339(report.end),
+        lang: locale.lang.tag(),
+        clusters: report.digests.iter().map(|d| cluster(d, locale)).collect(),
+        gaps: report.gaps.iter().map(|g| JsonGap::new(g, locale)).collect(),
+    };
+    pretty(&digest).map(escape::json).map_err(|why| RenderError::Data { format: "json", why })
+}
+
+fn cluster(d: &Digest, locale: &Locale) -> Cluster {
+    let entries = |told: &[Told]| told.iter().map(|t| entry(t, locale)).collect();
+    Cluster {
+        name: d.cluster.clone(),
+        runs: d.runs,
+        last_run: d.last_run.map(rfc3339),
+        before: d.before.map(rfc3339),
+        longest_silence_s: number(d.longest_silence_s),
+        findings_before: Counts::from(d.found_before),
+        findings: Counts::from(d.found),
+        new: entries(&d.new),
+        resolved: entries(&d.resolved),
+        flapping: entries(&d.flapping),
+        open: entries(&d.open),
+        not_checked: entries(&d.not_checked),
+        trends: d.trends.iter().map(JsonTrend::from).collect(),
+    }
+}
+
+fn entry(told: &Told, locale: &Locale) -> Entry {
+    let kept = &told.kept;
+    Entry {
+        check: kept.check.clone(),
+        severity: kept.severity.name(),
+        severity_before: told.severity_before.map(|s| s.name()),
+        subject: subject(&kept.subject),
+        summary: locale.sentence(&kept.check, &kept.summary),
+        since: rfc3339(kept.first),
+        last_seen: rfc3339(kept.last),
+        gone: told.gone.map(rfc3339),
+        changes: told.changes,
+        fingerprint: kept.fingerprint.clone(),
+    }
+}

@@ -1,0 +1,345 @@
+//! What happened over a period, in words: text for a terminal, Markdown, and JSON by a contract of its own.
+
+mod json;
+
+use std::fmt::Write as _;
+
+use healthcore::finding::{Severity, Value};
+use healthcore::history::{Digest, Told};
+use healthcore::report::Found;
+use healthcore::snapshot::Gap;
+use healthcore::time::Timestamp;
+
+use crate::escape::{markdown, visible};
+use crate::page::{Say, Table};
+use crate::terminal::Out;
+use crate::{RenderError, RenderOptions};
+
+/// Rows of one list: a digest is read in a minute.
+const MOST: usize = 15;
+
+/// Digests of clusters over one period.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DigestReport {
+    /// Version of the tool.
+    pub version: String,
+    /// Start of the period.
+    pub start: Timestamp,
+    /// End of the period.
+    pub end: Timestamp,
+    /// The clusters, in order.
+    pub digests: Vec<Digest>,
+    /// What of the history cannot be read.
+    pub gaps: Vec<Gap>,
+}
+
+/// A format of digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DigestFormat {
+    /// Lines for a terminal.
+    Text,
+    /// Markdown (GitHub's flavour).
+    Markdown,
+    /// The JSON contract, `schema/digest-1.json`.
+    Json,
+}
+
+impl DigestReport {
+    /// The digest in a format. The text ends with a line feed.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON, which is a mistake of this crate.
+    pub fn render(&self, format: DigestFormat, options: &RenderOptions) -> Result<String, RenderError> {
+        match format {
+            DigestFormat::Text => Ok(self.text(options)),
+            DigestFormat::Markdown => Ok(self.markdown(options)),
+            DigestFormat::Json => json::render(self, options),
+        }
+    }
+
+    fn text(&self, options: &RenderOptions) -> String {
+        let page = Page::new(self, options);
+        let mut out = Out::new(options);
+        out.line(&out.paint("1", &page.title));
+        for line in &page.lines {
+            out.wrapped("", "", line);
+        }
+        for cluster in &page.clusters {
+            out.heading(&visible(&cluster.name));
+            for line in &cluster.lines {
+                out.wrapped("  ", "  ", line);
+            }
+            for list in &cluster.lists {
+                out.line("");
+                out.line(&format!("  {}", out.paint("4", &list.title)));
+                for row in &list.rows {
+                    let severity = out.severity(row.severity.name(), row.severity_word);
+                    out.line(&format!("  - {severity}  {}  {}", visible(&row.subject), row.check));
+                    out.wrapped("    ", "    ", &visible(&row.summary));
+                    out.wrapped("    ", "    ", &row.when);
+                }
+                if !list.more.is_empty() {
+                    out.line(&format!("  {}", list.more));
+                }
+            }
+            if !cluster.trends.rows.is_empty() {
+                out.line("");
+                out.line(&format!("  {}", out.paint("4", cluster.trends.title)));
+                out.table(&cluster.trends);
+            }
+        }
+        if !page.gaps.is_empty() {
+            out.heading(page.gaps_title);
+            for gap in &page.gaps {
+                out.wrapped("  - ", "    ", &visible(gap));
+            }
+        }
+        out.line("");
+        out.line(&page.made_by);
+        out.text
+    }
+
+    fn markdown(&self, options: &RenderOptions) -> String {
+        let page = Page::new(self, options);
+        let mut out = format!("# {}\n", page.title);
+        // Writing to a text cannot fail.
+        for line in &page.lines {
+            let _ = write!(out, "\n{line}\n");
+        }
+        for cluster in &page.clusters {
+            let _ = write!(out, "\n## {}\n", markdown(&cluster.name));
+            for line in &cluster.lines {
+                let _ = write!(out, "\n{line}\n");
+            }
+            for list in &cluster.lists {
+                let _ = write!(out, "\n### {}\n\n", list.title);
+                for row in &list.rows {
+                    let severity = match row.severity {
+                        Severity::Critical => format!("**{}**", row.severity_word),
+                        _ => row.severity_word.to_owned(),
+                    };
+                    let (subject, summary) = (markdown(&row.subject), markdown(&row.summary));
+                    let Words { colon, semicolon } = page.words;
+                    let _ = writeln!(out, "- {severity} {subject}{colon}{summary}{semicolon}{}", row.when);
+                }
+                if !list.more.is_empty() {
+                    let _ = write!(out, "\n{}\n", list.more);
+                }
+            }
+            if !cluster.trends.rows.is_empty() {
+                let _ = write!(out, "\n### {}\n\n{}", cluster.trends.title, table(&cluster.trends));
+            }
+        }
+        if !page.gaps.is_empty() {
+            let _ = write!(out, "\n## {}\n\n", page.gaps_title);
+            for gap in &page.gaps {
+                let _ = writeln!(out, "- {}", markdown(gap));
+            }
+        }
+        let _ = write!(out, "\n{}\n", page.made_by);
+        out
+    }
+}
+
+/// A table in Markdown.
+fn table(table: &Table) -> String {
+    let rule: Vec<&str> = table.numeric.iter().map(|n| if *n { "---:" } else { "---" }).collect();
+    let mut out = format!("| {} |\n| {} |\n", table.headers.join(" | "), rule.join(" | "));
+    for row in &table.rows {
+        let cells: Vec<String> = row.iter().map(|cell| markdown(cell)).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+    out
+}
+
+/// A digest as lines of words, in the order of a page: what text and Markdown have in common.
+struct Page {
+    title: String,
+    lines: Vec<String>,
+    clusters: Vec<Cluster>,
+    gaps_title: &'static str,
+    gaps: Vec<String>,
+    made_by: String,
+    words: Words,
+}
+
+/// What stands between sentences.
+#[derive(Clone, Copy)]
+struct Words {
+    colon: &'static str,
+    semicolon: &'static str,
+}
+
+struct Cluster {
+    name: String,
+    lines: Vec<String>,
+    lists: Vec<List>,
+    trends: Table,
+}
+
+struct List {
+    title: String,
+    rows: Vec<Row>,
+    /// What is said of those that are left out; empty when none is.
+    more: String,
+}
+
+struct Row {
+    severity: Severity,
+    severity_word: &'static str,
+    subject: String,
+    check: &'static str,
+    summary: String,
+    /// Since when, and how often.
+    when: String,
+}
+
+impl Page {
+    fn new(report: &DigestReport, options: &RenderOptions) -> Self {
+        let say = Say::of_one(options);
+        let words = Words { colon: say.w("colon"), semicolon: say.w("semicolon") };
+        let teller = Teller { say: &say, end: report.end, words };
+        let period = [("start", report.start.into()), ("end", report.end.into())];
+        let mut lines = vec![say.locale.phrase("digest-period", &period)];
+        if report.digests.is_empty() {
+            lines.push(say.w("digest-no-clusters").to_owned());
+        }
+        Self {
+            title: say.w("digest-title").to_owned(),
+            lines,
+            clusters: report.digests.iter().map(|d| teller.cluster(d)).collect(),
+            gaps_title: say.w("not-checked"),
+            gaps: report
+                .gaps
+                .iter()
+                .map(|g| format!("{}{}{}", g.scope, words.colon, say.locale.gap(g)))
+                .collect(),
+            made_by: say.w("made-by").replace("{version}", &report.version),
+            words,
+        }
+    }
+}
+
+/// Tells digests of clusters.
+struct Teller<'a> {
+    say: &'a Say,
+    end: Timestamp,
+    words: Words,
+}
+
+impl Teller<'_> {
+    fn phrase(&self, key: &'static str, values: &[(&'static str, Value)]) -> String {
+        self.say.locale.phrase(key, values)
+    }
+
+    fn cluster(&self, d: &Digest) -> Cluster {
+        let lists = [
+            ("digest-new", &d.new),
+            ("digest-resolved", &d.resolved),
+            ("digest-flapping", &d.flapping),
+            ("digest-open", &d.open),
+            ("digest-not-checked", &d.not_checked),
+        ];
+        let lists: Vec<List> = lists
+            .into_iter()
+            .filter(|(_, told)| !told.is_empty())
+            .map(|(key, told)| self.list(key, told, d))
+            .collect();
+        Cluster {
+            name: d.cluster.clone(),
+            lines: self.lines(d, lists.is_empty()),
+            lists,
+            trends: self.say.trends(&d.trends),
+        }
+    }
+
+    fn lines(&self, d: &Digest, is_empty: bool) -> Vec<String> {
+        let Some(last) = d.last_run else {
+            let line = match d.before {
+                Some(before) => self.phrase("digest-no-run", &[("time", before.into())]),
+                None => self.say.w("digest-no-run-at-all").to_owned(),
+            };
+            return vec![line];
+        };
+        let silence = Value::Seconds(d.longest_silence_s);
+        let mut lines = vec![
+            self.phrase("digest-runs", &[("n", d.runs.into()), ("time", last.into()), ("silence", silence)]),
+        ];
+        if let Some(before) = d.before {
+            let severities = self.severities(d.found_before, d.found);
+            lines.push(
+                self.phrase("digest-compared", &[("time", before.into()), ("severities", severities.into())]),
+            );
+        }
+        if is_empty {
+            lines.push(self.say.w("digest-nothing").to_owned());
+        }
+        lines
+    }
+
+    fn severities(&self, before: Found, now: Found) -> String {
+        let of = [
+            (Severity::Critical, before.critical, now.critical),
+            (Severity::Warning, before.warning, now.warning),
+            (Severity::Info, before.info, now.info),
+        ];
+        let told = of.map(|(severity, before, now)| {
+            let word = self.say.w(severity.name());
+            self.phrase(
+                "digest-severity",
+                &[("severity", word.into()), ("before", Value::Count(before)), ("now", Value::Count(now))],
+            )
+        });
+        told.join(self.say.w("list"))
+    }
+
+    /// What is worth a reader's minute: warnings and critical findings, as many as fit.
+    fn list(&self, key: &'static str, told: &[Told], d: &Digest) -> List {
+        let loud = told.iter().filter(|t| t.kept.severity > Severity::Info);
+        let rows: Vec<Row> = loud.take(MOST).map(|t| self.row(t, d)).collect();
+        let more = match told.len() - rows.len() {
+            0 => String::new(),
+            n => self.phrase("digest-more", &[("n", n.into())]),
+        };
+        List { title: format!("{}{}{}", self.say.w(key), self.words.colon, told.len()), rows, more }
+    }
+
+    fn row(&self, told: &Told, d: &Digest) -> Row {
+        let kept = &told.kept;
+        Row {
+            severity: kept.severity,
+            severity_word: self.say.w(kept.severity.name()),
+            subject: self.say.subject(&kept.subject),
+            check: self.say.locale.title(&kept.check),
+            summary: self.say.locale.sentence(&kept.check, &kept.summary),
+            when: self.when(told, d),
+        }
+    }
+
+    fn when(&self, told: &Told, d: &Digest) -> String {
+        let (first, last) = (("first", told.kept.first.into()), ("last", told.kept.last.into()));
+        let changes = ("n", told.changes.into());
+        let holds = |list: &[Told]| list.iter().any(|t| std::ptr::eq(t, told));
+        let mut when = if holds(&d.flapping) {
+            let key = if told.gone.is_some() { "digest-changes-gone" } else { "digest-changes-there" };
+            self.phrase(key, &[changes, last])
+        } else if told.gone.is_some() {
+            self.phrase("digest-was-there", &[first, last])
+        } else if holds(&d.not_checked) {
+            self.phrase("digest-last-seen", &[last])
+        } else {
+            let age = Value::Seconds(self.end.seconds_since(told.kept.first));
+            self.phrase("digest-since", &[("time", told.kept.first.into()), ("age", age)])
+        };
+        if let Some(was) = told.severity_before.filter(|was| *was != told.kept.severity) {
+            when.push_str(self.words.semicolon);
+            let severity = self.say.w(was.name());
+            when.push_str(&self.phrase("digest-was-severity", &[("severity", severity.into())]));
+        }
+        when
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use healthcore::finding::{SubjectRef, Text};
+use healthcore::history::{DigestBuilder, Headroom, Kept, PastRun, Rules};
+use healthcore::phrase::phrase;
+use healthcore::snapshot::GapCause;
+
+use super::*;
+use crate::{Lang, Zone};
+
+fn at(day: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_795_136_400 + day * 86_400)
+}
+
+fn kept(n: u64, severity: Severity, name: &str, first: i64, last: i64) -> Kept {
+    Kept {
+        fingerprint: format!("{n:016x}"),
+        check: "requests-missing".to_owned(),
+        severity,
+        subject: SubjectRef {
+            namespace: "shop".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: name.to_owned(),
+            container: Some("app".to_owned()),
+            ..SubjectRef::default()
+        },
+        summary: Text::new("missing").with("what", phrase("memory-limit")),
+        first: at(first),
+        last: at(last),
+        told: None,
+    }
+}
+
+/// Ten days: what is in every list, one thing that is hostile, and a container that fills up.
+fn report() -> DigestReport {
+    let mut builder = DigestBuilder::new("prod", at(2), at(9), Rules::default());
+    for day in 0..10 {
+        let mut findings = Vec::new();
+        let mut found = |n, severity, name, first| findings.push(kept(n, severity, name, first, day));
+        found(1, if day < 5 { Severity::Warning } else { Severity::Critical }, "cart", 0);
+        if day < 4 {
+            found(2, Severity::Warning, "billing", 0);
+        }
+        if day > 5 {
+            found(3, Severity::Critical, "<b>|`new`\u{202e}", 6);
+            found(4, Severity::Info, "quiet", 6);
+        }
+        if day % 2 == 1 {
+            found(5, Severity::Warning, "on-and-off", day);
+        }
+        findings.push(kept(6, Severity::Warning, "hidden", 0, day.min(7)));
+        let subject = SubjectRef { namespace: "shop".into(), name: "cart".into(), ..SubjectRef::default() };
+        let memory = Some(600 + 20 * day as u32);
+        let headroom = vec![Headroom { subject, memory, cpu: None }];
+        builder.add(PastRun {
+            cluster: "prod".into(),
+            taken_at: at(day),
+            findings,
+            headroom,
+            ..PastRun::default()
+        });
+    }
+    let mut silent = DigestBuilder::new("old", at(2), at(9), Rules::default());
+    silent.add(PastRun { cluster: "old".into(), taken_at: at(0), ..PastRun::default() });
+    let said = phrase("gap-history-more").with("place", "history").with("n", 2u64);
+    DigestReport {
+        version: "0.0.0".to_owned(),
+        start: at(2),
+        end: at(9),
+        digests: vec![silent.finish(), builder.finish()],
+        gaps: vec![Gap::new("prod/history", GapCause::Partial, said)],
+    }
+}
+
+fn told(format: DigestFormat, lang: Lang) -> String {
+    let zone: Zone = if lang == Lang::ZhTw { "Asia/Taipei".parse().unwrap() } else { Zone::default() };
+    report().render(format, &RenderOptions { lang, zone, width: 100, ..RenderOptions::default() }).unwrap()
+}
+
+#[test]
+fn a_digest_in_every_format_and_language() {
+    let formats =
+        [(DigestFormat::Text, "text"), (DigestFormat::Markdown, "markdown"), (DigestFormat::Json, "json")];
+    for (format, name) in formats {
+        for lang in Lang::ALL {
+            let text = told(format, *lang);
+            assert!(!text.contains('\u{202e}') && text.ends_with('\n'), "{name}");
+            insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+                insta::assert_snapshot!(format!("digest.{}.{name}", lang.tag()), text);
+            });
+        }
+    }
+}
+
+#[test]
+fn json_fits_its_schema_and_differs_by_words_only() {
+    let mut schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../schema/digest-1.json")).unwrap();
+    let open = jsonschema::draft202012::new(&schema).unwrap();
+    closed(&mut schema);
+    let closed = jsonschema::draft202012::new(&schema).unwrap();
+    let [en, zh] = [Lang::En, Lang::ZhTw].map(|lang| {
+        let mut value: serde_json::Value = serde_json::from_str(&told(DigestFormat::Json, lang)).unwrap();
+        let wrong: Vec<String> = closed.iter_errors(&value).map(|e| e.to_string()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        words(&mut value);
+        value
+    });
+    assert_eq!(en, zh);
+    let mut later = en;
+    later["clusters"][0]["of_a_later_version"] = 1.into();
+    assert!(open.is_valid(&later));
+}
+
+/// Takes words out of a digest, and leaves what is the same in every language.
+fn words(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                if matches!(key.as_str(), "summary" | "detail" | "lang") {
+                    *value = "words".into();
+                }
+                words(value);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(words),
+        _ => {}
+    }
+}
+
+/// Allows no field that the schema does not name.
+fn closed(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().for_each(closed);
+            if fields.get("type").is_some_and(|t| t == "object") && fields.contains_key("properties") {
+                fields.insert("additionalProperties".to_owned(), false.into());
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(closed),
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_found_is_said() {
+    let mut builder = DigestBuilder::new("prod", at(0), at(7), Rules::default());
+    (0..8).for_each(|day| builder.add(PastRun { taken_at: at(day), ..PastRun::default() }));
+    let report = DigestReport { digests: vec![builder.finish()], gaps: Vec::new(), ..report() };
+    let text = report.render(DigestFormat::Text, &RenderOptions::default()).unwrap();
+    assert!(text.contains("7 runs") && text.contains("Nothing was found, at any time."), "{text}");
+    let none = DigestReport { digests: Vec::new(), ..report };
+    let text = none.render(DigestFormat::Markdown, &RenderOptions::default()).unwrap();
+    assert!(text.contains("No cluster has a run in this period"), "{text}");
+}
