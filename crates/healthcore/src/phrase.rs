@@ -191,6 +191,16 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("gap-history-unread", "{place}: earlier runs cannot be read: {why}"),
     ("gap-history-unwritten", "{place}: this run cannot be remembered: {why}"),
     ("gap-history-left-out", "{place}: {path} {why}; it is left out"),
+    ("history-foreign", "is no history of healthcheck: {why}"),
+    (
+        "history-newer",
+        "has version {version} of the history format, and this program reads up to {known}; use a healthcheck at least as new as the one that wrote it",
+    ),
+    ("history-damaged", "is cut or damaged: {why}"),
+    ("history-too-large", "has {n} bytes, which no run has"),
+    ("history-unreadable", "cannot be read: {why}"),
+    ("history-other-time", "holds a run of another time"),
+    ("history-other-cluster", "holds a run of another cluster, `{cluster}`"),
     ("gap-history-more", "{place}: {n} more of the earlier runs cannot be read; they are left out"),
     (
         "gap-logs-past",

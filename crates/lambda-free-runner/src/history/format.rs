@@ -5,8 +5,10 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 
+use healthcore::finding::Text;
 use healthcore::history::{Headroom, Kept, PastRun};
 use healthcore::model::Event;
+use healthcore::phrase::phrase;
 use healthcore::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,17 @@ pub(super) enum FormatError {
     Newer(u32),
     #[error("is cut or damaged: {0}")]
     Damaged(String),
+}
+
+impl FormatError {
+    /// The same as a phrase, for readers of any language.
+    pub(super) fn said(&self) -> Text {
+        match self {
+            Self::Foreign(why) => phrase("history-foreign").with("why", why.as_str()),
+            Self::Newer(major) => phrase("history-newer").with("version", *major).with("known", MAJOR),
+            Self::Damaged(why) => phrase("history-damaged").with("why", why.as_str()),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -222,6 +235,11 @@ mod tests {
         assert_eq!(of("{}\n").unwrap_err(), "is no history of healthcheck: its first line is no head");
         assert!(read(b"PK\x03\x04").unwrap_err().to_string().starts_with("is no history of healthcheck"));
         assert!(read(b"").unwrap_err().to_string().starts_with("is no history of healthcheck"));
+        for error in
+            [FormatError::Foreign("x".into()), FormatError::Newer(2), FormatError::Damaged("y".into())]
+        {
+            assert_eq!(healthcore::phrase::plain(&error.said().into()), error.to_string());
+        }
         let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
         assert_eq!(
             of(without_last).unwrap_err(),

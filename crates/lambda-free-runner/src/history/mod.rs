@@ -204,7 +204,7 @@ impl History {
         while let Some((path, run)) = read.next().await {
             match run {
                 Ok(run) if run.cluster == cluster => runs.push(run),
-                Ok(run) => unread.push((path, format!("holds a run of another cluster, `{}`", run.cluster))),
+                Ok(run) => unread.push((path, of_other_cluster(&run))),
                 Err(why) => unread.push((path, why)),
             }
         }
@@ -222,7 +222,7 @@ impl History {
     fn runs<'n>(
         &self,
         named: &'n [&'n Named],
-    ) -> impl futures::Stream<Item = (&'n Path, Result<PastRun, String>)> + Unpin + use<'n> {
+    ) -> impl futures::Stream<Item = (&'n Path, Result<PastRun, Text>)> + Unpin + use<'n> {
         let store = Arc::clone(&self.store);
         let read = move |named: &&'n Named| {
             let (store, named) = (Arc::clone(&store), *named);
@@ -233,11 +233,10 @@ impl History {
     }
 
     /// Gaps about runs that cannot be read: the first by name, more by their number.
-    fn left_out(&self, cluster: &str, unread: &[(&Path, String)]) -> Vec<Gap> {
+    fn left_out(&self, cluster: &str, unread: &[(&Path, Text)]) -> Vec<Gap> {
         let mut gaps = Vec::new();
         for (path, why) in unread.iter().take(MOST_NAMED) {
-            let said =
-                phrase("gap-history-left-out").with("path", path.to_string()).with("why", why.as_str());
+            let said = phrase("gap-history-left-out").with("path", path.to_string()).with("why", why.clone());
             gaps.push(self.gap(cluster, GapCause::Partial, said));
         }
         if let Some(more @ 1..) = unread.len().checked_sub(MOST_NAMED) {
@@ -287,18 +286,23 @@ impl History {
 }
 
 /// Reads a run.
-async fn read_run(store: Arc<dyn ObjectStore>, named: &Named) -> Result<PastRun, String> {
+async fn read_run(store: Arc<dyn ObjectStore>, named: &Named) -> Result<PastRun, Text> {
     if named.size > LARGEST {
-        return Err(format!("has {} bytes, which no run has", named.size));
+        return Err(phrase("history-too-large").with("n", named.size));
     }
-    let told = |e: object_store::Error| format!("cannot be read: {}", place::told(&e));
+    let told = |e: object_store::Error| phrase("history-unreadable").with("why", place::told(&e));
     let found = store.get(&named.path).await.map_err(told)?;
     let bytes = found.bytes().await.map_err(told)?;
-    let run = format::read(&bytes).map_err(|e| e.to_string())?;
+    let run = format::read(&bytes).map_err(|e| e.said())?;
     match run.taken_at.unix_seconds() == named.taken_at.unix_seconds() {
         true => Ok(run),
-        false => Err("holds a run of another time".to_owned()),
+        false => Err(phrase("history-other-time")),
     }
+}
+
+/// Why a run is left out that lies in the folder of another cluster.
+fn of_other_cluster(run: &PastRun) -> Text {
+    phrase("history-other-cluster").with("cluster", run.cluster.as_str())
 }
 
 /// The last runs before an instant, and for each day before it the last run of that day.

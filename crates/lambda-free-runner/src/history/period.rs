@@ -6,7 +6,7 @@ use healthcore::phrase::phrase;
 use healthcore::snapshot::Gap;
 use healthcore::time::Timestamp;
 
-use super::{DAYS, History, HistoryError, Named, name};
+use super::{DAYS, History, HistoryError, Named, name, of_other_cluster};
 
 /// A period: from after its start up to and with its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,7 +84,7 @@ impl History {
                     let new = || DigestBuilder::new(&run.cluster, period.start, period.end, Rules::default());
                     builder.get_or_insert_with(new).add(run);
                 }
-                Ok(run) => unread.push((path, format!("holds a run of another cluster, `{}`", run.cluster))),
+                Ok(run) => unread.push((path, of_other_cluster(&run))),
                 Err(why) => unread.push((path, why)),
             }
         }
