@@ -136,18 +136,19 @@ def history_s3_faults(world, case):
     """A store that is down, refuses, fails, hangs or has no such bucket: the report is whole, says why, and shows no credentials."""
     trouble = {"answer": None}
     with moto(world) as url, Gateway(url, lambda _request, _gateway: trouble["answer"]) as gateway:
-        whole = check(world, gateway.url, 0).report
+        check(world, gateway.url, 0)
+        whole = world.product.check("--snapshot", sample(world, "demo", 1)).report
         refused = Answer(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>", {"Content-Type": "application/xml"})
         for name, answer, cause, words in (
-            ("500", Answer(500, "<Error><Code>InternalError</Code></Error>"), "failed", "500"),
-            ("403", refused, "access-denied", "Access Denied"),
-            ("cut", DROP, "failed", "cannot be read"),
-            ("slow", HANG, "timeout", "no answer within"),
+            ("500", Answer(500, "<Error><Code>InternalError</Code></Error>"), "failed", "the store answered 500 Internal Server Error: InternalError"),
+            ("403", refused, "access-denied", "AccessDenied, Access Denied"),
+            ("cut", DROP, "unreachable", "error sending request"),
+            ("slow", HANG, "timeout", "timed out"),
         ):
             trouble["answer"] = answer
             unheard(case, name, check(world, gateway.url, 1, "-vv"), whole, cause, words)
         trouble["answer"] = None
-        unheard(case, "no bucket", check(world, gateway.url, 1, place="s3://nobody/runs"), whole, "nothing-matches", "nobody")
+        unheard(case, "no bucket", check(world, gateway.url, 1, place="s3://nobody/runs"), whole, "nothing-matches", "NoSuchBucket")
         required = world.path("history-required.yaml")
         with open(required, "w") as f:
             json.dump({"history": {"location": "s3://health/runs", "required": True}}, f)
@@ -162,7 +163,7 @@ def history_s3_faults(world, case):
         case.lacks(told.out + told.err, KEY, "the secret key")
         trouble["answer"] = None
         case.equal(own_gaps(check(world, gateway.url, 1).report), [], "when all is well again")
-    unheard(case, "down", check(world, gateway.url, 1), whole, "failed", "cannot be read")
+    unheard(case, "down", check(world, gateway.url, 1), whole, "unreachable", "error sending request")
 
 
 def unheard(case, name, run, whole, cause, words):

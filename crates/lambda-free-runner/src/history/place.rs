@@ -148,17 +148,43 @@ fn folder(place: &str) -> Result<Opened, HistoryError> {
     Ok((Arc::new(store.with_fsync(true)), Path::default(), place.to_owned()))
 }
 
-/// What kind of failure an error of a store is.
+/// What is said of an answer that is a refusal.
+const ANSWERED: &str = "the store answered ";
+
+/// Codes of S3 and OSS for credentials that are wrong, which come with the same status as missing rights.
+const WRONG_CREDENTIALS: [&str; 5] = [
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "AuthorizationHeaderMalformed",
+];
+
+/// What kind of failure an error of a store is. Its library has kinds for single objects only; of a list, the text tells.
 pub(super) fn cause(error: &object_store::Error) -> GapCause {
     match error {
         object_store::Error::PermissionDenied { .. } => GapCause::AccessDenied,
         object_store::Error::Unauthenticated { .. } => GapCause::Unauthorized,
         object_store::Error::NotFound { .. } => GapCause::NothingMatches,
+        _ => cause_of(&told(error)),
+    }
+}
+
+fn cause_of(said: &str) -> GapCause {
+    let status = said.strip_prefix(ANSWERED).and_then(|answer| answer.get(..3));
+    let names = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    match status {
+        Some("401") => GapCause::Unauthorized,
+        Some(_) if names(&WRONG_CREDENTIALS) => GapCause::Unauthorized,
+        Some("403") => GapCause::AccessDenied,
+        Some("404") => GapCause::NothingMatches,
+        None if names(&["timed out"]) => GapCause::Timeout,
+        None if names(&["error sending request"]) => GapCause::Unreachable,
         _ => GapCause::Failed,
     }
 }
 
-/// An error of a store with its causes, in one line.
+/// An error of a store in one line: what the store answered, or why it could not be asked.
 pub(super) fn told(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -171,7 +197,30 @@ pub(super) fn told(error: &object_store::Error) -> String {
         source = cause.source();
     }
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(500).collect()
+    in_short(&line).chars().take(500).collect()
+}
+
+/// Without the address and the seconds of the request, which say nothing to a reader and differ from run to run.
+fn in_short(line: &str) -> String {
+    if let Some((_, answer)) = line.split_once("Server returned non-2xx status code: ") {
+        return format!("{ANSWERED}{}", answered(answer));
+    }
+    line.rsplit_once(" - HTTP error: ").map_or(line, |(_, why)| why).to_owned()
+}
+
+/// Status, code and message of an answer, whose body is XML for S3, OSS and Azure.
+fn answered(answer: &str) -> String {
+    let (status, body) = answer.split_once(": ").unwrap_or((answer, ""));
+    let tag = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0)
+    };
+    let words: Vec<&str> =
+        ["Code", "Message"].into_iter().filter_map(tag).filter(|t| !t.is_empty()).collect();
+    match words.is_empty() {
+        true => answer.to_owned(),
+        false => format!("{status}: {}", words.join(", ")),
+    }
 }
 
 /// An error of ours as one of a store.
@@ -215,6 +264,60 @@ mod tests {
             "history `ftp://host/p`: no store is known for `ftp://`; expected a folder, s3://, gs://, az:// or oss://"
         );
         assert!(why("", &[]).starts_with("history ``: expected a folder"));
+    }
+
+    #[test]
+    fn answers_are_told_in_short() {
+        let check = |line: &str, expected: &str, cause: GapCause| {
+            let said = in_short(line);
+            assert_eq!((said.as_str(), cause_of(&said)), (expected, cause));
+        };
+        let asked = "Generic S3 error: Error performing list request: Error performing GET http://127.0.0.1:9/b in 2.9s";
+        let refused = |status: &str, code: &str| {
+            let body = format!(
+                "<?xml version=\"1.0\"?> <Error><Code>{code}</Code><Message>It is so</Message></Error>"
+            );
+            format!("{asked} - Server returned non-2xx status code: {status}: {body}")
+        };
+        check(
+            &refused("404 Not Found", "NoSuchBucket"),
+            "the store answered 404 Not Found: NoSuchBucket, It is so",
+            GapCause::NothingMatches,
+        );
+        check(
+            &refused("403 Forbidden", "AccessDenied"),
+            "the store answered 403 Forbidden: AccessDenied, It is so",
+            GapCause::AccessDenied,
+        );
+        check(
+            &refused("403 Forbidden", "SignatureDoesNotMatch"),
+            "the store answered 403 Forbidden: SignatureDoesNotMatch, It is so",
+            GapCause::Unauthorized,
+        );
+        check(
+            &format!(
+                "{asked}, after 2 retries - Server returned non-2xx status code: 500 Internal Server Error: oh"
+            ),
+            "the store answered 500 Internal Server Error: oh",
+            GapCause::Failed,
+        );
+        check(
+            &format!(
+                "{asked}, after 1 retries, max_retries: 2 - HTTP error: error sending request: operation timed out"
+            ),
+            "error sending request: operation timed out",
+            GapCause::Timeout,
+        );
+        check(
+            &format!("{asked}, after 2 retries - HTTP error: error sending request: connection refused"),
+            "error sending request: connection refused",
+            GapCause::Unreachable,
+        );
+        check(
+            "Generic LocalFileSystem error: no room",
+            "Generic LocalFileSystem error: no room",
+            GapCause::Failed,
+        );
     }
 
     #[test]
