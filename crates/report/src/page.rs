@@ -443,7 +443,7 @@ impl Say {
             ]
             .map(|k| self.w(k))
             .to_vec(),
-            numeric: (0..11).map(|i| (1..8).contains(&i)).collect(),
+            numeric: (0..11).map(|i| (1..9).contains(&i)).collect(),
             rows: rows.collect(),
             ..Table::default()
         }
