@@ -16,16 +16,16 @@
 //! The main value of a finding is the first of its evidence that was compared with a bound. A value that creeps is worse
 //! as soon as it has gone the width of the band since a change was last told, however many runs that takes.
 
-mod events;
 mod digest;
+mod events;
 mod headroom;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use events::together;
 pub use digest::{Digest, DigestBuilder, Told};
+pub(crate) use events::together;
 pub use headroom::{Headroom, Resource, Trend, trends};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
