@@ -27,6 +27,8 @@ const KUBERNETES: &[&str] = &[
     "Unschedulable",
     "Warning",
     "adapter",
+    "chart",
+    "cordon",
     "digest",
     "drain",
     "init",
@@ -34,6 +36,7 @@ const KUBERNETES: &[&str] = &[
     "list",
     "liveness",
     "metrics",
+    "operator",
     "readiness",
     "taint",
 ];
