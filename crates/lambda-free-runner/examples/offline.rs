@@ -1,4 +1,5 @@
-//! Measures the analysis, the renderers and the history without servers: `cargo run --release --example offline -p lambda-free-runner`.
+//! Measures the analysis, the renderers and the history without servers: `cargo run --release --example offline -p lambda-free-runner`,
+//! with the names of the parts to measure behind `--`, or all of them.
 //!
 //! Analysis: 10,000 containers with a week of samples every five minutes (20 million samples of memory), leak method
 //! `quarters`, one thread, made in memory a part at a time so that nothing is read. Rendering: 1,000 findings of warning or critical, of every check that the demo fixture sets off,
@@ -30,6 +31,21 @@ const CONTAINERS: usize = 10_000;
 const PART: usize = 250;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let parts: [(&str, fn() -> Result<(), Box<dyn Error>>); 3] =
+        [("analysis", analysis), ("rendering", rendering), ("history", history)];
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|w| parts.iter().all(|(name, _)| name != w)) {
+        return Err(format!("expected analysis, rendering or history, got `{unknown}`").into());
+    }
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            measure()?;
+        }
+    }
+    Ok(())
+}
+
+fn analysis() -> Result<(), Box<dyn Error>> {
     let window =
         Window::ending(Timestamp::from_unix_seconds(1_795_136_400), Seconds::from_days(7.0), Seconds(300.0))?;
     for (name, metrics, all_checks) in [
@@ -68,8 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             samples as f64 / 1e6
         ));
     }
-    rendering()?;
-    history()
+    Ok(())
 }
 
 /// Renders 1,000 findings that a page does not fold: the median of five runs a format.
