@@ -1,6 +1,7 @@
 //! Joins the lines of a message, and tells messages apart.
 
 use super::access::{self, Request};
+use super::clock::Clock;
 use super::json;
 use super::level::Level;
 use super::lines::Lines;
@@ -81,6 +82,7 @@ struct Joiner {
     error: ErrorMessage,
     /// The time of the line at hand as it is written.
     written: Vec<u8>,
+    clock: Clock,
     /// The time of the line at hand, where it does not stand in it.
     given: Option<Timestamp>,
 }
@@ -105,7 +107,7 @@ impl Joiner {
 
     /// Takes the time off a line that has one; messages of the runtime itself have none.
     fn strip_time<'l>(&mut self, line: &'l [u8]) -> &'l [u8] {
-        let end = line.iter().take(37).position(|b| *b == b' ').unwrap_or(line.len());
+        let end = memchr::memchr(b' ', &line[..line.len().min(37)]).unwrap_or(line.len());
         if !(20..=36).contains(&end) || line[4] != b'-' || line[10] != b'T' {
             return line;
         }
@@ -115,10 +117,8 @@ impl Joiner {
     }
 
     /// The time of the line at hand.
-    fn time(&self) -> Option<Timestamp> {
-        let written = std::str::from_utf8(&self.written).ok()?;
-        let read = |text: &str| Some(Timestamp(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()));
-        self.given.or_else(|| read(written))
+    fn time(&mut self) -> Option<Timestamp> {
+        self.given.or_else(|| self.clock.read(&self.written))
     }
 
     /// Whether a line belongs to the message before it. What it adds to an error is kept.
@@ -317,7 +317,8 @@ fn is_joint(first: u8, line: &[u8]) -> bool {
 
 /// Whether a line begins with the name of something thrown: `java.io.IOException: closed`, `ValueError: x`.
 fn is_exception(line: &[u8]) -> bool {
-    let end = line.iter().take(120).position(|b| b": \t".contains(b)).unwrap_or(line.len().min(120));
+    let end =
+        line.iter().take(120).position(|b| matches!(b, b':' | b' ' | b'\t')).unwrap_or(line.len().min(120));
     let (name, after) = line.split_at(end);
     let named = name.ends_with(b"Exception") || name.ends_with(b"Error");
     named

@@ -167,21 +167,20 @@ impl<'l> Walk<'l> {
 
 /// The text of a string up to its first line end, escapes undone as far as that helps a reader.
 pub(super) fn plain(written: &[u8], out: &mut Vec<u8>, most: usize) {
-    let mut bytes = written.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if out.len() >= most {
-            return;
+    let mut rest = written;
+    while out.len() < most {
+        let room = &rest[..rest.len().min(most - out.len())];
+        let Some(escape) = memchr::memchr(b'\\', room) else {
+            return out.extend_from_slice(room);
+        };
+        out.extend_from_slice(&room[..escape]);
+        match rest.get(escape + 1) {
+            None | Some(b'n' | b'r') => return,
+            Some(b't') => out.push(b' '),
+            Some(b'u') => out.extend_from_slice(b"\\u"),
+            Some(other) => out.push(*other),
         }
-        match byte {
-            b'\\' => match bytes.next() {
-                Some(b'n' | b'r') => return,
-                Some(b't') => out.push(b' '),
-                Some(b'u') => out.extend_from_slice(b"\\u"),
-                Some(other) => out.push(other),
-                None => return,
-            },
-            byte => out.push(byte),
-        }
+        rest = &rest[escape + 2..];
     }
 }
 
@@ -226,5 +225,19 @@ mod tests {
         let mut text = Vec::new();
         plain(line.message, &mut text, 400);
         assert_eq!(text, br#"no "conn""#);
+    }
+
+    #[test]
+    fn escapes_and_the_bound() {
+        let of = |written: &str, most: usize| {
+            let mut out = b"> ".to_vec();
+            plain(written.as_bytes(), &mut out, most);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(of(r"a\tb\u00e4\\c\nd", 99), r"> a b\u00e4\c");
+        assert_eq!(of("abcdef", 5), "> abc");
+        assert_eq!(of(r"abc\tdef", 5), "> abc", "the bound stands before the escape");
+        assert_eq!(of(r"ab\tdef", 5), "> ab ");
+        assert_eq!((of("", 5), of(r"a\", 9), of("abc", 1)), ("> ".into(), "> a".into(), "> ".into()));
     }
 }

@@ -53,16 +53,24 @@ impl Masking<'_> {
     fn run(&mut self) {
         while let Some(byte) = self.text.get(self.at).copied() {
             if is_word(byte) {
-                let end = self.at + self.text[self.at..].iter().take_while(|b| is_word(**b)).count();
-                self.word(end);
+                self.word();
             } else {
                 self.separator(byte);
             }
         }
     }
 
-    fn word(&mut self, end: usize) {
-        let word = &self.text[self.at..end];
+    fn word(&mut self) {
+        let rest = &self.text[self.at..];
+        let (mut length, mut any, mut all) = (0, 0, u8::MAX);
+        for byte in rest {
+            let kind = KINDS[*byte as usize];
+            if kind & WORD == 0 {
+                break;
+            }
+            (length, any, all) = (length + 1, any | kind, all & kind);
+        }
+        let (word, end) = (&rest[..length], self.at + length);
         if self.secret == Secret::Next {
             let value_end = self.end_of_value(end);
             self.out.extend_from_slice(REDACTED);
@@ -74,7 +82,11 @@ impl Masking<'_> {
         if word.starts_with(b"eyJ") && word.len() >= 16 {
             self.out.extend_from_slice(REDACTED);
         } else {
-            self.piece(word);
+            if any & DIGIT == 0 {
+                self.out.extend_from_slice(word);
+            } else {
+                self.piece(word, all & NUMBER != 0);
+            }
             if is_scheme(word) && self.text.get(end) == Some(&b' ') && self.text.len() > end + 8 {
                 self.secret = Secret::Next;
             } else if self.may_be_name(end) && names_secret(word) {
@@ -87,7 +99,7 @@ impl Masking<'_> {
     /// Whether what stands behind a word lets it be the name of a value.
     fn may_be_name(&self, end: usize) -> bool {
         let after = self.text[end..].trim_ascii_start();
-        after.first().is_some_and(|b| b"=:'\"\\".contains(b))
+        matches!(after.first(), Some(b'=' | b':' | b'\'' | b'"' | b'\\'))
     }
 
     fn separator(&mut self, byte: u8) {
@@ -96,7 +108,10 @@ impl Masking<'_> {
             self.out.extend_from_slice(b"://");
             self.at += 3;
             let authority = &self.text[self.at..];
-            let end = authority.iter().position(|b| b" \t/\"'?".contains(b)).unwrap_or(authority.len());
+            let end = authority
+                .iter()
+                .position(|b| matches!(b, b' ' | b'\t' | b'/' | b'"' | b'\'' | b'?'))
+                .unwrap_or(authority.len());
             if let Some(user) = authority[..end].iter().rposition(|b| *b == b'@') {
                 self.out.extend_from_slice(REDACTED);
                 self.at += user;
@@ -165,17 +180,14 @@ impl Masking<'_> {
         true
     }
 
-    /// Writes a word, the parts that change masked.
-    fn piece(&mut self, word: &[u8]) {
-        if !word.iter().any(u8::is_ascii_digit) {
-            self.out.extend_from_slice(word);
-            return;
-        }
+    /// Writes a word with a digit, the parts that change masked; `is_number` when it has nothing that a hexadecimal number
+    /// has not.
+    fn piece(&mut self, word: &[u8], is_number: bool) {
         if self.is_status(word) {
             self.out.extend_from_slice(word);
             return;
         }
-        if word.iter().all(|b| b.is_ascii_hexdigit() || b"-._".contains(b)) {
+        if is_number {
             self.any();
             return;
         }
@@ -224,8 +236,36 @@ impl Masking<'_> {
     }
 }
 
+/// A byte of a word.
+const WORD: u8 = 1;
+/// A decimal digit.
+const DIGIT: u8 = 2;
+/// A hexadecimal digit, or what stands between the parts of a number.
+const NUMBER: u8 = 4;
+
+/// What each byte is: every byte of every error is looked up here.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let joins = matches!(byte, b'-' | b'.' | b'_');
+        if byte.is_ascii_alphanumeric() || joins || byte >= 0x80 {
+            kinds[at] |= WORD;
+        }
+        if byte.is_ascii_digit() {
+            kinds[at] |= DIGIT;
+        }
+        if byte.is_ascii_hexdigit() || joins {
+            kinds[at] |= NUMBER;
+        }
+        at += 1;
+    }
+    kinds
+};
+
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || byte >= 0x80
+    KINDS[byte as usize] & WORD != 0
 }
 
 /// A word with a digit that is a name all the same: letters, at most two digits and at most one letter more (`v1`, `http2`,
@@ -258,7 +298,8 @@ fn names_secret(word: &[u8]) -> bool {
         }
     }
     let lower = &lower[..length];
-    SECRET_NAMES.iter().any(|name| lower.windows(name.len()).any(|window| window == name.as_bytes()))
+    let begins = |at: usize| SECRET_NAMES.iter().any(|name| lower[at..].starts_with(name.as_bytes()));
+    (0..length).any(|at| matches!(lower[at], b'a' | b'c' | b'p' | b's' | b't') && begins(at))
 }
 
 #[cfg(test)]
@@ -289,6 +330,15 @@ mod tests {
         check("upstream answered 503, code=429, in 503 ms", "upstream answered 503, code=429, in <*> ms");
         check("log4j over http2 with IntakeV2Handler", "log4j over http2 with IntakeV2Handler");
         check("at 0x7fff5fbff8c0", "at <*>");
+    }
+
+    /// The search for names looks at their first letters only where one can begin.
+    #[test]
+    fn every_name_of_a_secret_is_found_anywhere() {
+        for name in SECRET_NAMES {
+            let name = name.to_uppercase();
+            check(&format!("x{name}y=hunter end"), &format!("x{name}y=<redacted> end"));
+        }
     }
 
     #[test]

@@ -157,7 +157,8 @@ fn leaf(message: &[u8], words: &[(usize, usize)]) -> u64 {
     eat(words.len() as u8);
     for (from, to) in words.iter().take(DEPTH) {
         let word = &message[*from..*to];
-        let word = if word.windows(ANY.len()).any(|w| w == ANY) { ANY } else { word };
+        let changes = memchr::memchr_iter(ANY[0], word).any(|at| word[at..].starts_with(ANY));
+        let word = if changes { ANY } else { word };
         word.iter().copied().for_each(&mut eat);
         eat(b' ');
     }

@@ -6,6 +6,7 @@
 //! patterns and names of sources, both without secrets.
 
 mod access;
+mod clock;
 mod join;
 mod json;
 mod level;

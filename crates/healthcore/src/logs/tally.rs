@@ -154,7 +154,10 @@ fn clean(name: &str) -> String {
 fn address(message: &[u8]) -> Option<&[u8]> {
     if let Some(at) = URL.find(message) {
         let rest = &message[at + 3..];
-        let authority = &rest[..rest.iter().position(|b| b" \t/\"'?,;)>]".contains(b)).unwrap_or(rest.len())];
+        let ends = |b: &u8| {
+            matches!(b, b' ' | b'\t' | b'/' | b'"' | b'\'' | b'?' | b',' | b';' | b')' | b'>' | b']')
+        };
+        let authority = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
         // What stands before the sign are credentials.
         let host = authority.rsplit(|b| *b == b'@').next().unwrap_or_default();
         let host = host.strip_suffix(b":").unwrap_or(host);
@@ -169,7 +172,12 @@ fn address(message: &[u8]) -> Option<&[u8]> {
             return Some(host);
         }
     }
-    let separates = |b: &u8| b" \t\"'(),;=<>{}/".contains(b);
+    let separates = |b: &u8| {
+        matches!(
+            b,
+            b' ' | b'\t' | b'"' | b'\'' | b'(' | b')' | b',' | b';' | b'=' | b'<' | b'>' | b'{' | b'}' | b'/'
+        )
+    };
     message.split(separates).map(|word| word.trim_ascii()).find_map(|word| {
         let word = match word.strip_prefix(b"[") {
             Some(inner) => &inner[..memchr::memchr(b']', inner).unwrap_or(inner.len())],
@@ -183,7 +191,9 @@ fn address(message: &[u8]) -> Option<&[u8]> {
 fn is_host(host: &[u8]) -> bool {
     !host.is_empty()
         && host.len() <= 120
-        && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(b))
+        && host
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']'))
 }
 
 /// An IP address, or a name or address with a port: `10.0.0.1`, `10.0.0.1:53`, `db-0.db:5432`.

@@ -12,12 +12,15 @@ const HEAD: usize = 160;
 /// The same where the line consists of keys and values (logfmt), which have no order.
 const HEAD_OF_KEYS: usize = 1024;
 
-/// Keys of logfmt; made once, because making a searcher takes as long as searching a line.
+/// Keys of logfmt and separators; made once, because making a searcher takes as long as searching a line.
 static MSG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("msg="));
 static MESSAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("message="));
 static ERR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("err="));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("error="));
 static LOGGER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("logger="));
+static DASH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" - "));
+static COLON_BETWEEN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" : "));
+static COLON: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(": "));
 static COMPONENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("component="));
 
 /// What a line of text says.
@@ -118,11 +121,34 @@ fn find(line: &[u8]) -> Option<(Level, usize)> {
             coloured = true;
         } else {
             coloured &= byte == b' ';
-            only_prefix &= byte.is_ascii_digit() || b" \t-:.,+/[](){}|#".contains(&byte);
+            only_prefix &= is_prefix(byte);
             at += 1;
         }
     }
     None
+}
+
+/// Whether a byte may stand before a level that nothing else makes one: numbers and punctuation.
+const fn is_prefix(byte: u8) -> bool {
+    byte.is_ascii_digit()
+        || matches!(
+            byte,
+            b' ' | b'\t'
+                | b'-'
+                | b':'
+                | b'.'
+                | b','
+                | b'+'
+                | b'/'
+                | b'['
+                | b']'
+                | b'('
+                | b')'
+                | b'{'
+                | b'}'
+                | b'|'
+                | b'#'
+        )
 }
 
 /// A word in its place.
@@ -221,8 +247,8 @@ fn value_of<'l>(line: &'l [u8], key: &Finder<'_>) -> Option<&'l [u8]> {
 /// The name of the logger where a dotted name stands before the message: `[main] com.shop.Cart - message`, `root:message`.
 fn logger(message: &[u8]) -> &[u8] {
     let head = &message[..message.len().min(120)];
-    for separator in [&b" - "[..], b" : ", b": "] {
-        let Some(at) = head.windows(separator.len()).position(|w| w == separator) else { continue };
+    for separator in [&DASH, &COLON_BETWEEN, &COLON] {
+        let Some(at) = separator.find(head) else { continue };
         let name = head[..at].trim_ascii_end().rsplit(|b| *b == b' ').next().unwrap_or_default();
         let plain = name.iter().all(|b| b.is_ascii_alphanumeric() || b"._$".contains(b));
         let dotted = name.contains(&b'.') && name.first().is_some_and(u8::is_ascii_alphabetic);

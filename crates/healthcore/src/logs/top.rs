@@ -13,6 +13,8 @@ const LONGEST: usize = 120;
 pub(super) struct Top {
     at: HashMap<Box<[u8]>, usize>,
     counted: Vec<Counted>,
+    /// The place of the name before: names come in floods.
+    last: usize,
 }
 
 #[derive(Debug)]
@@ -30,8 +32,11 @@ impl Top {
         if name.is_empty() {
             return;
         }
-        if let Some(at) = self.at.get(name) {
+        if let Some(last) = self.counted.get_mut(self.last).filter(|last| *last.name == *name) {
+            last.count += 1;
+        } else if let Some(at) = self.at.get(name) {
             self.counted[*at].count += 1;
+            self.last = *at;
         } else if self.counted.len() < NAMES {
             self.at.insert(name.into(), self.counted.len());
             self.counted.push(Counted { name: name.into(), count: 1, inherited: 0 });
