@@ -450,6 +450,13 @@ fn infers(line: &Inference, text: &str) -> bool {
     })
 }
 
+/// The class that the name of an image tells, if it tells one.
+#[must_use]
+pub fn class_of_image(image: &str) -> Option<Class> {
+    let of_images = INFERENCES.iter().filter(|line| line.origin == ClassOrigin::Image);
+    of_images.into_iter().find(|line| infers(line, image)).map(|line| line.class)
+}
+
 /// Name of an image without registry, folder and digest: with its tag, and without.
 fn image_name(image: &str) -> (&str, &str) {
     let image = image.split('@').next().unwrap_or_default();

@@ -50,7 +50,8 @@
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
 //! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
 //! the end of the run before, `said="..."` its message. `policy=Always` (or `unknown`, else `IfNotPresent`) and
-//! `digest=sha256:1` tell how its image is pulled and which one runs, `jvm="-Xmx1g"` the memory flags of its Java virtual machine.
+//! `digest=sha256:1` tell how its image is pulled and which one runs, `jvm="-Xmx1g"` the memory flags of its Java virtual machine,
+//! `jvm-unread=JAVA_OPTS:secret:env` a variable of it that could not be read.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +64,7 @@ use crate::inventory::{
     HostRequests, Job, ManagedCertificate, ObjectId, Quota, QuotaResource, Route, RouteTls,
     ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
 };
-use crate::jvm::{FlagPlace, flags_in};
+use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
 use crate::logs::{LogStream, LogSummary, LogTally};
 use crate::metric::Metric;
 use crate::model::{
@@ -707,6 +708,7 @@ impl Builder {
             "policy",
             "digest",
             "jvm",
+            "jvm-unread",
             "state",
             "last",
             "said",
@@ -757,6 +759,7 @@ impl Builder {
                     policy => policy.unwrap_or("IfNotPresent").to_owned(),
                 },
                 jvm_flags: flags_in(line.get("jvm").unwrap_or_default(), FlagPlace::Arguments),
+                jvm_unread: line.list("jvm-unread", unread_options)?,
                 probes: line.get("probes").map(read_probes),
                 resources,
                 state,
@@ -1060,6 +1063,22 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// `JAVA_OPTS:secret:env`, `HEAP:undefined`.
+fn unread_options(text: &str) -> Option<UnreadOptions> {
+    let mut parts = text.split(':').map(str::to_owned);
+    let (variable, why, name) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+    let why = match why.as_str() {
+        "undefined" => Unread::Undefined,
+        "field" => Unread::Field,
+        "secret" => Unread::Secret { name },
+        "absent" => Unread::Absent { name },
+        "denied" => Unread::Denied { name },
+        "failed" => Unread::Failed { name },
+        _ => return None,
+    };
+    Some(UnreadOptions { place: FlagPlace::of_variable(&variable), variable, why })
 }
 
 /// The chain of a line; none where it is broken or was not shown.

@@ -50,6 +50,76 @@ pub struct JvmFlag {
     pub flag: String,
     /// Where it stands.
     pub place: FlagPlace,
+    /// Name of the ConfigMap that it comes from, if it is not written in the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<String>,
+}
+
+/// Options of a JVM that could not be read, and may set its memory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnreadOptions {
+    /// The variable that could not be read: `JAVA_OPTS`, or one that others refer to (`HEAP` in `-Xmx$(HEAP)`).
+    pub variable: String,
+    /// Where its value would stand; none for a whole ConfigMap, which may have variables of every place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<FlagPlace>,
+    /// Why.
+    pub why: Unread,
+}
+
+/// Why options of a JVM could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Unread {
+    /// Nothing defines the variable, or only what comes after it, as in a circle.
+    Undefined,
+    /// It comes from a Secret, and Secrets are never read for it.
+    Secret {
+        /// Name of the Secret.
+        name: String,
+    },
+    /// It comes from a field of the pod or the like, which is not read.
+    Field,
+    /// The ConfigMap does not exist, or has no such key.
+    Absent {
+        /// Name of the ConfigMap.
+        name: String,
+    },
+    /// The ConfigMap may not be read.
+    Denied {
+        /// Name of the ConfigMap.
+        name: String,
+    },
+    /// Reading the ConfigMap failed.
+    Failed {
+        /// Name of the ConfigMap.
+        name: String,
+    },
+}
+
+impl UnreadOptions {
+    /// Whether the largest heap is the one that the flags tell, whatever these options say: a flag that a JVM reads later
+    /// sets it.
+    #[must_use]
+    pub fn is_overruled(&self, flags: &[JvmFlag]) -> bool {
+        flags.iter().any(|flag| match (self.place, setting(&flag.flag)) {
+            (Some(place), Some(Setting::MaxHeap(_))) => flag.place > place,
+            // It is not likely to be set twice.
+            (None, Some(Setting::MaxHeap(_) | Setting::MaxRamPercentage(_))) => true,
+            _ => false,
+        })
+    }
+}
+
+/// The flag that tells the largest heap, if one does.
+#[must_use]
+pub fn heap_flag(flags: &[JvmFlag]) -> Option<&JvmFlag> {
+    let last = |is: fn(&Setting) -> bool| {
+        flags.iter().filter(|f| setting(&f.flag).as_ref().is_some_and(is)).max_by_key(|f| f.place)
+    };
+    last(|s| matches!(s, Setting::MaxHeap(_))).or_else(|| last(|s| matches!(s, Setting::MaxRamPercentage(_))))
 }
 
 /// What the flags of a JVM say together.
@@ -57,9 +127,13 @@ pub struct JvmFlag {
 pub struct JvmMemory {
     /// Largest heap (`-Xmx`, `-XX:MaxHeapSize`).
     pub max_heap: Option<Bytes>,
+    /// Heap at the start (`-Xms`, `-XX:InitialHeapSize`). It raises a largest heap that nobody sets.
+    pub initial_heap: Option<Bytes>,
     /// Largest heap as a percentage of the container's memory (`-XX:MaxRAMPercentage`, `-XX:MaxRAMFraction`).
     pub max_ram_percentage: Option<f64>,
-    /// Memory that the percentage is of, where it is less than the container's (`-XX:MaxRAM`).
+    /// The same for containers with little memory (`-XX:MinRAMPercentage`, `-XX:MinRAMFraction`).
+    pub min_ram_percentage: Option<f64>,
+    /// Memory that percentages are of, instead of the container's (`-XX:MaxRAM`).
     pub max_ram: Option<Bytes>,
     /// Largest metaspace.
     pub max_metaspace: Option<Bytes>,
@@ -75,7 +149,11 @@ pub struct JvmMemory {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Setting {
     MaxHeap(f64),
+    InitialHeap(f64),
     MaxRamPercentage(f64),
+    MinRamPercentage(f64),
+    /// Read and without weight: the heap grows from there to its largest in any case.
+    InitialRamPercentage,
     MaxRam(f64),
     MaxMetaspace(f64),
     MaxDirect(f64),
@@ -86,11 +164,31 @@ enum Setting {
 /// The flags in a text of words, quotes around them removed: those that set an amount of memory, nothing else.
 #[must_use]
 pub fn flags_in(text: &str, place: FlagPlace) -> Vec<JvmFlag> {
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | ','));
-    words
-        .filter(|word| setting(word).is_some())
-        .map(|word| JvmFlag { flag: word.to_owned(), place })
-        .collect()
+    let flag = |word: &str| JvmFlag { flag: word.to_owned(), place, config_map: None };
+    words(text).filter(|word| setting(word).is_some()).map(flag).collect()
+}
+
+/// The words of a text of options.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | ','))
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether a word begins like a flag that sets an amount of memory, whatever its value is.
+#[must_use]
+pub fn begins_a_flag(word: &str) -> bool {
+    if let Some(option) = word.strip_prefix("-XX:") {
+        return option
+            .split_once('=')
+            .is_some_and(|(name, _)| SIZES.contains(&name) || SHARES.contains(&name));
+    }
+    ["-Xmx", "-Xms", "-Xss"].iter().any(|flag| word.starts_with(flag))
+}
+
+/// Whether a text is nothing but an amount of memory as a flag has it after its name: `512m`, `75.0`.
+#[must_use]
+pub fn is_amount(text: &str) -> bool {
+    size(text).is_some() || percentage(text).is_some()
 }
 
 impl JvmMemory {
@@ -111,34 +209,78 @@ impl JvmMemory {
         for flag in ordered {
             match setting(&flag.flag) {
                 Some(Setting::MaxHeap(n)) => memory.max_heap = Some(Bytes(n)),
+                Some(Setting::InitialHeap(n)) => memory.initial_heap = Some(Bytes(n)),
                 Some(Setting::MaxRamPercentage(n)) => memory.max_ram_percentage = Some(n),
+                Some(Setting::MinRamPercentage(n)) => memory.min_ram_percentage = Some(n),
                 Some(Setting::MaxRam(n)) => memory.max_ram = Some(Bytes(n)),
                 Some(Setting::MaxMetaspace(n)) => memory.max_metaspace = Some(Bytes(n)),
                 Some(Setting::MaxDirect(n)) => memory.max_direct = Some(Bytes(n)),
                 Some(Setting::CodeCache(n)) => memory.code_cache = Some(Bytes(n)),
                 Some(Setting::ThreadStack(n)) => memory.thread_stack = Some(Bytes(n)),
-                None => {}
+                Some(Setting::InitialRamPercentage) | None => {}
             }
         }
-        (memory != Self::default()).then_some(memory)
+        flags.iter().any(|flag| setting(&flag.flag).is_some()).then_some(memory)
     }
 
-    /// The largest heap in a container with this memory limit. An absolute heap counts before a percentage; without
-    /// either, the JVM takes a quarter.
+    /// The largest heap in a container with this memory limit, as HotSpot finds it (`Arguments::set_heap_size` in
+    /// `arguments.cpp`, JDK 10 and newer). An absolute heap counts before a percentage. Without either it is
+    /// `MaxRAMPercentage` of the memory, and at least 124.8 MiB; or `MinRAMPercentage` of the memory where that is less
+    /// than 124.8 MiB.
     #[must_use]
     pub fn heap_in(&self, limit: Bytes) -> Bytes {
-        let memory = self.max_ram.map_or(limit.get(), |most| most.get().min(limit.get()));
-        let share = self.max_ram_percentage.unwrap_or(DEFAULT_PERCENTAGE).clamp(0.0, 100.0);
-        self.max_heap.unwrap_or(Bytes(memory * share / 100.0))
+        if let Some(heap) = self.max_heap {
+            return heap;
+        }
+        let memory = self.max_ram.unwrap_or(limit).get();
+        let share = |percentage: Option<f64>, default: f64| {
+            memory * percentage.unwrap_or(default).clamp(0.0, 100.0) / 100.0
+        };
+        let small = share(self.min_ram_percentage, MIN_RAM_PERCENTAGE);
+        let heap = match small < SMALL_HEAP {
+            true => small,
+            false => share(self.max_ram_percentage, MAX_RAM_PERCENTAGE).max(SMALL_HEAP),
+        };
+        Bytes(self.initial_heap.map_or(heap, |initial| initial.get().max(heap)))
     }
 }
 
 /// `-XX:MaxRAMPercentage` when nobody sets it.
-const DEFAULT_PERCENTAGE: f64 = 25.0;
+const MAX_RAM_PERCENTAGE: f64 = 25.0;
+
+/// `-XX:MinRAMPercentage` when nobody sets it.
+const MIN_RAM_PERCENTAGE: f64 = 50.0;
+
+/// The largest heap that HotSpot has as a constant, `ScaleForWordSize(96*M)` on 64 bits. Unit: bytes.
+const SMALL_HEAP: f64 = 130_862_280.0;
+
+/// Options whose value is an amount of memory.
+const SIZES: &[&str] = &[
+    "MaxHeapSize",
+    "InitialHeapSize",
+    "MaxRAM",
+    "MaxMetaspaceSize",
+    "MaxDirectMemorySize",
+    "ReservedCodeCacheSize",
+    "ThreadStackSize",
+];
+
+/// Options whose value is a share of the memory.
+const SHARES: &[&str] = &[
+    "MaxRAMPercentage",
+    "MinRAMPercentage",
+    "InitialRAMPercentage",
+    "MaxRAMFraction",
+    "MinRAMFraction",
+    "InitialRAMFraction",
+];
 
 fn setting(word: &str) -> Option<Setting> {
     if let Some(amount) = word.strip_prefix("-Xmx") {
         return size(amount).map(Setting::MaxHeap);
+    }
+    if let Some(amount) = word.strip_prefix("-Xms") {
+        return size(amount).map(Setting::InitialHeap);
     }
     if let Some(amount) = word.strip_prefix("-Xss") {
         return size(amount).map(Setting::ThreadStack);
@@ -146,6 +288,7 @@ fn setting(word: &str) -> Option<Setting> {
     let (name, value) = word.strip_prefix("-XX:")?.split_once('=')?;
     match name {
         "MaxHeapSize" => size(value).map(Setting::MaxHeap),
+        "InitialHeapSize" => size(value).map(Setting::InitialHeap),
         "MaxRAM" => size(value).map(Setting::MaxRam),
         "MaxMetaspaceSize" => size(value).map(Setting::MaxMetaspace),
         "MaxDirectMemorySize" => size(value).map(Setting::MaxDirect),
@@ -153,7 +296,11 @@ fn setting(word: &str) -> Option<Setting> {
         // In KiB, unlike -Xss.
         "ThreadStackSize" => whole(value).map(|kib| Setting::ThreadStack(kib * 1024.0)),
         "MaxRAMPercentage" => percentage(value).map(Setting::MaxRamPercentage),
-        "MaxRAMFraction" => whole(value).filter(|n| *n >= 1.0).map(|n| Setting::MaxRamPercentage(100.0 / n)),
+        "MinRAMPercentage" => percentage(value).map(Setting::MinRamPercentage),
+        "InitialRAMPercentage" => percentage(value).map(|_| Setting::InitialRamPercentage),
+        "MaxRAMFraction" => fraction(value).map(Setting::MaxRamPercentage),
+        "MinRAMFraction" => fraction(value).map(Setting::MinRamPercentage),
+        "InitialRAMFraction" => fraction(value).map(|_| Setting::InitialRamPercentage),
         _ => None,
     }
 }
@@ -173,6 +320,11 @@ fn size(text: &str) -> Option<f64> {
 fn whole(text: &str) -> Option<f64> {
     let plain = !text.is_empty() && text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
+}
+
+/// One part of so many, as a percentage.
+fn fraction(text: &str) -> Option<f64> {
+    whole(text).filter(|parts| *parts >= 1.0).map(|parts| 100.0 / parts)
 }
 
 fn percentage(text: &str) -> Option<f64> {
@@ -243,7 +395,67 @@ mod tests {
         assert_eq!(heap(&[(Arguments, "-XX:MaxRAMPercentage=75.0")]), 1536.0);
         assert_eq!(heap(&[(Arguments, "-XX:MaxRAMFraction=2")]), 1024.0);
         assert_eq!(heap(&[(Arguments, "-XX:MaxRAM=1g -XX:MaxRAMPercentage=50")]), 512.0);
+        assert_eq!(
+            heap(&[(Arguments, "-XX:MaxRAM=8g -XX:MaxRAMPercentage=50")]),
+            4096.0,
+            "HotSpot takes its word"
+        );
+        assert_eq!(
+            heap(&[(Arguments, "-XX:InitialRAMPercentage=70")]),
+            512.0,
+            "the start is below the largest"
+        );
+        assert_eq!(heap(&[(Arguments, "-Xms1g")]), 1024.0, "a start above the default raises it");
+        assert_eq!(heap(&[(Arguments, "-Xms1g -Xmx512m")]), 512.0);
         assert_eq!(heap(&[(Arguments, "-XX:MaxMetaspaceSize=64m")]), 512.0, "a quarter");
+    }
+
+    /// As published for JDK 17 and 25 (`java -XX:MaxRAM=N -XX:+PrintFlagsFinal`), before HotSpot rounds up to its regions.
+    #[test]
+    fn little_memory() {
+        let heap = |flags: &str, mib: f64| {
+            let memory = memory(flags).unwrap_or_default();
+            (memory.heap_in(Bytes(mib * MIB)).get() / MIB).round()
+        };
+        assert_eq!(heap("", 100.0), 50.0, "half");
+        assert_eq!(heap("", 256.0), 125.0);
+        assert_eq!(heap("", 499.0), 125.0, "flat");
+        assert_eq!(heap("", 1024.0), 256.0, "a quarter");
+        assert_eq!(
+            heap("-XX:MaxRAMPercentage=75", 128.0),
+            64.0,
+            "the smaller share, however large the other is"
+        );
+        assert_eq!(heap("-XX:MinRAMPercentage=80", 128.0), 102.0);
+        assert_eq!(heap("-XX:MinRAMFraction=1", 100.0), 100.0);
+    }
+
+    #[test]
+    fn the_flag_that_tells_the_heap() {
+        let flags = [
+            flags_in("-XX:MaxRAMPercentage=75", FlagPlace::LastOptions),
+            flags_in("-Xmx1g -Xmx2g", FlagPlace::Script),
+            flags_in("-Xmx3g", FlagPlace::ToolOptions),
+        ]
+        .concat();
+        assert_eq!(heap_flag(&flags).unwrap().flag, "-Xmx2g");
+        assert_eq!(heap_flag(&flags[..1]).unwrap().flag, "-XX:MaxRAMPercentage=75");
+        assert_eq!(heap_flag(&[]), None);
+        let unread = |place| UnreadOptions { variable: "X".into(), place, why: Unread::Undefined };
+        assert!(unread(Some(FlagPlace::ToolOptions)).is_overruled(&flags));
+        assert!(!unread(Some(FlagPlace::Script)).is_overruled(&flags), "it may come later in the same text");
+        assert!(unread(None).is_overruled(&flags[..1]) && !unread(None).is_overruled(&[]));
+    }
+
+    #[test]
+    fn words_that_may_become_flags() {
+        for word in ["-Xmx$(HEAP)", "-Xms", "-Xss${S}", "-XX:MaxRAMPercentage=$P"] {
+            assert!(begins_a_flag(word), "{word}");
+        }
+        for word in ["-Dx=$(HEAP)", "-XX:+UseG1GC", "-XX:MaxRAMPercentage", "Xmx1g", "-Xm"] {
+            assert!(!begins_a_flag(word), "{word}");
+        }
+        assert!(is_amount("512m") && is_amount("75.5") && !is_amount("hunter2") && !is_amount(""));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jvm::JvmFlag;
+use crate::jvm::{JvmFlag, UnreadOptions};
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Cores};
 
@@ -206,10 +206,13 @@ pub struct Container {
     /// A newer build that runs under the same reference elsewhere in the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newer_image: Option<NewerImage>,
-    /// Flags in command, arguments and environment that set the memory of a Java virtual machine; nothing else of these
+    /// Flags in command, arguments, environment and the ConfigMaps that this refers to that set the memory of a Java virtual machine; nothing else of these
     /// is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jvm_flags: Vec<JvmFlag>,
+    /// Options of its JVM that could not be read; only where the ConfigMaps that they come from were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jvm_unread: Vec<UnreadOptions>,
     /// Which probes it has; unknown from metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
@@ -529,6 +532,8 @@ object_kinds! {
     Routes = "routes";
     /// ConfigMaps with nginx `server_name` lines, which are routes too.
     ServerNames = "server-names";
+    /// ConfigMaps that variables of a Java virtual machine come from.
+    JvmOptions = "jvm-options";
     /// Secrets of type `kubernetes.io/tls`.
     TlsSecrets = "tls-secrets";
     /// Certificates of cert-manager.

@@ -97,6 +97,16 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-no-handshake", "no answer to a TLS handshake"),
     ("missing-other-cluster", "the routes of cluster {cluster} are not known"),
     ("missing-logs-not-read", "its logs were not read"),
+    (
+        "missing-jvm-options-undefined",
+        "its JVM options refer to {variable}, which is not defined before them",
+    ),
+    ("missing-jvm-options-field", "its JVM options refer to {variable}, which comes from a field of the pod"),
+    ("missing-jvm-options-secret", "its {variable} comes from Secret {from}, and Secrets are not read"),
+    ("missing-jvm-options-absent", "its {variable} comes from ConfigMap {from}, which does not have it"),
+    ("missing-jvm-options-denied", "its {variable} comes from ConfigMap {from}, which may not be read"),
+    ("missing-jvm-options-failed", "its {variable} comes from ConfigMap {from}, which could not be read"),
+    ("flag-of-config-map", "{flag} (ConfigMap {from})"),
     ("missing-crash-looping", "in a crash loop, so its use says nothing about its need"),
     ("missing-thinned", "left out, because the workload is too large"),
     // Details of gaps; see `snapshot::Gap`.

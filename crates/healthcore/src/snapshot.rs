@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Text, Value};
 use crate::image::{ImageReference, digest_of};
 use crate::inventory::Inventory;
+use crate::jvm::Unread;
 use crate::logs::LogSummary;
 use crate::metric::Metric;
 use crate::model::{
@@ -290,6 +291,13 @@ pub enum Missing {
     CrashLooping,
     /// Its logs could not be read, or the bound on what is read was reached before.
     LogsNotRead,
+    /// Options of a Java virtual machine could not be read, and they may set its heap.
+    JvmOptions {
+        /// The variable.
+        variable: String,
+        /// Why.
+        why: Unread,
+    },
 }
 
 /// A field that a source does not report.
@@ -421,6 +429,18 @@ impl Missing {
             Self::NoHandshake => phrase("missing-no-handshake"),
             Self::CrashLooping => phrase("missing-crash-looping"),
             Self::LogsNotRead => phrase("missing-logs-not-read"),
+            Self::JvmOptions { variable, why } => {
+                let of = |key, name: &String| phrase(key).with("from", name.as_str());
+                let text = match why {
+                    Unread::Undefined => phrase("missing-jvm-options-undefined"),
+                    Unread::Field => phrase("missing-jvm-options-field"),
+                    Unread::Secret { name } => of("missing-jvm-options-secret", name),
+                    Unread::Absent { name } => of("missing-jvm-options-absent", name),
+                    Unread::Denied { name } => of("missing-jvm-options-denied", name),
+                    Unread::Failed { name } => of("missing-jvm-options-failed", name),
+                };
+                text.with("variable", variable.as_str())
+            }
             Self::Thinned => phrase("missing-thinned"),
         }
     }

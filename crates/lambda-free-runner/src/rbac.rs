@@ -224,12 +224,15 @@ impl Rbac {
 /// The list of rules, in YAML: what has the same group and objects is one rule.
 #[must_use]
 pub fn rules(grants: &[Grant]) -> String {
-    type Resources<'a> = BTreeMap<&'a str, (BTreeSet<&'a str>, &'a [&'static str])>;
+    type Resources<'a> = BTreeMap<&'a str, (BTreeSet<&'a str>, Vec<&'static str>)>;
     // By group and object.
     let mut wanted: BTreeMap<(&str, Option<&str>), Resources<'_>> = BTreeMap::new();
     for Grant { right, checks } in grants {
         let of = wanted.entry((right.group, right.name.as_deref())).or_default();
-        of.entry(right.resource).or_insert_with(|| (BTreeSet::new(), checks)).0.insert(right.verb);
+        let (verbs, of_checks) = of.entry(right.resource).or_default();
+        verbs.insert(right.verb);
+        let more: Vec<&str> = checks.iter().copied().filter(|c| !of_checks.contains(c)).collect();
+        of_checks.extend(more);
     }
     let mut text = String::new();
     for ((group, name), resources) in wanted {
@@ -311,9 +314,10 @@ mod tests {
         assert!(!all.contains("- namespaces"), "{all}");
         let globs = rbac(Scope::Cluster, &["pay-*"]).manifests().unwrap();
         assert!(globs.contains("- namespaces"), "{globs}");
-        assert!(!all.contains("- configmaps"), "{all}");
+        assert!(all.contains("      - configmaps # jvm-heap-headroom\n"), "{all}");
         let names = Rbac { names_in_dns: true, ..rbac(Scope::Cluster, &[]) }.manifests().unwrap();
-        assert!(names.contains("- configmaps # host-without-route"), "{names}");
+        assert!(names.contains("- configmaps # jvm-heap-headroom, host-without-route"), "{names}");
+        assert!(names.contains("    verbs: [get, list]"), "{names}");
         let told = Rbac { secrets: true, ..rbac(Scope::Cluster, &[]) }.manifests().unwrap();
         assert!(told.contains("- secrets # ") && !told.contains("Left out"), "{told}");
     }

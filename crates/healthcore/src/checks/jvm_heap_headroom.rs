@@ -3,8 +3,8 @@
 use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::class::Class;
-use crate::finding::{Advice, Problem, Severity, Text};
-use crate::jvm::JvmMemory;
+use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::jvm::{JvmMemory, heap_flag};
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::{Container, ObjectKind};
@@ -46,14 +46,16 @@ impl Check for JvmHeapHeadroom {
         why: "A JVM lets its heap grow up to its bound before it collects in earnest. If limit and heap are too close, the kernel \
               kills the process (exit 137) long before Java could throw an OutOfMemoryError and write a heap dump.",
         decides: "Heap: `jvm-heap-max` where the application exports it, else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
-                  when unset), from the arguments and from JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS and the like; of two flags \
-                  the one that a JVM reads last counts. Beside it: metaspace, code cache, direct memory and stacks, each as its \
+                  when unset; HotSpot's rules for little memory count too), from the arguments and from JAVA_TOOL_OPTIONS, \
+                  JDK_JAVA_OPTIONS, JAVA_OPTS and the like, also where these come from ConfigMaps (env and envFrom) or refer to \
+                  other variables; of two flags the one that a JVM reads last counts: JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS \
+                  and the like, arguments, _JAVA_OPTIONS. What could not be read, and may set the heap, makes it unknown. Beside it: metaspace, code cache, direct memory and stacks, each as its \
                   own flag says, else `metaspace`, `code-cache`, `direct`, and `threads` times `thread-stack`; and `collector` of \
                   the heap. Heap and the rest above the limit: warning. The heap alone at or above the limit: critical. A container \
                   without limit, without such flags and metrics, and not of the class jvm, is not judged.",
         remedy: "Raise the limit, or give the heap less: `-XX:MaxRAMPercentage=60` keeps the two in step when the limit changes.",
-        false_alarms: "A JVM with few classes and threads needs less beside its heap: lower the parameters for its class. Variables \
-                       that come out of ConfigMaps or Secrets are not read.",
+        false_alarms: "A JVM with few classes and threads needs less beside its heap: lower the parameters for its class. A \
+                       ConfigMap is read as it is now, and a pod keeps the values that it started with. Secrets are never read.",
         texts: &[
             (
                 "short",
@@ -74,19 +76,30 @@ impl Check for JvmHeapHeadroom {
             .optional(Metric::MemoryWorkingSet)
             .chart()
             .objects(ObjectKind::Workloads)
-            .objects(ObjectKind::Pods);
+            .objects(ObjectKind::Pods)
+            .objects(ObjectKind::JvmOptions);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
         let is_jvm = view.class_of(&container.workload.id).is_some_and(|c| c.class == Class::Jvm);
         let mut worst: Option<(&Member<'_>, Budget)> = None;
+        let mut unread: Option<Missing> = None;
         for member in container.live() {
+            let missing = unread_heap(member, view);
+            if missing.is_some() {
+                unread = unread.or(missing);
+                continue;
+            }
             let budget = Budget::of(params, member, view, is_jvm);
             if let Some(budget) = budget
                 && worst.as_ref().is_none_or(|(_, w)| budget.of_limit() > w.of_limit())
             {
                 worst = Some((member, budget));
             }
+        }
+        let short = worst.as_ref().is_some_and(|(_, budget)| budget.is_short());
+        if let (Some(why), false) = (unread, short) {
+            return Err(why);
         }
         let Some((member, budget)) = worst else {
             let blind = is_jvm && view.snapshot.objects.origin == Origin::KubeStateMetrics;
@@ -103,6 +116,25 @@ impl Check for JvmHeapHeadroom {
         ));
         Ok(Outcome::when(budget.is_short(), problem))
     }
+}
+
+/// What keeps the largest heap of a container with a limit from being known.
+fn unread_heap(member: &Member<'_>, view: &View<'_>) -> Option<Missing> {
+    let container = member.container.filter(|c| c.resources.memory_limit.is_some_and(|l| l.get() > 0.0))?;
+    let unread = container.jvm_unread.iter().find(|options| !options.is_overruled(&container.jvm_flags))?;
+    let is_measured = member.series(view, Metric::JvmHeapMax).is_ok_and(|s| s.latest().is_some());
+    (!is_measured).then(|| Missing::JvmOptions { variable: unread.variable.clone(), why: unread.why.clone() })
+}
+
+/// The flag that tells the heap, and where it was found.
+fn told_flag(container: &Container) -> Option<Value> {
+    let flag = heap_flag(&container.jvm_flags)?;
+    Some(match &flag.config_map {
+        None => flag.flag.as_str().into(),
+        Some(map) => {
+            phrase("flag-of-config-map").with("flag", flag.flag.as_str()).with("from", map.as_str()).into()
+        }
+    })
 }
 
 fn problem(
@@ -124,6 +156,9 @@ fn problem(
         .evidence("heap-max", heap)
         .evidence("heap-told-by", phrase(budget.told_by))
         .pod(member.pod_name());
+    if let Some(flag) = member.container.and_then(told_flag) {
+        problem = problem.evidence("heap-flag", flag);
+    }
     let used = member.series(view, Metric::JvmHeapUsed).ok().and_then(|s| s.latest());
     if let Some((_, used)) = used {
         problem = problem.evidence("jvm-heap-used", Bytes(used));
@@ -275,6 +310,42 @@ mod tests {
         assert_eq!(value("heap-told-by"), "jvm-heap-max");
         assert_eq!((value("heap-max"), value("jvm-heap-used")), ("1Gi".into(), "700Mi".into()));
         check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 512x5", "1 ok");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_unknown_and_named() {
+        let of = |more: &str| format!("container web/api-0/app limit=1Gi {more}");
+        check(
+            &of("jvm-unread=JAVA_OPTS:secret:env"),
+            "1 unknown: its JAVA_OPTS comes from Secret env, and Secrets are not read",
+        );
+        check(
+            &of("jvm=\"-XX:MaxMetaspaceSize=64m\" jvm-unread=HEAP:undefined"),
+            "1 unknown: its JVM options refer to HEAP, which is not defined before them",
+        );
+        check(
+            &of("jvm-unread=JAVA_OPTS:denied:env"),
+            "1 unknown: its JAVA_OPTS comes from ConfigMap env, which may not be read",
+        );
+        // A flag that is read later sets the heap, and so does what the application tells.
+        check(&of("jvm=\"-Xmx512m\" jvm-unread=JAVA_OPTS:absent:env"), "1 ok");
+        check(&of("jvm-unread=JAVA_OPTS:absent:env  heap-max: 512x5"), "1 ok");
+        check("container web/api-0/app jvm-unread=JAVA_OPTS:absent:env", "nothing");
+        let over = fixture::told("jvm-heap-headroom", &of("jvm=\"-Xmx1g\" jvm-unread=JAVA_OPTS:secret:env"));
+        assert!(over[0].starts_with("critical"), "{over:?}");
+    }
+
+    #[test]
+    fn the_flag_is_named_with_its_config_map() {
+        let flag = |config_map: Option<&str>| {
+            let mut f = fixture::Fixture::new("container web/api-0/app limit=1Gi jvm=\"-Xmx1g\"");
+            let flags = &mut f.snapshot.objects.pods[0].containers[0].jvm_flags;
+            flags[0].config_map = config_map.map(str::to_owned);
+            let found = f.assess(&f.only("jvm-heap-headroom")).findings;
+            show(&found[0].evidence.iter().find(|e| e.name == "heap-flag").unwrap().value)
+        };
+        assert_eq!(flag(None), "-Xmx1g");
+        assert_eq!(flag(Some("api-env")), "-Xmx1g (ConfigMap api-env)");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use healthcore::model::{
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores, parse_quantity};
 
-use super::wire;
+use super::{jvm, wire};
 
 /// Longest message that is kept of a container or an event. Unit: bytes.
 const LONGEST_MESSAGE: usize = 1024;
@@ -30,6 +30,8 @@ pub(super) struct PodEntry {
     pub(super) marks: BTreeMap<String, String>,
     /// Names of the PersistentVolumeClaims that it mounts.
     pub(super) claims: Vec<String>,
+    /// Options of JVMs, by the place of the container in the pod.
+    pub(super) options: Vec<(usize, jvm::Options)>,
 }
 
 /// A Deployment, StatefulSet, DaemonSet, Job, CronJob or ReplicaSet.
@@ -85,7 +87,12 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
     let at = format!("{}/{}", meta.namespace, meta.name);
 
     let mut containers = Vec::with_capacity(spec.init_containers.len() + spec.containers.len());
-    let mut add = |raw: wire::Container, role, statuses: &mut Vec<wire::ContainerStatus>| {
+    let mut options = Vec::new();
+    let mut add = |mut raw: wire::Container, role, statuses: &mut Vec<wire::ContainerStatus>| {
+        let own = std::mem::take(&mut raw.options);
+        if own != jvm::Options::default() {
+            options.push((containers.len(), own));
+        }
         let status = statuses.iter().position(|s| s.name == raw.name).map(|i| statuses.swap_remove(i));
         containers.push(container(raw, role, status, &at, troubles));
     };
@@ -154,6 +161,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         template,
         marks,
         claims,
+        options,
     })
 }
 
@@ -170,7 +178,6 @@ fn container(
         role,
         image: raw.image,
         pull_policy: raw.image_pull_policy,
-        jvm_flags: [raw.env, raw.command, raw.args].concat(),
         probes: Some(Probes {
             liveness: raw.liveness_probe.is_some(),
             readiness: raw.readiness_probe.is_some(),

@@ -4,10 +4,12 @@
 //! page a list is ever held whole. What a server refuses is a gap, never a failed run.
 
 mod api_use;
+mod config_maps;
 mod connect;
 mod convert;
 mod exec;
 mod inventory;
+mod jvm;
 mod lease;
 mod list;
 mod logs;

@@ -76,7 +76,7 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
     }
 
     let mut pods = Vec::with_capacity(entries.len());
-    for PodEntry { mut pod, owner, template, marks, claims: _ } in entries {
+    for PodEntry { mut pod, owner, template, marks, .. } in entries {
         let owner = owner_of(&pod, owner, template, &between);
         pod.workload = match &owner {
             Some(owner) => WorkloadId::new(&pod.workload.namespace, &owner.kind, &owner.name),

@@ -105,8 +105,11 @@ pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&
     if kinds.contains(&ObjectKind::Pods) {
         out.push(scale());
     }
+    if kinds.contains(&ObjectKind::JvmOptions) {
+        out.push(get("configmaps", ObjectKind::JvmOptions));
+    }
     if kinds.contains(&ObjectKind::Logs) {
-        out.push(logs());
+        out.push(get("pods/log", ObjectKind::Logs));
     }
     out.extend(via.into_iter().flat_map(Reach::rights));
     out
@@ -118,9 +121,10 @@ fn scale() -> Right {
     Right { group: "*", resource: "*/scale", name: None, verb: "get", place: Place::Selected, kinds }
 }
 
-fn logs() -> Right {
-    let kinds = BTreeSet::from([ObjectKind::Logs]);
-    Right { group: "", resource: "pods/log", name: None, verb: "get", place: Place::Selected, kinds }
+/// To read single objects of the core group, in the namespaces that are looked into.
+fn get(resource: &'static str, kind: ObjectKind) -> Right {
+    let kinds = BTreeSet::from([kind]);
+    Right { group: "", resource, name: None, verb: "get", place: Place::Selected, kinds }
 }
 
 /// Whether the names of all namespaces must be known.

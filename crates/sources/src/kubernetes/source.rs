@@ -505,7 +505,8 @@ impl ObjectSource for KubernetesSource {
 
         let mut unavailable = Vec::new();
         let (u, g) = (&mut unavailable, &mut gaps);
-        let pods = pods.settle(u, g);
+        let mut pods = pods.settle(u, g);
+        self.give_jvm_flags(run, &mut pods, g).await;
         let mounted = mounted(&pods);
         let controllers = Controllers {
             deployments: deployments.settle(u, g),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use healthcore::inventory::{Backend, Endpoints};
-use healthcore::jvm::FlagPlace;
+use healthcore::jvm::{FlagPlace, Unread};
 use healthcore::model::{
     ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Probes, Replicas, Termination,
 };
@@ -835,6 +835,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list persistentvolumeclaims",
             "list resourcequotas",
             "get */scale",
+            "get configmaps",
             "get pods/log",
         ]
     );
@@ -1212,12 +1213,82 @@ fn of_words_and_variables_only_memory_flags_of_a_jvm_are_kept() {
         flags,
         [
             ("-Xmx1024m", FlagPlace::Script),
+            ("-Xmx1024m", FlagPlace::Arguments),
             ("-Xss1m", FlagPlace::Arguments),
             ("-XX:MaxMetaspaceSize=256m", FlagPlace::Arguments)
         ]
     );
     assert_eq!(objects.pods[0].containers[1].jvm_flags, []);
+    let unread = &objects.pods[0].containers[0].jvm_unread;
+    assert_eq!((unread[0].variable.as_str(), unread.len()), ("JAVA_TOOL_OPTIONS", 1));
     assert!(!format!("{objects:?}").contains("hunter2"));
+}
+
+/// A pod whose JVM has its options from ConfigMap `env`.
+fn jvm_from_config_map() -> Value {
+    json!({"metadata": meta("web"), "spec": {"containers": [{"name": "app",
+        "env": [{"name": "JAVA_OPTS", "valueFrom": {"configMapKeyRef": {"name": "env", "key": "opts"}}}]}]}})
+}
+
+#[test]
+fn config_maps_are_read_where_a_jvm_has_its_options_from_them() {
+    let server = |answer: Reply| {
+        move |uri: &str| match path_of(uri) {
+            "/api/v1/namespaces/shop/configmaps/env" => answer.clone(),
+            "/api/v1/pods" => list(&[jvm_from_config_map(), jvm_from_config_map()]),
+            _ => empty(),
+        }
+    };
+    let data = json!({"data": {"opts": "-Xmx1g -Dx=hunter2", "PASSWORD": "hunter2"}});
+    let (found, log) = objects(&[], server(ok(&data)));
+    let container = &found.value.pods[0].containers[0];
+    assert_eq!(container.jvm_flags[0].flag, "-Xmx1g");
+    assert_eq!(container.jvm_flags[0].config_map.as_deref(), Some("env"));
+    assert!(!format!("{found:?}").contains("hunter2"));
+    let asked = log.iter().filter(|uri| uri.ends_with("configmaps/env")).count();
+    assert_eq!(asked, 1, "once for all pods");
+
+    for (answer, why, told) in [
+        (status(404, "gone"), Unread::Absent { name: "env".into() }, None),
+        (
+            status(403, "no"),
+            Unread::Denied { name: "env".into() },
+            Some((
+                GapCause::AccessDenied,
+                "not allowed to get configmaps env, which JVM options come from: no",
+            )),
+        ),
+        (
+            status(400, "odd"),
+            Unread::Failed { name: "env".into() },
+            Some((
+                GapCause::Failed,
+                "cannot get configmaps env, which JVM options come from: the server answered 400: odd",
+            )),
+        ),
+    ] {
+        let (found, _) = objects(&[], server(answer));
+        assert_eq!(found.value.pods[0].containers[0].jvm_unread[0].why, why);
+        let gaps = gaps(&found);
+        assert_eq!(gaps.first().map(|(_, cause, detail)| (*cause, *detail)), told, "{gaps:?}");
+        assert!(gaps.iter().all(|(scope, ..)| *scope == "prod/shop/configmaps"), "{gaps:?}");
+    }
+}
+
+/// Without a check that reads them, ConfigMaps are not asked for.
+#[test]
+fn config_maps_are_read_on_demand_only() {
+    let (found, log) = run(async {
+        let (source, log) = source(settings(), |uri| match path_of(uri) {
+            "/api/v1/pods" => list(&[jvm_from_config_map()]),
+            _ => empty(),
+        });
+        let found = source.objects(&Selection::default(), &BTreeSet::from([ObjectKind::Pods])).await;
+        (found, log.lock().unwrap().clone())
+    });
+    assert!(log.iter().all(|uri| !uri.contains("configmaps")), "{log:?}");
+    let container = &found.value.pods[0].containers[0];
+    assert!(container.jvm_flags.is_empty() && container.jvm_unread.is_empty());
 }
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -1237,6 +1308,7 @@ fn needed(uri: &str) -> Option<(String, String, String)> {
     };
     let (verb, resource) = match rest {
         [resource] => ("list", (*resource).to_owned()),
+        ["configmaps", _] => ("get", "configmaps".to_owned()),
         // Whether a namespace that is named exists; being refused says nothing, and costs nothing.
         ["namespaces", _] => return None,
         [_, _, subresource] => ("get", format!("*/{subresource}")),
@@ -1258,7 +1330,9 @@ fn rights_are_what_is_asked_and_nothing_else() {
             list(&names.map(|name| json!({"metadata": {"name": name}})).collect::<Vec<_>>())
         }
         path if path.ends_with("/pods") => {
-            list(&[json!({"metadata": owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary")})])
+            let mut pod = jvm_from_config_map();
+            pod["metadata"] = owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary");
+            list(&[pod])
         }
         _ => empty(),
     };
@@ -1286,7 +1360,8 @@ fn every_kind_has_its_own_rights() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(logs, ["get pods/log"], "asked of pods alone, of which there are none below");
-    for kind in ObjectKind::ALL.iter().filter(|kind| **kind != ObjectKind::Logs) {
+    let single = [ObjectKind::Logs, ObjectKind::JvmOptions];
+    for kind in ObjectKind::ALL.iter().filter(|kind| !single.contains(kind)) {
         let kinds = BTreeSet::from([*kind]);
         let log = run(async {
             let (source, log) = source(settings(), |_| empty());

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use healthcore::jvm::{FlagPlace, JvmFlag, flags_in};
 use healthcore::time::Timestamp;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::jvm;
 
 /// The Go API writes `null` for empty lists and zero times.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -227,51 +228,65 @@ pub(super) struct ClaimSource {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "WholeContainer")]
 pub(super) struct Container {
     pub(super) name: String,
-    #[serde(default, deserialize_with = "or_default")]
     pub(super) image: String,
-    #[serde(default)]
     pub(super) restart_policy: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
     pub(super) image_pull_policy: String,
-    #[serde(default, deserialize_with = "flags_of_words")]
-    pub(super) command: Vec<JvmFlag>,
-    #[serde(default, deserialize_with = "flags_of_words")]
-    pub(super) args: Vec<JvmFlag>,
-    #[serde(default, deserialize_with = "flags_of_variables")]
-    pub(super) env: Vec<JvmFlag>,
-    #[serde(default)]
+    /// What command, arguments and environment say of the memory of a JVM.
+    pub(super) options: jvm::Options,
     pub(super) liveness_probe: Option<IgnoredAny>,
-    #[serde(default)]
     pub(super) readiness_probe: Option<IgnoredAny>,
-    #[serde(default)]
     pub(super) startup_probe: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "or_default")]
     pub(super) resources: Resources,
 }
 
-/// Memory flags of a JVM in a list of words. Everything else, which may be a secret, is dropped before it is held anywhere.
-fn flags_of_words<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<JvmFlag>, D::Error> {
-    let words: Vec<Option<String>> = or_default(d)?;
-    Ok(words.iter().flatten().flat_map(|word| flags_in(word, FlagPlace::Arguments)).collect())
+/// A container as the API sends it. Its words and variables, which may be secrets, are dropped with it, before the next
+/// container is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WholeContainer {
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    image: String,
+    #[serde(default)]
+    restart_policy: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    image_pull_policy: String,
+    #[serde(default, deserialize_with = "or_default")]
+    command: Vec<Option<String>>,
+    #[serde(default, deserialize_with = "or_default")]
+    args: Vec<Option<String>>,
+    #[serde(default, deserialize_with = "or_default")]
+    env: Vec<jvm::EnvVar>,
+    #[serde(default, deserialize_with = "or_default")]
+    env_from: Vec<jvm::EnvFrom>,
+    #[serde(default)]
+    liveness_probe: Option<IgnoredAny>,
+    #[serde(default)]
+    readiness_probe: Option<IgnoredAny>,
+    #[serde(default)]
+    startup_probe: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "or_default")]
+    resources: Resources,
 }
 
-/// Memory flags of a JVM in the environment variables that are made for them. As with words, nothing else is held.
-fn flags_of_variables<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<JvmFlag>, D::Error> {
-    #[derive(Deserialize)]
-    struct Variable {
-        #[serde(default, deserialize_with = "or_default")]
-        name: String,
-        #[serde(default, deserialize_with = "or_default")]
-        value: String,
+impl From<WholeContainer> for Container {
+    fn from(whole: WholeContainer) -> Self {
+        let words: Vec<String> = whole.command.into_iter().chain(whole.args).flatten().collect();
+        Self {
+            options: jvm::Options::of(&words, whole.env, whole.env_from, &whole.image),
+            name: whole.name,
+            image: whole.image,
+            restart_policy: whole.restart_policy,
+            image_pull_policy: whole.image_pull_policy,
+            liveness_probe: whole.liveness_probe,
+            readiness_probe: whole.readiness_probe,
+            startup_probe: whole.startup_probe,
+            resources: whole.resources,
+        }
     }
-    let variables: Vec<Variable> = or_default(d)?;
-    let flags = |v: &Variable| {
-        FlagPlace::of_variable(&v.name).map_or_else(Vec::new, |place| flags_in(&v.value, place))
-    };
-    Ok(variables.iter().flat_map(flags).collect())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -657,4 +672,11 @@ pub(super) struct NodeInfo {
     pub(super) kubelet_version: String,
     #[serde(default)]
     pub(super) architecture: String,
+}
+
+/// A ConfigMap.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ConfigMapData {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) data: BTreeMap<String, String>,
 }
