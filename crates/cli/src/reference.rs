@@ -23,7 +23,7 @@ fn page() -> String {
     section(&mut text, "At the top", &schema);
     let cluster = &schema["properties"]["clusters"]["items"];
     section(&mut text, "clusters[]", cluster);
-    for key in ["kubernetes", "prometheus"] {
+    for key in ["kubernetes", "prometheus", "loki"] {
         section(&mut text, &format!("clusters[].{key}"), &cluster["properties"][key]);
     }
     section(

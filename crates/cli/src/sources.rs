@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Reach};
+use healthcore_sources::logs::LogSource;
+use healthcore_sources::loki::{Loki, LokiSettings};
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
 use healthcore_sources::{BrokenSource, MetricsSource, ObjectSource, Selection, SourceError};
 use lambda_free_runner::config::{ClusterConfig, Config, credential, holds_credentials};
@@ -88,6 +90,7 @@ pub(crate) async fn connect(
         name: cluster.unwrap_or_else(|| "cluster".to_owned()),
         metrics,
         objects: api.filter(|_| !args.no_kubernetes).map(Api::objects),
+        logs: None,
         selection: Selection { namespaces: args.namespace.clone() },
     }])
 }
@@ -152,12 +155,22 @@ async fn configured(
         (Some(settings), None) => Some(usable(Prometheus::new(settings), verbose)?),
         (None, _) => None,
     };
+    let logs = cluster.loki.as_ref().map(|loki| {
+        let mut settings = LokiSettings {
+            cluster: cluster.name.clone(),
+            logs: config.logs.unwrap_or_default(),
+            ..loki.clone()
+        };
+        bounds(args, &mut settings.server.timeout, &mut settings.server.concurrency);
+        Loki::new(settings).map(|loki| Arc::new(loki) as Arc<dyn LogSource>)
+    });
     let namespaces =
         if args.namespace.is_empty() { cluster.namespaces.clone() } else { args.namespace.clone() };
     Ok(ClusterSources {
         name: cluster.name.clone(),
         metrics,
         objects: objects.filter(|_| !args.no_kubernetes).map(Api::objects),
+        logs: logs.transpose().with_context(|| format!("{}: loki", cluster.name))?,
         selection: Selection { namespaces },
     })
 }

@@ -251,7 +251,8 @@ fn cut_end(kept: &str) -> String {
 
 /// Expressions for the pods of a workload: the pattern of their names, and the names of living ones that it may miss
 /// (of a Job that somebody made from a CronJob by hand, of an adopted ReplicaSet, of other kinds).
-fn pod_patterns(id: &WorkloadId, pods: &[&str]) -> Vec<String> {
+#[must_use]
+pub fn pod_patterns(id: &WorkloadId, pods: &[&str]) -> Vec<String> {
     let missed = pods.iter().filter(|pod| !is_named_after(id, pod)).map(|pod| literal(pod));
     std::iter::once(pod_pattern(id)).chain(missed).collect()
 }

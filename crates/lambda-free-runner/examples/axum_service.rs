@@ -13,7 +13,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use healthcore_report::{Format, RenderOptions, render};
-use healthcore_sources::Selection;
 use healthcore_sources::prometheus::{Prometheus, PrometheusSettings};
 use lambda_free_runner::runner::{Done, Hooks, Runner};
 use lambda_free_runner::schedule::Schedule;
@@ -65,8 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cluster = ClusterSources {
         name: "example".to_owned(),
         metrics: Some(Arc::new(Prometheus::new(&PrometheusSettings::new(url))?)),
-        objects: None,
-        selection: Selection::default(),
+        ..ClusterSources::default()
     };
     let latest = Arc::new(Latest::default());
     let hooks: Arc<dyn Hooks> = latest.clone();

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use healthcore_sources::Selection;
 use healthcore_sources::prometheus::{Prometheus, PrometheusSettings};
 use lambda_free_runner::{ClusterSources, Input, RunSpec, Silent, run_once};
 
@@ -13,8 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cluster = ClusterSources {
         name: "example".to_owned(),
         metrics: Some(Arc::new(Prometheus::new(&PrometheusSettings::new(url))?)),
-        objects: None,
-        selection: Selection::default(),
+        ..ClusterSources::default()
     };
     let report = run_once(&RunSpec::new(Input::Live(vec![cluster])), &Silent).await?;
     #[expect(clippy::print_stdout, reason = "an example program that shows its result")]

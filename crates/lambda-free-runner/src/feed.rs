@@ -240,10 +240,9 @@ impl Feed {
 
     /// What the servers of the cluster have cost so far: metrics, API.
     pub(crate) fn usage(&self) -> (Usage, Usage) {
-        (
-            self.metrics.as_ref().map(|m| m.usage()).unwrap_or_default(),
-            self.sources.objects.as_ref().map(|o| o.usage()).unwrap_or_default(),
-        )
+        let mut api = self.sources.objects.as_ref().map(|o| o.usage()).unwrap_or_default();
+        api.bytes += self.sources.logs.as_ref().map(|l| l.usage().bytes).unwrap_or_default();
+        (self.metrics.as_ref().map(|m| m.usage()).unwrap_or_default(), api)
     }
 
     fn fetch(&mut self, place: Place) {

@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn cluster() -> ClusterSources {
-        ClusterSources { name: "c".to_owned(), metrics: None, objects: None, selection: Selection::default() }
+        ClusterSources { name: "c".to_owned(), ..ClusterSources::default() }
     }
 
     #[test]

@@ -152,8 +152,8 @@ async fn plan(
     if needs.objects.contains(&ObjectKind::ServedCertificates) {
         lines.extend(feed.inventories().filter_map(|i| certificates.plan(i)).map(|line| format!("  {line}")));
     }
-    if let (true, Some(logs)) = (reads_logs, cluster.objects.as_ref().and_then(|o| o.log_source())) {
-        lines.push(format!("  {}", logs.plan(&feed.pods())));
+    if reads_logs {
+        lines.extend(crate::logs::sources(cluster).map(|logs| format!("  {}", logs.plan(&feed.pods()))));
     }
     let Some(metrics) = &cluster.metrics else {
         lines.push("  no metrics server: no series are asked for".to_owned());

@@ -8,6 +8,7 @@ use healthcore::settings::Settings;
 use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
+use healthcore_sources::logs::LogSource;
 use healthcore_sources::{MetricsSource, ObjectSource, Selection};
 
 use crate::clock::{Clock, SystemClock};
@@ -101,7 +102,7 @@ pub enum Input {
 }
 
 /// A cluster and the servers that know it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ClusterSources {
     /// Name in the report.
     pub name: String,
@@ -109,6 +110,8 @@ pub struct ClusterSources {
     pub metrics: Option<Arc<dyn MetricsSource>>,
     /// Its Kubernetes API, if any.
     pub objects: Option<Arc<dyn ObjectSource>>,
+    /// A keeper of its logs besides the Kubernetes API, if any.
+    pub logs: Option<Arc<dyn LogSource>>,
     /// Namespaces to look into.
     pub selection: Selection,
 }

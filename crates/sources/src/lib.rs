@@ -10,6 +10,7 @@ mod fetched;
 pub mod kubernetes;
 pub mod lease;
 pub mod logs;
+pub mod loki;
 pub mod prometheus;
 pub mod recording;
 mod source;

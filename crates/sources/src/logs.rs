@@ -10,7 +10,7 @@ use healthcore::snapshot::{Objects, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
 
-use crate::Fetched;
+use crate::{Fetched, Usage};
 
 /// What of the logs of a cluster is read, and what that may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +57,11 @@ pub trait LogSource: Send + Sync {
 
     /// What would be read at most, for `--dry-run`.
     fn plan(&self, objects: &Objects) -> String;
+
+    /// What it has cost so far, where nothing else counts that.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
 }
 
 /// A container of a workload, and the pods of it whose logs are read.

@@ -48,6 +48,7 @@ const KEYS: &[(&str, &str, &str)] = &[
         "kubernetes",
         "Its Kubernetes API; `{}` for the usual discovery. Without it workloads come from kube-state-metrics.",
     ),
+    ("clusters", "loki", "The Loki that keeps its logs; they are read there first, when logs are read."),
     ("clusters", "name", "Its name in the report."),
     (
         "clusters",
@@ -86,6 +87,12 @@ const KEYS: &[(&str, &str, &str)] = &[
         "via",
         "Way to it through the Kubernetes API: `service-proxy:NS/SERVICE:PORT`, `port-forward:NS/POD:PORT` or `exec:NS/POD:PORT`.",
     ),
+    (
+        "loki",
+        "selector",
+        "What selects the lines of a container, in LogQL, with `{namespace}`, `{pod_pattern}` and `{container}` between double quotes.",
+    ),
+    ("loki", "url", "Address of Loki, without `/loki/api/v1`, without credentials."),
     ("headers", "name", "Name of the header."),
     ("headers", "value-env", "Environment variable that holds its value."),
     ("headers", "value-file", "File that holds its value."),
@@ -163,6 +170,14 @@ pub(super) fn describe(schema: &mut Value) {
     within(schema, "");
 }
 
+/// What a key means. What a Loki has in common with a metrics server means the same.
+fn of_key(parent: &str, key: &str) -> Option<&'static str> {
+    let of = |parent: &str| {
+        KEYS.iter().find(|(of, name, _)| *of == parent && *name == key).map(|(.., words)| *words)
+    };
+    of(parent).or_else(|| if parent == "loki" { of("prometheus") } else { None })
+}
+
 fn within(schema: &mut Value, parent: &str) {
     for part in ["oneOf", "anyOf"] {
         for one in schema.get_mut(part).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -176,8 +191,8 @@ fn within(schema: &mut Value, parent: &str) {
     }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (key, value) in properties {
-        if let Some((.., words)) = KEYS.iter().find(|(of, name, _)| *of == parent && name == key) {
-            value["description"] = (*words).into();
+        if let Some(words) = of_key(parent, key) {
+            value["description"] = words.into();
         }
         // A profile says what a cluster says.
         within(value, if key == "profiles" { "clusters" } else { key });

@@ -10,6 +10,7 @@ mod import;
 mod keys;
 mod legacy;
 mod logs;
+mod loki;
 mod profile;
 mod template;
 mod tree;
@@ -26,6 +27,7 @@ use healthcore::time::{Timestamp, Window};
 use healthcore::unit::Seconds;
 use healthcore_report::{Lang, Zone};
 use healthcore_sources::logs::LogSettings;
+use healthcore_sources::loki::LokiSettings;
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
 
 use crate::history::Retention;
@@ -117,6 +119,8 @@ pub struct ClusterConfig {
     pub prometheus_via: Option<String>,
     /// Its Kubernetes API.
     pub kubernetes: Option<KubernetesConfig>,
+    /// The Loki that keeps its logs; cluster and bounds are set where it is used.
+    pub loki: Option<LokiSettings>,
     /// Namespaces to look into; empty for all.
     pub namespaces: Vec<String>,
 }
@@ -154,7 +158,7 @@ pub(crate) const TOP: &[&str] = &[
 ];
 pub(crate) const HISTORY: &[&str] = &["location", "keep", "keep-runs", "required"];
 pub(crate) const CLUSTER: &[&str] =
-    &["name", "extends", "kubernetes", "prometheus", "namespaces", "checks", "classes"];
+    &["name", "extends", "kubernetes", "prometheus", "loki", "namespaces", "checks", "classes"];
 pub(crate) const NAMESPACE: &[&str] = &["name", "extends", "class", "checks", "classes"];
 pub(crate) const RULE: &[&str] = &["class", "namespace", "kind", "name", "image"];
 /// Of a rule that stands in a namespace.
@@ -307,6 +311,7 @@ fn profiles(root: &Node<'_>) -> Result<(), String> {
                 "namespaces" => drop(namespaces(&value, "")?),
                 "kubernetes" => drop(value.map(KUBERNETES)?),
                 "prometheus" => drop(value.map(PROMETHEUS)?),
+                "loki" => drop(value.map(loki::LOKI)?),
                 _ => {}
             }
         }
@@ -597,6 +602,7 @@ fn cluster(
         prometheus: None,
         prometheus_via: None,
         kubernetes: None,
+        loki: None,
         namespaces: Vec::new(),
     };
     let mut own = Own::default();
@@ -630,6 +636,7 @@ fn cluster(
                 out.prometheus = Some(settings);
                 out.prometheus_via = via;
             }
+            "loki" => out.loki = Some(loki::loki(&value, secrets)?),
             _ => {}
         }
     }
@@ -660,10 +667,28 @@ fn prometheus(
     secrets: &Secrets<'_>,
     queries: &BTreeMap<String, String>,
 ) -> Result<(PrometheusSettings, Option<String>), String> {
-    let mut out = PrometheusSettings::new("");
+    let (mut out, via) = server(node, PROMETHEUS, secrets)?;
     out.queries.clone_from(queries);
+    if out.url.is_empty() && via.is_none() {
+        return Err(format!(
+            "{}.url: expected the address of the server, such as `http://prometheus.monitoring:9090`",
+            node.path()
+        ));
+    }
+    Prometheus::check(&out).map_err(|why| format!("{}: {why}", node.path()))?;
+    Ok((out, via))
+}
+
+/// How a server of queries is reached, and by which way; of the keys those that only another kind of server has are passed
+/// over.
+fn server(
+    node: &Node<'_>,
+    keys: &'static [&'static str],
+    secrets: &Secrets<'_>,
+) -> Result<(PrometheusSettings, Option<String>), String> {
+    let mut out = PrometheusSettings::new("");
     let (mut via, mut username, mut password, mut token) = (None, None, None, None);
-    for (key, value) in node.map(PROMETHEUS)? {
+    for (key, value) in node.map(keys)? {
         match key {
             "url" => {
                 out.url = value.text()?;
@@ -710,13 +735,14 @@ fn prometheus(
             "concurrency" => {
                 out.concurrency = from_1_to_64(&value)?;
             }
-            _ => {
+            "compression" => {
                 out.compression = value.word(&[
                     ("auto", Compression::Auto),
                     ("on", Compression::On),
                     ("off", Compression::Off),
                 ])?;
             }
+            _ => {}
         }
     }
     out.auth = match (token, username, password) {
@@ -730,13 +756,6 @@ fn prometheus(
             ));
         }
     };
-    if out.url.is_empty() && via.is_none() {
-        return Err(format!(
-            "{}.url: expected the address of the server, such as `http://prometheus.monitoring:9090`",
-            node.path()
-        ));
-    }
-    Prometheus::check(&out).map_err(|why| format!("{}: {why}", node.path()))?;
     Ok((out, via))
 }
 

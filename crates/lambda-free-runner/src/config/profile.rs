@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// Keys of a profile.
 pub(super) const PROFILE: &[&str] =
-    &["extends", "kubernetes", "prometheus", "namespaces", "checks", "classes"];
+    &["extends", "kubernetes", "prometheus", "loki", "namespaces", "checks", "classes"];
 
 /// Keys of a profile that a namespace can take over.
 const OF_NAMESPACES: &[&str] = &["checks", "classes"];

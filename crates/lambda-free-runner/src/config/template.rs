@@ -61,6 +61,10 @@ pub fn schema() -> Value {
     prometheus.insert("compression".into(), json!({ "enum": ["auto", "on", "off"] }));
     prometheus.insert("matchers".into(), texts());
     prometheus.insert("headers".into(), json!({ "type": "array", "items": object(keyed(super::HEADER)) }));
+    let mut loki = keyed(super::loki::LOKI);
+    for key in ["compression", "headers"] {
+        loki.insert(key.into(), prometheus[key].clone());
+    }
     let class = || json!({ "enum": Class::ALL.iter().map(|c| c.name()).collect::<Vec<_>>() });
     let mut rule = keyed(super::RULE);
     rule.insert("class".into(), class());
@@ -87,6 +91,7 @@ pub fn schema() -> Value {
         map.insert("namespaces".into(), namespaces.clone());
         map.insert("kubernetes".into(), object(keyed(super::KUBERNETES)));
         map.insert("prometheus".into(), object(prometheus.clone()));
+        map.insert("loki".into(), object(loki.clone()));
         map.insert("checks".into(), json!({ "$ref": "#/$defs/checks" }));
         map.insert("classes".into(), rules());
         object(map)

@@ -108,7 +108,7 @@ pub(crate) fn spec(metrics: Option<Arc<Fake>>, objects: Option<Arc<Fake>>) -> Ru
         name: part.cluster.clone(),
         metrics: metrics.map(|m| m as Arc<dyn MetricsSource>),
         objects: objects.map(|o| o as Arc<dyn ObjectSource>),
-        selection: Selection::default(),
+        ..ClusterSources::default()
     };
     RunSpec {
         lookback: healthcore::unit::Seconds(lookback),
@@ -125,7 +125,7 @@ pub(crate) fn fleet(fakes: Vec<Arc<Fake>>) -> RunSpec {
         name: format!("c{at}"),
         metrics: Some(fake.clone()),
         objects: Some(fake),
-        selection: Selection::default(),
+        ..ClusterSources::default()
     });
     RunSpec { input: Input::Live(clusters.collect()), ..first }
 }
