@@ -895,7 +895,26 @@ def two_control_planes(world, case):
 
 @scenario
 def fleet_at_once(world, case):
-    """Four clusters of 100 pods in one run say what each says alone; the note tells the times, bare and with 200 ms added to every answer."""
+    """Four clusters of 100 pods in 13 namespaces in one run say what each says alone; the note tells the times, bare and with 200 ms added to every answer."""
+    more = [f"lab-more-{i}" for i in range(13 - len(world.namespaces))]
+    for name in more:
+        world.namespace(name)
+        labels = {"app": "one"}
+        resources = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}}
+        world.api.post(f"/apis/apps/v1/namespaces/{name}/statefulsets", {
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "one"},
+            "spec": {"serviceName": "one", "replicas": 1, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels}, "spec": {"containers": [{"name": "one", "image": "img.lab.example/one:1.0", "resources": resources}]}}}})
+    try:
+        for name in more:
+            world.wait_for_pods(name, 1)
+        fleet_and_alone(world, case)
+    finally:
+        for name in more:
+            world.api.do("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def fleet_and_alone(world, case):
     def slow(_request, _gateway):
         time.sleep(.2)
 
@@ -914,7 +933,9 @@ def fleet_at_once(world, case):
             with open(path, "w") as f:
                 json.dump({"clusters": clusters}, f)
             alone = [world.product.check("--config", path, "--cluster", f"c{i}", "--at", world.at) for i in range(4)]
+            before = os.times()
             fleet = world.product.check("--config", path, "--at", world.at)
+            after = os.times()
         if not ran(case, fleet, what):
             continue
         # How sure a leak is depends on how many containers the whole report judges.
@@ -924,5 +945,9 @@ def fleet_at_once(world, case):
         seconds = [run.report.json["cost"]["seconds"] for run in alone]
         took, peak = fleet.report.json["cost"]["seconds"], fleet.report.json["cost"]["peak_rss_bytes"] / 2**20
         highest = max(run.report.json["cost"]["peak_rss_bytes"] for run in alone) / 2**20
+        # One Prometheus and one API server answer for all four, and the gateways are Python: their work, too, is done on the
+        # processors of this machine, where a fleet has servers of its own.
+        own = after.children_user + after.children_system - before.children_user - before.children_system
+        gateways = after.user + after.system - before.user - before.system
         case.note(f"{what}: {took:.2f} s, {took / max(seconds):.2f} x the slowest alone, {took / sum(seconds):.2f} x all in turn, "
-                  f"{peak:.0f} MiB against {highest:.0f} MiB alone")
+                  f"{peak:.0f} MiB against {highest:.0f} MiB alone; CPU of its own {own:.2f} s, of the gateways {gateways:.2f} s")
