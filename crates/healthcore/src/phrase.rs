@@ -158,6 +158,11 @@ pub const PHRASES: &[(&str, &str)] = &[
         "gap-future",
         "{n} samples lie after the end of the window; the clocks of this machine and the server differ",
     ),
+    ("gap-odd", "{n} of {all} samples are not a number, infinite or below zero; they count as missing"),
+    (
+        "gap-scales",
+        "the scale of {n} {n|workload|workloads} of other kinds cannot be read ({why}): pods are counted instead",
+    ),
     ("gap-histograms", "{n} series are native histograms, which have no single value; they are left out"),
     (
         "gap-no-workload-known",

@@ -107,7 +107,7 @@ mod tests {
                     self.asked.lock().unwrap().push(name);
                 }
             }
-            let gap = Gap { scope: self.has.concat(), cause: GapCause::Info, detail: String::new() };
+            let gap = Gap::new(self.has.concat(), GapCause::Info, String::new());
             Fetched { value: LogsRead { summaries, unavailable: Vec::new() }, gaps: vec![gap] }
         }
         fn plan(&self, _: &Objects) -> String {

@@ -21,8 +21,8 @@ pub enum SourceError {
         /// What happened.
         why: String,
     },
-    /// The source refuses the credentials.
-    #[error("{what} refuses the credentials; {why}")]
+    /// The source takes no request without valid credentials.
+    #[error("{what}: no valid credentials; {why}")]
     Unauthorized {
         /// The source, without credentials.
         what: String,

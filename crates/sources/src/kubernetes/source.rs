@@ -245,8 +245,10 @@ impl KubernetesSource {
         version.and_then(|v| v["gitVersion"].as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Asks for the scale of workloads of other kinds. Where it cannot be read, their pods have been counted.
-    async fn scales(&self, unlisted: Vec<Unlisted>) -> Vec<(Unlisted, Scaled)> {
+    /// Asks for the scale of workloads of other kinds. Where it cannot be read, their pods have been counted, and a gap
+    /// says so.
+    async fn scales(&self, unlisted: Vec<Unlisted>) -> (Vec<(Unlisted, Scaled)>, Option<Gap>) {
+        let (mut unread, mut why) = (0, None);
         let mut by_version: BTreeMap<String, Vec<Unlisted>> = BTreeMap::new();
         for one in unlisted {
             by_version.entry(one.api_version.clone()).or_default().push(one);
@@ -258,8 +260,14 @@ impl KubernetesSource {
                 true => format!("/apis/{version}"),
                 false => format!("/api/{version}"),
             };
-            let Ok(body) = self.server.get(&base, "application/json").await else { continue };
-            let Ok(served) = serde_json::from_slice::<wire::ApiResources>(&body) else { continue };
+            let served = match self.server.get(&base, "application/json").await {
+                Ok(body) => serde_json::from_slice::<wire::ApiResources>(&body).unwrap_or_default(),
+                Err(refusal) => {
+                    unread += all.len();
+                    why.get_or_insert(refusal.to_string());
+                    continue;
+                }
+            };
             let mut questions = Vec::new();
             for one in all {
                 let plural = served.resources.iter().find(|r| r.kind == one.id.kind && !r.name.contains('/'));
@@ -269,6 +277,8 @@ impl KubernetesSource {
                     continue;
                 }
                 if asked == 0 {
+                    unread += 1;
+                    why.get_or_insert(format!("{MOST_SCALES} are asked for at most"));
                     continue;
                 }
                 asked -= 1;
@@ -280,13 +290,18 @@ impl KubernetesSource {
                 questions.push(async move { (one, self.server.get(&path, "application/json").await) });
             }
             for (one, answer) in join_all(questions).await {
+                if let Err(refusal) = &answer {
+                    unread += 1;
+                    why.get_or_insert(refusal.to_string());
+                }
                 let scale = answer.ok().and_then(|body| serde_json::from_slice::<wire::Scale>(&body).ok());
                 // Zero is written by leaving the field out.
                 let desired = scale.map(|s| s.spec.replicas.unwrap_or_default());
                 out.extend(desired.map(|desired| (one, Scaled::To(desired))));
             }
         }
-        out
+        let said = why.map(|why| phrase("gap-scales").with("n", unread).with("why", why));
+        (out, said.map(|said| self.gap(None, "scale", GapCause::Info, said)))
     }
 
     fn note_scope(&self, troubles: Vec<scope::Trouble>, gaps: &mut Vec<Gap>) {
@@ -524,7 +539,9 @@ impl ObjectSource for KubernetesSource {
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
 
         let Joined { mut workloads, pods, unlisted } = join(controllers, pods);
-        for (one, scaled) in self.scales(unlisted).await {
+        let (scales, gap) = self.scales(unlisted).await;
+        gaps.extend(gap);
+        for (one, scaled) in scales {
             let Ok(at) = workloads.binary_search_by(|w| w.id.cmp(&one.id)) else { continue };
             let counted = workloads[at].replicas;
             workloads[at].replicas = match scaled {

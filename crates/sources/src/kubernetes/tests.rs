@@ -365,6 +365,29 @@ fn a_rollout_is_asked_for_its_scale_where_its_kind_has_one() {
 }
 
 #[test]
+fn a_scale_that_cannot_be_read_is_a_gap_and_pods_count() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => {
+            list(&[json!({"metadata": owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary")})])
+        }
+        "/apis/argoproj.io/v1alpha1" => ok(&json!({"resources": [
+            {"name": "rollouts", "kind": "Rollout"}, {"name": "rollouts/scale", "kind": "Scale"}]})),
+        path if path.ends_with("/scale") => status(403, "rollouts/scale is forbidden"),
+        _ => empty(),
+    });
+    let gaps: Vec<_> = fetched.gaps.iter().map(|g| (g.scope.as_str(), g.cause, g.detail.as_str())).collect();
+    assert_eq!(
+        gaps,
+        [(
+            "prod/scale",
+            GapCause::Info,
+            "the scale of 1 workload of other kinds cannot be read (rollouts/scale is forbidden): pods are counted instead"
+        )]
+    );
+    assert_eq!(fetched.value.workloads[0].replicas, Some(Replicas { desired: 1, ready: 0 }));
+}
+
+#[test]
 fn an_autoscaler_with_every_kind_of_metric() {
     let objects = converted(&[("/horizontalpodautoscalers", || {
         json!({
@@ -790,7 +813,7 @@ fn the_probe_tells_what_is_wrong() {
     let why = probe(status(401, "Unauthorized")).unwrap_err();
     assert!(
         why.starts_with(
-            "the Kubernetes API at https://api.example refuses the credentials; Unauthorized; the token"
+            "the Kubernetes API at https://api.example no valid credentials; Unauthorized; the token"
         ),
         "{why}"
     );

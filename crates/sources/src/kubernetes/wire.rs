@@ -475,7 +475,7 @@ pub(super) struct Scale {
 }
 
 /// What an API group serves.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct ApiResources {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) resources: Vec<ApiResource>,

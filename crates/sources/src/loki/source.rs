@@ -77,7 +77,7 @@ impl Loki {
             "" => "loki".to_owned(),
             cluster => format!("{cluster}/loki"),
         };
-        Gap { scope, cause, detail }
+        Gap::new(scope, cause, detail)
     }
 
     /// What a container says; none when Loki has no line of it, or could not be asked.

@@ -97,7 +97,7 @@ fn ask(respond: impl Respond + 'static, change: impl FnOnce(&mut LokiSettings)) 
 }
 
 fn gap(found: &Fetched<LogsRead>) -> (GapCause, &str) {
-    let [Gap { scope, cause, detail }] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
+    let [Gap { scope, cause, detail, .. }] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
     assert_eq!(scope, "prod/loki");
     (*cause, detail)
 }

@@ -338,7 +338,7 @@ fn judge(
         }
         (200..=299, Err(e)) => Err((fail(GapCause::Failed, e.to_string()), None)),
         (401, _) => Err((
-            fail(GapCause::Unauthorized, format!("the server refuses the credentials (HTTP 401){said}")),
+            fail(GapCause::Unauthorized, format!("the server answers HTTP 401, not authorized{said}")),
             None,
         )),
         (403, _) => {
@@ -346,7 +346,15 @@ fn judge(
         }
         (429 | 500 | 502 | 503 | 504, _) => {
             let pause = retry_after.map(|p| p.min(LONGEST_PAUSE));
-            Err((fail(GapCause::Failed, format!("the server answers HTTP {status}{said}")), Some(pause)))
+            let hint = match status {
+                429 => "; it bounds how often it is asked: lower --concurrency, or raise its bound",
+                500 => "",
+                _ => "; it, or a proxy before it, is down or overloaded",
+            };
+            Err((
+                fail(GapCause::Failed, format!("the server answers HTTP {status}{said}{hint}")),
+                Some(pause),
+            ))
         }
         (_, _) => Err((fail(GapCause::Failed, format!("the server answers HTTP {status}{said}")), None)),
     }

@@ -271,6 +271,8 @@ pub(super) struct RangeSeries {
     pub(super) received: u64,
     /// Samples that lie after the end of the grid.
     pub(super) future: u64,
+    /// Samples that no measurement can be: not a number, infinite, or below zero.
+    pub(super) odd: u64,
     /// Whether it is a native histogram, which has no value of its own.
     pub(super) histogram: bool,
 }
@@ -341,6 +343,7 @@ impl<'de> Visitor<'de> for ValuesSeed<'_, '_> {
         while let Some(Point(time, value)) = seq.next_element()? {
             self.out.received += 1;
             match self.window.index_of(time) {
+                Some(_) if !value.is_finite() || value < 0.0 => self.out.odd += 1,
                 Some(index) => self.out.samples.put(index, value),
                 None if time > self.window.end() => self.out.future += 1,
                 None => {}

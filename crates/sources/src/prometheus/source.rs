@@ -161,7 +161,7 @@ impl Prometheus {
         let mut facts = Facts::default();
         let time_s = window.end().unix_seconds();
         self.find_schemes(time_s, &mut facts, &mut gaps).await;
-        facts.scrape_s = self.find_scrape_interval(time_s, &facts).await;
+        facts.scrape_s = self.find_scrape_interval(time_s, &facts, &mut gaps).await;
         self.find_metrics(window, &mut facts, &mut gaps).await;
         (facts, gaps)
     }
@@ -210,13 +210,19 @@ impl Prometheus {
     }
 
     /// Seconds between two scrapes of cAdvisor.
-    async fn find_scrape_interval(&self, time_s: i64, facts: &Facts) -> Option<u64> {
+    async fn find_scrape_interval(&self, time_s: i64, facts: &Facts, gaps: &mut Vec<Gap>) -> Option<u64> {
         let [_, _, container] = facts.scheme(Family::Cadvisor).labels();
         let labels = vec![format!("{container}!=\"\""), format!("{container}!=\"POD\"")];
         let cadvisor = self.catalogue.matchers(labels);
         let counted =
             format!("quantile(0.5, count_over_time({}{{{cadvisor}}}[10m]))", Family::Cadvisor.witness());
-        let (found, _) = self.instant(&counted, time_s).await.ok()?;
+        let found = match self.instant(&counted, time_s).await {
+            Ok((found, _)) => found,
+            Err(e) => {
+                gaps.push(self.gap("scrape interval", e.cause, e.detail));
+                return None;
+            }
+        };
         let count = found.first().map_or(0.0, |s| s.value);
         (count >= 1.0).then(|| (600.0 / count).round() as u64)
     }
@@ -340,7 +346,7 @@ impl Prometheus {
                 ("end", end.to_string()),
                 ("step", step.to_string()),
             ];
-            let (mut received, mut future, mut histograms) = (0, 0u64, 0u64);
+            let (mut received, mut future, mut odd, mut histograms) = (0, 0u64, 0u64, 0u64);
             let (mut series_in_all, mut nameless) = (0u64, 0u64);
             let store = &mut out.store;
             let answer = self
@@ -349,6 +355,7 @@ impl Prometheus {
                     let series = range_series(element, window)?;
                     received += series.received;
                     future += series.future;
+                    odd += series.odd;
                     histograms += u64::from(series.histogram);
                     series_in_all += 1;
                     nameless += u64::from(!is_named(metric, &series.labels));
@@ -395,6 +402,11 @@ impl Prometheus {
             if future > 0 {
                 let said = phrase("gap-future").with("n", future);
                 out.gaps.push(self.gap(metric.name(), GapCause::ClockSkew, said));
+            }
+            // A few are usual: a share of nothing is not a number.
+            if odd > 0 && odd * 100 >= received {
+                let said = phrase("gap-odd").with("n", odd).with("all", received);
+                out.gaps.push(self.gap(metric.name(), GapCause::Warning, said));
             }
             if histograms > 0 {
                 let said = phrase("gap-histograms").with("n", histograms);

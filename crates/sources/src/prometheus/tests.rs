@@ -150,7 +150,7 @@ async fn faults_that_stay_are_gaps_and_are_not_tried_again() {
             GapCause::Failed,
             "the server answers HTTP 422: bad",
         ),
-        (ResponseTemplate::new(401), GapCause::Unauthorized, "the server refuses the credentials (HTTP 401)"),
+        (ResponseTemplate::new(401), GapCause::Unauthorized, "the server answers HTTP 401, not authorized"),
         (ResponseTemplate::new(403), GapCause::AccessDenied, "the server denies access (HTTP 403)"),
         (
             ResponseTemplate::new(302).insert_header("Location", "https://bob:hunter2@login/"),
