@@ -40,9 +40,9 @@ def kubectl(world, *args, stdin=None):
     return call(tool("kubectl"), "--kubeconfig", world.kubeconfig, *args, stdin=stdin)
 
 
-def may(world, account, verb, group, resource, subresource="", namespace=None):
+def may(world, account, verb, group, resource, subresource="", namespace=None, name=""):
     """What the API server says of a ServiceAccount (`namespace/name`), as `kubectl auth can-i` asks."""
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "name": name}
     if namespace:
         attributes["namespace"] = namespace
     own, name = account.split("/")
@@ -56,6 +56,8 @@ def account(world, name, *args):
     """A ServiceAccount with exactly the printed rights, and a kubeconfig with its token."""
     world.namespace("rights")
     printed = world.product.run("rbac", "--all", "--account", f"rights/{name}", "--name", f"rights-{name}", *args)
+    if printed.code:
+        raise RuntimeError(f"rbac: exit {printed.code}: {printed.err}")
     kubectl(world, "apply", "-f", "-", stdin=printed.out)
     return printed.out, world.kubeconfig_for(name, world.token(name, "rights"))
 
@@ -96,6 +98,13 @@ def rights(world, case):
     case.expect(not may(world, "rights/narrow", "list", "", "pods", namespace=other), "pods of another namespace are allowed")
     allowed = [" ".join(filter(None, what)) for what in FORBIDDEN if what[2] != "secrets" and may(world, "rights/narrow", *what, namespace=own)]
     case.equal(allowed, [], "allowed in its namespace and must not be")
+
+    # `leader-election` runs with these.
+    account(world, "elected", "--lease", "rights/doctor")
+    leases = [(verb, name) for verb in ("get", "create", "update", "list", "watch", "patch", "delete") for name in ("doctor", "another")
+              if may(world, "rights/elected", verb, "coordination.k8s.io", "leases", namespace="rights", name=name)]
+    # RBAC cannot say of what is not there yet how it is to be named.
+    case.equal(leases, [("get", "doctor"), ("create", "doctor"), ("create", "another"), ("update", "doctor")], "allowed of leases")
 
     table = world.product.run("rbac", "--check", "--secrets", "--kubeconfig", kubeconfig)
     case.expect(table.code == 1 and "refused  list nodes" in table.out, f"a table with refusals: exit {table.code}: {shorten(table.out)}")
@@ -161,6 +170,74 @@ def manifests(world, case):
     for name in ("prod", "dev"):
         text = texts[name]
         case.lacks(text, "password:", f"{name}: a value of a secret")
+
+
+CRONJOB = f'{{namespace="{NAMESPACE}",cronjob="healthcheck"}}'
+DAY = 24 * 6  # steps of ten minutes
+LATE = "The daily health check has not succeeded for 1d 3h 0m 0s."
+NEVER = "The daily health check has never succeeded."
+# What happens, in steps of ten minutes from the start of unix time; the alert and its words; when it is quiet, and when it fires.
+ALERTS = [
+    ("one success", {f"kube_cronjob_status_last_successful_time{CRONJOB}": "0x200"}, "HealthcheckNoSuccess", LATE, "26h", "27h"),
+    ("a success a day", {f"kube_cronjob_status_last_successful_time{CRONJOB}": f"0x{DAY - 1} 86400x200"}, "HealthcheckNoSuccess", LATE, "27h", None),
+    ("no success ever", {f"kube_cronjob_created{CRONJOB}": "0x200"}, "HealthcheckNeverSucceeded", NEVER, "26h", "27h"),
+    ("a first success", {f"kube_cronjob_created{CRONJOB}": "0x200", f"kube_cronjob_status_last_successful_time{CRONJOB}": f"_x{DAY} 86400x200"},
+     "HealthcheckNeverSucceeded", NEVER, "27h", None),
+    ("suspended", {f"kube_cronjob_spec_suspend{CRONJOB}": "1x200"}, "HealthcheckSuspended",
+     "The daily health check has been suspended for more than a day.", "25h", "27h"),
+    ("two pods, and no success of either", {f'healthcheck_last_success_timestamp_seconds{{namespace="{NAMESPACE}",pod="{p}"}}': "0x200" for p in "ab"},
+     "HealthcheckServeNoSuccess", LATE, "26h", "27h"),
+    ("two pods, and a success of one", {f'healthcheck_last_success_timestamp_seconds{{namespace="{NAMESPACE}",pod="{p}"}}': v for p, v in (("a", "0x200"), ("b", f"0x{DAY - 1} 86400x200"))},
+     "HealthcheckServeNoSuccess", LATE, "27h", None),
+    # Other pods in the place of the first ones do not begin anew.
+    ("pods that never succeeded", {f'healthcheck_run_in_progress{{namespace="{NAMESPACE}",pod="{p}"}}': v for p, v in (("a", "0x90 _x110"), ("b", "_x90 0x110"))},
+     "HealthcheckServeNeverSucceeded", NEVER, "25h", "27h"),
+    ("nobody leads", {f'healthcheck_leader{{namespace="{NAMESPACE}",pod="{p}"}}': "0x20" for p in "ab"},
+     "HealthcheckNobodyLeads", "No pod of healthcheck holds the lease, so none runs.", "10m", "20m"),
+    ("one of two leads", {f'healthcheck_leader{{namespace="{NAMESPACE}",pod="{p}"}}': v for p, v in (("a", "0x20"), ("b", "1x20"))},
+     "HealthcheckNobodyLeads", "", "1h", None),
+]
+
+
+@scenario
+def alert_rules(world, case):
+    """The alert rules about the checker, of kustomize and of the chart, fire when they should and not before (promtool)."""
+    world.namespace(NAMESPACE)
+    monitoring_kinds(world)
+    helm = call(tool("helm"), "template", "healthcheck", CHART, "--kube-version", "1.35.0", "-n", NAMESPACE, "--set", "prometheusRule.enabled=true", "-s", "templates/prometheusrule.yaml")
+    with open(os.path.join(DEPLOY, "kustomize", "components", "alerts", "prometheusrule.yaml"), encoding="utf-8") as f:
+        sets = {"kustomize": f.read(), "chart": helm}
+    names = set()
+    for name, text in sets.items():
+        taken = json.loads(kubectl(world, "apply", "--dry-run=server", "-n", NAMESPACE, "-o", "json", "-f", "-", stdin=text))
+        rules, tests = world.path(f"rules-{name}.yaml"), world.path(f"tests-{name}.yaml")
+        with open(rules, "w") as f:
+            json.dump(taken["spec"], f)  # JSON is YAML
+        of = {r["alert"]: r for g in taken["spec"]["groups"] for r in g["rules"]}
+        names |= set(of)
+        call(tool("promtool"), "check", "rules", "--lint-fatal", rules)
+
+        def at(time, alert, words):
+            rule = of[alert]
+            fires = [{"exp_labels": rule["labels"] | own_labels(rule), "exp_annotations": {"summary": words, "runbook": rule["annotations"]["runbook"]}}] if words else []
+            return {"eval_time": time, "alertname": alert, "exp_alerts": fires}
+
+        with open(tests, "w") as f:
+            json.dump({"rule_files": [rules], "evaluation_interval": "10m", "tests": [
+                {"name": what, "interval": "10m", "input_series": [{"series": s, "values": v} for s, v in series.items()],
+                 "alert_rule_test": [at(quiet, alert, None)] + ([at(fires, alert, words)] if fires else [])}
+                for what, series, alert, words, quiet, fires in ALERTS]}, f)
+        try:
+            call(tool("promtool"), "test", "rules", tests)
+        except RuntimeError as error:
+            case.fail(f"{name}: {error}")
+    case.equal(names, {alert for _, _, alert, *_ in ALERTS}, "alerts, and those that are tested")
+    case.note(f"{len(names)} alerts of {len(sets)} sets, {len(ALERTS)} courses of events each")
+
+
+def own_labels(rule):
+    """Labels of the series that an alert keeps, where it does not gather them."""
+    return {"namespace": NAMESPACE, "cronjob": "healthcheck"} if re.match(r"kube_\w+\{", rule["expr"]) else {}
 
 
 @contextlib.contextmanager

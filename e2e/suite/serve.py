@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 from .case import listed, scenario, shorten
+from .deployment import account
 from .gateway import DROP, HANG, Gateway
 
 FILES = {f"report.{ending}" for ending in ("html", "json", "md", "txt", "yaml", "csv", "xml", "sarif", "prom")}
@@ -269,9 +270,10 @@ def leaders(programs):
 def leader_election(world, case):
     """Two programs and one lease: one runs, the other shows its reports; killed, it is followed; no run is done twice."""
     reports = world.path("led-reports")
+    _, kubeconfig = account(world, "leader", "--lease", "default/healthcheck-e2e")
 
     def program(name):
-        args = ["--prometheus", world.prometheus, "--kubeconfig", world.kubeconfig, "--cluster", "lab", "--every", "4s", "--reports", reports]
+        args = ["--prometheus", world.prometheus, "--kubeconfig", kubeconfig, "--cluster", "lab", "--every", "4s", "--reports", reports]
         return Served(world, *args, "--lease", "default/healthcheck-e2e", "--lease-identity", name).__enter__()
 
     started = []

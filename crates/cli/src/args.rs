@@ -14,7 +14,7 @@ use healthcore_sources::kubernetes::Reach;
 use lambda_free_runner::FailOn;
 use lambda_free_runner::config::{namespace_pattern, request_timeout};
 
-use crate::serve::Serve;
+use crate::serve::{LeaseName, Serve, lease_name};
 
 /// The daily doctor of Kubernetes fleets.
 ///
@@ -348,6 +348,9 @@ pub(crate) struct Rbac {
     /// Way to the metrics server through the Kubernetes API, as for `check`
     #[arg(long, value_name = "WAY")]
     pub(crate) prometheus_via: Option<Reach>,
+    /// Lease of `serve` where several programs elect the one that runs
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = lease_name)]
+    pub(crate) lease: Option<LeaseName>,
     /// Let it list Secrets, for the certificates in TLS Secrets; RBAC cannot leave the others out
     #[arg(long)]
     pub(crate) secrets: bool,

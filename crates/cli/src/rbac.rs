@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Place, Reach};
 use lambda_free_runner::config::ClusterConfig;
-use lambda_free_runner::rbac::{Grant, Rbac, Scope, reason};
+use lambda_free_runner::rbac::{Grant, Rbac, Scope};
 
 use crate::args::{self, RbacScope};
 use crate::commands::{done, read_config, runtime, settings};
@@ -19,6 +19,7 @@ pub(crate) fn run(args: &args::Rbac) -> anyhow::Result<Exit> {
         settings: settings(&args.choice, &config)?,
         namespaces: namespaces(args, &clusters),
         via: ways(args, &clusters)?,
+        lease: args.lease.clone().map(|lease| (lease.namespace, lease.name)),
         scope: match args.scope {
             RbacScope::Cluster => Scope::Cluster,
             RbacScope::Namespace => Scope::Namespace,
@@ -74,7 +75,7 @@ async fn ask(args: &args::Rbac, spec: &Rbac) -> anyhow::Result<Exit> {
                 granted,
                 right: grant.right.to_string(),
                 place: place(grant, *namespace),
-                why: reason(&grant.checks),
+                why: grant.purpose.to_string(),
             });
         }
     }

@@ -1,12 +1,12 @@
 //! Rules of RBAC for an account that runs the checks: what the enabled ones read, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use healthcore::checks::CHECKS;
 use healthcore::model::ObjectKind;
 use healthcore::settings::{Settings, SettingsError};
-use healthcore_sources::kubernetes::{Place, Reach, Right, rights};
+use healthcore_sources::kubernetes::{Place, Reach, Right, lease_rights, rights};
 
 /// Checks that are named one by one beside a resource; more are counted.
 const MOST_NAMED: usize = 3;
@@ -20,6 +20,8 @@ pub struct Rbac {
     pub namespaces: Vec<String>,
     /// The ways to metrics servers through the API.
     pub via: Vec<Reach>,
+    /// The lease by which one of several programs is elected, if there are several: namespace and name.
+    pub lease: Option<(String, String)>,
     /// How far the rules reach.
     pub scope: Scope,
     /// Whether Secrets of type `kubernetes.io/tls` may be read. RBAC cannot tell them from others.
@@ -43,13 +45,24 @@ pub enum Scope {
     Namespace,
 }
 
-/// A right, and the checks that need it.
+/// A right, and who needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The right.
     pub right: Right,
-    /// Ids of checks in their order; empty for the way to a metrics server.
-    pub checks: Vec<&'static str>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a right is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// These checks, by their ids and in their order.
+    Checks(Vec<&'static str>),
+    /// The way to a metrics server.
+    Metrics,
+    /// The election of one of several programs.
+    Election,
 }
 
 /// Why rules cannot be made.
@@ -72,7 +85,7 @@ pub enum RbacError {
 }
 
 impl Rbac {
-    /// Every right that a run needs, with the checks that need it. Secrets are among them only where they are asked for.
+    /// Every right that is needed, and what for. Secrets are among them only where they are asked for.
     ///
     /// # Errors
     /// A setting cannot be used, or a Role is asked for without the name of a namespace.
@@ -85,16 +98,19 @@ impl Rbac {
         }
         // Every namespace that a Role is in is there.
         let namespaces = if self.scope == Scope::Namespace { &[][..] } else { &self.namespaces };
-        let mut wanted = rights(&kinds, namespaces, None);
-        wanted.extend(self.via.iter().flat_map(|via| rights(&BTreeSet::new(), &[], Some(via))));
-        wanted.sort();
-        wanted.dedup();
-        let grant = |right: Right| {
+        let for_checks = |right: Right| {
             let needs = |kinds: &BTreeSet<ObjectKind>| !kinds.is_disjoint(&right.kinds);
             let checks = by_check.iter().filter(|(_, kinds)| needs(kinds)).map(|(id, _)| *id).collect();
-            Grant { right, checks }
+            Grant { right, purpose: Purpose::Checks(checks) }
         };
-        Ok(wanted.into_iter().map(grant).collect())
+        let mut grants: Vec<Grant> = rights(&kinds, namespaces, None).into_iter().map(for_checks).collect();
+        let ways = self.via.iter().flat_map(|via| rights(&BTreeSet::new(), &[], Some(via)));
+        grants.extend(ways.map(|right| Grant { right, purpose: Purpose::Metrics }));
+        let lease = self.lease.iter().flat_map(|(namespace, name)| lease_rights(namespace, name));
+        grants.extend(lease.map(|right| Grant { right, purpose: Purpose::Election }));
+        grants.sort_by(|a, b| a.right.cmp(&b.right));
+        grants.dedup();
+        Ok(grants)
     }
 
     /// Checks that would read Secrets and may not, since nobody said that they may.
@@ -115,7 +131,7 @@ impl Rbac {
     /// As [`Rbac::grants`].
     pub fn manifests(&self) -> Result<String, RbacError> {
         let grants = self.grants()?;
-        let (own, of_servers): (Vec<Grant>, Vec<Grant>) =
+        let (own, elsewhere): (Vec<Grant>, Vec<Grant>) =
             grants.into_iter().partition(|g| !matches!(g.right.place, Place::Namespace(_)));
         let mut documents = Vec::new();
         if self.all {
@@ -133,14 +149,15 @@ impl Rbac {
                 }
             }
         }
-        let mut servers: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
-        for grant in of_servers {
+        let mut roles: BTreeMap<(String, &str), Vec<Grant>> = BTreeMap::new();
+        for grant in elsewhere {
             if let Place::Namespace(namespace) = &grant.right.place {
-                servers.entry(namespace.clone()).or_default().push(grant);
+                let of = if grant.purpose == Purpose::Election { "lease" } else { "metrics" };
+                roles.entry((namespace.clone(), of)).or_default().push(grant);
             }
         }
-        for (namespace, grants) in servers {
-            documents.extend(self.role(Some(&namespace), &format!("{}-metrics", self.name), &grants));
+        for ((namespace, of), grants) in roles {
+            documents.extend(self.role(Some(&namespace), &format!("{}-{of}", self.name), &grants));
         }
         Ok(format!("{}{}", self.head(&own)?, documents.join("---\n")))
     }
@@ -174,7 +191,7 @@ impl Rbac {
 
     /// What the rules are, and what they leave out.
     fn head(&self, own: &[Grant]) -> Result<String, RbacError> {
-        let checks: BTreeSet<&str> = own.iter().flat_map(|g| g.checks.iter().copied()).collect();
+        let checks: BTreeSet<&str> = own.iter().flat_map(|g| g.checks().iter().copied()).collect();
         let mut text = format!(
             "# Made by `healthcheck rbac`: what {} {}, and no more.\n",
             counted(checks.len()),
@@ -194,7 +211,7 @@ impl Rbac {
                     text,
                     "# Left out: {}, for a Role cannot give it; needed by {}, and the report says so (--scope cluster).",
                     grant.right,
-                    grant.checks.join(", ")
+                    grant.checks().join(", ")
                 );
             }
         }
@@ -224,28 +241,27 @@ impl Rbac {
 /// The list of rules, in YAML: what has the same group and objects is one rule.
 #[must_use]
 pub fn rules(grants: &[Grant]) -> String {
-    type Resources<'a> = BTreeMap<&'a str, (BTreeSet<&'a str>, Vec<&'static str>)>;
+    type Resources<'a> = BTreeMap<&'a str, (BTreeSet<&'a str>, Purpose)>;
     // By group and object.
     let mut wanted: BTreeMap<(&str, Option<&str>), Resources<'_>> = BTreeMap::new();
-    for Grant { right, checks } in grants {
+    for Grant { right, purpose } in grants {
         let of = wanted.entry((right.group, right.name.as_deref())).or_default();
-        let (verbs, of_checks) = of.entry(right.resource).or_default();
+        let (verbs, all) = of.entry(right.resource).or_insert_with(|| (BTreeSet::new(), purpose.clone()));
         verbs.insert(right.verb);
-        let more: Vec<&str> = checks.iter().copied().filter(|c| !of_checks.contains(c)).collect();
-        of_checks.extend(more);
+        all.add(purpose);
     }
     let mut text = String::new();
     for ((group, name), resources) in wanted {
         let mut by_verbs: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (resource, (verbs, checks)) in &resources {
-            by_verbs.entry(verbs).or_default().push((resource, checks));
+        for (resource, (verbs, purpose)) in &resources {
+            by_verbs.entry(verbs).or_default().push((resource, purpose));
         }
         for (verbs, resources) in by_verbs {
             let _ = writeln!(text, "  - apiGroups: [\"{group}\"]\n    resources:");
-            for (resource, checks) in resources {
+            for (resource, purpose) in resources {
                 // An asterisk begins an alias in YAML.
                 let quote = if resource.starts_with('*') { "\"" } else { "" };
-                let _ = writeln!(text, "      - {quote}{resource}{quote} # {}", reason(checks));
+                let _ = writeln!(text, "      - {quote}{resource}{quote} # {purpose}");
             }
             if let Some(name) = name {
                 let _ = writeln!(text, "    resourceNames: [\"{name}\"]");
@@ -257,13 +273,34 @@ pub fn rules(grants: &[Grant]) -> String {
     text
 }
 
-/// Who needs a right.
-#[must_use]
-pub fn reason(checks: &[&str]) -> String {
-    match checks {
-        [] => "the way to the metrics server".to_owned(),
-        few if few.len() <= MOST_NAMED => few.join(", "),
-        many => counted(many.len()),
+impl Grant {
+    /// The checks that need it.
+    fn checks(&self) -> &[&'static str] {
+        match &self.purpose {
+            Purpose::Checks(checks) => checks,
+            Purpose::Metrics | Purpose::Election => &[],
+        }
+    }
+}
+
+impl Purpose {
+    /// Adds the checks of another grant of the same resource.
+    fn add(&mut self, other: &Self) {
+        if let (Self::Checks(checks), Self::Checks(others)) = (self, other) {
+            let more: Vec<&str> = others.iter().copied().filter(|c| !checks.contains(c)).collect();
+            checks.extend(more);
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checks(few) if few.len() <= MOST_NAMED => f.write_str(&few.join(", ")),
+            Self::Checks(many) => f.write_str(&counted(many.len())),
+            Self::Metrics => f.write_str("the way to the metrics server"),
+            Self::Election => f.write_str("the election of the one that runs"),
+        }
     }
 }
 
@@ -285,6 +322,7 @@ mod tests {
             settings: Settings::default(),
             namespaces: namespaces.iter().map(|n| (*n).to_owned()).collect(),
             via: Vec::new(),
+            lease: None,
             scope,
             secrets: false,
             names_in_dns: false,
@@ -347,5 +385,21 @@ mod tests {
         assert!(of_server.contains("kind: Role\nmetadata:\n  name: healthcheck-metrics\n  namespace: mon\n"));
         assert_eq!(of_server.matches("resourceNames: [\"prom:9090\"]").count(), 1);
         assert!(of_server.ends_with("    verbs: [create, get]\n"), "{of_server}");
+    }
+
+    #[test]
+    fn several_programs_may_make_and_hold_one_lease_and_no_other() {
+        let lease = Some(("ops".into(), "doctor".into()));
+        let text = Rbac { lease, settings: only(&["node-pressure"]), ..rbac(Scope::Cluster, &[]) }
+            .manifests()
+            .unwrap();
+        let (_, role) = text.split_once("---\n").unwrap();
+        assert_eq!(
+            role,
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: healthcheck-lease\n  namespace: ops\n  labels:\n    \
+             app.kubernetes.io/name: healthcheck\nrules:\n  - apiGroups: [\"coordination.k8s.io\"]\n    resources:\n      \
+             - leases # the election of the one that runs\n    verbs: [create]\n  - apiGroups: [\"coordination.k8s.io\"]\n    resources:\n      \
+             - leases # the election of the one that runs\n    resourceNames: [\"doctor\"]\n    verbs: [get, update]\n"
+        );
     }
 }

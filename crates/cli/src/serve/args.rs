@@ -159,7 +159,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn lease_name(text: &str) -> Result<LeaseName, String> {
+pub(crate) fn lease_name(text: &str) -> Result<LeaseName, String> {
     let is_name = |part: &str| {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
         !part.is_empty() && part.len() <= 253 && part.chars().all(fits)

@@ -30,7 +30,7 @@ use lambda_free_runner::{Input, Progress, RunError, RunSpec};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
-pub(crate) use args::Serve;
+pub(crate) use args::{LeaseName, Serve, lease_name};
 
 use crate::exit::Exit;
 use crate::serve::board::Board;

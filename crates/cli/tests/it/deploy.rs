@@ -22,6 +22,13 @@ fn printed(args: &[&str]) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
+/// The documents of the role by which several programs elect one, and of its binding.
+fn lease_role(args: &[&str]) -> String {
+    let all = printed(&[&["rbac", "--lease", "healthcheck/healthcheck"], args].concat());
+    let of_lease = all.split("---\n").filter(|document| document.contains("healthcheck-lease"));
+    of_lease.collect::<Vec<_>>().join("---\n")
+}
+
 /// The rules of the only role in it.
 fn rules(manifest: &str) -> &str {
     let (_, rules) = manifest.split_once("\nrules:\n").expect("a role");
@@ -38,6 +45,13 @@ fn roles_in_the_repository_are_those_of_the_program() {
     is_made_by_the_program("kustomize/components/rights-namespace/account.yaml", &all(&namespace));
     is_made_by_the_program("helm/healthcheck/files/rules-cluster.yaml", rules(&printed(&cluster)));
     is_made_by_the_program("helm/healthcheck/files/rules-namespace.yaml", rules(&printed(&namespace)));
+    let by =
+        "# Made by `healthcheck rbac --all --lease healthcheck/healthcheck`: the part about the lease.\n";
+    is_made_by_the_program(
+        "kustomize/components/serve/lease.yaml",
+        &format!("{by}{}", lease_role(&["--all"])),
+    );
+    is_made_by_the_program("helm/healthcheck/files/rules-lease.yaml", rules(&lease_role(&[])));
 }
 
 /// What the chart adds where Secrets may be read is what the program adds.
@@ -86,6 +100,10 @@ fn wrong_rights_are_refused_with_what_to_do() {
     );
     refused(&["rbac", "--scope", "namespace", "-n", "pay-*"], &["`pay-*` may stand for several"]);
     refused(&["rbac", "--account", "ops"], &["expected `NAMESPACE/NAME`, got `ops`"]);
+    refused(
+        &["rbac", "--lease", "ops"],
+        &["expected a namespace and a name such as `monitoring/healthcheck`, got `ops`"],
+    );
     refused(&["rbac", "--only", "memory-leek"], &["did you mean `memory-leak`?"]);
     refused(&["rbac", "--prometheus-via", "proxy:a/b"], &["`proxy` is no way"]);
     refused(&["rbac", "--context", "prod"], &["--check"]);

@@ -27,6 +27,6 @@ mod wire;
 pub use connect::KubernetesSettings;
 pub use lease::KubernetesLease;
 pub use reach::{Reach, ReachError};
-pub use rights::{Place, Right, rights};
+pub use rights::{Place, Right, lease_rights, rights};
 pub use send::Retry;
 pub use source::KubernetesSource;

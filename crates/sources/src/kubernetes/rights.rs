@@ -26,11 +26,11 @@ pub struct Right {
     pub resource: &'static str,
     /// The only object it is needed on, if one is known.
     pub name: Option<String>,
-    /// `list`, `get` or `create`.
+    /// `list`, `get`, `create` or `update`.
     pub verb: &'static str,
     /// Where it is needed.
     pub place: Place,
-    /// Objects that are read by it; empty for the way to a metrics server.
+    /// Objects that are read by it; empty for the way to a metrics server, and for a lease.
     pub kinds: BTreeSet<ObjectKind>,
 }
 
@@ -113,6 +113,21 @@ pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&
     }
     out.extend(via.into_iter().flat_map(Reach::rights));
     out
+}
+
+/// What an account must be allowed so that programs that run by it can elect one of them by a lease. The lease may have to
+/// be made first, and RBAC knows no names of what is not there yet.
+#[must_use]
+pub fn lease_rights(namespace: &str, name: &str) -> Vec<Right> {
+    let on = |verb: &'static str, name: Option<&str>| Right {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        name: name.map(str::to_owned),
+        verb,
+        place: Place::Namespace(namespace.to_owned()),
+        kinds: BTreeSet::new(),
+    };
+    vec![on("create", None), on("get", Some(name)), on("update", Some(name))]
 }
 
 /// The replicas that are wanted of owners that are no built-in kind, whatever their group is.

@@ -68,6 +68,16 @@ spec:
   nodeSelector:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- if eq .component "serve" }}
+  topologySpreadConstraints:
+    - topologyKey: kubernetes.io/hostname
+      maxSkew: 1
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "healthcheck.selector" $ | nindent 10 }}
+          app.kubernetes.io/component: serve
+  {{- end }}
   {{- with $.Values.tolerations }}
   tolerations:
     {{- toYaml . | nindent 4 }}
