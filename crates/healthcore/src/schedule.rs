@@ -1,4 +1,4 @@
-//! When a CronJob is due: its schedule in cron notation, in its own zone.
+//! When something is due: a schedule in cron notation, in its own zone.
 //!
 //! Notation and meaning are those of the CronJob controller, which reads schedules with `robfig/cron` (version 3,
 //! `ParseStandard`). Pure: zones come from the time zone database that is built in, never from the machine.
@@ -39,6 +39,19 @@ struct Field {
     /// Whether it is `*`, as far as days and weekdays are concerned. One with a step above 1 is not (`getRange` of the
     /// controller's reader).
     star: bool,
+    /// Whether it is `*`, with or without a step.
+    repeats: bool,
+}
+
+/// What a schedule is due at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Times of day that are all named: neither minutes nor hours are `*`, with or without a step.
+    TimesOfDay,
+    /// Again and again, by `*` in minutes or hours.
+    Repeated,
+    /// So long after the last run (`@every`).
+    Interval,
 }
 
 /// A schedule that cannot be read.
@@ -46,8 +59,13 @@ struct Field {
 #[non_exhaustive]
 pub enum ScheduleError {
     /// The notation is not that of cron.
-    #[error("schedule `{0}`: expected five fields such as `0 3 * * *`")]
-    Notation(String),
+    #[error("schedule `{schedule}`: expected five fields such as `0 3 * * *`: {why}")]
+    Notation {
+        /// What was given.
+        schedule: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No zone has that name.
     #[error("time zone `{0}`: expected a name of the IANA database such as `Asia/Taipei`")]
     Zone(String),
@@ -74,22 +92,30 @@ impl Schedule {
         let (within, fields) = split_zone(schedule);
         let name = zone.or(within).unwrap_or("UTC");
         let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?;
-        let read = || {
-            if let Some(every) = fields.strip_prefix("@every ") {
-                return Some(Rule::Every(interval(every)?));
-            }
-            let fields = expand(fields).split_whitespace().collect::<Vec<_>>();
-            let [minutes, hours, days, months, weekdays] = fields.as_slice() else { return None };
-            Some(Rule::Fields(Fields {
-                minutes: Field::read(minutes, 0, 59, &[])?,
-                hours: Field::read(hours, 0, 23, &[])?,
-                days: Field::read(days, 1, 31, &[])?,
-                months: Field::read(months, 1, 12, MONTHS)?,
-                weekdays: Field::read(weekdays, 0, 6, WEEKDAYS)?,
-                zone,
-            }))
+        let read = match fields.strip_prefix("@every ") {
+            Some(every) => interval(every).map(Rule::Every),
+            None => Fields::read(fields, zone).map(Rule::Fields),
         };
-        read().map(Self).ok_or_else(|| ScheduleError::Notation(schedule.to_owned()))
+        read.map(Self).map_err(|why| ScheduleError::Notation { schedule: schedule.to_owned(), why })
+    }
+
+    /// The same times of day in another zone.
+    #[must_use]
+    pub fn in_zone(self, zone: TimeZone) -> Self {
+        Self(match self.0 {
+            Rule::Fields(fields) => Rule::Fields(Fields { zone, ..fields }),
+            every @ Rule::Every(_) => every,
+        })
+    }
+
+    /// What it is due at.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.0 {
+            Rule::Every(_) => Kind::Interval,
+            Rule::Fields(fields) if fields.minutes.repeats || fields.hours.repeats => Kind::Repeated,
+            Rule::Fields(_) => Kind::TimesOfDay,
+        }
     }
 
     /// The last instant at or before `at` at which it is due; none for a day that does not exist. An hour that clocks
@@ -103,6 +129,16 @@ impl Schedule {
         }
     }
 
+    /// The first instant after `at` at which it is due; none for a day that does not exist. Clocks that change mean what
+    /// they mean to [`Schedule::latest`]. Of `@every` it is one interval later, as if the last run had been at `at`.
+    #[must_use]
+    pub fn next(&self, at: Timestamp) -> Option<Timestamp> {
+        match &self.0 {
+            Rule::Fields(fields) => fields.next(at),
+            Rule::Every(ms) => at.0.checked_add(*ms).map(Timestamp),
+        }
+    }
+
     /// The `count` last instants at or before `at` at which it is due, latest first.
     #[must_use]
     pub fn last(&self, count: u32, at: Timestamp) -> Vec<Timestamp> {
@@ -112,6 +148,21 @@ impl Schedule {
 }
 
 impl Fields {
+    fn read(fields: &str, zone: TimeZone) -> Result<Self, String> {
+        let fields = expand(fields)?.split_whitespace().collect::<Vec<_>>();
+        let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
+            return Err(format!("it has {}", fields.len()));
+        };
+        Ok(Self {
+            minutes: Field::read(minutes, &MINUTES)?,
+            hours: Field::read(hours, &HOURS)?,
+            days: Field::read(days, &DAYS)?,
+            months: Field::read(months, &MONTHS)?,
+            weekdays: Field::read(weekdays, &WEEKDAYS)?,
+            zone,
+        })
+    }
+
     fn latest(&self, at: Timestamp) -> Option<Timestamp> {
         let at = jiff::Timestamp::from_millisecond(at.0).ok()?;
         let mut t = Zoned::new(at, self.zone.clone()).round(start_of_minute()).ok()?;
@@ -133,6 +184,27 @@ impl Fields {
         None
     }
 
+    fn next(&self, at: Timestamp) -> Option<Timestamp> {
+        let at = jiff::Timestamp::from_millisecond(at.0).ok()?;
+        let minute = Zoned::new(at, self.zone.clone()).round(start_of_minute()).ok()?;
+        let mut t = minute.checked_add(1.minute()).ok()?;
+        let latest = t.year() + LONGEST_WAIT_YEARS;
+        while t.year() < latest {
+            t = if !self.months.has(t.month()) {
+                t.first_of_month().ok()?.checked_add(1.month()).ok()?.start_of_day().ok()?
+            } else if !self.has_day(&t) {
+                t.tomorrow().ok()?.start_of_day().ok()?
+            } else if !self.hours.has(t.hour()) {
+                t.checked_add(i64::from(60 - t.minute()).minutes()).ok()?
+            } else if !self.minutes.has(t.minute()) {
+                t.checked_add(1.minute()).ok()?
+            } else {
+                return Some(Timestamp(t.timestamp().as_millisecond()));
+            };
+        }
+        None
+    }
+
     /// Where days and weekdays are both given, either is enough (crontab(5)).
     fn has_day(&self, t: &Zoned) -> bool {
         let day = self.days.has(t.day());
@@ -142,9 +214,12 @@ impl Fields {
 }
 
 /// Milliseconds of the interval of `@every`, such as `90m` or `1h30m`: whole seconds, at least one.
-fn interval(text: &str) -> Option<i64> {
-    let seconds = text.trim().parse::<jiff::SignedDuration>().ok()?.as_secs();
-    (seconds >= 0).then(|| seconds.max(1).saturating_mul(1000))
+fn interval(text: &str) -> Result<i64, String> {
+    let text = text.trim();
+    match text.parse::<jiff::SignedDuration>() {
+        Ok(every) if every.as_secs() >= 0 => Ok(every.as_secs().max(1).saturating_mul(1000)),
+        _ => Err(format!("`{text}` is no interval such as `90m`")),
+    }
 }
 
 /// Zone and fields of `CRON_TZ=ZONE FIELDS` or `TZ=ZONE FIELDS`.
@@ -157,19 +232,41 @@ fn split_zone(schedule: &str) -> (Option<&str>, &str) {
     }
 }
 
-const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+/// What a field holds: from the lowest value to the highest, and names for those from the lowest on.
+struct Range {
+    name: &'static str,
+    low: u32,
+    high: u32,
+    names: &'static [&'static str],
+}
 
-/// The five fields that a name such as `@hourly` stands for.
-fn expand(fields: &str) -> &str {
-    match fields {
+const MINUTES: Range = Range { name: "minute", low: 0, high: 59, names: &[] };
+const HOURS: Range = Range { name: "hour", low: 0, high: 23, names: &[] };
+const DAYS: Range = Range { name: "day of the month", low: 1, high: 31, names: &[] };
+const MONTHS: Range = Range {
+    name: "month",
+    low: 1,
+    high: 12,
+    names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+};
+const WEEKDAYS: Range = Range {
+    name: "day of the week",
+    low: 0,
+    high: 6,
+    names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+};
+
+/// The five fields that a name such as `@hourly` stands for; what is no name is taken as it is.
+fn expand(fields: &str) -> Result<&str, String> {
+    Ok(match fields {
         "@yearly" | "@annually" => "0 0 1 1 *",
         "@monthly" => "0 0 1 * *",
         "@weekly" => "0 0 * * 0",
         "@daily" | "@midnight" => "0 0 * * *",
         "@hourly" => "0 * * * *",
+        other if other.starts_with('@') => return Err(format!("`{other}` is no name of a schedule")),
         other => other,
-    }
+    })
 }
 
 fn start_of_minute() -> jiff::ZonedRound {
@@ -177,39 +274,56 @@ fn start_of_minute() -> jiff::ZonedRound {
 }
 
 impl Field {
-    /// Reads a list of values, ranges and steps (`1,10-20/5,*/15`); `names` stand for the values from `low` on.
-    fn read(text: &str, low: u32, high: u32, names: &[&str]) -> Option<Self> {
-        let value = |text: &str| {
-            let named = names.iter().zip(low..).find(|(name, _)| name.eq_ignore_ascii_case(text));
-            let value = named.map_or_else(|| text.parse().ok(), |(_, value)| Some(value))?;
-            (low..=high).contains(&value).then_some(value)
-        };
-        let mut field = Self { bits: 0, star: false };
+    /// Reads a list of values, ranges and steps (`1,10-20/5,*/15`).
+    fn read(text: &str, of: &Range) -> Result<Self, String> {
+        let mut field = Self { bits: 0, star: false, repeats: false };
         for item in text.split(',') {
             let (range, step) = match item.split_once('/') {
-                Some((range, step)) => (range, Some(step.parse::<u32>().ok().filter(|step| *step > 0)?)),
+                Some((range, step)) => (range, Some(read_step(step)?)),
                 None => (item, None),
             };
             let star = matches!(range, "*" | "?");
             let (first, last) = match range.split_once('-') {
-                _ if star => (low, high),
-                Some((first, last)) => (value(first)?, value(last)?),
+                _ if star => (of.low, of.high),
+                Some((first, last)) => (of.value(first)?, of.value(last)?),
                 // `5/10` is from 5 on.
-                None => (value(range)?, if step.is_some() { high } else { value(range)? }),
+                None if step.is_some() => (of.value(range)?, of.high),
+                None => (of.value(range)?, of.value(range)?),
             };
             if first > last {
-                return None;
+                return Err(format!("`{range}` ends before it begins"));
             }
             field.star |= star && step.unwrap_or(1) == 1;
-            for value in (first..=last).step_by(step.unwrap_or(1) as usize) {
+            field.repeats |= star;
+            for value in (first..=last).step_by(step.unwrap_or(1)) {
                 field.bits |= 1 << value;
             }
         }
-        Some(field)
+        Ok(field)
     }
 
     fn has(self, value: i8) -> bool {
         self.bits >> value & 1 == 1
+    }
+}
+
+fn read_step(text: &str) -> Result<usize, String> {
+    let step = text.parse::<usize>().ok().filter(|step| *step > 0);
+    step.ok_or_else(|| format!("`{text}` is no step (1 or more)"))
+}
+
+impl Range {
+    fn value(&self, text: &str) -> Result<u32, String> {
+        let named = self.names.iter().zip(self.low..).find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let value = named.map_or_else(|| text.parse().ok(), |(_, value)| Some(value));
+        let within = value.filter(|value| (self.low..=self.high).contains(value));
+        within.ok_or_else(|| {
+            let names = match self.names {
+                [first, .., last] => format!(", or {first} to {last}"),
+                _ => String::new(),
+            };
+            format!("`{text}` is no {} ({} to {}{names})", self.name, self.low, self.high)
+        })
     }
 }
 
@@ -267,6 +381,12 @@ mod tests {
         check("@every 90m", None, &["2026-11-20T10:30:00Z", "2026-11-20T08:59:59.999Z"]);
         check("@every 1h30m", Some("Asia/Taipei"), &["2026-11-20T10:30:00Z"]);
         check("@every 10ms", None, &["2026-11-20T11:59:59Z"]);
+        let every = Schedule::new("@every 90m", None).unwrap();
+        assert_eq!(
+            (every.next(Timestamp(5)), every.next(Timestamp(i64::MAX))),
+            (Some(Timestamp(5_400_005)), None)
+        );
+        assert_eq!(every.kind(), Kind::Interval);
     }
 
     #[test]
@@ -285,28 +405,57 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        for text in [
-            "",
-            "0 3 * *",
-            "61 * * * *",
-            "0 0 3 * * *",
-            "@every",
-            "@every soon",
-            "@every -1h",
-            "nonsense",
-            "0 0 * * 7",
-            "*/0 * * * *",
-            "5-1 * * * *",
-            "-1 * * * *",
-            "0 0 0 * *",
+        for (text, why) in [
+            ("", "it has 0"),
+            ("0 3 * *", "it has 4"),
+            ("61 * * * *", "`61` is no minute (0 to 59)"),
+            ("0 0 3 * * *", "it has 6"),
+            ("@every", "`@every` is no name of a schedule"),
+            ("@every soon", "`soon` is no interval such as `90m`"),
+            ("@every -1h", "`-1h` is no interval such as `90m`"),
+            ("nonsense", "it has 1"),
+            ("0 0 * * 7", "`7` is no day of the week (0 to 6, or sun to sat)"),
+            ("0 0 * FEBRUARY *", "`FEBRUARY` is no month (1 to 12, or jan to dec)"),
+            ("*/0 * * * *", "`0` is no step (1 or more)"),
+            ("5-1 * * * *", "`5-1` ends before it begins"),
+            ("-1 * * * *", "`` is no minute (0 to 59)"),
+            ("0 24 * * *", "`24` is no hour (0 to 23)"),
+            ("0 0 0 * *", "`0` is no day of the month (1 to 31)"),
         ] {
-            assert_eq!(Schedule::new(text, None).unwrap_err(), ScheduleError::Notation(text.to_owned()));
+            let expected = ScheduleError::Notation { schedule: text.to_owned(), why: why.to_owned() };
+            assert_eq!(Schedule::new(text, None).unwrap_err(), expected);
         }
         let zone = Schedule::new("0 3 * * *", Some("Asia/Nowhere")).unwrap_err();
         assert_eq!(
             zone.to_string(),
             "time zone `Asia/Nowhere`: expected a name of the IANA database such as `Asia/Taipei`"
         );
-        assert_eq!(Schedule::new("0 0 30 2 *", None).unwrap().latest(Timestamp(0)), None, "no such day");
+        let never = Schedule::new("0 0 30 2 *", None).unwrap();
+        assert_eq!((never.latest(Timestamp(0)), never.next(Timestamp(0))), (None, None), "no such day");
+    }
+
+    /// Every due instant that one direction finds, the other one finds, also where clocks change.
+    #[test]
+    fn both_directions_agree() {
+        for (schedule, zone) in [
+            ("0 9 * * *", "Asia/Taipei"),
+            ("*/20 * * * *", "America/New_York"),
+            ("30 1,2 * 3,11 *", "America/New_York"),
+            ("0 0 29 2 *", "UTC"),
+            ("15 0-3 1-14 * SUN", "Australia/Lord_Howe"),
+            ("0 0 * * *", "America/Sao_Paulo"),
+            ("59 23 30,31 dec *", "Pacific/Apia"),
+        ] {
+            let schedule = Schedule::new(schedule, Some(zone)).unwrap();
+            let start: jiff::Timestamp = "2011-01-01T12:34:56.789Z".parse().unwrap();
+            let mut at = schedule.next(Timestamp(start.as_millisecond())).unwrap();
+            for _ in 0..300 {
+                let next = schedule.next(at).unwrap();
+                assert!(next > at, "{schedule:?}");
+                assert_eq!(schedule.latest(Timestamp(next.0 - 1)), Some(at), "{schedule:?}");
+                assert_eq!(schedule.latest(next), Some(next), "{schedule:?}");
+                at = next;
+            }
+        }
     }
 }

@@ -5,18 +5,19 @@
 
 use std::time::Duration;
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
+use healthcore::schedule::{self as cron, Kind, Schedule as Cron};
 use healthcore::time::Timestamp;
 use healthcore_report::Zone;
-use jiff::Zoned;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::clock::{after, span};
 
 /// How late a run may start and still count as on time: what waking up late, or a run before it that took a little too
 /// long, may cost.
 const ON_TIME: Duration = Duration::from_secs(60);
+/// More than clocks ever went back at once.
+const LONGEST_FOLD: Duration = Duration::from_secs(25 * 3600);
 /// Due instants that are looked at to find the shortest time between two of them.
 const LOOKED_AT: usize = 64;
 
@@ -31,7 +32,10 @@ pub struct Schedule {
 
 #[derive(Debug, Clone)]
 enum When {
-    Cron(Box<Cron>, TimeZone),
+    /// What cron notation with `*` says goes on through both hours where clocks go back.
+    Cron(Cron),
+    /// Times of day, read on a calendar without a zone, and the zone in which they are meant.
+    TimesOfDay(Cron, TimeZone),
     /// Milliseconds between two runs.
     Every(i64),
 }
@@ -99,8 +103,8 @@ impl Schedule {
     /// A schedule in cron notation: five fields, or `@hourly` and its like. Without a zone it is in UTC.
     ///
     /// Where clocks go forward, a time of day that does not exist is due at the first one that does. Where they go back,
-    /// a time of day that comes twice is due once; a schedule with a range or a step (`*/20 * * * *`) goes on in both
-    /// hours.
+    /// a time of day that comes twice is due once. That is unlike a CronJob, and what one expects of a report a day. A
+    /// schedule with `*` in minutes or hours (`*/20 * * * *`) goes on in both hours, as a CronJob does.
     ///
     /// # Errors
     /// Notation or zone are not known, or the schedule is never due.
@@ -116,12 +120,23 @@ impl Schedule {
     /// ```
     pub fn cron(schedule: &str, zone: Option<&str>) -> Result<Self, ScheduleError> {
         let zone = self::zone(zone.unwrap_or("UTC"))?;
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(schedule.trim()).map_err(|e| ScheduleError::Notation {
-            schedule: schedule.to_owned(),
-            why: reason(&e.to_string()),
+        let wrong =
+            |why: &str| ScheduleError::Notation { schedule: schedule.to_owned(), why: why.to_owned() };
+        if schedule.contains("TZ=") {
+            return Err(wrong("the zone is given by itself, not within the schedule"));
+        }
+        let read = Cron::new(schedule, Some("UTC")).map_err(|e| match e {
+            cron::ScheduleError::Notation { why, .. } => wrong(&why),
+            other => wrong(&other.to_string()),
         })?;
-        let made = Self::of(When::Cron(Box::new(cron), zone));
+        let when = match read.kind() {
+            Kind::TimesOfDay => When::TimesOfDay(read, zone),
+            Kind::Repeated => When::Cron(read.in_zone(zone)),
+            Kind::Interval => {
+                return Err(wrong("`@every` is no time of day: give an interval instead of a schedule"));
+            }
+        };
+        let made = Self::of(when);
         // The calendar repeats, so whatever comes at all comes after this instant too.
         match made.due_after(Timestamp(0)) {
             Some(_) => Ok(made),
@@ -171,9 +186,14 @@ impl Schedule {
             When::Every(millis) => {
                 at.0.div_euclid(*millis).checked_add(1)?.checked_mul(*millis).map(Timestamp)
             }
-            When::Cron(cron, zone) => {
-                let found = cron.find_next_occurrence(&zoned(at, zone)?, false).ok()?;
-                Some(Timestamp(found.timestamp().as_millisecond()))
+            When::Cron(cron) => cron.next(at),
+            When::TimesOfDay(cron, zone) => {
+                // What an hour that comes twice repeats was due before.
+                let mut due = cron.next(on_calendar(at, zone)?)?;
+                while in_zone(due, zone)? <= at {
+                    due = cron.next(due)?;
+                }
+                in_zone(due, zone)
             }
         }
     }
@@ -182,9 +202,14 @@ impl Schedule {
     fn due_by(&self, at: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Every(millis) => Some(Timestamp(at.0.div_euclid(*millis) * millis)),
-            When::Cron(cron, zone) => {
-                let found = cron.find_previous_occurrence(&zoned(at, zone)?, true).ok()?;
-                Some(Timestamp(found.timestamp().as_millisecond()))
+            When::Cron(cron) => cron.latest(at),
+            When::TimesOfDay(cron, zone) => {
+                // Where clocks have just gone back, the calendar has shown later times before.
+                let mut due = cron.latest(after(on_calendar(at, zone)?, LONGEST_FOLD))?;
+                while in_zone(due, zone)? > at {
+                    due = cron.latest(Timestamp(due.0 - 1))?;
+                }
+                in_zone(due, zone)
             }
         }
     }
@@ -245,8 +270,25 @@ pub(crate) enum Next {
     LeaveOut { missed: (Timestamp, Timestamp) },
 }
 
-fn zoned(at: Timestamp, zone: &TimeZone) -> Option<Zoned> {
-    Some(Zoned::new(jiff::Timestamp::from_millisecond(at.0).ok()?, zone.clone()))
+/// What calendar and clock of a zone show at an instant, as the instant at which those of UTC show the same.
+fn on_calendar(at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let shown = zone.to_datetime(jiff::Timestamp::from_millisecond(at.0).ok()?);
+    Some(Timestamp(TimeZone::UTC.to_timestamp(shown).ok()?.as_millisecond()))
+}
+
+/// The first instant at which calendar and clock of a zone show what those of UTC show at `shown`; where they leave it out,
+/// the first instant after that.
+fn in_zone(shown: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let shown: DateTime = TimeZone::UTC.to_datetime(jiff::Timestamp::from_millisecond(shown.0).ok()?);
+    let ambiguous = zone.to_ambiguous_timestamp(shown);
+    let instant = match ambiguous.offset() {
+        AmbiguousOffset::Gap { .. } => {
+            let before = ambiguous.earlier().ok()?;
+            zone.following(before).next()?.timestamp()
+        }
+        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok()?,
+    };
+    Some(Timestamp(instant.as_millisecond()))
 }
 
 fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
@@ -254,13 +296,6 @@ fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
     found
         .map(|zone| zone.get().clone())
         .map_err(|unknown| ScheduleError::Zone { zone: name.to_owned(), near: unknown.near })
-}
-
-/// The words of the parser as ours: one line, no capital, no full stop.
-fn reason(words: &str) -> String {
-    let words = words.rsplit(": ").next().unwrap_or(words).trim().trim_end_matches('.');
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -310,12 +345,43 @@ mod tests {
         );
         let night = cron("30 1 * * *", "America/New_York");
         check(&night, "2026-10-31T12:00:00Z", &["2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"]);
+        // Two times of day that do not exist are due together, once.
+        let twice = cron("15,45 2 * * *", "America/New_York");
+        check(&twice, "2026-03-08T05:00:00Z", &["2026-03-08T07:00:00Z", "2026-03-09T06:15:00Z"]);
+        // A whole day was left out on Samoa.
+        let apia = cron("0 9 * * *", "Pacific/Apia");
+        check(
+            &apia,
+            "2011-12-29T12:00:00Z",
+            &["2011-12-29T19:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T19:00:00Z"],
+        );
         let often = cron("*/30 1 * * *", "America/New_York");
         check(
             &often,
             "2026-11-01T05:00:00Z",
             &["2026-11-01T05:30:00Z", "2026-11-01T06:00:00Z", "2026-11-01T06:30:00Z", "2026-11-02T06:00:00Z"],
         );
+    }
+
+    /// Looking back finds what looking ahead finds, in days of 23, 24 and 25 hours.
+    #[test]
+    fn both_directions_agree_where_clocks_change() {
+        for (schedule, zone) in [
+            ("30 1 * * *", "America/New_York"),
+            ("15,45 0-3 * * *", "America/New_York"),
+            ("5,25,45 1,2 * * *", "Australia/Lord_Howe"),
+            ("0 0 * * *", "America/Sao_Paulo"),
+            ("0 * * * *", "Europe/Berlin"),
+        ] {
+            let schedule = cron(schedule, zone);
+            let mut due = schedule.due_after(at("2015-01-01T00:00:00Z")).unwrap();
+            for _ in 0..1000 {
+                let next = schedule.due_after(due).unwrap();
+                assert_eq!(schedule.due_by(Timestamp(next.0 - 1)), Some(due), "{schedule:?}");
+                assert_eq!(schedule.due_by(next), Some(next), "{schedule:?}");
+                due = next;
+            }
+        }
     }
 
     #[test]
@@ -332,8 +398,16 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named() {
         let said = |schedule: &str, zone: &str| Schedule::cron(schedule, Some(zone)).unwrap_err().to_string();
-        for wrong in ["", "0 9 * *", "61 * * * *", "0 0 9 * * *", "every day", "0 9 * * * 2027", "@every 1h"]
-        {
+        for wrong in [
+            "",
+            "0 9 * *",
+            "61 * * * *",
+            "0 0 9 * * *",
+            "every day",
+            "0 9 * * * 2027",
+            "@every 1h",
+            "CRON_TZ=Asia/Taipei 0 9 * * *",
+        ] {
             let said = said(wrong, "UTC");
             assert!(said.starts_with(&format!("schedule `{wrong}`: expected five fields")), "{said}");
             assert!(!said.ends_with('.') && !said.ends_with(": "), "{said}");
