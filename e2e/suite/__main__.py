@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 
-from . import page, scenarios, delivery, edge, deployment, image, serve, logs, past, jvm, loki  # noqa: F401  (register them)
+from . import page, scenarios, delivery, edge, deployment, image, serve, logs, past, jvm, loki, documents  # noqa: F401  (register them)
 from .case import SCENARIOS, Case
 from .lab import World
 from .product import Product
