@@ -5,11 +5,26 @@ import sys
 import tempfile
 import time
 
-from . import page, scenarios, delivery, edge, deployment, image, serve, logs, past, jvm, loki, documents  # noqa: F401  (register them)
+# Each registers its scenarios, in this order.
+from . import (  # noqa: F401
+    page,
+    scenarios,
+    delivery,
+    edge,
+    deployment,
+    image,
+    documents,
+    serve,
+    broken,
+    logs,
+    past,
+    jvm,
+    loki,
+    history,
+)
 from .case import SCENARIOS, Case
 from .lab import World
 from .product import Product
-from . import history  # noqa: F401  (registers its scenarios)
 
 
 def main():

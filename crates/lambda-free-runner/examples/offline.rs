@@ -31,8 +31,8 @@ const CONTAINERS: usize = 10_000;
 const PART: usize = 250;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let parts: [(&str, fn() -> Result<(), Box<dyn Error>>); 3] =
-        [("analysis", analysis), ("rendering", rendering), ("history", history)];
+    type Part = (&'static str, fn() -> Result<(), Box<dyn Error>>);
+    let parts: [Part; 3] = [("analysis", analysis), ("rendering", rendering), ("history", history)];
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if let Some(unknown) = wanted.iter().find(|w| parts.iter().all(|(name, _)| name != w)) {
         return Err(format!("expected analysis, rendering or history, got `{unknown}`").into());
