@@ -242,7 +242,7 @@ fn objects_from_after_the_window_are_told() {
     assert_eq!(
         gaps(&part, true),
         [
-            "prod/kubernetes clock-skew: the Kubernetes API tells what is now, up to 6m after the end of the window: what has \
+            "prod/kubernetes clock-skew: the Kubernetes API tells what is now, up to 6 min after the end of the window: what has \
           happened since is left out, but states of pods and autoscalers are those of now"
         ]
     );
