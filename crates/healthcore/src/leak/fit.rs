@@ -42,6 +42,8 @@ const FLAT: f64 = 0.2;
 const TIE: f64 = 1e-6;
 /// Standard errors of a one-sided bound.
 const SIGMAS: f64 = 2.0;
+/// Design effect above which runs are not independent.
+const DESIGN_EFFECT: f64 = 1.2;
 /// Hours below which a window holds no second day to compare with.
 const SHORT: f64 = 36.0;
 /// Share of all growth below which growth without end has to stand out from what ends beside it.
@@ -88,6 +90,8 @@ pub(super) struct Fit {
     pub(super) phi: f64,
     /// Hours from the first to the last point.
     pub(super) span: f64,
+    /// Hours of the oldest process.
+    pub(super) oldest: f64,
     pub(super) noise: f64,
     pub(super) points: usize,
     /// Fitted curve of the unbounded shape per run, without load: bytes over its first point.
@@ -176,6 +180,27 @@ fn settled(parts: &[Floor], g: &[f64]) -> Vec<f64> {
     }
     let older = parts.iter().flat_map(|floor| std::iter::repeat_n(floor.older, floor.hours.len()));
     g.iter().zip(older).map(|(g, older)| if older { 1.0 } else { *g }).collect()
+}
+
+/// BIC by which a shape is better that is closer by `deviance` and has `more` parameters. Where runs move together, as many
+/// points as are worth `effect` times fewer; the smaller of both, for that must not make a simple shape look better.
+fn better(deviance: f64, more: f64, n: f64, effect: f64) -> f64 {
+    (deviance - more * n.ln()).min(deviance / effect - more * (n / effect).ln())
+}
+
+/// Numbers of the times at which points are: those that are less than `apart` hours after the first of a time belong to it.
+fn times(hours: &[f64], apart: f64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..hours.len()).collect();
+    order.sort_by(|&a, &b| hours[a].total_cmp(&hours[b]));
+    let mut times = vec![0; hours.len()];
+    let (mut time, mut since) = (0, hours[order[0]]);
+    for i in order {
+        if hours[i] - since >= apart {
+            (time, since) = (time + 1, hours[i]);
+        }
+        times[i] = time;
+    }
+    times
 }
 
 /// A shape of one or several columns, fitted. Its first column is what grows.
@@ -401,9 +426,9 @@ impl<'a> Arena<'a> {
         Standing { still, ending, rising: rising.best }
     }
 
-    /// BIC of a model with the autocorrelation that suits it best, from `phi` on: a shape may fit well only because it took
-    /// for itself what memory did by wandering.
-    fn bic_of_its_own(&self, model: &Model, points: &Points<'a>, phi: f64) -> f64 {
+    /// Deviance of a model with the autocorrelation that suits it best, from `phi` on: a shape may fit well only because it
+    /// took for itself what memory did by wandering.
+    fn deviance_of_its_own(&self, model: &Model, points: &Points<'a>, phi: f64) -> f64 {
         let n = self.x.len();
         let mut columns = Vec::with_capacity(model.columns.len() * n);
         for &i in &model.columns {
@@ -414,7 +439,7 @@ impl<'a> Arena<'a> {
             let fitted = Regression::new(points, phi, &columns);
             fitted.deviance(fitted.solve(&all).map_or(fitted.total(), |solution| solution.sse))
         });
-        deviance.fold(f64::INFINITY, f64::min) + model.parameters * (n as f64).ln()
+        deviance.fold(f64::INFINITY, f64::min)
     }
 
     /// Slope per hour from `at` on with its standard error, when what is fitted may bend there.
@@ -509,6 +534,9 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         arena.refine();
     }
     let standing = arena.compete();
+    let effect = arena.regression.design_effect(&standing.best().columns, &times(&hours, apart));
+    // Chance alone brings some.
+    let effect = if effect > DESIGN_EFFECT { effect } else { 1.0 };
     let Some(rising) = &standing.rising else { return Some(None) };
     let Some(solution) = arena.regression.solve(&rising.columns) else { return Some(None) };
 
@@ -555,6 +583,8 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     let freedom = (n as f64 - used as f64 - 2.0).max(1.0);
     let variance = (solution.sse / freedom).max(LEAST_VARIANCE);
     let noise = (variance / (1.0 - phi * phi).max(1e-9)).sqrt();
+    // Runs that move together say less than as many that do not.
+    let (variance, fewer) = (variance * effect, freedom / effect);
     // What rises per hour in the last part, with its standard error.
     let mut weights = [0.0; MOST_COLUMNS];
     for (weight, &i) in weights.iter_mut().zip(&rising.columns) {
@@ -564,8 +594,8 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
     let z = if spread > 0.0 { slope / (variance * spread).sqrt() } else { 0.0 };
     // Does the last part of the data agree that it still rises as the shape says?
     let mean = (growth + others.max(0.0)) / arena.hours(lead);
-    let (late, error) = arena.late_slope(rising, BENDS[0], freedom).unwrap_or((-1.0, 0.0));
-    let mut tail = arena.tail(freedom);
+    let (late, error) = arena.late_slope(rising, BENDS[0], fewer).unwrap_or((-1.0, 0.0));
+    let mut tail = arena.tail(fewer);
     if rising.shape == Shape::TwoSlopes {
         tail = (if mean > 0.0 { late / mean } else { -1.0 }, late / error.max(1e-12));
     }
@@ -579,12 +609,16 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
             (expected > 0.0).then(|| (late + SIGMAS * error) / expected)
         })
         .fold(f64::INFINITY, f64::min);
-    let over_static = standing.still.bic - rising.bic;
-    let over_saturating = standing.ending.as_ref().unwrap_or(&standing.still).bic - rising.bic;
+    let ahead = |of: &Model| {
+        let more = rising.parameters - of.parameters;
+        better(of.bic - rising.bic + more * (n as f64).ln(), more, n as f64, effect)
+    };
+    let over_static = ahead(&standing.still);
+    let over_saturating = ahead(standing.ending.as_ref().unwrap_or(&standing.still));
     let mut over_wandering = over_static;
     if over_static > 0.0 {
-        let own = |model: &Model| arena.bic_of_its_own(model, &points, phi);
-        over_wandering = own(&Model::CONSTANT) - own(rising);
+        let own = |model: &Model| arena.deviance_of_its_own(model, &points, phi);
+        over_wandering = better(own(&Model::CONSTANT) - own(rising), rising.parameters, n as f64, effect);
     }
     let bend = rising.columns.get(1).map(|&i| arena.shapes[i]).filter(|_| rising.shape == Shape::TwoSlopes);
     let onset = match (lead.shape, bend) {
@@ -621,6 +655,7 @@ pub(super) fn fit(parts: &[Floor], frame: Frame) -> Option<Option<Fit>> {
         late_z: late / error.max(1e-12),
         phi,
         span,
+        oldest,
         noise,
         points: n,
         curve,
@@ -653,9 +688,10 @@ fn undiminished_share(share: f64, threshold: f64) -> f64 {
 }
 
 impl Fit {
-    /// Whether daily load may have been taken for what ends beside the growth: there is no second day to tell.
+    /// Whether daily load may have been taken for what ends beside the growth: no process has lived for a second day to tell.
+    /// Where each day begins with a release, its hours and the age of the processes are the same.
     pub(super) fn may_be_load(&self) -> bool {
-        self.span < SHORT && matches!(self.unbounded, Shape::LineAndStep | Shape::LineAndWarmUp)
+        self.oldest < SHORT && matches!(self.unbounded, Shape::LineAndStep | Shape::LineAndWarmUp)
     }
 
     /// Margin of the last part of shapes of several parts. Growth that is small beside what ends has to be there without it.

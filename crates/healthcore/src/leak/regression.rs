@@ -225,12 +225,7 @@ impl<'a> Regression<'a> {
     /// Autocorrelation of neighbouring residuals of a model, corrected for its bias in short runs (Kendall, Biometrika
     /// 41, 1954), 0..=0.93.
     pub(super) fn autocorrelation(&self, chosen: &[usize]) -> f64 {
-        let mut rest = self.y.clone();
-        if let Some(solution) = self.solve(chosen) {
-            for (&i, beta) in chosen.iter().zip(solution.beta) {
-                subtract(&mut rest, self.column(i), beta);
-            }
-        }
+        let rest = self.residuals(chosen);
         let (mut product, mut square) = (0.0, 0.0);
         let mut from = 0;
         for &len in self.lens {
@@ -241,6 +236,32 @@ impl<'a> Regression<'a> {
         }
         let raw = product / square.max(1e-18);
         (raw + (1.0 + 4.0 * raw) / rest.len() as f64).clamp(0.0, 0.93)
+    }
+
+    /// How many times as much the sums of residuals of one time vary as they would if runs knew nothing of each other (the
+    /// design effect of Kish, Survey Sampling, 1965): 1 for independent runs, their number for runs that all do the same.
+    /// `times` numbers the time of each point.
+    pub(super) fn design_effect(&self, chosen: &[usize], times: &[usize]) -> f64 {
+        if self.lens.len() < 2 {
+            return 1.0;
+        }
+        let rest = self.residuals(chosen);
+        let mut sums = vec![0.0; times.iter().max().map_or(0, |last| last + 1)];
+        for (&time, v) in times.iter().zip(&rest) {
+            sums[time] += v;
+        }
+        (dot(&sums, &sums) / dot(&rest, &rest).max(1e-18)).max(1.0)
+    }
+
+    /// What a model leaves of the values, whitened.
+    fn residuals(&self, chosen: &[usize]) -> Vec<f64> {
+        let mut rest = self.y.clone();
+        if let Some(solution) = self.solve(chosen) {
+            for (&i, beta) in chosen.iter().zip(solution.beta) {
+                subtract(&mut rest, self.column(i), beta);
+            }
+        }
+        rest
     }
 
     /// Whitens a column and takes levels and load out of it.

@@ -5,6 +5,7 @@
 //! same cases.
 
 mod draw;
+mod operations;
 mod production;
 mod shapes;
 
@@ -18,6 +19,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use draw::Draw;
+use operations::OPERATIONS;
 use production::PRODUCTION;
 use shapes::SHAPES;
 
@@ -39,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(GzEncoder::new(BufWriter::new(file), Compression::fast()))
     };
     let (mut inputs, mut labels) = (writer("inputs")?, writer("labels")?);
-    for (f, (label, family, story)) in SHAPES.iter().chain(&PRODUCTION).enumerate() {
+    let families = SHAPES.iter().chain(&PRODUCTION).chain(&OPERATIONS);
+    for (f, (label, family, story)) in families.enumerate() {
         for k in 0..count {
             let rng = Rng::with_seed(seed.wrapping_mul(1_000_003) ^ ((f as u64) << 32) ^ k as u64);
             let mut draw = Draw::new(rng);

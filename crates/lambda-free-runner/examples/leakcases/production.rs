@@ -341,13 +341,13 @@ impl Draw {
     }
 
     /// All replicas follow one curve, given sample by sample.
-    fn follow(&mut self, curve: &[f64], size: f64) -> Vec<Pod> {
+    pub(super) fn follow(&mut self, curve: &[f64], size: f64) -> Vec<Pod> {
         let n = curve.len() as f64;
         self.pods(|_, t| size * curve[((t * n).round() as usize).min(curve.len() - 1)])
     }
 
     /// The sum of what happens at each hour of the day, 1 at the end.
-    fn cumulated(&mut self, at: impl Fn(f64) -> f64) -> Vec<f64> {
+    pub(super) fn cumulated(&mut self, at: impl Fn(f64) -> f64) -> Vec<f64> {
         let mut sum = 0.0;
         let hours = (0..self.samples()).map(|i| self.start_h() + i as f64 * self.step_h);
         let mut sums: Vec<f64> = hours
