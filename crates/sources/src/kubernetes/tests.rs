@@ -813,7 +813,7 @@ fn the_probe_tells_what_is_wrong() {
     let why = probe(status(401, "Unauthorized")).unwrap_err();
     assert!(
         why.starts_with(
-            "the Kubernetes API at https://api.example no valid credentials; Unauthorized; the token"
+            "the Kubernetes API at https://api.example: no valid credentials; Unauthorized; the token"
         ),
         "{why}"
     );
