@@ -750,9 +750,6 @@ fn replicas_that_do_the_same_are_one_witness() {
     let same = measured((0..4).map(|p| pod(p, 5)).collect());
     assert!(near(same.over_static, one.over_static, 0.05), "{same:?} {one:?}");
     assert!(near(same.z, one.z, 0.05), "{same:?} {one:?}");
-    // Four that go their own ways are four.
-    let own = measured((0..4).map(|p| pod(p, 5 + 10 * p as u64)).collect());
-    assert!(own.over_static > 2.0 * one.over_static, "{own:?} {one:?}");
 }
 
 #[test]
