@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Container, ContainerRole, ContainerState, Event, Node, Pod, PodPhase, Workload, WorkloadId,
+    Container, ContainerRole, ContainerState, Event, Hpa, Node, Pod, PodPhase, Workload, WorkloadId,
 };
 use crate::snapshot::{Objects, Origin, Owners};
 use crate::time::Timestamp;
@@ -124,23 +124,41 @@ struct Starts<'a> {
     workloads: BTreeMap<&'a WorkloadId, &'a Workload>,
     pods: BTreeMap<&'a WorkloadId, Vec<Start<'a>>>,
     nodes: BTreeMap<&'a str, &'a Node>,
+    /// Living pods by node.
+    on_node: BTreeMap<&'a str, Vec<&'a Pod>>,
+    /// What says that a node was restarted, by node.
+    reboots: BTreeMap<&'a str, Vec<&'a Event>>,
+    /// Namespace, kind and name of what autoscalers scale.
+    scaled: BTreeSet<[&'a str; 3]>,
     owners: Owners,
 }
 
 impl<'a> Starts<'a> {
     fn new(objects: &'a Objects, taken_at: Timestamp) -> Self {
         let mut pods: BTreeMap<&WorkloadId, Vec<Start<'_>>> = BTreeMap::new();
+        let mut on_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
         for pod in objects.pods.iter().filter(|pod| lives(pod)) {
+            if let Some(node) = &pod.node {
+                on_node.entry(node).or_default().push(pod);
+            }
             let Some(at) = pod.created else { continue };
             pods.entry(&pod.workload).or_default().push(Start { at, pod });
         }
         pods.values_mut().for_each(|starts| in_order(starts));
+        let mut reboots: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        for event in objects.events.iter().filter(|e| e.kind == "Node" && e.reason == "Rebooted") {
+            reboots.entry(&event.name).or_default().push(event);
+        }
+        let target = |h: &'a Hpa| [h.namespace.as_str(), h.target.kind.as_str(), h.target.name.as_str()];
         Self {
             objects,
             taken_at,
             workloads: objects.workloads.iter().map(|w| (&w.id, w)).collect(),
             pods,
             nodes: objects.nodes.iter().map(|n| (n.name.as_str(), n)).collect(),
+            on_node,
+            reboots,
+            scaled: objects.hpas.iter().map(target).collect(),
             owners: Owners::new(&objects.workloads, &objects.pods),
         }
     }
@@ -174,7 +192,8 @@ impl<'a> Starts<'a> {
     /// Pods that took the place of others: those of a new revision, and the rest.
     fn replaced(&self, workload: &Workload, starts: &[Start<'a>]) -> (Vec<Start<'a>>, Vec<Start<'a>>) {
         let (mut rolled_out, mut others) = (Vec::new(), Vec::new());
-        let scaled = self.is_scaled(&workload.id);
+        let id = &workload.id;
+        let scaled = self.scaled.contains(&[id.namespace.as_str(), &id.kind, &id.name]);
         let mut reached: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for start in starts {
             let is_first = workload.created.is_none_or(|made| start.at.seconds_since(made) <= FIRST_S);
@@ -195,11 +214,6 @@ impl<'a> Starts<'a> {
             }
         }
         (rolled_out, others)
-    }
-
-    fn is_scaled(&self, id: &WorkloadId) -> bool {
-        let scales = |target: &crate::model::ScaleTarget| target.kind == id.kind && target.name == id.name;
-        self.objects.hpas.iter().any(|h| h.namespace == id.namespace && scales(&h.target))
     }
 
     /// Whether it is the pod of a DaemonSet on a node that had just joined.
@@ -251,13 +265,12 @@ impl<'a> Starts<'a> {
     fn happened_to(&self, node: &Node, span: &Span) -> Option<NodeCause> {
         let ready = node.conditions.iter().find(|c| c.kind == "Ready");
         let changed = ready.filter(|c| c.since.is_some_and(|since| span.holds(since)));
-        let rebooted = |e: &Event| {
-            e.kind == "Node" && e.name == node.name && e.reason == "Rebooted" && span.holds_event(e)
-        };
+        let reboots = self.reboots.get(node.name.as_str());
+        let rebooted = reboots.is_some_and(|events| events.iter().any(|e| span.holds_event(e)));
         let was_there = node.created.is_none_or(|made| made < span.begin);
         match changed.map(|c| c.status) {
             Some(Some(false) | None) => Some(NodeCause::NotReady),
-            _ if self.objects.events.iter().any(rebooted) => Some(NodeCause::Restarted),
+            _ if rebooted => Some(NodeCause::Restarted),
             Some(Some(true)) if was_there => Some(NodeCause::ReadyAgain),
             _ => {
                 node.unschedulable_since.is_some_and(|since| span.holds(since)).then_some(NodeCause::Cordoned)
@@ -275,7 +288,7 @@ impl<'a> Starts<'a> {
     /// Pods whose containers all started anew on a node where none runs from before: the node, or what runs its
     /// containers, was restarted.
     fn restarted(&self, node: &str) -> Option<StartedTogether> {
-        let here = self.objects.pods.iter().filter(|p| lives(p) && p.node.as_deref() == Some(node));
+        let here = self.on_node.get(node)?.iter().copied();
         let starts = here.filter_map(|pod| Some(Start { at: containers_started(pod)?, pod }));
         let anew = |s: &Start<'_>| s.pod.created.is_some_and(|made| s.at.seconds_since(made) > FIRST_S);
         let (mut anew, others): (Vec<_>, Vec<_>) = starts.partition(anew);
