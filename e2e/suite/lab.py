@@ -67,10 +67,11 @@ class World:
 
     # --- ways in -------------------------------------------------------------------------------------------------
     def token(self, account, namespace=None):
-        """A token of a service account, as `kubectl create token` makes it."""
-        key = (namespace or self.namespaces[0], account)
+        """A token of a service account, as `kubectl create token` makes it. One that was made anew needs another."""
+        path = f"/api/v1/namespaces/{namespace or self.namespaces[0]}/serviceaccounts/{account}"
+        key = (path, self.api.get(path)["metadata"]["uid"])
         if key not in self.tokens:
-            path = f"/api/v1/namespaces/{key[0]}/serviceaccounts/{key[1]}/token"
+            path = f"{path}/token"
             body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
             self.tokens[key] = self.api.post(path, body)["status"]["token"]
         return self.tokens[key]

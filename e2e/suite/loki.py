@@ -85,7 +85,7 @@ def loki(world, case):
                 "spec": {"serviceName": name, "replicas": 1, "selector": {"matchLabels": labels},
                          "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}})
         world.wait_for_pods(NAMESPACE, 3)
-        now = time.time_ns()
+        now = time.time_ns() - 2 * 10**9  # a run ends with a whole second
         with Loki(lines(now)) as server:
             judge(world, case, server, now)
     finally:
