@@ -5,13 +5,19 @@ use crate::series::Series;
 use crate::snapshot::Missing;
 use crate::stats;
 use crate::time::{Timestamp, Window};
-use crate::unit::Seconds;
+use crate::unit::{Bytes, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
 /// From where on a value is near an upper bound that it has not reached: the last tenth.
 #[must_use]
 pub fn near(bound: f64) -> f64 {
     0.9 * bound
+}
+
+/// A limit that Kubernetes takes beside a request: never below it.
+#[must_use]
+pub fn limit_beside(limit: Bytes, request: Option<Bytes>) -> Bytes {
+    request.filter(|request| *request > limit).unwrap_or(limit)
 }
 
 /// Whether a mean is below a bound by more than the rounding of its sum.
@@ -171,7 +177,7 @@ fn lasting_falls(memory: Series<'_>, limit: f64) -> Vec<usize> {
 /// Rounds an amount of memory up to what people write: a multiple of 16Mi below 1Gi, of 64Mi below 4Gi, of
 /// 256Mi above.
 #[must_use]
-pub fn round_memory(bytes: crate::unit::Bytes) -> crate::unit::Bytes {
+pub fn round_memory(bytes: Bytes) -> Bytes {
     let mib = bytes.get() / 1_048_576.0;
     let grain = if mib < 1024.0 {
         16.0
@@ -180,7 +186,7 @@ pub fn round_memory(bytes: crate::unit::Bytes) -> crate::unit::Bytes {
     } else {
         256.0
     };
-    crate::unit::Bytes::from_mib((mib / grain).ceil().max(1.0) * grain)
+    Bytes::from_mib((mib / grain).ceil().max(1.0) * grain)
 }
 
 /// Rounds an amount of CPU up to what people write: a multiple of 10m below 100m, of 50m below 1 core, of

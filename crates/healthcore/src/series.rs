@@ -36,11 +36,17 @@ impl Samples {
         samples
     }
 
+    /// Whether a value can be a measurement: a finite number from zero on.
+    #[must_use]
+    pub fn takes(value: f64) -> bool {
+        value.is_finite() && value >= 0.0
+    }
+
     /// Sets the sample at grid index `index`. Where there is one already the larger stays (several cgroup
     /// ids of one container, two Prometheus replicas). A value that is not finite, or below zero, which no metric can be, is
     /// left out.
     pub fn put(&mut self, index: usize, value: f64) {
-        if !value.is_finite() || value < 0.0 {
+        if !Self::takes(value) {
             return;
         }
         if self.values.is_empty() {

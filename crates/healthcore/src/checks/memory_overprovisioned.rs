@@ -82,9 +82,7 @@ impl Check for MemoryOverprovisioned {
             bound.filter(|b| measure::is_below(mean, share.get() * b.get()) && to.get() < b.get())
         };
         let too_large = below(request, params.of_request);
-        // Kubernetes refuses a limit below the request.
-        let least =
-            if too_large.is_some() { to } else { request.map_or(to, |r| if r > to { r } else { to }) };
+        let least = measure::limit_beside(to, request.filter(|_| too_large.is_none()));
         let limit_too_large = below(limit, params.of_limit).filter(|limit| least < *limit);
         let replicas = container.live().count() as f64;
         let problem = if let Some(request) = too_large {

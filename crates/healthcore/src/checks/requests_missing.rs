@@ -123,15 +123,13 @@ impl Used {
         Self { memory: p95(Metric::MemoryWorkingSet), cpu: p95(Metric::CpuUsage) }
     }
 
-    /// Kubernetes refuses a request above its limit.
     fn advice(&self, container: &WorkloadContainer<'_>, set: &Resources, setting: &Setting) -> Advice {
         let memory = |factor: f64| self.memory.map(|used| measure::round_memory(Bytes(used * factor)));
-        let at_least = |to: Bytes, least: Option<Bytes>| least.filter(|l| *l > to).unwrap_or(to);
         let to: Option<(Value, String)> = match setting.resource {
             "memory.request" => memory(1.0).map(|to| (to.into(), to.to_string())),
-            "memory.limit" => {
-                memory(1.3).map(|to| at_least(to, set.memory_request)).map(|to| (to.into(), to.to_string()))
-            }
+            "memory.limit" => memory(1.3)
+                .map(|to| measure::limit_beside(to, set.memory_request))
+                .map(|to| (to.into(), to.to_string())),
             _ => self.cpu.map(|used| {
                 let to = measure::round_cpu(Cores(used));
                 (to.into(), to.to_string())

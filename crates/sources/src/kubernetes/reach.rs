@@ -458,10 +458,9 @@ impl Tunnel {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let broken = |e: std::io::Error| fleeting(format!("pod {namespace}/{pod}: {e}"));
         let read_out = async {
-            let _bytes = match stdout {
-                Some(stdout) => stdout.take(LARGEST_OUTPUT).read_to_end(&mut out).await.map_err(broken)?,
-                None => 0,
-            };
+            if let Some(stdout) = stdout {
+                stdout.take(LARGEST_OUTPUT).read_to_end(&mut out).await.map_err(broken)?;
+            }
             // Said at once: a command that is not read any more does not end.
             if out.len() as u64 >= LARGEST_OUTPUT {
                 return Err(lasting(
@@ -471,12 +470,9 @@ impl Tunnel {
             Ok(())
         };
         let read_err = async {
-            let _bytes = match stderr {
-                Some(stderr) => {
-                    stderr.take(LARGEST_REFUSAL as u64).read_to_end(&mut err).await.map_err(broken)?
-                }
-                None => 0,
-            };
+            if let Some(stderr) = stderr {
+                stderr.take(LARGEST_REFUSAL as u64).read_to_end(&mut err).await.map_err(broken)?;
+            }
             Ok(())
         };
         tokio::try_join!(read_out, read_err)?;

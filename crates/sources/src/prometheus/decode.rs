@@ -343,7 +343,7 @@ impl<'de> Visitor<'de> for ValuesSeed<'_, '_> {
         while let Some(Point(time, value)) = seq.next_element()? {
             self.out.received += 1;
             match self.window.index_of(time) {
-                Some(_) if !value.is_finite() || value < 0.0 => self.out.odd += 1,
+                Some(_) if !Samples::takes(value) => self.out.odd += 1,
                 Some(index) => self.out.samples.put(index, value),
                 None if time > self.window.end() => self.out.future += 1,
                 None => {}
