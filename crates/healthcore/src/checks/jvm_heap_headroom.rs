@@ -45,7 +45,8 @@ impl Check for JvmHeapHeadroom {
         checks: "Whether the memory limit of a container holds the largest heap of its JVM and what the JVM needs beside the heap.",
         why: "A JVM lets its heap grow up to its bound before it collects in earnest. If limit and heap are too close, the kernel \
               kills the process (exit 137) long before Java could throw an OutOfMemoryError and write a heap dump.",
-        decides: "Heap: `jvm-heap-max` where the application exports it, else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
+        decides: "Heap: `jvm-heap-max` where the application exports it and it is not what the flags say (by up to an eighth less \
+                  is, as the pools of some collectors leave a survivor space out), else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
                   when unset; HotSpot's rules for little memory count too), from the arguments and from JAVA_TOOL_OPTIONS, \
                   JDK_JAVA_OPTIONS, JAVA_OPTS and the like, also where these come from ConfigMaps (env and envFrom) or refer to \
                   other variables; of two flags the one that a JVM reads last counts: JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS \
@@ -64,6 +65,10 @@ impl Check for JvmHeapHeadroom {
             ("heap-over-limit", "the heap may grow to {heap}, and the limit is {limit}"),
             ("raise-limit", "raise the memory limit from {from} to {to}"),
             ("lower-heap", "to keep the limit, lower the heap to {to} at most (-Xmx{mib}m)"),
+            (
+                "lower-share",
+                "to keep the limit, lower the heap to {to} at most (-XX:MaxRAMPercentage={percent})",
+            ),
         ],
     };
     type Params = JvmHeapHeadroomParams;
@@ -148,11 +153,11 @@ fn problem(
     let text = if over {
         Text::new("heap-over-limit")
     } else {
-        Text::new("short").with("left", Bytes(budget.limit - budget.heap)).with("rest", Bytes(budget.rest))
+        Text::new("short").with("left", Bytes(budget.limit - budget.heap)).with("rest", Bytes(budget.rest()))
     };
     let severity = if over { Severity::Critical } else { Severity::Warning };
     let mut problem = Problem::new(severity, text.with("heap", heap).with("limit", limit))
-        .measured("heap-and-rest", Bytes(budget.heap + budget.rest), limit)
+        .measured("heap-and-rest", Bytes(budget.heap + budget.rest()), limit)
         .evidence("heap-max", heap)
         .evidence("heap-told-by", phrase(budget.told_by))
         .pod(member.pod_name());
@@ -163,26 +168,47 @@ fn problem(
     if let Some((_, used)) = used {
         problem = problem.evidence("jvm-heap-used", Bytes(used));
     }
-    let to = measure::round_memory(Bytes(budget.heap + budget.rest));
-    let raise = Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
-    problem = problem.advise(measure::set_resource(raise, container, "limits=memory", &to.to_string()));
-    // Half the heap would be another application.
-    let least = budget.heap / 2.0;
-    let mib = ((budget.limit - budget.rest) / MIB / 16.0).floor() * 16.0;
-    if mib * MIB >= least {
-        let lower = Advice::new(Text::new("lower-heap").with("mib", mib as u32));
-        let to = Bytes(mib * MIB);
-        problem = problem.advise(lower.change("jvm.max-heap", Some(heap.into()), to.into()));
+    if let Some(fits) = budget.fits {
+        let to = measure::round_memory(Bytes(fits));
+        let raise =
+            Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
+        problem = problem.advise(measure::set_resource(raise, container, "limits=memory", &to.to_string()));
     }
+    problem.advice.extend(lower_heap(budget));
     problem
+}
+
+/// How much heap the limit bears; none where half of it would be another application, and the limit can be raised.
+fn lower_heap(budget: &Budget) -> Option<Advice> {
+    let to = (budget.limit - budget.fixed) / (1.0 + budget.collector);
+    let text = match budget.is_share {
+        true => {
+            let percent = (100.0 * to / budget.limit / 5.0).floor() * 5.0;
+            (percent > 0.0).then(|| {
+                (Text::new("lower-share").with("percent", percent as u32), percent / 100.0 * budget.limit)
+            })
+        }
+        false => {
+            let mib = (to / MIB / 16.0).floor() * 16.0;
+            (mib > 0.0).then(|| (Text::new("lower-heap").with("mib", mib as u32), mib * MIB))
+        }
+    };
+    let (text, to) = text.filter(|(_, to)| *to >= budget.heap / 2.0 || budget.fits.is_none())?;
+    Some(Advice::new(text).change("jvm.max-heap", Some(Bytes(budget.heap).into()), Bytes(to).into()))
 }
 
 /// What a JVM may come to need, against the limit. All in bytes.
 pub(super) struct Budget {
     limit: f64,
     heap: f64,
-    /// What is needed beside the heap.
-    rest: f64,
+    /// What is needed beside the heap, whatever its size.
+    fixed: f64,
+    /// What is needed beside it as a share of it.
+    collector: f64,
+    /// The limit that would do; none where there is none within reason, as when the heap grows with the limit.
+    fits: Option<f64>,
+    /// Whether the heap is a share of the limit.
+    is_share: bool,
     /// Key of the phrase that says it.
     told_by: &'static str,
 }
@@ -201,10 +227,14 @@ impl Budget {
         if measured.is_none() && flags.is_none() && !is_jvm {
             return None;
         }
+        let is_told = flags.is_some();
         let budget = Self::by_flags(params, container, &flags.unwrap_or_default())?;
         Some(match measured {
-            Some((_, heap)) => Self { heap, told_by: "told-by-jvm-heap-max", ..budget },
-            None => budget,
+            Some((_, heap)) if !(is_told && confirms(heap, budget.heap)) => {
+                let fits = Some(budget.fixed + (1.0 + budget.collector) * heap);
+                Self { heap, fits, is_share: false, told_by: "told-by-jvm-heap-max", ..budget }
+            }
+            _ => budget,
         })
     }
 
@@ -216,15 +246,24 @@ impl Budget {
 
     fn by_flags(params: &JvmHeapHeadroomParams, container: &Container, flags: &JvmMemory) -> Option<Self> {
         let limit = container.resources.memory_limit.filter(|l| l.get() > 0.0)?;
-        let heap = flags.heap_in(limit).get();
+        let heap_in = |limit: f64| flags.heap_in(Bytes(limit)).get();
+        let heap = heap_in(limit.get());
         let or = |flag: Option<Bytes>, default: Bytes| flag.unwrap_or(default).get();
         let stacks = f64::from(params.threads) * or(flags.thread_stack, params.thread_stack);
-        let rest = or(flags.max_metaspace, params.metaspace)
+        let fixed = or(flags.max_metaspace, params.metaspace)
             + or(flags.code_cache, params.code_cache)
             + or(flags.max_direct, params.direct)
-            + stacks
-            + params.collector.get() * heap;
-        Some(Self { limit: limit.get(), heap, rest, told_by: "told-by-flags" })
+            + stacks;
+        let collector = params.collector.get();
+        Some(Self {
+            limit: limit.get(),
+            heap,
+            fixed,
+            collector,
+            fits: fitting(limit.get(), |limit| fixed + (1.0 + collector) * heap_in(limit)),
+            is_share: heap_in(2.0 * limit.get()) > heap,
+            told_by: "told-by-flags",
+        })
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -236,9 +275,36 @@ impl Budget {
         Bytes(self.heap)
     }
 
-    fn of_limit(&self) -> f64 {
-        (self.heap + self.rest) / self.limit
+    /// What is needed beside the heap.
+    fn rest(&self) -> f64 {
+        self.fixed + self.collector * self.heap
     }
+
+    fn of_limit(&self) -> f64 {
+        (self.heap + self.rest()) / self.limit
+    }
+}
+
+/// The least limit from this one on that holds what is needed under it, found from below, because a heap that is a share of
+/// the limit grows with it; none within four times the present one.
+fn fitting(limit: f64, needed: impl Fn(f64) -> f64) -> Option<f64> {
+    let mut to = limit;
+    while to <= 4.0 * limit {
+        let needed = needed(to);
+        // To the byte it would never end.
+        if needed <= to + 1.0 {
+            return Some(needed.max(limit));
+        }
+        to = needed;
+    }
+    None
+}
+
+/// Whether a heap that was measured is the one that flags tell. The pools of the serial and the parallel collector hold one
+/// survivor space only, so they are smaller by up to a ninth of the heap (HotSpot: a third of it is young, and with
+/// `MinSurvivorRatio` 3 a third of that one survivor space).
+fn confirms(measured: f64, told: f64) -> bool {
+    (0.875 * told..=told).contains(&measured)
 }
 
 #[cfg(test)]
@@ -310,6 +376,40 @@ mod tests {
         assert_eq!(value("heap-told-by"), "jvm-heap-max");
         assert_eq!((value("heap-max"), value("jvm-heap-used")), ("1Gi".into(), "700Mi".into()));
         check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 512x5", "1 ok");
+    }
+
+    /// A heap that is a share of the limit grows with it: what is advised must do.
+    #[test]
+    fn the_advised_limit_does() {
+        let of = |limit: &str, flag: &str| format!("container web/api-0/app limit={limit} jvm=\"{flag}\"");
+        let advised = |limit: &str, flag: &str| advice("jvm-heap-headroom", &of(limit, flag));
+        assert_eq!(
+            advised("1Gi", "-XX:MaxRAMPercentage=75"),
+            [
+                "raise the memory limit from 1Gi to 1.5Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1536Mi]",
+                "to keep the limit, lower the heap to 665.6Mi at most (-XX:MaxRAMPercentage=65)"
+            ]
+        );
+        check(&of("1536Mi", "-XX:MaxRAMPercentage=75"), "1 ok");
+        check(&of("1Gi", "-XX:MaxRAMPercentage=65"), "1 ok");
+        // No limit holds the whole of it and more, and nobody has a machine for the next.
+        assert_eq!(
+            advised("1Gi", "-XX:MaxRAMPercentage=100"),
+            ["to keep the limit, lower the heap to 665.6Mi at most (-XX:MaxRAMPercentage=65)"]
+        );
+        assert_eq!(advised("4Gi", "-Xmx1t"), ["to keep the limit, lower the heap to 3.5Gi at most (-Xmx3584m)"]);
+    }
+
+    /// Sums of the pools of OpenJDK 17 with `-Xmx1024m`: one survivor space is left out but by G1.
+    #[test]
+    fn pools_without_a_survivor_space_confirm_the_flag() {
+        for (collector, pools) in [("serial", 989.875), ("parallel", 910.5), ("G1", 1024.0)] {
+            let text = format!("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: {pools}x5");
+            let told = fixture::told("jvm-heap-headroom", &text);
+            assert!(told[0].contains("a heap of up to 1Gi leaves 256Mi"), "{collector}: {told:?}");
+        }
+        // What is less by more is another heap: the JVM never saw the flag.
+        check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 890x5", "1 ok");
     }
 
     #[test]

@@ -47,8 +47,12 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::JvmHeapUsed => {
             "sum by ({by}) (max by ({by}, id, pool) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
         }
-        // A pool without a bound says -1.
-        Metric::JvmHeapMax => "max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)",
+        // A pool without a bound says -1. The pools of the serial and parallel collectors share the heap, of G1 only the old
+        // generation has a bound, which is the heap's; those of ZGC and Shenandoah each say the whole. The JMX exporter tells
+        // the heap without pools.
+        Metric::JvmHeapMax => {
+            "sum by ({by}) (max by ({by}, id) (jvm_memory_max_bytes{area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) (jvm_memory_max_bytes{area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)"
+        }
         Metric::HpaReplicas => {
             "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
         }
