@@ -890,7 +890,7 @@ impl Builder {
     }
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["names", "expires", "since", "issuer", "chain", "broken", "managed"])?;
+        line.known(&["names", "expires", "since", "issuer", "chain", "issuer-url", "broken", "managed"])?;
         let chain = certificates(line)?;
         let broken = line.get("broken").map(str::to_owned);
         let managed_by = line.get("managed").map(str::to_owned);

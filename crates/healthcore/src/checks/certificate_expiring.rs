@@ -25,8 +25,8 @@ crate::params! {
         critical: Seconds = Seconds::from_days(7.0) => Seconds(0.0)..=Seconds::from_days(3650.0),
         /// How long a Certificate of cert-manager may wait to be issued or renewed.
         overdue: Seconds = Seconds::from_hours(1.0) => Seconds(60.0)..=Seconds::from_days(90.0),
-        /// Whole life of a certificate that only machines renew; its bounds are shares of its life.
-        short_lived: Seconds = Seconds::from_days(2.0) => Seconds(0.0)..=Seconds::from_days(90.0),
+        /// Whole life of a certificate that only machines renew, whoever issued it.
+        short_lived: Seconds = Seconds::from_days(7.0) => Seconds(0.0)..=Seconds::from_days(90.0),
     }
     where |p| p.critical <= p.warning, "critical must not be above warning";
 }
@@ -42,9 +42,11 @@ impl Check for CertificateExpiring {
                  configuration names. Whether cert-manager can issue and renew its Certificates.",
         why: "From the second on at which a certificate ends every client refuses the host, all at once.",
         decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
-                  is left. The certificate of the chain that ends first counts, roots above the server's own aside. A \
-                  certificate whose whole life is `short-lived` or less is told when a third of its life is left, and is \
-                  critical at a tenth. A warning when a Secret holds no readable certificate, when its names do not cover \
+                  is left. The certificate of the chain that ends first counts, roots above the server's own aside. What \
+                  machines renew is told when a third of its life is left at most, and is critical at a tenth at most: a \
+                  certificate that cert-manager keeps, one that names where its issuer's certificate is found, as those of \
+                  public authorities do (47 days, 6 days), and one whose whole life is `short-lived` or less. Where \
+                  cert-manager says when it renews, nothing is told before that. A warning when a Secret holds no readable certificate, when its names do not cover \
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
                   chain do not fit. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
@@ -193,6 +195,29 @@ impl Use {
     }
 }
 
+/// The Certificate of cert-manager that renews what a Secret holds.
+#[derive(Debug, Clone, Copy)]
+enum Keeper<'a> {
+    Known(&'a ManagedCertificate),
+    /// The Secret names one that cannot be seen.
+    Named,
+    None,
+}
+
+impl Keeper<'_> {
+    /// Whether a certificate is to be renewed, and the time for that has not come, or came just now.
+    fn renews_later(
+        self,
+        certificate: &Certificate,
+        params: &CertificateExpiringParams,
+        now: Timestamp,
+    ) -> bool {
+        let Self::Known(managed) = self else { return false };
+        let ahead = |t: Timestamp| t.age_at(now).is_none_or(|ago| ago < params.overdue.get());
+        managed.not_after == Some(certificate.not_after) && managed.renewal.is_some_and(ahead)
+    }
+}
+
 fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View<'_>) -> Option<Problem> {
     let inventory = &view.snapshot.objects.inventory;
     let hosts = hosts_of(inventory, secret);
@@ -202,9 +227,20 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         None if secret.managed_by.is_some() => Use::Kept,
         None => Use::None,
     };
+    let keeper = match inventory.managed_certificates.iter().find(|m| keeps(m, secret)) {
+        Some(managed) => Keeper::Known(managed),
+        None if secret.managed_by.is_some() => Keeper::Named,
+        None => Keeper::None,
+    };
     let found = match (&secret.broken, &secret.chain[..]) {
         (None, [own, ..]) => worst([
-            dated(params, &secret.chain, view, (used == Use::Routed).then(|| in_words(hosts.as_deref()))),
+            dated(
+                params,
+                &secret.chain,
+                view,
+                (used == Use::Routed).then(|| in_words(hosts.as_deref())),
+                keeper,
+            ),
             mismatch(own, hosts.as_deref().unwrap_or_default(), inventory),
             broken_chain(&secret.chain),
         ]),
@@ -247,8 +283,11 @@ fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
 
 /// The Secret that cert-manager keeps a Certificate in, where it can be seen.
 fn managed_secret<'a>(inventory: &'a Inventory, managed: &ManagedCertificate) -> Option<&'a TlsSecret> {
-    let own = |s: &&TlsSecret| s.id.namespace == managed.id.namespace && s.id.name == managed.secret;
-    inventory.tls_secrets.iter().find(own)
+    inventory.tls_secrets.iter().find(|s| keeps(managed, s))
+}
+
+fn keeps(managed: &ManagedCertificate, secret: &TlsSecret) -> bool {
+    secret.id.namespace == managed.id.namespace && secret.id.name == managed.secret
 }
 
 /// What cert-manager says of its Certificate.
@@ -327,7 +366,7 @@ fn of_server(
         if told_by_secret {
             None
         } else {
-            dated(params, &server.chain, view, Some(server.host.as_str().into()))
+            dated(params, &server.chain, view, Some(server.host.as_str().into()), Keeper::None)
         },
         (!names_cover(&own.names, &server.host)).then(|| wrong_host(Severity::Critical, own, &server.host)),
         broken_chain(&server.chain),
@@ -358,6 +397,7 @@ fn dated(
     chain: &[Certificate],
     view: &View<'_>,
     hosts: Option<Value>,
+    keeper: Keeper<'_>,
 ) -> Option<Problem> {
     let now = view.snapshot.taken_at;
     let (at, first) = first_to_end(chain)?;
@@ -365,14 +405,14 @@ fn dated(
         0 => phrase("certificate"),
         _ => phrase("issuer").with("subject", first.subject.as_str()),
     };
-    let (warning, critical) = bounds(params, first);
+    let (warning, critical) = bounds(params, first, keeper);
     let left = first.not_after.seconds_since(now);
     let wait = first.not_before.seconds_since(now);
     let (severity, keys, name, value) = if left <= 0.0 {
         (Severity::Critical, ("expired", "unused-expired"), "ago", Seconds(-left).into())
     } else if wait > SKEW_S {
         (Severity::Critical, ("not-yet", "unused-not-yet"), "after", first.not_before.into())
-    } else if left <= warning {
+    } else if left <= warning && !keeper.renews_later(first, params, now) {
         let severity = if left <= critical { Severity::Critical } else { Severity::Warning };
         (severity, ("expires", "unused-expires"), "left", Value::from(Seconds(left)))
     } else {
@@ -400,14 +440,14 @@ fn first_to_end(chain: &[Certificate]) -> Option<(usize, &Certificate)> {
     chain.iter().enumerate().filter(counts).min_by_key(|(_, c)| c.not_after)
 }
 
-/// Seconds left at which a warning is due and at which it is critical.
-fn bounds(params: &CertificateExpiringParams, certificate: &Certificate) -> (f64, f64) {
+/// Seconds left at which a warning is due and at which it is critical. Clients of ACME renew when a third of the life is left.
+fn bounds(params: &CertificateExpiringParams, certificate: &Certificate, keeper: Keeper<'_>) -> (f64, f64) {
+    let (warning, critical) = (params.warning.get(), params.critical.get());
     let life = certificate.not_after.seconds_since(certificate.not_before);
-    if life <= params.short_lived.get() {
-        (life / 3.0, life / 10.0)
-    } else {
-        (params.warning.get(), params.critical.get())
-    }
+    let by_machine = !matches!(keeper, Keeper::None)
+        || certificate.issuer_url.is_some()
+        || life <= params.short_lived.get();
+    if by_machine { (warning.min(life / 3.0), critical.min(life / 10.0)) } else { (warning, critical) }
 }
 
 /// A host of a route that the stored certificate does not cover. Where the server of the host was asked, its answer
@@ -569,6 +609,42 @@ mod tests {
             &used("names=a.example since=23h expires=1h"),
             "critical web/tls: the certificate expires in 1h, for a.example",
         );
+    }
+
+    #[test]
+    fn shares_of_the_life_hold_for_what_machines_renew() {
+        let told = |what: &str| {
+            let told = fixture::told("certificate-expiring", &used(&format!("names=a.example {what}")));
+            told[0].split(' ').next().unwrap_or_default().to_owned()
+        };
+        // Let's Encrypt's shortlived profile (160 h), an hour old.
+        assert_eq!(told("since=1h expires=159h"), "1");
+        assert_eq!(told("since=107h expires=53h"), "warning");
+        // 47 days by a public authority; the same by hand.
+        let public = "issuer-url=http://ca.example/1.crt";
+        assert_eq!(told(&format!("since=18d expires=29d {public}")), "1");
+        assert_eq!(told(&format!("since=32d expires=15d {public}")), "warning");
+        assert_eq!(told(&format!("since=43d expires=4d {public}")), "critical");
+        assert_eq!(told("since=18d expires=29d"), "warning");
+        assert_eq!(told("expires=9d since=0s"), "warning");
+        // No bound is wider than the parameters say.
+        assert_eq!(told(&format!("since=324d expires=41d {public}")), "1");
+    }
+
+    #[test]
+    fn what_cert_manager_will_renew_is_no_alarm() {
+        let told = |renewal: &str, expires: &str| {
+            let text = used(&format!("names=a.example managed=front since=80d expires={expires}"));
+            let managed = format!("managed web/front secret=tls expires=10d renewal={renewal} Ready=yes");
+            fixture::told("certificate-expiring", &format!("{text}\n{managed}")).join("; ")
+        };
+        assert_eq!(told("2d", "10d"), "2 ok");
+        // It is due, and takes a moment.
+        assert_eq!(told("-30m", "10d"), "2 ok");
+        let loud = "warning web/tls: the certificate expires in 10d, for a.example";
+        assert!(told("-3h", "10d").starts_with(loud), "{}", told("-3h", "10d"));
+        // The Secret holds another certificate than the one that cert-manager speaks of.
+        assert!(told("2d", "9d").starts_with("warning web/tls"), "{}", told("2d", "9d"));
     }
 
     #[test]
