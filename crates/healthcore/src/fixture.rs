@@ -26,7 +26,7 @@
 //! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
 //! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
-//! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi used-by=db-0 created=30d  volume-free: 300-1x24
+//! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi modes=ReadWriteOnce used-by=db-0 created=30d  volume-free: 300-1x24
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
@@ -946,13 +946,14 @@ impl Builder {
     fn claim(&mut self, line: &Line) -> Result<(), String> {
         let [namespace, name] = line.path()?;
         self.insert(line, &SeriesKey::volume_claim(namespace, name));
-        line.known(&["phase", "class", "requested", "capacity", "used-by", "created"])?;
+        line.known(&["phase", "class", "requested", "capacity", "modes", "used-by", "created"])?;
         self.objects.inventory.volume_claims.push(VolumeClaim {
             id: line.id()?,
             phase: line.get("phase").unwrap_or("Bound").to_owned(),
             class: line.text("class"),
             requested: line.parse("requested")?,
             capacity: line.parse("capacity")?,
+            access_modes: line.list("modes", |mode| Some(mode.to_owned()))?,
             used_by: line.get("used-by").map(str::to_owned),
             created: line.ago("created")?,
         });

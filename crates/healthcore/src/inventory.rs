@@ -540,6 +540,9 @@ pub struct VolumeClaim {
     /// What it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Bytes>,
+    /// How it may be mounted: `ReadWriteOnce`, `ReadOnlyMany`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_modes: Vec<String>,
     /// Name of a living pod that mounts it; the first by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<String>,

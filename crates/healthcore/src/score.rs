@@ -78,7 +78,8 @@ impl Area {
             | "service-without-endpoints" => Self::Traffic,
             "volume-claim-pending" | "volume-filling" => Self::Storage,
             "cronjob-stale" | "job-failed" => Self::Jobs,
-            "node-not-ready" | "node-pressure" | "quota-near-limit" | "version-skew" => Self::Platform,
+            "deprecated-api" | "node-cordoned" | "node-not-ready" | "node-pressure" | "quota-near-limit"
+            | "version-skew" => Self::Platform,
             "cpu-overprovisioned"
             | "memory-overprovisioned"
             | "disruption-budget-blocking"

@@ -44,8 +44,9 @@ impl Check for CpuThrottled {
               still until the next period. Requests wait, and probes time out, although the average use looks low.",
         decides: "`cpu-throttled-periods` divided by `cpu-periods` (only periods in which the container wanted to run count), both \
                   summed over `lookback`, for the pod where this is largest, above `warning`, or `warning-batch` for the classes \
-                  runner and batch: a warning. It is info where the time stopped (`cpu-throttled-time`) is less than \
-                  `min-stopped` of `cpu-periods` times `period`. A container that ran in fewer than `min-periods` periods is \
+                  runner and batch: a warning. It is info where the time stopped (`cpu-throttled-time`, \
+                  which the kernel adds up over CPUs, and at most the throttled periods) is less than `min-stopped` of \
+                  `cpu-periods` times `period`. A container that ran in fewer than `min-periods` periods is \
                   idle. One without CPU limit is not judged. The advice is the next usual CPU limit that is at least twice the \
                   present one below 1 core, and a third more from there on.",
         remedy: "Raise the CPU limit as advised, or take it away where the node is shared by trust; then look again after a day. A \
@@ -128,7 +129,7 @@ fn problem(
 ) -> Problem {
     let share = Ratio(found.share(params));
     let limit = limit_of(member).unwrap_or_default();
-    let stopped = found.stopped_s.map(|s| Ratio(s / (found.periods * params.period.get())));
+    let stopped = found.stopped(params);
     let short = stopped.is_some_and(|stopped| stopped < params.min_stopped);
     let severity = if short { Severity::Info } else { Severity::Warning };
     let to = next_limit(limit);
@@ -152,7 +153,8 @@ fn problem(
 struct Throttling {
     periods: f64,
     throttled: f64,
-    /// Where the server has it.
+    /// CPU-seconds, where the server has them: a quota that is spent stops each CPU by itself, and the kernel adds them up
+    /// (`unthrottle_cfs_rq` in kernel/sched/fair.c).
     stopped_s: Option<f64>,
 }
 
@@ -169,6 +171,12 @@ impl Throttling {
             throttled: sum(Metric::CpuThrottledPeriods)?.unwrap_or(0.0),
             stopped_s: sum(Metric::CpuThrottledTime).unwrap_or(None),
         })
+    }
+
+    /// Share of the time in which the container wanted to run that it stood still, at most: no stop is longer than its period.
+    fn stopped(&self, params: &CpuThrottledParams) -> Option<Ratio> {
+        let period = params.period.get();
+        self.stopped_s.map(|s| Ratio(s.min(self.throttled * period) / (self.periods * period)))
     }
 
     /// Share of the periods in which it was stopped; none of an idle container.
@@ -290,6 +298,15 @@ mod tests {
             "container web/api-0/app cpu-limit=1  periods: 25x24 throttled: 12x24",
             "warning web/api/app (api-0): the CPU limit of 1 stops it in 48% of its periods",
         );
+    }
+
+    /// The kernel adds the time up over CPUs: 16 of them that stand still for half an hour are no eight hours of one hour.
+    #[test]
+    fn no_stop_is_longer_than_its_period() {
+        let text = "container ci/w-0/app cpu-limit=2  cpu: 2x24 periods: 36000x24 throttled: 18000x24 throttled-time: 28800x24";
+        let found = fixture::findings("cpu-throttled", text);
+        let stopped = found[0].evidence.iter().find(|e| e.name == "stopped-of-running-time").expect("told");
+        assert_eq!(fixture::show(&stopped.value), "50%");
     }
 
     #[test]

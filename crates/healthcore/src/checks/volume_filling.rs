@@ -47,9 +47,9 @@ impl Check for VolumeFilling {
                   `critical-free`. Below `watched-free` a line is fitted to the last `trend` by least squares: a warning when \
                   it reaches zero within `horizon`, critical within `critical-horizon`. These are the rules of \
                   KubePersistentVolumeFillingUp of kubernetes-mixin, and the critical time. A claim that no pod mounts has \
-                  no measurements and is left out.",
+                  no measurements and is left out, and one that may be mounted as ReadOnlyMany is filled once and only read.",
         remedy: "Enlarge the claim, when its storage class allows it (`allowVolumeExpansion`), or remove what is not needed.",
-        false_alarms: "A volume that is filled once and then only read. A database that keeps its volume full and reuses \
+        false_alarms: "A volume that is filled once and then only read, where its access modes do not say so. A database that keeps its volume full and reuses \
                        it.",
         texts: &[
             ("full-soon", "{share} of its {what} is free ({free} of {size}); full in {time} at this rate"),
@@ -76,7 +76,8 @@ impl Check for VolumeFilling {
 
     fn judge(params: &Self::Params, claim: &&VolumeClaim, view: &View<'_>) -> Judgement {
         let pods = view.unavailable(ObjectKind::Pods, &claim.id.namespace);
-        if claim.phase != "Bound" || (claim.used_by.is_none() && pods.is_none()) {
+        let is_read_only = claim.access_modes.iter().any(|mode| mode == "ReadOnlyMany");
+        if claim.phase != "Bound" || is_read_only || (claim.used_by.is_none() && pods.is_none()) {
             return Ok(Outcome::NotApplicable);
         }
         let room = Room::new("room", [Metric::VolumeFree, Metric::VolumeSize], params, claim, view)?;
@@ -261,6 +262,11 @@ mod tests {
     #[test]
     fn what_has_no_measurements() {
         check("claim data/db phase=Pending used-by=db-0 created=30d", "nothing");
+        // It is filled once.
+        let full = claim("29x11");
+        check(&full.replace("used-by", "modes=ReadOnlyMany used-by"), "nothing");
+        let written = full.replace("used-by", "modes=ReadWriteOnce used-by");
+        check(&written, "critical data/db: only 2.9% of its room is free (29Mi of 1000Mi)");
         check("claim data/db capacity=10Gi created=30d", "nothing");
         check("claim data/db used-by=db-0 created=30d", "1 unknown: no samples of volume-free");
         check(

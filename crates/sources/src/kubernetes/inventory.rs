@@ -375,10 +375,14 @@ struct IngressPort {
     number: Option<u16>,
 }
 
+/// Name of the port of a backend that is no Service: it names an action (a redirect, a fixed response) that an annotation
+/// of the Ingress describes to the controller of an application load balancer.
+const ACTION: &str = "use-annotation";
+
 fn ingress(raw: Object<IngressSpec>, _: &mut Troubles) -> Option<Route> {
     let Object { metadata: meta, spec, .. } = raw;
     let backend = |b: &IngressBackend| {
-        let service = b.service.as_ref()?;
+        let service = b.service.as_ref().filter(|s| s.port.name.as_deref() != Some(ACTION))?;
         let number = || service.port.number.map(|n| n.to_string());
         let port = service.port.name.clone().filter(|n| !n.is_empty()).or_else(number);
         Some(Backend { service: ObjectId::new(&meta.namespace, &service.name), port })
@@ -839,6 +843,8 @@ fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) ->
 #[serde(rename_all = "camelCase")]
 pub(super) struct ClaimSpec {
     #[serde(default, deserialize_with = "or_default")]
+    access_modes: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
     storage_class_name: String,
     #[serde(default, deserialize_with = "or_default")]
     resources: ClaimResources,
@@ -884,6 +890,7 @@ fn volume_claim(raw: Object<ClaimSpec, ClaimStatus>, troubles: &mut Troubles) ->
         class: spec.storage_class_name,
         requested,
         capacity,
+        access_modes: spec.access_modes,
         used_by: None,
         created: meta.created(),
     })

@@ -1006,7 +1006,8 @@ fn routes_of_every_kind() {
                 "defaultBackend": {"resource": {"kind": "Bucket", "name": "static"}},
                 "rules": [{"host": "front.example", "http": {"paths": [
                     {"path": "/", "backend": {"service": {"name": "api", "port": {"number": 80}}}},
-                    {"path": "/x", "backend": {"service": {"name": "api", "port": {"name": "http"}}}}]}},
+                    {"path": "/x", "backend": {"service": {"name": "api", "port": {"name": "http"}}}},
+                    {"path": "/", "backend": {"service": {"name": "ssl-redirect", "port": {"name": "use-annotation"}}}}]}},
                     {"http": null}]}})
         }),
         ("/gateway.networking.k8s.io/v1/gateways", || {
