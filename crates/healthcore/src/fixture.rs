@@ -535,7 +535,7 @@ fn build(text: &str) -> Result<Fixture, String> {
     // As sources do.
     objects.inventory.sort();
     objects.give_architectures_to_pods();
-    objects.give_newer_images();
+    objects.give_other_builds();
     objects.give_node_kills_to_pods();
     let taken_at = END.plus_seconds(clock);
     objects.give_starts(taken_at);

@@ -203,9 +203,9 @@ pub struct Container {
     /// When its image is pulled: `Always`, `IfNotPresent`, `Never`; empty when not reported.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pull_policy: String,
-    /// A newer build that runs under the same reference elsewhere in the cluster.
+    /// Another build that runs under the same reference in the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newer_image: Option<NewerImage>,
+    pub other_build: Option<OtherBuild>,
     /// Flags in command, arguments, environment and the ConfigMaps that this refers to that set the memory of a Java virtual machine; nothing else of these
     /// is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -233,10 +233,21 @@ pub struct Container {
     pub ready: Option<bool>,
 }
 
-/// A build of an image that came under a reference after another one.
+impl Container {
+    /// When the process that runs now began, if that is told.
+    #[must_use]
+    pub fn started(&self) -> Option<Timestamp> {
+        match self.state.as_ref()? {
+            ContainerState::Running { started } => *started,
+            _ => None,
+        }
+    }
+}
+
+/// Another build of an image under the same reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NewerImage {
+pub struct OtherBuild {
     /// Its digest.
     pub digest: String,
     /// Namespace of the first pod with it.
@@ -246,6 +257,10 @@ pub struct NewerImage {
     /// When that pod was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Whether it is known to be the newer one: the registry gave it after this container had started. What a node had already
+    /// may well be older.
+    #[serde(default)]
+    pub is_newer: bool,
 }
 
 /// Which probes a container has.

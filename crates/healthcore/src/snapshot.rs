@@ -12,7 +12,7 @@ use crate::jvm::Unread;
 use crate::logs::LogSummary;
 use crate::metric::Metric;
 use crate::model::{
-    Container, ContainerState, Event, Hpa, NewerImage, Node, ObjectKind, Pod, Termination, Workload,
+    Container, ContainerState, Event, Hpa, Node, ObjectKind, OtherBuild, Pod, Termination, Workload,
     WorkloadId,
 };
 use crate::phrase::{phrase, plain};
@@ -68,6 +68,46 @@ pub struct Objects {
     pub unavailable: Vec<Unavailable>,
 }
 
+/// Builds of an image that run under one reference.
+#[derive(Default)]
+struct Builds {
+    /// By digest, the first pod that has it.
+    first: BTreeMap<String, OtherBuild>,
+    /// When a registry was last asked what the reference stands for, and the digest that it gave.
+    pulled: Option<(Timestamp, String)>,
+}
+
+impl Builds {
+    fn add(&mut self, pod: &Pod, container: &Container, digest: &str) {
+        let found = OtherBuild {
+            digest: digest.to_owned(),
+            namespace: pod.workload.namespace.clone(),
+            pod: pod.name.clone(),
+            since: pod.created,
+            is_newer: false,
+        };
+        let first = self.first.entry(digest.to_owned()).or_insert_with(|| found.clone());
+        let order = |b: &OtherBuild| (b.since, b.namespace.clone(), b.pod.clone());
+        if order(&found) < order(first) {
+            *first = found;
+        }
+        // With Always the kubelet asks at every start; with other policies a node starts what it has.
+        if let Some(at) = container.started().filter(|_| container.pull_policy == "Always") {
+            self.pulled = self.pulled.take().max(Some((at, digest.to_owned())));
+        }
+    }
+
+    /// What a container that has run this build since that instant is told of: the build that the registry gave last, else the
+    /// one that was seen last for the first time.
+    fn other(&self, digest: &str, started: Option<Timestamp>) -> Option<OtherBuild> {
+        let (other, is_newer) = match &self.pulled {
+            Some((at, pulled)) => (self.first.get(pulled)?, started.is_some_and(|t| t < *at)),
+            None => (self.first.values().max_by_key(|b| (b.since, &b.digest))?, false),
+        };
+        (other.digest != digest).then(|| OtherBuild { is_newer, ..other.clone() })
+    }
+}
+
 impl Objects {
     /// Gives the pods the architecture of their nodes, before the cluster is cut into parts: nodes are in one of them
     /// only.
@@ -80,47 +120,28 @@ impl Objects {
         }
     }
 
-    /// Tells containers of newer builds that run under the same reference, before the cluster is cut into parts. Of two
-    /// digests the one that the younger pod brought is the newer: a build cannot be seen before it is made, but an old one
-    /// can be started again. Architectures are compared by themselves, because some runtimes report digests by platform.
-    pub fn give_newer_images(&mut self) {
-        // By reference and architecture, then digest: the first pod that has it.
-        let mut builds: BTreeMap<(&str, Option<&str>), BTreeMap<&str, NewerImage>> = BTreeMap::new();
+    /// Tells containers of other builds that run under the same reference, before the cluster is cut into parts.
+    /// Architectures are compared by themselves, because some runtimes report digests by platform.
+    pub fn give_other_builds(&mut self) {
+        let mut found: BTreeMap<(String, Option<String>), Builds> = BTreeMap::new();
         for pod in &self.pods {
             for container in &pod.containers {
                 let Some(digest) = digest_of(&container.image_id) else { continue };
-                let found = NewerImage {
-                    digest: digest.to_owned(),
-                    namespace: pod.workload.namespace.clone(),
-                    pod: pod.name.clone(),
-                    since: pod.created,
-                };
-                let key = (container.image.as_str(), pod.architecture.as_deref());
-                let first = builds.entry(key).or_default().entry(digest).or_insert_with(|| found.clone());
-                let order = |n: &NewerImage| (n.since, n.namespace.clone(), n.pod.clone());
-                if order(&found) < order(first) {
-                    *first = found;
+                if ImageReference::new(&container.image).digest.is_none() {
+                    let key = (container.image.clone(), pod.architecture.clone());
+                    found.entry(key).or_default().add(pod, container, digest);
                 }
             }
         }
-        let newest: BTreeMap<(String, Option<String>), NewerImage> = builds
-            .into_iter()
-            .filter(|((image, _), digests)| digests.len() > 1 && ImageReference::new(image).digest.is_none())
-            .filter_map(|((image, architecture), digests)| {
-                let newest =
-                    digests.into_values().max_by(|a, b| (a.since, &a.digest).cmp(&(b.since, &b.digest)))?;
-                Some(((image.to_owned(), architecture.map(str::to_owned)), newest))
-            })
-            .collect();
-        if newest.is_empty() {
+        found.retain(|_, builds| builds.first.len() > 1);
+        if found.is_empty() {
             return;
         }
         for pod in &mut self.pods {
             for container in &mut pod.containers {
-                let key = (container.image.clone(), pod.architecture.clone());
-                let newer = newest.get(&key);
-                container.newer_image =
-                    newer.filter(|n| digest_of(&container.image_id).is_some_and(|d| d != n.digest)).cloned();
+                let builds = found.get(&(container.image.clone(), pod.architecture.clone()));
+                container.other_build =
+                    builds.and_then(|b| b.other(digest_of(&container.image_id)?, container.started()));
             }
         }
     }

@@ -185,10 +185,7 @@ impl<'a> Member<'a> {
     /// When the process that runs now began, if the API tells.
     #[must_use]
     pub fn started(&self) -> Option<Timestamp> {
-        match self.container?.state.as_ref()? {
-            ContainerState::Running { started } => *started,
-            _ => None,
-        }
+        self.container?.started()
     }
 }
 

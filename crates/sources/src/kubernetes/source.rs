@@ -568,7 +568,7 @@ impl ObjectSource for KubernetesSource {
             ..Objects::default()
         };
         objects.give_architectures_to_pods();
-        objects.give_newer_images();
+        objects.give_other_builds();
         objects.give_node_kills_to_pods();
         Fetched { value: objects, gaps }
     }
