@@ -38,7 +38,7 @@
 //! failed    cpu                                       # its query failed
 //! partial   restarts oom                              # its answer was not whole
 //! thinned   web/api-1                                 # a pod whose series were left out
-//! denied    pods namespace=web                        # the list is forbidden
+//! denied    pods namespace=web                        # the list is forbidden; `outside`: to a run over chosen namespaces
 //! offline                                             # no metrics server
 //! origin    kube-state-metrics
 //! ```
@@ -1046,7 +1046,8 @@ impl Builder {
 
     fn denied(&mut self, line: &Line) -> Result<(), String> {
         let namespace = line.get("namespace").map(str::to_owned);
-        for name in &line.names {
+        let outside = line.flag("outside");
+        for name in line.names.iter().filter(|name| *name != "outside") {
             let kind = ObjectKind::ALL.iter().copied().find(|kind| kind.name() == name);
             let kind = kind.ok_or_else(|| line.refuse(name))?;
             let why = Missing::AccessDenied {
@@ -1060,6 +1061,7 @@ impl Builder {
                 },
                 namespace: namespace.clone(),
             };
+            let why = if outside { Missing::OutsideNamespaces { resource: name.clone() } } else { why };
             self.objects.unavailable.push(Unavailable::new(kind, namespace.clone(), why));
         }
         Ok(())

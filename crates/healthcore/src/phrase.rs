@@ -89,6 +89,10 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-too-short", "history of {have}, {need} needed"),
     ("missing-access-denied", "not allowed to {verb} {resource} in namespace {namespace}"),
     ("missing-access-denied-everywhere", "not allowed to {verb} {resource} in all namespaces"),
+    (
+        "missing-outside-namespaces",
+        "{resource} belong to the whole cluster, and this run looks at chosen namespaces, without the right to list them",
+    ),
     ("missing-list-failed", "listing {resource} failed"),
     ("missing-partial-list", "the list of {resource} is not whole"),
     ("missing-not-reported", "{field} is not reported"),

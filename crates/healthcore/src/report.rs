@@ -405,14 +405,14 @@ fn unanswered(
 }
 
 /// Whether what is missing follows from what was looked at, and not from a look that failed: something is too young for
-/// a judgement, the run was asked to do without the Kubernetes API, whose events no metric tells, or without a right
-/// that is optional, a host can be reached by its users only, or a storage driver does not report its room, as those of
+/// a judgement, the run was asked to do without the Kubernetes API, whose events no metric tells, without a right
+/// that is optional, or with the rights of chosen namespaces, a host can be reached by its users only, or a storage driver does not report its room, as those of
 /// file shares do not.
 fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
     match why {
         Missing::TooShort { .. } => true,
         Missing::TooFewSamples { have, .. } => *have > 0,
-        Missing::NoHandshake => true,
+        Missing::NoHandshake | Missing::OutsideNamespaces { .. } => true,
         Missing::MetricAbsent { metric } | Missing::NoSamples { metric } => {
             metric.of() == SeriesOf::VolumeClaim
         }
@@ -485,6 +485,17 @@ mod tests {
             Verdict::Unknown,
             "pods-started-together hpa-target-missing hpa-metrics-unknown hpa-at-max hpa-under-scaled hpa-fixed \
              hpa-over-scaled",
+        );
+    }
+
+    /// An account of a few namespaces has no right to what belongs to all, and a run over them does not need it.
+    #[test]
+    fn nodes_are_not_wanted_by_a_run_over_chosen_namespaces() {
+        check(&[&format!("{FINE}\ndenied nodes outside")], Verdict::Healthy, "");
+        check(
+            &[&format!("{FINE}\ndenied nodes")],
+            Verdict::Unknown,
+            "node-not-ready node-pressure pods-started-together version-skew node-cordoned",
         );
     }
 

@@ -276,6 +276,11 @@ pub enum Missing {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
     },
+    /// It belongs to the whole cluster, and a run over chosen namespaces has no right to see it.
+    OutsideNamespaces {
+        /// Resource, for instance `nodes`.
+        resource: String,
+    },
     /// The list failed for another reason.
     ListFailed {
         /// Resource.
@@ -434,6 +439,9 @@ impl Missing {
                 };
                 let text = phrase(key).with("verb", verb.as_str()).with("resource", resource.as_str());
                 namespace.iter().fold(text, |text, namespace| text.with("namespace", namespace.as_str()))
+            }
+            Self::OutsideNamespaces { resource } => {
+                phrase("missing-outside-namespaces").with("resource", resource.as_str())
             }
             Self::ListFailed { resource } => {
                 phrase("missing-list-failed").with("resource", resource.as_str())

@@ -202,7 +202,14 @@ impl KubernetesSource {
                 said = phrase("gap-first-arrived").with("why", said).with("n", items.len()).into();
             }
             part.gaps.push(self.gap(namespace, &resource.name(), cause, said));
-            part.unavailable.push(unavailable(resource, namespace, &refusal));
+            let denied = matches!(refusal, Refusal::Denied(_));
+            part.unavailable.push(match run.scope {
+                Scope::Namespaces { .. } if denied && !resource.namespaced => {
+                    let why = Missing::OutsideNamespaces { resource: resource.name() };
+                    Unavailable::new(resource.kind, None, why)
+                }
+                _ => unavailable(resource, namespace, &refusal),
+            });
         }
         self.note_invalid(part, resource, namespace, invalid);
         part.items.extend(items);

@@ -745,10 +745,13 @@ fn named_namespaces_need_no_right_beyond_them() {
         "/api/v1/namespaces/a" => status(403, "cannot get"),
         "/api/v1/namespaces/a/pods" => list(&[json!({"metadata": meta("web")})]),
         "/api/v1/namespaces/b/pods" => status(403, "pods is forbidden"),
+        "/api/v1/nodes" => status(403, "nodes is forbidden"),
         _ => empty(),
     });
+    let nodes = fetched.value.unavailable.iter().find(|u| u.kind == ObjectKind::Nodes).unwrap();
+    assert_eq!(nodes.why, Missing::OutsideNamespaces { resource: "nodes".into() });
     assert_eq!(
-        gaps(&fetched),
+        gaps(&fetched).into_iter().filter(|(scope, ..)| *scope != "prod/nodes").collect::<Vec<_>>(),
         [
             ("prod/gone", GapCause::NothingMatches, "there is no namespace `gone`"),
             (
