@@ -113,6 +113,12 @@ impl Assessment {
         assessment
     }
 
+    /// Makes every command one for the cluster of this context of a kubeconfig.
+    pub fn in_context(&mut self, context: &str) {
+        let advice = self.findings.iter_mut().chain(&mut self.watch).flat_map(|finding| &mut finding.advice);
+        advice.for_each(|advice| advice.in_context(context));
+    }
+
     /// The counts of a check.
     pub fn tally(&mut self, id: &'static str) -> &mut Tally {
         self.tallies.entry(id).or_default()

@@ -291,6 +291,21 @@ impl Advice {
         }
         self
     }
+
+    /// Makes the command one for the cluster of this context of a kubeconfig, whichever is current where it is pasted. A
+    /// context whose name a shell could read as something else leaves it as it is.
+    pub fn in_context(&mut self, context: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:/@".contains(&b);
+        if let Some(command) = &mut self.command
+            && context.bytes().all(plain)
+            && !context.starts_with('-')
+        {
+            let named = format!("kubectl --context {context} ");
+            let parts: Vec<String> =
+                command.split(" | ").map(|part| part.replacen("kubectl ", &named, 1)).collect();
+            *command = parts.join(" | ");
+        }
+    }
 }
 
 /// What a check found wrong with one subject.
@@ -544,6 +559,25 @@ mod tests {
         subject.name = "ap".into();
         subject.container = Some("i".into());
         assert_ne!(first, fingerprint("memory-leak", &subject));
+    }
+
+    #[test]
+    fn commands_name_the_context() {
+        let told = |command: &str, context: &str| {
+            let mut advice = Advice::new(Text::new("do")).command(command.to_owned(), &["a"]);
+            advice.in_context(context);
+            advice.command.unwrap_or_default()
+        };
+        assert_eq!(told("kubectl -n a get pods", "prod"), "kubectl --context prod -n a get pods");
+        assert_eq!(
+            told("kubectl create secret tls a -o yaml | kubectl apply -f -", "arn:aws:eks:x:1:cluster/a"),
+            "kubectl --context arn:aws:eks:x:1:cluster/a create secret tls a -o yaml | kubectl --context arn:aws:eks:x:1:cluster/a apply -f -"
+        );
+        for (command, context) in
+            [("openssl s_client -connect a", "prod"), ("kubectl get a", "a b"), ("kubectl get a", "-x")]
+        {
+            assert_eq!(told(command, context), command);
+        }
     }
 
     #[test]

@@ -197,6 +197,10 @@ pub const PHRASES: &[(&str, &str)] = &[
         "gap-version",
         "the image is tagged `{tag}`, and the program in it is version {version}: an old image under a new tag, or a node that keeps an old one; build and push it again, or set `imagePullPolicy: Always`",
     ),
+    (
+        "gap-told-twice",
+        "is the same cluster as {cluster}: both are {address}; what is in namespaces of both is told twice, so leave one of them out",
+    ),
     ("gap-certificates-skipped", "N/A: certificates are not looked at: {reason}"),
     ("gap-some-tls-servers", "{asked} of {all} TLS servers were asked for their certificate"),
     ("gap-silent-tls-servers", "{some} of {all} TLS servers gave no certificate: {names}"),

@@ -164,6 +164,7 @@ impl Feed {
             name: sources.name.clone(),
             objects_from: from,
             metrics_via: metrics.as_ref().map(|m| m.via()),
+            context: sources.objects.as_ref().and_then(|o| o.context()).map(str::to_owned),
             asked: Some(needs.objects.clone()),
             unavailable: listed[0].unavailable.clone(),
             gaps,

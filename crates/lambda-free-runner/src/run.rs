@@ -7,6 +7,7 @@ use healthcore::analyse::{Assessment, analyse};
 use healthcore::checks::CHECKS;
 use healthcore::model::ObjectKind;
 use healthcore::need::Needs;
+use healthcore::phrase::phrase;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
 use healthcore::shard::{Partial, PartialCluster, Shard};
@@ -223,7 +224,7 @@ async fn live(
     };
     let pass = &pass;
     // Made before they are polled: a closure in the stream would keep callers from spawning the run.
-    let all: Vec<_> = clusters.iter().enumerate().map(|(at, cluster)| pass.cover(at, cluster)).collect();
+    let all: Vec<_> = (0..clusters.len()).map(|at| pass.cover(at, clusters)).collect();
     let mut covered: Vec<Covered> =
         stream::iter(all).buffer_unordered(spec.clusters_at_once.get()).try_collect().await?;
     covered.sort_by_key(|c| c.at);
@@ -249,6 +250,19 @@ async fn live(
     }
     let folds = covered.into_iter().map(|c| c.fold).collect();
     Ok(report(&header, folds, cost, spec.shard))
+}
+
+/// Tells that a cluster is one of those before it under a second name: the same address, and namespaces that both name.
+fn told_twice(before: &[ClusterSources], cluster: &ClusterSources) -> Option<Gap> {
+    let address = |c: &ClusterSources| c.objects.as_ref()?.address().map(str::to_owned);
+    let own = address(cluster)?;
+    let meets = |other: &ClusterSources| {
+        let (a, b) = (&other.selection.namespaces, &cluster.selection.namespaces);
+        a.is_empty() || b.is_empty() || a.iter().any(|name| b.contains(name))
+    };
+    let twin = before.iter().find(|other| address(other).as_ref() == Some(&own) && meets(other))?;
+    let said = phrase("gap-told-twice").with("cluster", twin.name.as_str()).with("address", own);
+    Some(Gap::new(cluster.name.as_str(), GapCause::Partial, said))
 }
 
 /// What the clusters of a live run have in common.
@@ -277,12 +291,13 @@ struct Covered {
 }
 
 impl Pass<'_> {
-    async fn cover(&self, at: usize, cluster: &ClusterSources) -> Result<Covered, RunError> {
+    async fn cover(&self, at: usize, clusters: &[ClusterSources]) -> Result<Covered, RunError> {
+        let cluster = &clusters[at];
         let needs = Arc::clone(&self.needs);
         let (certificates, hosts) = (self.certificates.of_cluster(at), self.hosts.of_cluster(at));
         let around = Around { certificates, hosts, history: self.history };
         let opened = Feed::open(cluster, needs, self.frame, self.room.clone(), &around, self.progress).await;
-        let (head, mut feed, errors) = match opened {
+        let (mut head, mut feed, errors) = match opened {
             Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
             Err(errors) => {
                 let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();
@@ -290,6 +305,7 @@ impl Pass<'_> {
                 (head, None, errors)
             }
         };
+        head.gaps.extend(told_twice(&clusters[..at], cluster));
         let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
         let mut fold = Fold::new(head, Arc::clone(self.checks), self.shard);
         let mut usage = Default::default();
@@ -373,6 +389,7 @@ fn read_next(mut recording: Recording) -> Reading {
 /// What has been judged of one cluster so far.
 struct Fold {
     checks: Arc<Resolved>,
+    context: Option<String>,
     summary: ClusterSummary,
     assessment: Assessment,
     gaps: Vec<Gap>,
@@ -390,7 +407,7 @@ impl Fold {
             metrics_via: head.metrics_via,
             ..ClusterSummary::default()
         };
-        Self { checks, summary, assessment, gaps: head.gaps }
+        Self { checks, context: head.context, summary, assessment, gaps: head.gaps }
     }
 
     fn answered(&self) -> bool {
@@ -412,8 +429,11 @@ impl Fold {
             }
             Ok((analyse(&part, &checks), gaps, section))
         };
-        let (assessment, gaps, section) =
+        let (mut assessment, gaps, section) =
             tokio::task::spawn_blocking(work).await.map_err(|e| RunError::Stopped(e.to_string()))??;
+        if let Some(context) = &self.context {
+            assessment.in_context(context);
+        }
         self.assessment.fold(assessment);
         self.gaps.extend(gaps);
         Ok(section)

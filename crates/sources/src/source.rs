@@ -97,6 +97,16 @@ pub trait ObjectSource: Send + Sync {
     /// [`Objects::unavailable`] and as a gap; a glob or name that matches no namespace is a gap.
     async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects>;
 
+    /// The context of the kubeconfig by which it was named, for commands that people paste.
+    fn context(&self) -> Option<&str> {
+        None
+    }
+
+    /// Its address, by which two names of one cluster are known.
+    fn address(&self) -> Option<&str> {
+        None
+    }
+
     /// Where the logs of its pods are read, if it gives them.
     fn log_source(&self) -> Option<&dyn LogSource> {
         None

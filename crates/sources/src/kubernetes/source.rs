@@ -492,6 +492,14 @@ impl ObjectSource for KubernetesSource {
         }
     }
 
+    fn context(&self) -> Option<&str> {
+        self.settings.context.as_deref()
+    }
+
+    fn address(&self) -> Option<&str> {
+        Some(&self.url)
+    }
+
     async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         let mut gaps = Vec::new();
         let mut troubles = Vec::new();

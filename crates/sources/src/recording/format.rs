@@ -48,6 +48,9 @@ pub struct ClusterHead {
     /// How the metrics server was reached; none without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_via: Option<String>,
+    /// Context of the kubeconfig by which the cluster was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// Kinds of objects that the checks of the recorded run asked for; none when the recording does not tell, and all
     /// were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
