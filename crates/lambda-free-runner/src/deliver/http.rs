@@ -139,8 +139,9 @@ impl Http {
         Ok(Self { client, wait, secrets: all })
     }
 
-    /// Sends a request, again after faults that pass: no connection, 429 with the pause that it asks for, and 5xx. What
-    /// may have been taken is sent again only when that does no harm.
+    /// Sends a request, again after faults that pass: no connection, and 429 with the pause that it asks for. After no
+    /// answer or 5xx it may have been taken, also by a server behind a proxy that lost its answer; it is sent again only
+    /// when that does no harm.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, DeliverError> {
         let mut pause = Duration::from_secs(1);
         for attempt in 1..=ATTEMPTS {
@@ -154,7 +155,14 @@ impl Http {
                     (self.wait)(asked).await;
                     continue;
                 }
-                Ok(answer) if answer.status.is_server_error() && !last => {}
+                Ok(answer) if answer.status.is_server_error() => {
+                    if call.repeat == Repeat::Doubles {
+                        return Err(self.unclear(&answer));
+                    }
+                    if last {
+                        return Ok(answer);
+                    }
+                }
                 Ok(answer) => return Ok(answer),
                 Err(e) => {
                     let why = self.masked(&told(&e));
@@ -200,6 +208,11 @@ impl Http {
         let line = self.masked(&line.join(" "));
         let short: String = line.chars().filter(|c| !c.is_control()).take(LONGEST_SAID).collect();
         if short.is_empty() { "no words".to_owned() } else { format!("`{short}`") }
+    }
+
+    /// An answer to what may have been taken all the same.
+    fn unclear(&self, answer: &Answer) -> DeliverError {
+        DeliverError::Unclear(format!("answered {}: {}", answer.status.as_u16(), self.said(&answer.body)))
     }
 
     /// An answer that is no success, as an error.

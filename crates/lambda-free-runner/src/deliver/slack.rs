@@ -1,8 +1,9 @@
 //! Slack: a message with its details in the thread and the whole report as a file by a bot token, or the message alone by
 //! an incoming webhook.
 //!
-//! A request that Slack may have taken (no answer in time) is not sent again: Slack has no key by which it would know the
-//! second one, and a report that stands in a channel twice is worse than a warning.
+//! A request that Slack may have taken (no answer in time, 5xx, a fault of its own) is not sent again, nor by the webhook:
+//! Slack has no key by which it would know the second one, and a report that stands in a channel twice is worse than a
+//! warning.
 
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ pub const DEFAULT_API: &str = "https://slack.com/api/";
 
 /// Slack takes about one message a second and channel.
 const PACE: Duration = Duration::from_secs(1);
+
+/// Errors of Slack of which it says that "it's possible some aspect of the operation succeeded before the error was raised"
+/// (<https://docs.slack.dev/reference/methods/chat.postMessage#errors>).
+const UNCLEAR: [&str; 2] = ["fatal_error", "internal_error"];
 
 /// How reports reach a channel.
 #[derive(Debug, Clone)]
@@ -242,6 +247,9 @@ impl Slack {
         let value: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         match (&value["ok"], value["error"].as_str()) {
             (Value::Bool(true), _) => Ok(value),
+            (_, Some(error)) if UNCLEAR.contains(&error) => {
+                Err(DeliverError::Unclear(format!("Slack answered {}", self.http.said(error))))
+            }
             (_, Some(error)) => Err(DeliverError::Refused(self.explained(error, &value))),
             _ => Err(self.http.refused(&answer)),
         }
@@ -272,9 +280,7 @@ impl Slack {
             "msg_too_long" | "msg_blocks_too_long" | "invalid_blocks" | "invalid_blocks_format" => {
                 "the message breaks a rule of Slack, which is a fault of this program; please report it with the output of `--format slack`".to_owned()
             }
-            "internal_error" | "service_unavailable" | "fatal_error" => {
-                "Slack has a fault of its own; try again later".to_owned()
-            }
+            "service_unavailable" => "Slack has a fault of its own; try again later".to_owned(),
             _ => String::new(),
         };
         let notes = answer["response_metadata"]["messages"].as_array();

@@ -256,21 +256,57 @@ async fn faults_that_pass_are_waited_out() {
     let busy = |seconds| ResponseTemplate::new(429).insert_header("retry-after", seconds);
     let (server, workspace) = workspace(vec![
         ("chat.postMessage", busy("7")),
-        ("chat.postMessage", ResponseTemplate::new(500)),
-        ("chat.postMessage", ResponseTemplate::new(503)),
+        ("getUploadURLExternal", ResponseTemplate::new(500)),
+        ("upload/F0", ResponseTemplate::new(503)),
     ])
     .await;
     let (wait, pauses) = counting();
-    let sink = Slack::new(SlackSettings { files: vec![], ..settings(&server) }).unwrap().waiting(wait);
-    sink.deliver(&delivery("healthy").await).await.unwrap();
+    let sink = Slack::new(settings(&server)).unwrap().waiting(wait);
+    let receipt = sink.deliver(&delivery("healthy").await).await.unwrap();
+    assert_eq!(receipt.missed, Vec::<String>::new());
     assert_eq!(
-        pauses.lock().unwrap()[..4],
-        [7, 1, 2, 1],
-        "as asked, twice as long each time, and the usual pace"
+        *pauses.lock().unwrap(),
+        [7, 1, 1, 1, 1],
+        "as asked, the pace, and once more for what may come twice: an address and the bytes"
     );
-    workspace.script.lock().unwrap().extend((0..4).map(|_| ("chat.postMessage", ResponseTemplate::new(500))));
+    workspace.script.lock().unwrap().extend((0..4).map(|_| ("upload/F1", ResponseTemplate::new(500))));
+    let receipt = sink.deliver(&delivery("healthy").await).await.unwrap();
+    assert_eq!(receipt.missed, ["the html file: answered 500: no words"]);
+}
+
+/// Slack, or a proxy before it, fails after the message may have been posted.
+#[tokio::test]
+async fn what_slack_may_have_taken_is_not_posted_again() {
+    for (answer, expected) in [
+        (refusal("fatal_error"), "Slack answered `fatal_error`"),
+        (refusal("internal_error"), "Slack answered `internal_error`"),
+        (ResponseTemplate::new(500), "answered 500: no words"),
+        (ResponseTemplate::new(502).set_body_string("Bad Gateway"), "answered 502: `Bad Gateway`"),
+        (ResponseTemplate::new(504), "answered 504: no words"),
+    ] {
+        let (server, workspace) = workspace(vec![("chat.postMessage", answer)]).await;
+        let both = SlackSettings { webhook: webhook_of(&server), ..settings(&server) };
+        let sink = Slack::new(both).unwrap().waiting(counting().0);
+        let why = sink.deliver(&delivery("healthy").await).await.unwrap_err();
+        assert!(matches!(why, DeliverError::Unclear(_)), "{why}");
+        assert_eq!(why.to_string(), format!("{expected}; it may have arrived, so it is not sent again"));
+        assert!(workspace.posts.lock().unwrap().is_empty(), "{why}: sent again");
+    }
+}
+
+#[tokio::test]
+async fn what_a_webhook_of_a_chat_may_have_taken_is_not_posted_again() {
+    let (server, workspace) = workspace(vec![("ZcV", ResponseTemplate::new(502))]).await;
+    let alone =
+        SlackSettings { token: None, files: vec![], webhook: webhook_of(&server), ..settings(&server) };
+    let sink = Slack::new(alone).unwrap().waiting(counting().0);
     let why = sink.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
-    assert_eq!(why, "answered 500: no words");
+    assert_eq!(why, "answered 502: no words; it may have arrived, so it is not sent again");
+    assert!(workspace.posts.lock().unwrap().is_empty(), "sent again");
+    let server = receiver(vec![ResponseTemplate::new(503), ResponseTemplate::new(202)]).await;
+    let why = chat(&server, Chat::Teams, None).deliver(&delivery("healthy").await).await.unwrap_err();
+    assert_eq!(why.to_string(), "answered 503: no words; it may have arrived, so it is not sent again");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
