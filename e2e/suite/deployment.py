@@ -369,7 +369,7 @@ def indexed_job(world, case):
     case.note(f"pods by shard: {sizes}")
     case.expect(sum(n > 0 for n in sizes) >= 2, "all pods are in one shard")
     merged_file = os.path.join(reports, "merged.json")
-    merged = world.product.run("merge", *shards, "-o", merged_file, "--fail-on", "never")
+    merged = world.product.run("merge", "--at", world.at, *shards, "-o", merged_file, "--fail-on", "never")
     case.equal(merged.code, CLEAN, f"exit code of merge: {shorten(merged.err)}")
     with open(merged_file) as a, open(whole_file) as b:
         got, want = Report(a.read()), Report(b.read())
@@ -377,7 +377,7 @@ def indexed_job(world, case):
     steady = lambda report: {(c["id"], c["ok"] + c["problem"] + c["unknown"] > 0) for c in report.json["checks"]}  # noqa: E731
     case.equal(steady(got), steady(want), "checks of four shards against one run")
     case.equal(got.json["verdict"], want.json["verdict"], "verdict of four shards")
-    lost = world.product.run("merge", *shards[:3], "--format", "json")
+    lost = world.product.run("merge", "--at", world.at, *shards[:3], "--format", "json")
     case.contains(lost.err, "shard 3/4 is missing", "a shard that is missing")
-    part = world.product.run("merge", "--partial", *shards[:3], "--format", "json", "--fail-on", "never")
+    part = world.product.run("merge", "--at", world.at, "--partial", *shards[:3], "--format", "json", "--fail-on", "never")
     case.contains(part.out, "shard 3/4", "the gap of a shard that is missing")

@@ -263,6 +263,9 @@ pub(crate) struct Merge {
     /// Make a report without the shards that are missing, and say so in it
     #[arg(long)]
     pub(crate) partial: bool,
+    /// Merge shards of the past (RFC 3339), as `check --at` made them
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub(crate) at: Option<Timestamp>,
     /// Configuration file, for its history and where the report is delivered to
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -6,7 +6,10 @@ use anyhow::{Context as _, bail};
 use healthcore::checks::CHECKS;
 use healthcore::report::{Cost, Report};
 use healthcore::shard::{Partial, Shard, merge};
+use healthcore::time::Timestamp;
+use healthcore::unit::Seconds;
 use healthcore_report::{Format, read_shard};
+use lambda_free_runner::clock::{Clock as _, SystemClock};
 use lambda_free_runner::deliver::Deliverer;
 use lambda_free_runner::history::History;
 use lambda_free_runner::{decide, finish};
@@ -16,6 +19,10 @@ use crate::commands::{history, image, read_config, runtime};
 use crate::delivery;
 use crate::exit::Exit;
 use crate::output::{self, Target, Writing};
+
+/// Age from which on a shard is of an earlier run: well beyond the latest start and the longest run of the CronJobs in
+/// `deploy`, and less than half a day.
+const OLD: Seconds = Seconds(6.0 * 3600.0);
 
 /// What an Indexed Job tells each of its pods.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -71,12 +78,13 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     Ok(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
 }
 
-/// The shards, with what each has cost. With `--partial` those that cannot be read, or are of another run than most, count
-/// as missing.
+/// The shards, with what each has cost. With `--partial` those that cannot be read, or are of an earlier run, count as
+/// missing.
 fn parts(args: &Merge) -> anyhow::Result<Vec<(Partial, Cost)>> {
+    let at = args.at.unwrap_or_else(|| SystemClock.now());
     let mut parts = Vec::new();
     for path in &args.reports {
-        match part(path) {
+        match part(path, at) {
             Ok(part) => parts.push(part),
             Err(why) if args.partial => output::note(&format!("left out: {why:#}")),
             Err(why) => return Err(why),
@@ -103,9 +111,23 @@ fn leave_out_the_old(parts: &mut Vec<(Partial, Cost)>) {
     });
 }
 
-fn part(path: &Path) -> anyhow::Result<(Partial, Cost)> {
+fn part(path: &Path, at: Timestamp) -> anyhow::Result<(Partial, Cost)> {
     let name = || path.display().to_string();
     let text =
         std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    read_shard(&text).with_context(name)
+    let (part, cost) = read_shard(&text).with_context(name)?;
+    is_of_this_run(&part, at).with_context(name)?;
+    Ok((part, cost))
+}
+
+/// Files of the day before lie where those of today should be when no shard of today has ended.
+fn is_of_this_run(part: &Partial, at: Timestamp) -> anyhow::Result<()> {
+    let age = Seconds(at.seconds_since(part.taken_at));
+    if age <= OLD {
+        return Ok(());
+    }
+    let taken_at = jiff::Timestamp::from_second(part.taken_at.unix_seconds())?;
+    bail!(
+        "was taken at {taken_at}, and a shard older than {OLD} is of an earlier run; see why there is no newer one, or give `--at {taken_at}` to merge shards of that time"
+    )
 }

@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::{refused, run};
 
+/// When the demo was recorded, and more than six hours later.
+const TAKEN: &str = "2026-11-20T01:00:00Z";
+const LATER: &str = "2026-11-20T07:00:01Z";
+
 /// `UPDATE_DOCS=1 cargo test -p healthcore-cli` writes what is made by the program.
 #[track_caller]
 fn is_made_by_the_program(path: &str, text: &str) {
@@ -124,7 +128,8 @@ fn shards_are_merged_into_the_whole() {
         assert_eq!(out.status.code(), Some(0), "a shard decides nothing");
     }
     let parts = [path("2.json"), path("0.json"), path("1.json")];
-    let merge = |args: &[&str]| run(&[&["merge"], args, &["-f", "markdown"]].concat());
+    // The demo was recorded then.
+    let merge = |args: &[&str]| run(&[&["merge", "--at", TAKEN], args, &["-f", "markdown"]].concat());
     let all: Vec<&str> = parts.iter().map(String::as_str).collect();
     let whole = run(&["check", "--snapshot", &demo, "-f", "markdown"]);
     let merged = merge(&all);
@@ -134,13 +139,30 @@ fn shards_are_merged_into_the_whole() {
         text.lines().filter(|l| !l.contains("queries")).map(str::to_owned).collect()
     };
     assert_eq!(without_cost(&merged.stdout), without_cost(&whole.stdout));
-    refused(&["merge", &parts[0], &parts[1]], &["shard 1/3 is missing", "--partial"]);
-    refused(&["merge", &parts[0], &parts[0]], &["shard 2/3 is given twice"]);
-    refused(&["merge", &parts[0], "/no/such.json"], &["/no/such.json: cannot be read"]);
+    let at =
+        |args: &[&str], expected: &[&str]| refused(&[&["merge", "--at", TAKEN], args].concat(), expected);
+    at(&[&parts[0], &parts[1]], &["shard 1/3 is missing", "--partial"]);
+    at(&[&parts[0], &parts[0]], &["shard 2/3 is given twice"]);
+    at(&[&parts[0], "/no/such.json"], &["/no/such.json: cannot be read"]);
     let partial = merge(&["--partial", &parts[0], &parts[1], "/no/such.json"]);
     let told = String::from_utf8(partial.stdout).unwrap();
     assert!(told.contains("shard 1/3"), "{told}");
     assert!(String::from_utf8(partial.stderr).unwrap().contains("left out: /no/such.json: cannot be read"));
+}
+
+/// When no shard of today has ended, those of yesterday still lie there.
+#[test]
+fn shards_of_an_earlier_run_are_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let shard = folder.path().join("0.json").display().to_string();
+    run(&["check", "--snapshot", &super::fixture("demo"), "--shard", "0/1", "-o", &shard]);
+    let old = format!(
+        "0.json: was taken at {TAKEN}, and a shard older than 6h is of an earlier run; see why there is no newer one, or give `--at {TAKEN}`"
+    );
+    refused(&["merge", "--at", LATER, &shard], &[&old]);
+    refused(&["merge", "--at", LATER, "--partial", &shard], &[&old, "none of the reports can be merged"]);
+    let merged = run(&["merge", "--at", TAKEN, "--fail-on", "never", "-f", "json", &shard]);
+    assert_eq!(merged.status.code(), Some(0), "{}", String::from_utf8_lossy(&merged.stderr));
 }
 
 #[test]
