@@ -167,7 +167,9 @@ impl Election {
         self.settled(self.store.replace(&mine).await, &found.holder, seen)
     }
 
-    /// What a write has come to. One that another program was faster with leaves the lease to it.
+    /// What a write has come to. One that another program was faster with leaves the lease to it; but a lease that this
+    /// program holds is not lost by it, for others may write labels: the next look tells, and until then it is as if the store
+    /// had not answered.
     fn settled(
         &self,
         written: Result<LeaseRecord, LeaseError>,
@@ -179,7 +181,7 @@ impl Election {
                 *seen = Some(Seen { version: record.version, since: Instant::now() });
                 Ok(Look::Mine)
             }
-            Err(LeaseError::Conflict) => {
+            Err(LeaseError::Conflict) if other != self.identity => {
                 let other = if other.is_empty() { "another program" } else { other };
                 Ok(Look::Held { by: other.to_owned() })
             }
@@ -406,6 +408,52 @@ mod tests {
             never_two(&[&first, &second], 20).await;
             assert!(first.follows("second"), "back again, it follows");
         }
+    }
+
+    /// Somebody labels the lease whenever its holder renews it.
+    struct Labelled {
+        store: Arc<Memory>,
+        conflicts: AtomicBool,
+    }
+
+    #[async_trait]
+    impl LeaseStore for Labelled {
+        async fn get(&self) -> Result<Option<LeaseRecord>, LeaseError> {
+            Ok(self.store.lease.lock().unwrap().clone())
+        }
+        async fn create(&self, record: &LeaseRecord) -> Result<LeaseRecord, LeaseError> {
+            self.store.write(record, None)
+        }
+        async fn replace(&self, record: &LeaseRecord) -> Result<LeaseRecord, LeaseError> {
+            if self.conflicts.load(Ordering::SeqCst) {
+                let found = self.store.lease.lock().unwrap().clone().unwrap();
+                self.store.write(&found, Some(&found.version))?;
+            }
+            self.store.write(record, Some(&record.version))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_writes_a_label_does_not_end_a_run() {
+        let store = Arc::new(Memory::default());
+        let labelled = Arc::new(Labelled { store: Arc::clone(&store), conflicts: AtomicBool::new(false) });
+        let election = Arc::new(Election::new(Arc::clone(&labelled) as Arc<dyn LeaseStore>, "first"));
+        let part = Arc::clone(&election);
+        let task = tokio::spawn(async move { part.take_part(std::future::pending()).await });
+        seconds(1).await;
+        let mut standing = election.standing();
+        assert_eq!(*standing.borrow_and_update(), Standing::Leader);
+        labelled.conflicts.store(true, Ordering::SeqCst);
+        seconds(7).await;
+        labelled.conflicts.store(false, Ordering::SeqCst);
+        seconds(60).await;
+        assert!(!standing.has_changed().unwrap(), "it has led all the time");
+        // One that keeps it from renewing ends it, as a store that is away does.
+        labelled.conflicts.store(true, Ordering::SeqCst);
+        seconds(12).await;
+        let Standing::Unknown { why } = standing.borrow().clone() else { panic!("unknown") };
+        assert_eq!(why, "another program changed the lease at the same time");
+        task.abort();
     }
 
     #[tokio::test(start_paused = true)]
