@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_has_no_counterpart_is_said() {
         let (text, config) = import(
-            "memory: {usage: {warnin: 65, critical: high}}\ncpu: {moon: 3}\nrestarts_per_hour: -1\n",
+            "memory: {usage: {warnin: 65, critical: high}}\ncpu: {moon: 3}\nrestarts_per_hour: -1\nnode: {memory: {critical: 95}}\n",
             "disk_usage: x\nmemory_usage: container_memory_working_set_bytes{namespace=\"{namespace}\"}\n",
             &[
                 ("PROMETHEUS_URL", "http://bob:hunter2@prom:9090/?x=hunter3"),
@@ -323,6 +323,7 @@ mod tests {
             "usage.warnin: unknown threshold, did you mean `memory_usage_warning`?",
             "usage.critical: expected a number, got `high`",
             "cpu.moon: unknown threshold",
+            "node.memory.critical: is about `node`, and only thresholds of containers are taken over",
             "disk_usage: no metric has this name",
             "# queries: \"/promql_queries.yaml\"",
             "PROMETHEUS_URL: the credentials in the address",

@@ -72,6 +72,36 @@ const THRESHOLDS: &[(&str, &str, &str, Unit)] = &[
     ("events warning count", "warning-events", "warning-count", Unit::Plain),
 ];
 
+/// Words before a known threshold that make it one of something else: `node.memory.critical` is no threshold of containers.
+const OTHER_THINGS: &[&str] = &[
+    "node",
+    "nodes",
+    "host",
+    "hosts",
+    "cluster",
+    "namespace",
+    "quota",
+    "pvc",
+    "pvcs",
+    "pv",
+    "volume",
+    "volumes",
+    "disk",
+    "disks",
+    "storage",
+    "filesystem",
+    "fs",
+    "jvm",
+    "heap",
+    "gc",
+    "swap",
+    "gpu",
+    "hpa",
+    "redis",
+    "database",
+    "db",
+];
+
 /// Old names of queries, and the metric that each is.
 const QUERIES: &[(&str, Metric)] = &[
     ("memory usage", Metric::MemoryWorkingSet),
@@ -137,9 +167,16 @@ pub(super) fn thresholds(
 ) -> Result<BTreeMap<String, CheckSettings>, String> {
     let places = tree::places(&std::fs::read_to_string(path).unwrap_or_default());
     let mut out: BTreeMap<String, CheckSettings> = BTreeMap::new();
+    let mut taken: BTreeMap<(&str, &str), (String, String)> = BTreeMap::new();
     for (key, value) in read(path)? {
         let at = |why: String| format!("{}: {key}: {why}", path.display());
         let (check, param, text) = threshold(&key, &value).map_err(at)?;
+        if let Some((other, before)) = taken.get(&(check, param)).filter(|(_, before)| *before != text) {
+            return Err(at(format!(
+                "gives checks.{check}.{param} as `{text}`, and {other} gives it as `{before}`; leave one of them out"
+            )));
+        }
+        taken.insert((check, param), (key.clone(), text.clone()));
         if let Some((_, line)) = places.get(&key) {
             let origin = format!("{}:{line}", path.display());
             given_at.insert(format!("checks.{check}.{param}"), Given { text: text.clone(), origin });
@@ -152,11 +189,17 @@ pub(super) fn thresholds(
 /// Check, parameter and value that an old threshold stands for.
 pub(super) fn threshold(key: &str, value: &str) -> Result<(&'static str, &'static str, String), String> {
     let given = words(key);
-    let Some((_, check, param, unit)) = find(&given, THRESHOLDS, |t| t.0) else {
+    let Some((known, check, param, unit)) = find(&given, THRESHOLDS, |t| t.0) else {
         let hint = nearest(&given, THRESHOLDS.iter().map(|t| t.0))
             .map_or_else(String::new, |n| format!(", did you mean `{}`?", n.replace(' ', "_")));
         return Err(format!("unknown threshold{hint}"));
     };
+    let before = given.strip_suffix(known).unwrap_or_default();
+    if let Some(other) = before.split(' ').find(|word| OTHER_THINGS.contains(word)) {
+        return Err(format!(
+            "is about `{other}`, and only thresholds of containers are taken over; leave it out, and see `healthcheck list` for the checks of other things"
+        ));
+    }
     let text = in_unit(value, *unit).ok_or_else(|| format!("expected a number, got `{value}`"))?;
     Ok((check, param, text))
 }
@@ -234,6 +277,38 @@ mod tests {
                 .unwrap_err()
                 .ends_with("memory.usage.warning: expected a number, got `high`")
         );
+    }
+
+    #[test]
+    fn thresholds_of_other_things_are_not_those_of_containers() {
+        let refused = |text: &str| thresholds(file(text).path(), &mut BTreeMap::new()).unwrap_err();
+        for (text, expected) in [
+            ("node.memory.critical: 95", "node.memory.critical: is about `node`"),
+            ("thresholds: {pvc: {memory_usage_critical: 99}}", "pvc.memory_usage_critical: is about `pvc`"),
+            ("alerts: {jvm: {memory: {warning: 80}}}", "alerts.jvm.memory.warning: is about `jvm`"),
+        ] {
+            let why = refused(text);
+            assert!(why.contains(expected), "{why}");
+        }
+        let taken =
+            thresholds(file("prod: {container: {memory: {critical: 85}}}").path(), &mut BTreeMap::new());
+        assert_eq!(taken.unwrap()["memory-usage"].params["critical"], "85%");
+    }
+
+    #[test]
+    fn two_keys_of_one_parameter_are_refused_unless_they_agree() {
+        let why = thresholds(
+            file("container: {memory: {critical: 85}}\npod: {memory_usage_critical: 90}").path(),
+            &mut BTreeMap::new(),
+        )
+        .unwrap_err();
+        assert!(
+            why.ends_with("pod.memory_usage_critical: gives checks.memory-usage.critical as `90%`, and container.memory.critical gives it as `85%`; leave one of them out"),
+            "{why}"
+        );
+        let same = file("container: {memory: {critical: 85}}\npod: {memory_usage_critical: 85%}");
+        let same = thresholds(same.path(), &mut BTreeMap::new()).unwrap();
+        assert_eq!(same["memory-usage"].params["critical"], "85%");
     }
 
     #[test]
