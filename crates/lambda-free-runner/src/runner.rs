@@ -16,7 +16,7 @@ use healthcore::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::clock::{Clock, SystemClock, span};
+use crate::clock::{Clock, SystemClock, after, span};
 use crate::history::History;
 use crate::progress::{Progress, Silent};
 use crate::redact;
@@ -29,6 +29,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A clock that goes back by more than this was wrong before: the schedule starts anew from what it shows now. By less,
 /// and no instant is served twice. (cron(8) draws the same line.)
 const WAS_WRONG: Duration = Duration::from_secs(3 * 3600);
+
+/// Pauses before a run of the schedule that could not be made is tried again: a server that starts anew needs its minutes.
+const TRIED_AGAIN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(600)];
 
 /// What a program wants to know of its runs. Every method does nothing unless it is implemented.
 #[async_trait]
@@ -69,6 +72,8 @@ pub struct Done {
     pub took: Duration,
     /// The report, or why there is none.
     pub result: Result<Arc<Report>, RunFailure>,
+    /// The pause after which the schedule tries it again, unless the next run comes first; none where this was the last try.
+    pub tried_again: Option<Duration>,
 }
 
 /// Why a run has no report, in words without secrets.
@@ -101,6 +106,11 @@ impl FailureKind {
     /// Every kind.
     pub const ALL: [Self; 5] =
         [Self::Configuration, Self::Sources, Self::TimeLimit, Self::Busy, Self::Stopped];
+
+    /// Whether it may pass within minutes: a server starts anew, a Secret is replaced.
+    const fn may_pass(self) -> bool {
+        matches!(self, Self::Configuration | Self::Sources)
+    }
 
     /// The name in metrics.
     #[must_use]
@@ -204,7 +214,7 @@ impl Runner {
     /// # Errors
     /// It has no report, or another run is under way.
     pub async fn run_once(&self) -> Result<Arc<Report>, RunFailure> {
-        self.run(None).await
+        self.run(None, 0).await
     }
 
     /// Whether a run is under way.
@@ -226,7 +236,7 @@ impl Runner {
     }
 
     /// Runs whenever the schedule says so, never two at once, until `stop` resolves to the time that a run under way still
-    /// has.
+    /// has. A run that fails because of its configuration or its sources is tried again after a minute and after ten.
     ///
     /// `since` is the instant of the last run that is known of; what was due after it and before now was missed. Without
     /// it nothing was.
@@ -239,13 +249,17 @@ impl Runner {
         let mut stop = pin!(stop);
         let mut served = since.unwrap_or_else(|| self.clock.now());
         let mut told = None;
+        let mut again: Option<Again> = None;
         loop {
             let now = self.clock.now();
             if span(now, served) > WAS_WRONG {
                 served = now;
+                again = None;
             }
-            let due = match schedule.next(served, now) {
-                Next::Wait { start } => {
+            let due = match (schedule.next(served, now), again) {
+                (Next::Wait { .. }, Some(again)) if again.at <= now => Some(again.due),
+                (Next::Wait { start }, again) => {
+                    let start = again.map_or(start, |again| again.at.min(start));
                     if told.replace(start) != Some(start) {
                         self.hooks.waiting(start);
                     }
@@ -256,13 +270,14 @@ impl Runner {
                         () = sleep(span(now, start).min(LOOK_AGAIN)) => continue,
                     }
                 }
-                Next::LeaveOut { missed: (first, last) } => {
+                (Next::LeaveOut { missed: (first, last) }, _) => {
                     served = last;
                     self.hooks.missed(first, last);
                     continue;
                 }
-                Next::Run { due, missed } => {
+                (Next::Run { due, missed }, _) => {
                     served = due;
+                    again = None;
                     if let Some((first, last)) = missed {
                         self.hooks.missed(first, last);
                     }
@@ -270,14 +285,21 @@ impl Runner {
                 }
             };
             told = None;
-            let mut run = pin!(self.run(due));
+            let tries = again.filter(|again| due == Some(again.due)).map_or(0, |again| again.tries);
+            let mut run = pin!(self.run(due, tries));
             let grace = tokio::select! {
                 biased;
                 grace = &mut stop => grace,
                 result = &mut run => {
                     // A run that somebody else started is under way: it looks at the same clusters now.
-                    if let (Some(due), Err(RunFailure { kind: FailureKind::Busy, .. })) = (due, result) {
+                    if let (Some(due), Err(RunFailure { kind: FailureKind::Busy, .. })) = (due, &result) {
                         self.hooks.missed(due, due);
+                    }
+                    if due.is_some() || result.is_ok() {
+                        let pause = tried_again(due, tries, &result);
+                        again = due.zip(pause).map(|(due, pause)| {
+                            Again { due, tries: tries + 1, at: after(self.clock.now(), pause) }
+                        });
                     }
                     continue;
                 }
@@ -289,7 +311,8 @@ impl Runner {
         }
     }
 
-    async fn run(&self, due: Option<Timestamp>) -> Result<Arc<Report>, RunFailure> {
+    /// One run, which was tried so many times before.
+    async fn run(&self, due: Option<Timestamp>, tries: usize) -> Result<Arc<Report>, RunFailure> {
         let _alone = self.one_at_a_time.try_lock().map_err(|_| busy())?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let run = Started { number, due, at: self.clock.now() };
@@ -300,7 +323,8 @@ impl Runner {
         if let Ok(report) = &result {
             report.findings.iter().for_each(|finding| self.hooks.finding(finding));
         }
-        self.hooks.done(&Done { run, took: begun.elapsed(), result: result.clone() }).await;
+        let tried_again = tried_again(due, tries, &result);
+        self.hooks.done(&Done { run, took: begun.elapsed(), result: result.clone(), tried_again }).await;
         under_way.end();
         result
     }
@@ -325,6 +349,25 @@ impl Runner {
             Err(RunFailure::new(FailureKind::TimeLimit, &why))
         })
     }
+}
+
+/// A run of the schedule that is tried again.
+#[derive(Clone, Copy)]
+struct Again {
+    due: Timestamp,
+    /// Times that it was tried.
+    tries: usize,
+    at: Timestamp,
+}
+
+/// The pause after which a run is tried again, if it is.
+fn tried_again(
+    due: Option<Timestamp>,
+    tries: usize,
+    result: &Result<Arc<Report>, RunFailure>,
+) -> Option<Duration> {
+    let failure = result.as_ref().err()?;
+    due.filter(|_| failure.kind.may_pass()).and_then(|_| TRIED_AGAIN.get(tries).copied())
 }
 
 fn busy() -> RunFailure {

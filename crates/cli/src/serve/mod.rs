@@ -375,7 +375,8 @@ impl Hooks for Show {
             self.publish(report).await;
         }
         self.board.ended(run, SystemClock.now());
-        if let (Some(election), Some(due)) = (&self.election, run.run.due) {
+        // What is tried again is not served yet, also for a program that leads by then.
+        if let (Some(election), Some(due), None) = (&self.election, run.run.due, run.tried_again) {
             election.serve(due);
         }
         match &run.result {
@@ -388,7 +389,12 @@ impl Hooks for Show {
                 let failed = delivery::deliver(&deliverer, report, self.quiet, &|line| self.warn(line)).await;
                 failed.iter().for_each(|why| self.warn(&format!("warning: {why}")));
             }
-            Err(why) => self.warn(&format!("run {} failed after {seconds:.1} s: {why}", run.run.number)),
+            Err(why) => {
+                let again = run.tried_again.map_or_else(String::new, |pause| {
+                    format!("; it is tried again in {}", Seconds(pause.as_secs_f64()))
+                });
+                self.warn(&format!("run {} failed after {seconds:.1} s: {why}{again}", run.run.number));
+            }
         }
     }
 

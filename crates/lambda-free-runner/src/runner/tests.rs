@@ -215,17 +215,63 @@ async fn a_clock_that_goes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_fails_says_why_and_the_next_one_goes_on() {
     let failure: Failure = |number| match number {
-        1 => Some("healthcheck.yaml: clusters: http://user:hunter2@host cannot be used".into()),
-        2 => panic!("a bug"),
+        1..=3 => Some("healthcheck.yaml: clusters: http://user:hunter2@host cannot be used".into()),
+        4 => panic!("a bug"),
         _ => None,
     };
     let scene = scene("2026-11-20T08:00:00Z", 0, failure);
     scene.go_on(&Schedule::every(Duration::from_secs(3600)).unwrap(), None, 3 * 3600 + 60).await;
     let lines = scene.log.take();
     assert!(lines[1].starts_with("run 1 took 0 s: configuration: healthcheck.yaml: clusters"), "{lines:?}");
-    assert!(!lines[1].contains("hunter2"), "{lines:?}");
-    assert_eq!(lines[3], "run 2 took 0 s: stopped: the run panicked; this is a bug");
-    assert_eq!(lines[5], "run 3 took 0 s: healthy");
+    assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
+    let starts: Vec<&str> = lines.iter().step_by(2).map(String::as_str).collect();
+    assert_eq!(
+        starts,
+        [
+            "20T09:00:00 run 1 for 20T09:00:00",
+            "20T09:01:00 run 2 for 20T09:00:00",
+            "20T09:11:00 run 3 for 20T09:00:00",
+            "20T10:00:00 run 4 for 20T10:00:00",
+            "20T11:00:00 run 5 for 20T11:00:00",
+        ],
+        "tried twice more; a bug is not tried again"
+    );
+    assert_eq!(lines[7], "run 4 took 0 s: stopped: the run panicked; this is a bug");
+    assert_eq!(lines[9], "run 5 took 0 s: healthy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_gives_way_to_the_next_run_and_to_one_that_is_asked_for() {
+    let scene = scene("2026-11-20T08:59:00Z", 0, |number| (number != 4).then(|| "away".into()));
+    let often = Schedule::every(Duration::from_secs(300)).unwrap();
+    scene.go_on(&often, None, 500).await;
+    let starts: Vec<String> = scene.log.take().into_iter().step_by(2).collect();
+    assert_eq!(
+        starts,
+        [
+            "20T09:00:00 run 1 for 20T09:00:00",
+            "20T09:01:00 run 2 for 20T09:00:00",
+            "20T09:05:00 run 3 for 20T09:05:00",
+            "20T09:06:00 run 4 for 20T09:05:00",
+        ]
+    );
+    scene.clock.set(at("2026-11-20T08:59:00Z"));
+    let (schedule, asking) = (daily(), async {
+        sleep(Duration::from_secs(62)).await;
+        scene.runner.ask().unwrap();
+    });
+    let _ = tokio::join!(scene.go_on(&schedule, None, 1000), asking);
+    let starts: Vec<String> = scene.log.take().into_iter().step_by(2).collect();
+    assert_eq!(
+        starts,
+        [
+            "20T09:00:00 run 5 for 20T09:00:00",
+            "20T09:00:02 run 6 for asked",
+            "20T09:01:00 run 7 for 20T09:00:00",
+            "20T09:11:00 run 8 for 20T09:00:00",
+        ],
+        "one that was asked for and failed changes nothing"
+    );
 }
 
 #[tokio::test(start_paused = true)]
