@@ -18,7 +18,7 @@ use healthcore_sources::{Fetched, MetricsSource, SourceError, Usage};
 use tokio::task::JoinHandle;
 
 use crate::certificates::Certificates;
-use crate::history::History;
+use crate::history::{History, Patience};
 use crate::hosts::Hosts;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
@@ -50,7 +50,7 @@ pub(crate) struct Around<'a> {
     pub(crate) certificates: Certificates,
     pub(crate) hosts: Hosts,
     /// Where earlier runs left the events that they saw.
-    pub(crate) history: Option<&'a History>,
+    pub(crate) history: Option<(&'a History, &'a Patience)>,
 }
 
 /// A cluster that answers.
@@ -109,7 +109,9 @@ impl Feed {
         let mut unremembered = Vec::new();
         let remember = async {
             match history.filter(|_| needs.objects.contains(&ObjectKind::Events)) {
-                Some(history) => history.events(&sources.name, frame.taken_at, &mut unremembered).await,
+                Some((history, patience)) => {
+                    history.events(&sources.name, frame.taken_at, patience, &mut unremembered).await
+                }
                 None => Vec::new(),
             }
         };

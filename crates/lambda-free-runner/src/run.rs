@@ -18,7 +18,7 @@ use healthcore_sources::{SourceError, Usage};
 
 use crate::certificates::Certificates;
 use crate::feed::{Around, Feed, Frame, Part, UNDER_WAY, is_nowhere};
-use crate::history::History;
+use crate::history::{History, Patience};
 use crate::hosts::Hosts;
 use crate::progress::Progress;
 use crate::redact;
@@ -210,6 +210,7 @@ async fn live(
     let frame = frame(spec)?;
     let header = Header::new(frame.taken_at, frame.window);
     let recorder = spec.record.as_ref().map(|path| Recorder::create(path, &header)).transpose()?;
+    let patience = Patience::default();
     let pass = Pass {
         checks,
         shard: spec.shard,
@@ -219,7 +220,7 @@ async fn live(
         record: spec.record.as_deref(),
         certificates: &spec.certificates,
         hosts: &spec.hosts,
-        history: spec.history.as_ref(),
+        history: spec.history.as_ref().zip(Some(&patience)),
         progress,
     };
     let pass = &pass;
@@ -275,7 +276,7 @@ struct Pass<'a> {
     record: Option<&'a Path>,
     certificates: &'a Certificates,
     hosts: &'a Hosts,
-    history: Option<&'a History>,
+    history: Option<(&'a History, &'a Patience)>,
     progress: &'a dyn Progress,
 }
 

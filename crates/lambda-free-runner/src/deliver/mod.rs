@@ -30,7 +30,7 @@ pub use pushgateway::{Pushgateway, PushgatewaySettings};
 pub use slack::{DEFAULT_API, Slack, SlackSettings};
 pub use webhook::{Webhook, WebhookSettings};
 
-use crate::history::History;
+use crate::history::{History, Patience};
 
 /// Time for one delivery with all its requests and pauses.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -289,15 +289,21 @@ impl Deliverer {
     /// Delivers a report by every route, one after the other, so that the pace of a chat is kept.
     pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
+        let patience = Patience::default();
         for route in &self.routes {
             let to = format!("{} ({})", route.place, route.sink.name());
-            let result = self.one(route, report).await;
+            let result = self.one(route, report, &patience).await;
             outcomes.push(Outcome { to, result, required: route.required });
         }
         outcomes
     }
 
-    async fn one(&self, route: &Route, report: &Report) -> Result<Delivered, DeliverError> {
+    async fn one(
+        &self,
+        route: &Route,
+        report: &Report,
+        patience: &Patience,
+    ) -> Result<Delivered, DeliverError> {
         let report = route.selection.of(report);
         if let Some(why) = route.when.refuses(&report) {
             return Ok(Delivered::NotSent(why));
@@ -307,7 +313,7 @@ impl Deliverer {
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {
-            match history.was_sent(&delivery.key).await {
+            match history.was_sent(&delivery.key, patience).await {
                 Ok(true) => return Ok(Delivered::NotSent("this report was sent there already")),
                 Ok(false) => {}
                 // To send twice is better than never.
@@ -318,7 +324,7 @@ impl Deliverer {
         let late = || DeliverError::Unclear(format!("not done within {} s", PATIENCE.as_secs()));
         let mut receipt = sent.map_err(|_| late())??;
         if let Some(history) = memory
-            && let Err(why) = history.remember_sent(&delivery.key, &receipt.what).await
+            && let Err(why) = history.remember_sent(&delivery.key, &receipt.what, patience).await
         {
             missed.push(format!("it was sent, and that cannot be remembered: {why}"));
         }

@@ -5,15 +5,15 @@
 
 mod format;
 mod name;
+mod patience;
 mod period;
 mod place;
 mod sent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use healthcore::finding::Text;
 use healthcore::history::{PastRun, Rules, compare};
 use healthcore::model::Event;
@@ -25,6 +25,7 @@ use healthcore::unit::Seconds;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+pub(crate) use patience::Patience;
 pub use period::Period;
 pub use place::HistoryError;
 
@@ -32,14 +33,14 @@ pub use place::HistoryError;
 const LAST: usize = 12;
 /// Days before this run of which one run each is read, for trends.
 const DAYS: usize = 31;
-/// Objects that are read at once.
+/// Objects of a cluster that are read at once.
 const AT_ONCE: usize = 8;
+/// Clusters that a store is asked about at once.
+const CLUSTERS_AT_ONCE: usize = 8;
 /// Runs that cannot be read and are named one by one; more are counted.
 const MOST_NAMED: usize = 3;
 /// Largest object that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
-/// Time for all that is asked of a store in one go.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long runs are kept. The newest run of a cluster stays in any case.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +71,16 @@ impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("History").field("place", &self.place).field("retention", &self.retention).finish()
     }
+}
+
+/// What is remembered of a cluster.
+struct Known {
+    /// The names of all its runs in order of time.
+    names: Vec<Named>,
+    /// Those of its runs that states and trends need.
+    runs: Vec<PastRun>,
+    /// About runs that cannot be read.
+    left_out: Vec<Gap>,
 }
 
 /// A run as its name tells it.
@@ -112,8 +123,14 @@ impl History {
 
     /// The warning events that earlier runs of a cluster saw or remembered, as the newest one before an instant has left them.
     /// What cannot be read is a gap.
-    pub(crate) async fn events(&self, cluster: &str, before: Timestamp, gaps: &mut Vec<Gap>) -> Vec<Event> {
-        match self.patiently(self.newest_events(cluster, before)).await {
+    pub(crate) async fn events(
+        &self,
+        cluster: &str,
+        before: Timestamp,
+        patience: &Patience,
+        gaps: &mut Vec<Gap>,
+    ) -> Vec<Event> {
+        match patience.with(self.newest_events(cluster, before)).await {
             Ok(events) => events,
             Err((cause, why)) => {
                 gaps.push(self.gap(cluster, cause, phrase("gap-history-events-unread").with("why", why)));
@@ -141,43 +158,44 @@ impl History {
 
     /// Compares a report with what is remembered, and remembers it. What fails becomes a gap of the report.
     pub(crate) async fn tell(&self, report: &mut Report) {
+        let patience = Patience::default();
         let mut gaps = Vec::new();
         let mut past = BTreeMap::new();
         let mut known = BTreeMap::new();
         let clusters: Vec<String> = report.coverage.keys().cloned().collect();
-        for cluster in &clusters {
-            match self.patiently(self.read(cluster, report.taken_at, &mut gaps)).await {
-                Ok((names, runs)) => {
+        let before = report.taken_at;
+        // Made before they are polled: a closure in the stream would keep callers from spawning the run.
+        let reading: Vec<_> = clusters.iter().map(|c| patience.with(self.read(c, before))).collect();
+        let read: Vec<_> = stream::iter(reading).buffered(CLUSTERS_AT_ONCE).collect().await;
+        for (cluster, read) in clusters.iter().zip(read) {
+            match read {
+                Ok(Known { names, runs, left_out }) => {
                     known.insert(cluster.clone(), names);
                     past.insert(cluster.clone(), runs);
+                    gaps.extend(left_out);
                 }
                 Err((cause, why)) => {
                     gaps.push(self.gap(cluster, cause, phrase("gap-history-unread").with("why", why)));
                 }
             }
         }
-        for run in compare(report, &past, &Rules::default()) {
-            // A run that does not know what was before it would make all of it new for the next one.
-            let Some(names) = known.get(&run.cluster) else { continue };
-            let runs = &past[&run.cluster];
-            if let Err((cause, why)) = self.patiently(self.write(&run, names, runs)).await {
+        let mut runs = compare(report, &past, &Rules::default());
+        // A run that does not know what was before it would make all of it new for the next one.
+        runs.retain(|run| known.contains_key(&run.cluster));
+        let mut writing = Vec::new();
+        for run in &runs {
+            let (names, past) = (&known[&run.cluster], &past[&run.cluster]);
+            writing.push(patience.with(self.write(run, names, past)));
+        }
+        let written: Vec<_> = stream::iter(writing).buffered(CLUSTERS_AT_ONCE).collect().await;
+        for (run, written) in runs.iter().zip(written) {
+            if let Err((cause, why)) = written {
                 gaps.push(self.gap(&run.cluster, cause, phrase("gap-history-unwritten").with("why", why)));
             }
         }
         report.gaps.extend(gaps);
         report.gaps.sort();
         report.gaps.dedup();
-    }
-
-    async fn patiently<T>(
-        &self,
-        work: impl Future<Output = Result<T, object_store::Error>>,
-    ) -> Result<T, (GapCause, String)> {
-        match tokio::time::timeout(PATIENCE, work).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(why)) => Err((place::cause(&why), place::told(&why))),
-            Err(_) => Err((GapCause::Timeout, format!("no answer within {} s", PATIENCE.as_secs()))),
-        }
     }
 
     fn gap(&self, cluster: &str, cause: GapCause, said: Text) -> Gap {
@@ -188,14 +206,8 @@ impl History {
         gap
     }
 
-    /// The names of all runs of a cluster in order of time, and those of its runs before `before` that states and trends
-    /// need. A run that cannot be read is a gap.
-    async fn read(
-        &self,
-        cluster: &str,
-        before: Timestamp,
-        gaps: &mut Vec<Gap>,
-    ) -> Result<(Vec<Named>, Vec<PastRun>), object_store::Error> {
+    /// What is known of a cluster before an instant.
+    async fn read(&self, cluster: &str, before: Timestamp) -> Result<Known, object_store::Error> {
         let names = self.names(&name::folder(cluster)).await?;
         let chosen: Vec<&Named> = chosen(&names, before);
         let mut runs: Vec<PastRun> = Vec::new();
@@ -208,14 +220,14 @@ impl History {
                 Err(why) => unread.push((path, why)),
             }
         }
-        gaps.extend(self.left_out(cluster, &unread));
+        let left_out = self.left_out(cluster, &unread);
         // Two programs may have looked at the same second: one of them is enough, and always the same.
         runs.dedup_by_key(|run| run.taken_at);
         // The newest run remembers what those before it saw.
         let all_but_newest = runs.len().saturating_sub(1);
         runs[..all_but_newest].iter_mut().for_each(|run| run.events = Vec::new());
         drop(read);
-        Ok((names, runs))
+        Ok(Known { names, runs, left_out })
     }
 
     /// Reads runs, some ahead of the one that is awaited; each with its name, in the order in which they are named.
@@ -229,7 +241,7 @@ impl History {
             async move { (&named.path, read_run(store, named).await) }
         };
         let asked: Vec<_> = named.iter().map(read).collect();
-        futures::stream::iter(asked).buffered(AT_ONCE)
+        stream::iter(asked).buffered(AT_ONCE)
     }
 
     /// Gaps about runs that cannot be read: the first by name, more by their number.

@@ -6,7 +6,7 @@ use healthcore::phrase::phrase;
 use healthcore::snapshot::Gap;
 use healthcore::time::Timestamp;
 
-use super::{DAYS, History, HistoryError, Named, name, of_other_cluster};
+use super::{DAYS, History, HistoryError, Named, Patience, name, of_other_cluster};
 
 /// A period: from after its start up to and with its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +28,8 @@ impl History {
         period: Period,
         cluster: Option<&str>,
     ) -> Result<(Vec<Digest>, Vec<Gap>), HistoryError> {
-        let folders = self.patiently(self.folders()).await.map_err(|(_, why)| self.error(&why))?;
+        let patience = Patience::default();
+        let folders = patience.with(self.folders()).await.map_err(|(_, why)| self.error(&why))?;
         let wanted = cluster.map(name::folder);
         let folders: Vec<String> =
             folders.into_iter().filter(|f| wanted.as_ref().is_none_or(|w| w == f)).collect();
@@ -37,7 +38,7 @@ impl History {
         }
         let (mut digests, mut gaps) = (Vec::new(), Vec::new());
         for folder in &folders {
-            let read = self.patiently(self.digest(folder, period, cluster.is_some())).await;
+            let read = patience.with(self.digest(folder, period, cluster.is_some())).await;
             match read {
                 Ok((digest, unread)) => {
                     digests.extend(digest);

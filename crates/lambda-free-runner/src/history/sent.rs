@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
-use super::History;
+use super::{History, Patience};
 
 /// Folder beside those of the clusters, whose names all end in a hash.
 const FOLDER: &str = "deliveries";
@@ -13,28 +13,31 @@ const AGE_S: i64 = 40 * 86_400;
 
 impl History {
     /// Whether a delivery is remembered.
-    pub(crate) async fn was_sent(&self, key: &str) -> Result<bool, String> {
+    pub(crate) async fn was_sent(&self, key: &str, patience: &Patience) -> Result<bool, String> {
         let path = self.delivery(key);
-        self.patiently(async {
+        let asked = async {
             match self.store.head(&path).await {
                 Ok(_) => Ok(true),
                 Err(object_store::Error::NotFound { .. }) => Ok(false),
                 Err(why) => Err(why),
             }
-        })
-        .await
-        .map_err(|(_, why)| why)
+        };
+        patience.with(asked).await.map_err(|(_, why)| why)
     }
 
     /// Remembers a delivery, and forgets old ones.
-    pub(crate) async fn remember_sent(&self, key: &str, what: &str) -> Result<(), String> {
+    pub(crate) async fn remember_sent(
+        &self,
+        key: &str,
+        what: &str,
+        patience: &Patience,
+    ) -> Result<(), String> {
         let path = self.delivery(key);
-        self.patiently(async {
+        let asked = async {
             self.store.put(&path, what.as_bytes().to_vec().into()).await?;
             self.forget_old().await
-        })
-        .await
-        .map_err(|(_, why)| why)
+        };
+        patience.with(asked).await.map_err(|(_, why)| why)
     }
 
     async fn forget_old(&self) -> Result<(), object_store::Error> {

@@ -112,3 +112,152 @@ fn a_year_is_small() {
     assert!((1 << 20..20 << 20).contains(&year), "{year} bytes");
     assert_eq!(format::read(&files[4]).unwrap(), runs[4]);
 }
+
+/// A store that takes requests and answers some of them; what it was asked.
+#[derive(Debug)]
+struct Hanging {
+    store: object_store::memory::InMemory,
+    answers: usize,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Hanging {
+    /// A history in a store that hangs after so many requests.
+    fn after(answers: usize) -> (Arc<Self>, History) {
+        let store = Arc::new(Self {
+            store: object_store::memory::InMemory::new(),
+            answers,
+            asked: Default::default(),
+        });
+        let history = History::of(Arc::clone(&store) as Arc<dyn ObjectStore>, "s3://b", Retention::default());
+        (store, history)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn answers(&self) -> bool {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < self.answers
+    }
+
+    async fn pass(&self) {
+        if !self.answers() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl std::fmt::Display for Hanging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hanging")
+    }
+}
+
+type Answer<T> = object_store::Result<T>;
+
+#[async_trait::async_trait]
+impl ObjectStore for Hanging {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        bytes: object_store::PutPayload,
+        options: object_store::PutOptions,
+    ) -> Answer<object_store::PutResult> {
+        self.pass().await;
+        self.store.put_opts(at, bytes, options).await
+    }
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: object_store::PutMultipartOptions,
+    ) -> Answer<Box<dyn object_store::MultipartUpload>> {
+        self.store.put_multipart_opts(at, options).await
+    }
+    async fn get_opts(
+        &self,
+        at: &Path,
+        options: object_store::GetOptions,
+    ) -> Answer<object_store::GetResult> {
+        self.pass().await;
+        self.store.get_opts(at, options).await
+    }
+    fn delete_stream(
+        &self,
+        at: stream::BoxStream<'static, Answer<Path>>,
+    ) -> stream::BoxStream<'static, Answer<Path>> {
+        self.store.delete_stream(at)
+    }
+    fn list(
+        &self,
+        at: Option<&Path>,
+    ) -> stream::BoxStream<'static, Answer<object_store::ObjectMeta>> {
+        if self.answers() { self.store.list(at) } else { stream::pending().boxed() }
+    }
+    async fn list_with_delimiter(&self, at: Option<&Path>) -> Answer<object_store::ListResult> {
+        self.pass().await;
+        self.store.list_with_delimiter(at).await
+    }
+    async fn copy_opts(&self, from: &Path, to: &Path, options: object_store::CopyOptions) -> Answer<()> {
+        self.store.copy_opts(from, to, options).await
+    }
+}
+
+/// A report about so many clusters.
+async fn of_clusters(count: usize) -> Report {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/healthy");
+    let spec = crate::RunSpec::new(crate::Input::Recording(path));
+    let mut report = crate::run_once(&spec, &crate::Silent).await.unwrap();
+    report.coverage = (0..count).map(|n| (format!("c{n:03}"), Default::default())).collect();
+    report.gaps = Vec::new();
+    report
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_costs_one_time_out_and_not_one_a_cluster() {
+    let mut report = of_clusters(100).await;
+    let (store, history) = Hanging::after(0);
+    let began = tokio::time::Instant::now();
+    history.tell(&mut report).await;
+    assert_eq!((began.elapsed().as_secs(), store.asked()), (60, CLUSTERS_AT_ONCE));
+    let causes: Vec<GapCause> = report.gaps.iter().map(|gap| gap.cause).collect();
+    assert_eq!(causes, [GapCause::Timeout; 100]);
+    assert!(report.gaps[0].detail.to_string().contains("no answer within 60 s"), "{:?}", report.gaps[0]);
+    assert!(report.gaps[99].detail.to_string().contains("not asked again"), "{:?}", report.gaps[99]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_when_it_is_written_to_costs_one_time_out_too() {
+    let mut report = of_clusters(100).await;
+    let (store, history) = Hanging::after(100 + 3);
+    let began = tokio::time::Instant::now();
+    history.tell(&mut report).await;
+    assert_eq!((began.elapsed().as_secs(), store.asked()), (60, 100 + 3 + CLUSTERS_AT_ONCE));
+    assert_eq!(report.gaps.len(), 97, "three are kept");
+    assert!(report.changes.is_some());
+}
+
+/// Every cluster of a live run asks for its events, some of them at the same time.
+#[tokio::test(start_paused = true)]
+async fn events_of_a_store_that_hangs_are_asked_for_once() {
+    let (store, history) = Hanging::after(0);
+    let (patience, mut gaps) = (Patience::default(), Vec::new());
+    let began = tokio::time::Instant::now();
+    for n in 0..100 {
+        history.events(&format!("c{n}"), Timestamp(0), &patience, &mut gaps).await;
+    }
+    assert_eq!((began.elapsed().as_secs(), store.asked(), gaps.len()), (60, 1, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_fleet_is_remembered() {
+    let (store, history) = Hanging::after(usize::MAX);
+    let mut report = of_clusters(30).await;
+    history.tell(&mut report).await;
+    let mut next = of_clusters(30).await;
+    next.taken_at = next.taken_at.plus_seconds(86_400.0);
+    history.tell(&mut next).await;
+    assert_eq!((report.gaps.len(), next.gaps.len()), (0, 0));
+    assert_eq!(next.changes.map(|changes| changes.before.len()), Some(30));
+    assert!(store.asked() >= 4 * 30);
+}
