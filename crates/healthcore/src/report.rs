@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::analyse::{Assessment, NamespaceTally, Tally};
-use crate::check::AnyCheck;
+use crate::check::{AnyCheck, CheckInfo};
+use crate::checks::CHECKS;
 use crate::facts::ContainerFacts;
 use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{self, Changes, Coverage};
 use crate::metric::SeriesOf;
 use crate::model::Event;
 use crate::score::{Score, score};
-use crate::shard::Partial;
+use crate::shard::{Partial, PartialTally};
 use crate::snapshot::{Gap, Missing, Origin};
 use crate::time::{Timestamp, Window};
 use crate::unit::Ratio;
 
 /// A whole run.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Serialized, it is what a program keeps to deliver the report later: for the same version of the program, and without what
+/// merging and history need. The JSON report is made by a renderer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Version of the tool that made it.
     pub version: String,
@@ -33,6 +39,7 @@ pub struct Report {
     /// What changed since the runs before; none without history.
     pub changes: Option<Changes>,
     /// What was looked at, by cluster.
+    #[serde(skip)]
     pub coverage: BTreeMap<String, Coverage>,
     /// Counts of every enabled check, in the order of the checks.
     pub checks: Vec<CheckTally>,
@@ -43,13 +50,15 @@ pub struct Report {
     /// Measured values of every container, by cluster and name.
     pub facts: Vec<ContainerFacts>,
     /// Warning events by cluster, for runs to come; no format shows them.
+    #[serde(skip)]
     pub events: BTreeMap<String, Vec<Event>>,
     /// Of a report that is one of several parts: what merging needs.
+    #[serde(skip)]
     pub shard: Option<Box<Partial>>,
 }
 
 /// One cluster in the summary.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClusterSummary {
     /// Name.
     pub name: String,
@@ -67,6 +76,7 @@ pub struct ClusterSummary {
     /// credentials; none without one.
     pub metrics_via: Option<String>,
     /// Checks that could not judge most of what they should have judged there, in the order of the checks.
+    #[serde(deserialize_with = "known_checks")]
     pub unanswered: Vec<&'static str>,
     /// What was found there.
     pub found: Found,
@@ -81,7 +91,7 @@ pub struct ClusterSummary {
 }
 
 /// Number of findings by severity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Found {
     /// Critical ones.
     pub critical: u64,
@@ -111,7 +121,7 @@ impl Found {
 }
 
 /// One namespace in the summary.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct NamespaceSummary {
     /// Name.
     pub name: String,
@@ -161,8 +171,41 @@ pub struct CheckTally {
     pub discovery: Option<Discovery>,
 }
 
+/// [`CheckTally`] in a form that can be kept: title and id are those of this program.
+#[derive(Serialize, Deserialize)]
+struct KeptTally {
+    id: String,
+    tally: PartialTally,
+    discovery: Option<Discovery>,
+}
+
+impl Serialize for CheckTally {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { id, title: _, tally, discovery } = self.clone();
+        KeptTally { id: id.to_owned(), tally: tally.into(), discovery }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CheckTally {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let KeptTally { id, tally, discovery } = KeptTally::deserialize(deserializer)?;
+        let info = known_check(&id)?;
+        Ok(Self { id: info.id, title: info.title, tally: tally.into(), discovery })
+    }
+}
+
+fn known_checks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
+    let ids = Vec::<String>::deserialize(deserializer)?;
+    ids.iter().map(|id| known_check(id).map(|info| info.id)).collect()
+}
+
+fn known_check<E: serde::de::Error>(id: &str) -> Result<&'static CheckInfo, E> {
+    let infos = CHECKS.iter().map(|check| check.info());
+    infos.into_iter().find(|info| info.id == id).ok_or_else(|| E::custom(format!("unknown check `{id}`")))
+}
+
 /// What holding down the share of false findings has made of the sure findings of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Discovery {
     /// Share of false ones that is accepted among those that pass, 0..=1; the largest one where classes differ.
     pub level: Ratio,
@@ -173,7 +216,7 @@ pub struct Discovery {
 }
 
 /// What a run cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
     /// Queries sent to the metrics servers.
     pub prometheus_queries: u64,

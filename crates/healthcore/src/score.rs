@@ -14,10 +14,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::finding::{Finding, Severity, SubjectRef};
 
 /// Part of a system that fails as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Area {
     /// Pods run and stay up, with the memory that they need.
@@ -93,7 +95,7 @@ impl Area {
 }
 
 /// How healthy a cluster or a namespace is, as far as it could be judged.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// 0 to 100; 100 is without a warning.
     pub points: u8,
@@ -105,7 +107,7 @@ pub struct Score {
 }
 
 /// What an area costs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     /// The area.
     pub area: Area,

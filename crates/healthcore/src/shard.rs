@@ -159,7 +159,7 @@ pub struct PartialCluster {
 
 /// [`Tally`], with its reasons as a list: in JSON a key is a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct PartialTally {
+pub(crate) struct PartialTally {
     ok: u64,
     problem: u64,
     unknown: u64,
@@ -167,22 +167,30 @@ struct PartialTally {
     reasons: Vec<(Missing, u64)>,
 }
 
+impl From<Tally> for PartialTally {
+    fn from(t: Tally) -> Self {
+        let reasons = t.reasons.into_iter().collect();
+        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons }
+    }
+}
+
+impl From<PartialTally> for Tally {
+    fn from(t: PartialTally) -> Self {
+        let reasons = t.reasons.into_iter().collect();
+        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons }
+    }
+}
+
 impl PartialCluster {
     /// What a shard has judged of a cluster.
     #[must_use]
     pub fn new(summary: &ClusterSummary, assessment: &Assessment) -> Self {
         let a = assessment.clone();
-        let tally = |t: Tally| PartialTally {
-            ok: t.ok,
-            problem: t.problem,
-            unknown: t.unknown,
-            reasons: t.reasons.into_iter().collect(),
-        };
         Self {
             name: summary.name.clone(),
             objects_from: summary.objects_from,
             metrics_via: summary.metrics_via.clone(),
-            tallies: a.tallies.into_iter().map(|(id, t)| (id.to_owned(), tally(t))).collect(),
+            tallies: a.tallies.into_iter().map(|(id, t)| (id.to_owned(), t.into())).collect(),
             accepted: a.accepted.into_iter().map(|(id, level)| (id.to_owned(), level.get())).collect(),
             findings: a.findings,
             watch: a.watch,
@@ -224,9 +232,8 @@ impl PartialCluster {
             coverage: Coverage { namespaces: self.seen, unjudged: self.unjudged, hidden: Vec::new() },
             ..Assessment::default()
         };
-        for (id, PartialTally { ok, problem, unknown, reasons }) in self.tallies {
-            let reasons = reasons.into_iter().collect();
-            out.tallies.insert(known(id)?, Tally { ok, problem, unknown, reasons });
+        for (id, tally) in self.tallies {
+            out.tallies.insert(known(id)?, tally.into());
         }
         for (id, level) in self.accepted {
             out.accepted.insert(known(id)?, Ratio(level));

@@ -2,6 +2,9 @@
 //!
 //! A run has a folder of its own, named after its instant, which gets that name when everything is in it. So a reader
 //! sees whole reports only, whatever becomes of the writer, also where the folder is shared over a network.
+//!
+//! A report that is to be delivered has its values beside its pages until that is done. So another program, or the same one
+//! started again, can deliver what one that was killed in between has left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +21,9 @@ use healthcore_report::{Format, RenderError, RenderOptions, render};
 const UNFINISHED: &str = ".unfinished-";
 /// Age from which on an unfinished folder belongs to a program that is gone.
 const LEFT_BEHIND: Duration = Duration::from_secs(3600);
+
+/// The values of a report that is not delivered yet, in the folder of its run.
+const UNDELIVERED: &str = "undelivered.json";
 
 /// A report in every format that files have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,19 +91,26 @@ impl ReportFolder {
         Ok(folder)
     }
 
-    /// Puts a report there, and removes those that are too many. One of the same second that is there already stays.
+    /// Puts a report there, and removes those that are too many. One of the same second that is there already stays. Where its
+    /// values are given, it is [`undelivered`](Self::undelivered) until it is [`delivered`](Self::delivered).
     ///
     /// # Errors
     /// It cannot be written; then nothing of it is there.
-    pub fn keep(&self, report: &Rendered) -> Result<(), ReportsError> {
-        let written = self.write(report);
+    pub fn keep(&self, report: &Rendered, to_deliver: Option<&Report>) -> Result<(), ReportsError> {
+        let written = self.write(report, to_deliver);
         written.map_err(|why| self.error("the report cannot be kept", why))?;
         self.tidy();
         Ok(())
     }
 
-    fn write(&self, report: &Rendered) -> io::Result<()> {
+    fn write(&self, report: &Rendered, to_deliver: Option<&Report>) -> io::Result<()> {
         let unfinished = self.unfinished()?;
+        if let Some(values) = to_deliver {
+            let file = File::create(unfinished.path().join(UNDELIVERED))?;
+            let mut file = io::BufWriter::new(file);
+            serde_json::to_writer(&mut file, values)?;
+            file.into_inner()?.sync_all()?;
+        }
         for (format, ending) in KEPT {
             let Some(page) = report.pages.get(format.name()) else { continue };
             let mut file = File::create(unfinished.path().join(format!("report.{ending}")))?;
@@ -151,6 +164,38 @@ impl ReportFolder {
             }
         }
         Ok(None)
+    }
+
+    /// The latest report, when it is not delivered yet, and how long ago it was kept. Those before it are yesterday's news.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or another version of this program wrote the report.
+    pub fn undelivered(&self) -> Result<Option<(Report, Duration)>, ReportsError> {
+        let Some(latest) = self.latest_instant()? else { return Ok(None) };
+        let path = self.path.join(name(latest)).join(UNDELIVERED);
+        let read = || -> io::Result<(Report, Duration)> {
+            let kept_at = fs::metadata(&path)?.modified()?;
+            let report = serde_json::from_slice(&fs::read(&path)?)?;
+            Ok((report, SystemTime::now().duration_since(kept_at).unwrap_or_default()))
+        };
+        match read() {
+            Ok(found) => Ok(Some(found)),
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(self.error("a report that is not delivered yet cannot be read", why)),
+        }
+    }
+
+    /// Notes that nothing is left to be done about a report.
+    ///
+    /// # Errors
+    /// That cannot be noted, so it may be delivered again.
+    pub fn delivered(&self, taken_at: Timestamp) -> Result<(), ReportsError> {
+        match fs::remove_file(self.path.join(name(taken_at)).join(UNDELIVERED)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                Err(self.error("that a report is delivered cannot be noted", why))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read(&self, taken_at: Timestamp) -> io::Result<Rendered> {
@@ -257,12 +302,12 @@ mod tests {
         let folder = ReportFolder::open(&place.path().join("deep/reports"), 30).unwrap();
         assert_eq!(folder.latest().unwrap(), None);
         for (second, text) in [(1_795_222_800, "second"), (1_795_136_400, "first")] {
-            folder.keep(&report(second, text)).unwrap();
+            folder.keep(&report(second, text), None).unwrap();
         }
         assert_eq!(folder.latest().unwrap(), Some(report(1_795_222_800, "second")));
         assert_eq!(folder.latest_instant().unwrap(), Some(Timestamp::from_unix_seconds(1_795_222_800)));
         // A second run of one second changes nothing.
-        folder.keep(&report(1_795_222_800, "again")).unwrap();
+        folder.keep(&report(1_795_222_800, "again"), None).unwrap();
         assert_eq!(folder.latest().unwrap(), Some(report(1_795_222_800, "second")));
         assert_eq!(names(&folder.path), ["20261120T010000Z", "20261121T010000Z"]);
     }
@@ -275,8 +320,8 @@ mod tests {
         }
         let folder = ReportFolder::open(place.path(), 1).unwrap();
         assert_eq!(folder.latest().unwrap(), None);
-        folder.keep(&report(1_795_136_400, "first")).unwrap();
-        folder.keep(&report(1_795_222_800, "second")).unwrap();
+        folder.keep(&report(1_795_136_400, "first"), None).unwrap();
+        folder.keep(&report(1_795_222_800, "second"), None).unwrap();
         assert_eq!(folder.latest().unwrap(), Some(report(1_795_222_800, "second")));
         let kept =
             [".unfinished-abc", "20261121T010000Z", "2026112T0010000Z", "99999999T999999Z", "lost+found"];
@@ -292,7 +337,7 @@ mod tests {
         assert!(said.starts_with(&format!("reports `{}`: cannot be made: ", file.display())), "{said}");
         let folder = ReportFolder::open(&place.path().join("reports"), 1).unwrap();
         fs::remove_dir(&folder.path).unwrap();
-        let said = folder.keep(&report(0, "")).unwrap_err().to_string();
+        let said = folder.keep(&report(0, ""), None).unwrap_err().to_string();
         assert!(said.contains("the report cannot be kept") && !said.contains(UNFINISHED), "{said}");
     }
 
@@ -301,5 +346,42 @@ mod tests {
         for (format, ending) in KEPT {
             assert_eq!(Format::from_ending(ending), Some(format), "{ending}");
         }
+    }
+
+    async fn of_fixture(name: &str) -> Report {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+        crate::run_once(&crate::RunSpec::new(crate::Input::Recording(path)), &crate::Silent).await.unwrap()
+    }
+
+    /// Whoever delivers it later says the same as who would have delivered it at once: so the same report is known again.
+    #[tokio::test]
+    async fn a_report_that_is_not_delivered_is_read_back_as_it_was() {
+        for fixture in ["demo", "access-denied", "hostile-names"] {
+            let place = tempfile::tempdir().unwrap();
+            let folder = ReportFolder::open(place.path(), 2).unwrap();
+            let report = of_fixture(fixture).await;
+            let rendered = Rendered::of(&report, &RenderOptions::default()).unwrap();
+            folder.keep(&rendered, Some(&report)).unwrap();
+            let (left, _) = folder.undelivered().unwrap().unwrap();
+            assert!(Rendered::of(&left, &RenderOptions::default()).unwrap() == rendered, "{fixture}");
+            assert_eq!(folder.latest().unwrap(), Some(rendered), "its pages are there as ever");
+            folder.delivered(left.taken_at).unwrap();
+            assert_eq!(folder.undelivered().unwrap(), None);
+            folder.delivered(left.taken_at).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_latest_report_is_still_to_be_delivered() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = ReportFolder::open(place.path(), 2).unwrap();
+        let values = of_fixture("healthy").await;
+        folder.keep(&report(1_795_136_400, "first"), Some(&values)).unwrap();
+        folder.keep(&report(1_795_222_800, "second"), None).unwrap();
+        assert_eq!(folder.undelivered().unwrap(), None);
+        let broken = place.path().join("20261121T010000Z").join(UNDELIVERED);
+        fs::write(broken, "{\"of\": \"another version\"}").unwrap();
+        let why = folder.undelivered().unwrap_err().to_string();
+        assert!(why.contains("a report that is not delivered yet cannot be read: missing field"), "{why}");
     }
 }

@@ -20,6 +20,7 @@ use healthcore::unit::Seconds;
 use healthcore_report::RenderOptions;
 use healthcore_sources::recording::Recording;
 use lambda_free_runner::clock::{Clock as _, SystemClock};
+use lambda_free_runner::config::Config;
 use lambda_free_runner::deliver::Deliverer;
 use lambda_free_runner::history::History;
 use lambda_free_runner::lease::{Election, Standing};
@@ -37,6 +38,8 @@ use crate::serve::board::Board;
 use crate::serve::pages::{Pages, Token};
 use crate::{commands, delivery, output, sources};
 
+/// Age from which on a report that was never delivered is no news any more.
+const OLD_NEWS: Duration = Duration::from_secs(86_400);
 /// How often a folder of reports is looked at for those of other programs.
 const LOOK: Duration = Duration::from_secs(10);
 /// Time for threads of a run that was abandoned.
@@ -89,7 +92,12 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
     ended.map(|()| Exit::Success)
 }
 
-async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Show>) -> anyhow::Result<()> {
+async fn go_on(
+    args: &Arc<Serve>,
+    schedule: Schedule,
+    pages: Arc<Pages>,
+    show: Arc<Show>,
+) -> anyhow::Result<()> {
     let at = args.web.listen;
     let listener = http::listen(at).await.with_context(|| {
         format!(
@@ -107,6 +115,7 @@ async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Sh
     let web = tokio::spawn(http::serve(listener, Arc::clone(&pages), closing));
     let looking = tokio::spawn(look_out(Arc::clone(&show)));
     let plan = Plan {
+        args: Arc::clone(args),
         schedule,
         at_start: args.times.run_at_start,
         grace: args.times.grace.saturating_sub(http::STOPPING),
@@ -141,6 +150,7 @@ async fn go_on(args: &Serve, schedule: Schedule, pages: Arc<Pages>, show: Arc<Sh
 
 /// When runs start, and how they stop.
 struct Plan {
+    args: Arc<Serve>,
     schedule: Schedule,
     at_start: bool,
     grace: Duration,
@@ -151,7 +161,7 @@ impl Plan {
     /// Runs until told to stop; with an election, while this program leads.
     async fn carry_out(&self, pages: &Pages, show: &Show) -> Ended {
         let Some(election) = &show.election else {
-            return self.run(pages, show.last_report(), self.at_start, std::future::pending()).await;
+            return self.run(pages, show, show.last_report(), self.at_start, std::future::pending()).await;
         };
         let mut stopping = self.stopping.clone();
         let (leave, left) = tokio::sync::oneshot::channel::<()>();
@@ -182,6 +192,8 @@ impl Plan {
                 _ = stopping.wait_for(|stop| *stop) => return Ended::Idle,
                 _ = standing.wait_for(|standing| *standing == Standing::Leader) => {}
             }
+            // The one before may have kept a report that this program has not seen yet.
+            show.find_latest().await;
             // What became due since this program began, and was served by nobody, was missed.
             let served = show.last_report().max(election.last_served()).unwrap_or(began);
             // Programs that start together make one run at the start, and not one each.
@@ -190,7 +202,7 @@ impl Plan {
             let lost = async move {
                 let _ = watched.wait_for(|standing| *standing != Standing::Leader).await;
             };
-            let ended = self.run(pages, Some(served), at_start, lost).await;
+            let ended = self.run(pages, show, Some(served), at_start, lost).await;
             if *stopping.borrow() {
                 return ended;
             }
@@ -202,6 +214,7 @@ impl Plan {
     async fn run(
         &self,
         pages: &Pages,
+        show: &Show,
         since: Option<Timestamp>,
         at_start: bool,
         lost: impl Future<Output = ()>,
@@ -214,6 +227,16 @@ impl Plan {
                 _ = stopping.wait_for(|stop| *stop) => self.grace,
             }
         };
+        let mut stop = std::pin::pin!(stop);
+        let mut left_over = std::pin::pin!(show.deliver_left_over(&self.args));
+        tokio::select! {
+            biased;
+            grace = &mut stop => {
+                let _ = timeout(grace, left_over).await;
+                return Ended::Idle;
+            }
+            () = &mut left_over => {}
+        }
         if at_start {
             // Nothing is under way yet that could refuse it.
             let _ = pages.runner.ask();
@@ -241,11 +264,16 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)>
             commands::live(&args.sources, &config, settings, Input::Live(clusters))?
         }
     };
-    let zone = args.times.time_zone.as_deref().map(str::parse).transpose()?;
-    let options = output::options(args.lang, zone, &config);
-    let routes = delivery::open(args.no_deliver, &config, options, &[])?;
-    let deliverer = Deliverer { history: history.clone(), ..routes };
+    let deliverer = deliverer(args, &config, history.clone())?;
     Ok((RunSpec { history, ..spec }, deliverer))
+}
+
+/// Where reports go.
+fn deliverer(args: &Serve, config: &Config, history: Option<History>) -> anyhow::Result<Deliverer> {
+    let zone = args.times.time_zone.as_deref().map(str::parse).transpose()?;
+    let options = output::options(args.lang, zone, config);
+    let routes = delivery::open(args.no_deliver, config, options, &[])?;
+    Ok(Deliverer { history, ..routes })
 }
 
 /// Shows what runs do, and their reports.
@@ -296,12 +324,13 @@ impl Show {
         self.board.latest().map(|pages| pages.taken_at)
     }
 
-    /// Renders a report, shows it and keeps it.
-    async fn publish(&self, report: &Arc<Report>) {
+    /// Renders a report, shows it and keeps it; until it is delivered, if it is to be.
+    async fn publish(&self, report: &Arc<Report>, to_deliver: bool) {
         let (report, options, reports) = (Arc::clone(report), self.options.clone(), self.reports.clone());
         let making = tokio::task::spawn_blocking(move || {
             let rendered = Rendered::of(&report, &options)?;
-            let kept = reports.map_or(Ok(()), |folder| folder.keep(&rendered));
+            let values = to_deliver.then_some(&*report);
+            let kept = reports.map_or(Ok(()), |folder| folder.keep(&rendered, values));
             anyhow::Ok((board::Pages::of(rendered), kept))
         });
         match making.await {
@@ -314,6 +343,49 @@ impl Show {
             }
             Ok(Err(why)) => self.warn(&format!("the report cannot be rendered: {why:#}")),
             Err(why) => self.warn(&format!("the report cannot be rendered: {why}")),
+        }
+    }
+
+    /// Delivers a report, and notes that nothing is left to be done about it.
+    async fn deliver(&self, deliverer: &Deliverer, report: &Report) {
+        let failed = delivery::deliver(deliverer, report, self.quiet, &|line| self.warn(line)).await;
+        failed.iter().for_each(|why| self.warn(&format!("warning: {why}")));
+        self.settle(report.taken_at).await;
+    }
+
+    async fn settle(&self, taken_at: Timestamp) {
+        let Some(folder) = self.reports.clone() else { return };
+        if let Ok(Err(why)) = tokio::task::spawn_blocking(move || folder.delivered(taken_at)).await {
+            self.warn(&why.to_string());
+        }
+    }
+
+    /// Delivers what a program that was killed after it had kept its report has left. What it had sent already is known from
+    /// the history, and not sent again.
+    async fn deliver_left_over(&self, args: &Serve) {
+        let Some(folder) = self.reports.clone() else { return };
+        let (report, age) = match tokio::task::spawn_blocking(move || folder.undelivered()).await {
+            Ok(Ok(Some(found))) => found,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(why)) => return self.warn(&format!("{why}; the pages have it")),
+        };
+        let when = readable(report.taken_at);
+        if age > OLD_NEWS {
+            self.warn(&format!("the report of {when} was never delivered, and is too old to be sent now"));
+            return self.settle(report.taken_at).await;
+        }
+        let opened = commands::read_config(args.sources.config.as_deref()).and_then(|config| {
+            let history = commands::history(args.history.as_deref(), args.no_history, &config)?;
+            deliverer(args, &config, history)
+        });
+        match opened {
+            Ok(deliverer) => {
+                self.log(&format!(
+                    "the report of {when} was kept, and its delivery not finished; it is delivered now"
+                ));
+                self.deliver(&deliverer, &report).await;
+            }
+            Err(why) => self.warn(&format!("the report of {when} cannot be delivered: {why:#}")),
         }
     }
 
@@ -371,23 +443,18 @@ impl Hooks for Show {
 
     async fn done(&self, run: &Done) {
         let seconds = run.took.as_secs_f64();
+        let deliverer = self.deliverer.lock().await;
         if let Ok(report) = &run.result {
-            self.publish(report).await;
+            self.publish(report, !deliverer.routes.is_empty()).await;
         }
         self.board.ended(run, SystemClock.now());
-        // What is tried again is not served yet, also for a program that leads by then.
-        if let (Some(election), Some(due), None) = (&self.election, run.run.due, run.tried_again) {
-            election.serve(due);
-        }
         match &run.result {
             Ok(report) => {
                 self.log(&format!("run {} took {seconds:.1} s: {}", run.run.number, in_short(report)));
                 for gap in report.gaps.iter().filter(|gap| History::is_own(gap)) {
                     self.warn(&format!("{}: {}", gap.scope, gap.detail));
                 }
-                let deliverer = self.deliverer.lock().await;
-                let failed = delivery::deliver(&deliverer, report, self.quiet, &|line| self.warn(line)).await;
-                failed.iter().for_each(|why| self.warn(&format!("warning: {why}")));
+                self.deliver(&deliverer, report).await;
             }
             Err(why) => {
                 let again = run.tried_again.map_or_else(String::new, |pause| {
@@ -395,6 +462,10 @@ impl Hooks for Show {
                 });
                 self.warn(&format!("run {} failed after {seconds:.1} s: {why}{again}", run.run.number));
             }
+        }
+        // What is tried again, or not delivered yet, is not served, also for a program that leads by then.
+        if let (Some(election), Some(due), None) = (&self.election, run.run.due, run.tried_again) {
+            election.serve(due);
         }
     }
 

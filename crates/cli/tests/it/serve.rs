@@ -1,9 +1,10 @@
 //! `serve` as a program: its pages, a configuration that changes, signals, wrong input.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
 
 use crate::{fixture, refused};
 
@@ -157,4 +158,77 @@ fn what_cannot_be_served_is_named() {
     said(&["--every", "6h", "--set", "memory-usage.warnin=1"], &["did you mean `warning`?"]);
     refused(&["serve", "--every", "6h"], &["no source to read"]);
     refused(&["serve", "--every", "6h", "--config", "/nowhere.yaml"], &["/nowhere.yaml"]);
+}
+
+/// A receiver of reports that answers or hangs; the heads of what it got.
+fn receiver(answers: bool) -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, got) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                let start = head.len();
+                assert!(stream.read_line(&mut head).unwrap() > 0, "{head}");
+                let line = head[start..].to_lowercase();
+                length = line.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+            }
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            if answers {
+                let done = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+                stream.get_mut().write_all(done.as_bytes()).unwrap();
+            } else {
+                open.push(stream);
+            }
+            if sender.send(head).is_err() {
+                return;
+            }
+        }
+    });
+    (port, got)
+}
+
+/// The report of the day is kept, and its program killed before it has arrived anywhere.
+#[test]
+fn a_report_that_a_killed_program_kept_is_delivered_by_the_next_one() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).display().to_string();
+    let (config, folder, history) = (path("h.yaml"), path("reports"), path("history"));
+    let snapshot = fixture("pods-in-trouble");
+    let args = ["--snapshot", &snapshot, "--config", &config, "--reports", &folder, "--history", &history];
+    let deliver_to = |port: u16| {
+        let text = format!("deliver: [{{type: webhook, url: 'http://127.0.0.1:{port}/in'}}]\n");
+        std::fs::write(&config, text).unwrap();
+    };
+    let left = || {
+        let run = place.path().join("reports").join("20261120T010000Z");
+        (run.join("report.html").exists(), run.join("undelivered.json").exists())
+    };
+    let key = |head: &str| {
+        let line = head.lines().find(|line| line.to_lowercase().starts_with("idempotency-key:"));
+        line.expect(head).to_lowercase()
+    };
+
+    let (hangs, began) = receiver(false);
+    deliver_to(hangs);
+    let mut first = serve(&args);
+    let sent = began.recv().unwrap();
+    assert_eq!(left(), (true, true));
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+
+    let (answers, got) = receiver(true);
+    deliver_to(answers);
+    let mut second = serve(&args);
+    second.said("was kept, and its delivery not finished; it is delivered now");
+    second.said("sent: ");
+    assert_eq!(key(&got.recv().unwrap()), key(&sent), "the same report");
+    // The same recording again, which `--run-at-start` asks for.
+    second.said("not sent: this report was sent there already");
+    second.ends_by("-TERM");
+    assert_eq!(left(), (true, false));
+    assert!(got.try_recv().is_err(), "once");
 }

@@ -19,7 +19,7 @@ pub struct Headroom {
 }
 
 /// What has a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Resource {
     /// Memory.
     Memory,
@@ -39,7 +39,7 @@ impl Resource {
 }
 
 /// A container whose share of a limit goes up from run to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     /// The container.
     pub subject: SubjectRef,

@@ -159,7 +159,7 @@ impl Coverage {
 }
 
 /// What changed since the runs before.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Changes {
     /// The run that each cluster was compared with. A cluster that no run knows is not in it.
     pub before: BTreeMap<String, Timestamp>,
@@ -178,7 +178,7 @@ impl Changes {
 }
 
 /// A finding that is not there any more, or could not be looked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
     /// [`State::Resolved`], [`State::Flapping`] or [`State::NotChecked`].
     pub state: State,
