@@ -73,6 +73,20 @@ impl Inventory {
         *self == Self::default()
     }
 
+    /// The namespaces of all that is in it, in no order, one as often as it has objects.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        fn of<T: Held>(inventory: &Inventory) -> impl Iterator<Item = &str> {
+            T::all(inventory).iter().map(|object| object.id().namespace.as_str())
+        }
+        let certificates = self.managed_certificates.iter().map(|c| c.id.namespace.as_str());
+        (of::<Service>(self).chain(of::<Route>(self)).chain(of::<TlsSecret>(self)).chain(certificates))
+            .chain(of::<DisruptionBudget>(self))
+            .chain(of::<VolumeClaim>(self))
+            .chain(of::<Quota>(self))
+            .chain(of::<Job>(self))
+            .chain(of::<CronJob>(self))
+    }
+
     /// Whether certificates of a namespace are not to be looked at.
     #[must_use]
     pub fn skips_certificates(&self, namespace: &str) -> bool {

@@ -143,6 +143,8 @@ pub struct PartialCluster {
     findings: Vec<Finding>,
     watch: Vec<Finding>,
     seen: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    everywhere: bool,
     unjudged: BTreeSet<u64>,
     hidden: Vec<(String, Unavailable)>,
     workloads: u64,
@@ -195,6 +197,7 @@ impl PartialCluster {
             findings: a.findings,
             watch: a.watch,
             seen: a.coverage.namespaces,
+            everywhere: a.coverage.everywhere,
             unjudged: a.coverage.unjudged,
             hidden: a.coverage.hidden.into_iter().map(|(id, list)| (id.to_owned(), list)).collect(),
             workloads: a.workloads,
@@ -229,7 +232,12 @@ impl PartialCluster {
             facts: self.facts,
             routed: self.routed,
             events: self.events,
-            coverage: Coverage { namespaces: self.seen, unjudged: self.unjudged, hidden: Vec::new() },
+            coverage: Coverage {
+                namespaces: self.seen,
+                everywhere: self.everywhere,
+                unjudged: self.unjudged,
+                hidden: Vec::new(),
+            },
             ..Assessment::default()
         };
         for (id, tally) in self.tallies {

@@ -168,6 +168,7 @@ impl Feed {
             metrics_via: metrics.as_ref().map(|m| m.via()),
             context: sources.objects.as_ref().and_then(|o| o.context()).map(str::to_owned),
             asked: Some(needs.objects.clone()),
+            namespaces: Some(sources.selection.namespaces.clone()),
             unavailable: listed[0].unavailable.clone(),
             gaps,
         };

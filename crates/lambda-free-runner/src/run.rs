@@ -11,7 +11,7 @@ use healthcore::phrase::phrase;
 use healthcore::report::{ClusterSummary, Cost, Report};
 use healthcore::settings::{Resolved, SettingsError};
 use healthcore::shard::{Partial, PartialCluster, Shard};
-use healthcore::snapshot::{Gap, GapCause, Missing, Snapshot, Unavailable};
+use healthcore::snapshot::{Gap, GapCause, Missing, Origin, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window, WindowError};
 use healthcore_sources::recording::{Closing, ClusterHead, Entry, Header, Recorder, Recording, Section};
 use healthcore_sources::{SourceError, Usage};
@@ -68,7 +68,9 @@ pub async fn run_once(spec: &RunSpec, progress: &dyn Progress) -> Result<Report,
             replay(Recording::read(name, Box::new(*bytes))?, checks, spec.shard, progress).await?
         }
     };
-    finish(&mut report, spec.history.as_ref(), spec.image.as_deref()).await;
+    // What a shard does not find another one may; the whole is compared when it is merged.
+    let history = spec.history.as_ref().filter(|_| spec.shard.is_none());
+    finish(&mut report, history, spec.image.as_deref()).await;
     progress.finished();
     Ok(report)
 }
@@ -401,7 +403,11 @@ impl Fold {
         // A list that could not be had counts once, and not once a shard.
         let counts = shard.is_none_or(Shard::is_first);
         let unavailable = if counts { &head.unavailable[..] } else { &[] };
-        let assessment = Assessment::new(&head.name, unavailable, &checks);
+        let mut assessment = Assessment::new(&head.name, unavailable, &checks);
+        // Metrics of objects say nothing of those that they lack.
+        if let (Some(asked), Some(Origin::KubernetesApi)) = (&head.namespaces, head.objects_from) {
+            assessment.coverage.asked(asked);
+        }
         let summary = ClusterSummary {
             name: head.name,
             objects_from: head.objects_from,

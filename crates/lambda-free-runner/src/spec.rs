@@ -36,7 +36,8 @@ pub struct RunSpec {
     pub clock: Arc<dyn Clock>,
     /// File to write what was fetched to.
     pub record: Option<PathBuf>,
-    /// Where runs are remembered and compared with; none for a run without past.
+    /// Where runs are remembered and compared with; none for a run without past. A shard is neither remembered nor
+    /// compared: the report that its shards give is, with [`crate::finish`].
     pub history: Option<crate::history::History>,
     /// Bounds on what is held in memory at once, whatever the number of clusters.
     pub budget: Budget,

@@ -125,8 +125,10 @@ impl Default for Rules {
 /// What a run looked at, so that what it does not find can be told from what it did not see.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Coverage {
-    /// Namespaces of which some object was seen.
+    /// Namespaces of which some object was seen, and those that were named to be looked into.
     pub namespaces: BTreeSet<String>,
+    /// Whether every namespace was looked into, those too that are gone.
+    pub everywhere: bool,
     /// Fingerprints, as numbers, of subjects that a check could not judge.
     pub(crate) unjudged: BTreeSet<u64>,
     /// Lists that could not be had, by the id of a check that judges what is in them.
@@ -139,11 +141,22 @@ impl Coverage {
         let pods = objects.pods.iter().map(|p| &p.workload.namespace);
         let workloads = objects.workloads.iter().map(|w| &w.id.namespace);
         let autoscalers = objects.hpas.iter().map(|h| &h.namespace);
-        Self { namespaces: pods.chain(workloads).chain(autoscalers).cloned().collect(), ..Self::default() }
+        let seen = pods.chain(workloads).chain(autoscalers).map(String::as_str);
+        let seen = seen.chain(objects.inventory.namespaces());
+        Self { namespaces: seen.map(str::to_owned).collect(), ..Self::default() }
+    }
+
+    /// Notes which namespaces a source that tells of every object was asked for, by names or globs; none for all. Then a
+    /// namespace in which nothing is was looked into all the same. Not so one that only a glob takes: the source may not have
+    /// been allowed to learn the names that the glob stands for.
+    pub fn asked(&mut self, namespaces: &[String]) {
+        self.everywhere |= namespaces.is_empty() || namespaces.iter().any(|n| n == "*");
+        self.namespaces.extend(namespaces.iter().filter(|n| !n.contains(['*', '?'])).cloned());
     }
 
     pub(crate) fn fold(&mut self, part: Self) {
         self.namespaces.extend(part.namespaces);
+        self.everywhere |= part.everywhere;
         self.unjudged.extend(part.unjudged);
         self.hidden.extend(part.hidden);
     }
@@ -151,7 +164,7 @@ impl Coverage {
     /// Whether a check could have found again what it once found.
     fn covers(&self, kept: &Kept) -> bool {
         let namespace = kept.subject.namespace.as_str();
-        let in_sight = namespace.is_empty() || self.namespaces.contains(namespace);
+        let in_sight = namespace.is_empty() || self.everywhere || self.namespaces.contains(namespace);
         let judged = u64::from_str_radix(&kept.fingerprint, 16).is_ok_and(|f| !self.unjudged.contains(&f));
         let hidden = |(id, list): &(&str, Unavailable)| *id == kept.check && list.hides(list.kind, namespace);
         in_sight && judged && !self.hidden.iter().any(hidden)
@@ -174,6 +187,13 @@ impl Changes {
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.before.is_empty()
+    }
+
+    /// Whether the run before has not told this already: what it could not look for either is as it was.
+    #[must_use]
+    pub fn is_news(&self, gone: &Gone) -> bool {
+        let before = self.before.get(&gone.was.subject.cluster);
+        gone.state != State::NotChecked || before.is_none_or(|before| gone.was.last >= *before)
     }
 }
 

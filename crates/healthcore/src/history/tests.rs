@@ -9,13 +9,15 @@ struct Story {
     past: BTreeMap<String, Vec<PastRun>>,
     day: i64,
     settings: Settings,
+    /// The namespaces that a source of all objects was asked for.
+    asked: Option<Vec<String>>,
 }
 
 impl Story {
     fn new() -> Self {
         let mut settings = Settings::default();
         settings.only.extend(["memory-usage".to_owned(), "requests-missing".to_owned()]);
-        Self { past: BTreeMap::new(), day: 0, settings }
+        Self { past: BTreeMap::new(), day: 0, settings, asked: None }
     }
 
     fn report(&self, text: &str) -> Report {
@@ -28,7 +30,11 @@ impl Story {
             metrics_via: Some("direct".to_owned()),
             ..ClusterSummary::default()
         };
-        let parts = vec![(summary, fixture.assess(&checks))];
+        let mut assessment = fixture.assess(&checks);
+        if let Some(asked) = &self.asked {
+            assessment.coverage.asked(asked);
+        }
+        let parts = vec![(summary, assessment)];
         let at = snapshot.taken_at.plus_seconds(86_400.0 * self.day as f64);
         Report::new("0", at, snapshot.window, parts, Vec::new(), CHECKS)
     }
@@ -129,6 +135,72 @@ fn what_was_not_looked_at_is_not_resolved() {
         assert_eq!(story.run(&hidden), "not-checked api", "{hidden}");
         assert_eq!(story.run(&both(50)), "resolved api", "{hidden}");
     }
+}
+
+#[test]
+fn what_is_gone_with_its_namespace_is_resolved_where_all_was_looked_at() {
+    let cart = "container shop/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    let told = |asked: Option<&[&str]>, then: &str| {
+        let mut story = Story::new();
+        story.asked = asked.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
+        story.run(&format!("{}\n{cart}", at(75)));
+        story.run(then)
+    };
+    assert_eq!(told(Some(&[]), cart), "resolved api");
+    assert_eq!(told(Some(&["*"]), cart), "resolved api");
+    assert_eq!(told(Some(&["web", "shop"]), cart), "resolved api");
+    assert_eq!(told(None, cart), "not-checked api", "nobody knows whether it is not there or was not asked for");
+    assert_eq!(told(Some(&["shop"]), cart), "not-checked api");
+    assert_eq!(told(Some(&["w*", "shop"]), cart), "not-checked api", "the glob may not have been understood");
+    let denied = |place: &str| format!("denied pods{place}\n{cart}");
+    assert_eq!(told(Some(&[]), &denied(" namespace=web")), "not-checked api");
+    assert_eq!(told(Some(&[]), &denied("")), "not-checked api");
+    assert_eq!(told(Some(&[]), &denied(" namespace=shop")), "resolved api");
+}
+
+/// A namespace may hold a Secret and a quota, and no pod at all.
+#[test]
+fn what_is_no_pod_is_seen_too() {
+    let told = |check: &str, bad: &str, good: &str| {
+        let mut story = Story::new();
+        story.settings.only = [check.to_owned()].into();
+        let pod = "container web/api-0/app";
+        story.run(&format!("{pod}\n{bad}"));
+        story.run(&format!("{pod}\n{good}"))
+    };
+    assert_eq!(told("quota-near-limit", "quota shop/team pods=10/10", "quota shop/team pods=1/10"), "resolved team");
+    assert_eq!(
+        told("certificate-expiring", "secret shop/tls names=a.example since=60d expires=-3d", "secret shop/tls names=a.example since=1d expires=89d"),
+        "resolved tls"
+    );
+    let dump = "cronjob shop/dump schedule=\"0 3 * * *\" created=30d last-schedule=22h";
+    assert_eq!(
+        told("cronjob-stale", &format!("{dump} last-success=47h"), &format!("{dump} last-success=22h")),
+        "resolved dump"
+    );
+    assert_eq!(
+        told("volume-claim-pending", "claim shop/data phase=Pending created=2d", "claim shop/data created=2d"),
+        "resolved data"
+    );
+}
+
+#[test]
+fn what_was_not_looked_at_yesterday_either_is_no_news() {
+    let mut story = Story::new();
+    let cart = "container shop/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    let both = format!("{}\n{cart}", at(75));
+    let mut news = |text: &str| {
+        let mut report = story.report(text);
+        story.day += 1;
+        for run in compare(&mut report, &story.past, &Rules::default()) {
+            story.past.entry(run.cluster.clone()).or_default().push(run);
+        }
+        let changes = report.changes.expect("it was compared");
+        changes.gone.iter().map(|gone| changes.is_news(gone)).collect::<Vec<_>>()
+    };
+    assert_eq!([news(&both), news(cart), news(cart), news(&both)], [vec![], vec![true], vec![false], vec![]]);
+    let calm = format!("{}\n{cart}", at(50));
+    assert_eq!([news(&calm), news(&calm)], [vec![true], vec![]], "resolved");
 }
 
 #[test]

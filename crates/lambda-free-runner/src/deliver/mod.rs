@@ -161,10 +161,10 @@ impl When {
     }
 }
 
-/// Whether a reader would see a change. What was never compared is news.
+/// Whether a reader would see a change. What was never compared is news; what could not be looked for yesterday either is none.
 fn has_changed(report: &Report) -> bool {
     let Some(changes) = report.changes.as_ref().filter(|c| !c.is_first()) else { return true };
-    !changes.gone.is_empty()
+    changes.gone.iter().any(|gone| changes.is_news(gone))
         || report.findings.iter().any(|f| f.state.is_none_or(|state| state != State::Ongoing))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use healthcore::history::Changes;
+use healthcore::history::{Changes, Gone, Kept};
 use healthcore::time::Timestamp;
 use healthcore_report::Chat;
 use healthcore_sources::prometheus::Secret;
@@ -533,6 +533,31 @@ async fn a_change_is_what_the_report_calls_one() {
     assert_eq!(refuses(&report), Some("nothing has changed"));
     report.findings[1].state = Some(State::Worse);
     assert_eq!(refuses(&report), None);
+}
+
+#[tokio::test]
+async fn what_could_not_be_looked_for_yesterday_either_is_no_change() {
+    let mut report = fixture("pods-in-trouble").await;
+    report.findings.iter_mut().for_each(|f| f.state = Some(State::Ongoing));
+    let finding = report.findings[0].clone();
+    let mut gone = |state, last| {
+        let was = Kept {
+            fingerprint: finding.fingerprint.clone(),
+            check: finding.check.to_string(),
+            severity: finding.severity,
+            subject: finding.subject.clone(),
+            summary: finding.summary.clone(),
+            first: Timestamp(0),
+            last: Timestamp(last),
+            told: None,
+        };
+        let before = BTreeMap::from([(finding.subject.cluster.clone(), Timestamp(2))]);
+        report.changes = Some(Changes { before, gone: vec![Gone { state, was }], ..Changes::default() });
+        When::Changes.refuses(&report)
+    };
+    assert_eq!(gone(State::NotChecked, 2), None, "the run before saw it");
+    assert_eq!(gone(State::NotChecked, 1), Some("nothing has changed"), "the run before could not look either");
+    assert_eq!(gone(State::Resolved, 1), None);
 }
 
 #[tokio::test]

@@ -90,6 +90,33 @@ async fn findings_have_a_life() {
     assert_eq!(files(&place).len(), 6);
 }
 
+/// A namespace that is deleted takes its problems with it. The API was asked for all of them, and so says the recording.
+#[tokio::test]
+async fn what_is_gone_with_its_namespace_is_resolved() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().join("h").to_str().unwrap(), keep()).unwrap();
+    let used = |name: &str, percent: u32| {
+        format!(
+            "container {name}-0/app limit=1000Mi request=900Mi cpu-request=1  memory: {}x60\n",
+            percent * 10
+        )
+    };
+    let both = used("web/api", 75) + &used("shop/cart", 50);
+    run(on(0, &both), &history).await;
+    let path = folder.path().join("snapshot.ndjson");
+    let deleted = RunSpec { record: Some(path.clone()), ..on(1, &used("shop/cart", 50)) };
+    let mut replay = RunSpec::new(lambda_free_runner::Input::Recording(path));
+    replay.settings.only.insert("memory-usage".to_owned());
+    assert_eq!(told(&run(deleted, &history).await), "resolved");
+    assert_eq!(told(&run(replay, &history).await), "resolved", "the time of a run is that of its data");
+
+    run(on(2, &both), &history).await;
+    let mut elsewhere = on(3, &used("shop/cart", 50));
+    let lambda_free_runner::Input::Live(clusters) = &mut elsewhere.input else { unreachable!("a live run") };
+    clusters[0].selection.namespaces = vec!["shop".to_owned()];
+    assert_eq!(told(&run(elsewhere, &history).await), "not-checked");
+}
+
 #[tokio::test]
 async fn two_that_write_at_once_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -55,6 +55,9 @@ pub struct ClusterHead {
     /// were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<BTreeSet<ObjectKind>>,
+    /// Names and globs of the namespaces that were asked for, empty for all; none when the recording does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<Vec<String>>,
     /// Lists that could not be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unavailable: Vec<Unavailable>,
