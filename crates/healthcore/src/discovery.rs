@@ -46,6 +46,7 @@ pub(crate) fn control(
             name: "false-discovery-rate".into(),
             value: Value::Ratio(share),
             threshold: Some(Value::Ratio(chance.level)),
+            is_age: false,
         });
         let mut unheard = Discovery::default();
         let discovery = discoveries.get_mut(finding.check.as_ref()).unwrap_or(&mut unheard);

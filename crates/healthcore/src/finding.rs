@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chart::ChartSeries;
 use crate::time::Timestamp;
-use crate::unit::Ratio;
+use crate::unit::{Ratio, Seconds};
 
 /// A value with its unit, in the base unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -235,6 +235,9 @@ pub struct Evidence {
     /// The bound that it was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Value>,
+    /// Whether it is the time that something has lasted: it grows from run to run though nothing happens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_age: bool,
 }
 
 /// One thing to do.
@@ -368,7 +371,12 @@ impl Problem {
     /// Adds a measured value.
     #[must_use]
     pub fn evidence(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.evidence.push(Evidence { name: Cow::Borrowed(name), value: value.into(), threshold: None });
+        self.evidence.push(Evidence {
+            name: Cow::Borrowed(name),
+            value: value.into(),
+            threshold: None,
+            is_age: false,
+        });
         self
     }
     /// Adds a measured value and the bound that it was compared with.
@@ -383,6 +391,19 @@ impl Problem {
             name: Cow::Borrowed(name),
             value: value.into(),
             threshold: Some(threshold.into()),
+            is_age: false,
+        });
+        self
+    }
+    /// Adds for how long it has lasted and the time from which on it counts. What lasts longer than in the run before is not
+    /// worse for that ([`crate::history`]).
+    #[must_use]
+    pub fn lasted(mut self, name: &'static str, time: Seconds, threshold: Seconds) -> Self {
+        self.evidence.push(Evidence {
+            name: Cow::Borrowed(name),
+            value: time.into(),
+            threshold: Some(threshold.into()),
+            is_age: true,
         });
         self
     }

@@ -69,7 +69,7 @@ impl Check for HpaAtMax {
                 .with("max", hpa.max_replicas)
                 .with("time", Seconds(lasted.seconds)),
         )
-        .measured("at-max", Seconds(lasted.seconds), params.lasting)
+        .lasted("at-max", Seconds(lasted.seconds), params.lasting)
         .evidence("replicas", hpa.current_replicas)
         .since((!lasted.at_least).then(|| now.plus_seconds(-lasted.seconds)));
         for metric in hpa.metrics.iter().filter(|m| m.utilization) {

@@ -104,7 +104,7 @@ impl Check for HpaMetricsUnknown {
         };
         let mut problem = Problem::new(Severity::Warning, text).evidence("reason", told).since(since);
         if let Some(s) = lasted {
-            problem = problem.measured("blind-for", Seconds(s), params.lasting);
+            problem = problem.lasted("blind-for", Seconds(s), params.lasting);
         }
         if !message.is_empty() {
             problem = problem.evidence("message", message);

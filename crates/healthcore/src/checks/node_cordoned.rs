@@ -67,7 +67,7 @@ impl Check for NodeCordoned {
         let uncordon =
             Advice::new(Text::new("uncordon")).command(format!("kubectl uncordon {name}"), &[name]);
         Ok(Problem::new(severity, Text::new("cordoned").with("time", lasted))
-            .measured("cordoned", lasted, bound)
+            .lasted("cordoned", lasted, bound)
             .since(Some(since))
             .advise(uncordon)
             .into())

@@ -99,7 +99,7 @@ impl Check for PodUnschedulable {
             .pod(&pod.name)
             .since(pod.unschedulable.as_ref().and_then(|u| u.since));
         if let Some(s) = lasted(pod) {
-            problem = problem.measured("waiting", Seconds(s), bound);
+            problem = problem.lasted("waiting", Seconds(s), bound);
         }
         let scarce = scarce(said);
         let advice = match scarce.is_empty() {

@@ -60,7 +60,7 @@ impl Check for VolumeClaimPending {
                 let Some(age) = created.age_at(now).filter(|age| *age > params.min_age.get()) else {
                     return Ok(Outcome::Ok);
                 };
-                pending(claim, age).measured("pending-for", Seconds(age), params.min_age).since(Some(created))
+                pending(claim, age).lasted("pending-for", Seconds(age), params.min_age).since(Some(created))
             }
             other => return Err(Missing::NotReported { field: Field::ClaimPhase(other.to_owned()) }),
         };

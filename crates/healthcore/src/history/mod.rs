@@ -14,7 +14,9 @@
 //! | not checked | it was there, and this run could not look: cluster, namespace or check were out of sight |
 //!
 //! The main value of a finding is the first of its evidence that was compared with a bound. A value that creeps is worse
-//! as soon as it has gone the width of the band since a change was last told, however many runs that takes.
+//! as soon as it has gone the width of the band since a change was last told, however many runs that takes. Where it is the
+//! time that something has lasted there is no main value: that time grows though nothing happens, and the severity tells when
+//! it passes a bound. For the same reason a time left that is over is 0, however long ago.
 
 mod digest;
 mod events;
@@ -88,11 +90,16 @@ pub struct MainValue {
 
 impl MainValue {
     fn of(finding: &Finding) -> Option<Self> {
-        let number = |v: &Value| if matches!(v, Value::Time(_)) { None } else { v.number() };
-        finding.evidence.iter().find_map(|e| {
+        let number = |v: &Value| match v {
+            Value::Time(_) => None,
+            Value::Seconds(left) => Some(left.max(0.0)),
+            v => v.number(),
+        };
+        let (main, value, bound) = finding.evidence.iter().find_map(|e| {
             let (value, bound) = (number(&e.value)?, number(e.threshold.as_ref()?)?);
-            (value.is_finite() && bound.is_finite()).then(|| Self { name: e.name.to_string(), value, bound })
-        })
+            (value.is_finite() && bound.is_finite()).then_some((e, value, bound))
+        })?;
+        (!main.is_age).then(|| Self { name: main.name.to_string(), value, bound })
     }
 
     /// By how much this has gone to the bad side of `told`, as a share of it; negative to the good side. What is beyond

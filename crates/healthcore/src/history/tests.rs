@@ -241,6 +241,46 @@ fn a_report_made_again_is_the_same() {
     assert_eq!(story.run(&at(75)), first, "its own record is no past");
 }
 
+/// What goes on as it was is not worse for going on.
+#[test]
+fn time_that_passes_is_no_change() {
+    #[track_caller]
+    fn check<const N: usize>(id: &str, days: [String; N], expected: [&str; N]) {
+        let mut story = Story::new();
+        story.settings.only = [id.to_owned()].into();
+        let told = days.map(|text| story.run(&format!("container web/api-0/app limit=1Gi\n{text}")));
+        assert_eq!(told.each_ref().map(|told| told.split(' ').next().unwrap()), expected, "{id}: {told:?}");
+    }
+    let lasting = ["-", "ongoing", "ongoing", "ongoing"];
+    check("node-cordoned", ["2d", "3d", "4d", "5d"].map(|t| format!("node n1 cordoned={t}")), lasting);
+    let waits = ["2h", "26h", "50h", "74h"];
+    check("volume-claim-pending", waits.map(|t| format!("claim web/data phase=Pending created={t}")), lasting);
+    check(
+        "pod-unschedulable",
+        waits.map(|t| format!("pod web/api-0 phase=Pending unschedulable=\"no node\" since={t}")),
+        lasting,
+    );
+    let hpa = "hpa web/api target=StatefulSet/api min=2 max=10";
+    check(
+        "hpa-at-max",
+        waits.map(|t| format!("{hpa} now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@{t}")),
+        lasting,
+    );
+    check(
+        "hpa-metrics-unknown",
+        waits.map(|t| format!("{hpa} now=4 ScalingActive=no:FailedGetResourceMetric@{t}")),
+        lasting,
+    );
+
+    // The bound from which on it is a warning is told.
+    let cordoned = ["2d", "6d", "7d", "9d"].map(|t| format!("node n1 cordoned={t}"));
+    check("node-cordoned", cordoned, ["-", "ongoing", "worse", "ongoing"]);
+    // Time that runs out is a change; when it has run out, nothing more happens.
+    let expires = |t: &str| format!("secret web/tls names=a.example since=60d expires={t} managed=front");
+    let days = ["6d", "5d", "1d", "-1d", "-2d", "-9d"].map(expires);
+    check("certificate-expiring", days, ["-", "worse", "worse", "worse", "ongoing", "ongoing"]);
+}
+
 #[test]
 fn less_is_worse_below_a_lower_bound() {
     let value = |value, bound| MainValue { name: "left".into(), value, bound };
