@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kept, PastRun, Rules, Trend, headroom, trends};
+use super::{Kept, PastRun, Rises, Rules, Trend};
 use crate::finding::{Severity, SubjectRef};
 use crate::report::Found;
 use crate::time::Timestamp;
@@ -36,8 +36,9 @@ pub struct Digest {
     pub open: Vec<Told>,
     /// Was there, and the last run could not look; the most severe first.
     pub not_checked: Vec<Told>,
-    /// Containers whose headroom shrinks, as the report of the last run told; those that are full soonest first.
+    /// Containers whose headroom shrinks, those that are full soonest first; filled by [`tell_trends`].
     pub trends: Vec<Trend>,
+    rises: Rises,
 }
 
 /// A finding of a digest.
@@ -167,15 +168,14 @@ impl DigestBuilder {
         }
     }
 
-    /// The digest of what was added.
+    /// The digest of what was added, without trends: those are told of all clusters together, by [`tell_trends`].
     #[must_use]
     pub fn finish(self) -> Digest {
         let mut digest = self.of_no_run();
         let Some(last) = self.last.filter(|run| run.taken_at > self.start) else { return digest };
         digest.last_run = Some(last.taken_at);
         digest.found = found(&last);
-        digest.trends = trends(&self.daily, &last);
-        headroom::order(&mut digest.trends);
+        digest.rises = Rises::of(&self.daily, &last);
         for (_, mut life) in self.lives {
             life.kept.subject = SubjectRef { cluster: digest.cluster.clone(), ..life.kept.subject };
             digest.list(&life, last.taken_at, &self.rules).push(life);
@@ -204,7 +204,19 @@ impl DigestBuilder {
             open: Vec::new(),
             not_checked: Vec::new(),
             trends: Vec::new(),
+            rises: Rises::default(),
         }
+    }
+}
+
+/// Tells in the digests of all clusters whose headroom shrinks, as a report over them would: the share of false ones is held
+/// down over all.
+pub fn tell_trends(digests: &mut [Digest]) {
+    let mut rises = Rises::default();
+    digests.iter_mut().for_each(|digest| rises.extend(std::mem::take(&mut digest.rises)));
+    for trend in rises.told() {
+        let own = digests.iter_mut().find(|digest| digest.cluster == trend.subject.cluster);
+        own.into_iter().for_each(|digest| digest.trends.push(trend.clone()));
     }
 }
 
@@ -371,14 +383,18 @@ mod tests {
     fn trends_come_from_the_last_run_of_each_day() {
         let subject = SubjectRef { name: "api".into(), ..SubjectRef::default() };
         let mut builder = DigestBuilder::new("prod", at(3.0), at(8.0), Rules::default());
-        for half_day in 0..16 {
+        for half_day in 0..18 {
             let memory = Some(500 + 10 * half_day);
             let headroom = vec![Headroom { subject: subject.clone(), memory, cpu: None }];
-            builder.add(PastRun { taken_at: at(f64::from(half_day) / 2.0), headroom, ..PastRun::default() });
+            let (cluster, taken_at) = ("prod".to_owned(), at(f64::from(half_day) / 2.0));
+            builder.add(PastRun { cluster, taken_at, headroom, ..PastRun::default() });
         }
         assert!(builder.daily.len() <= 9, "{}", builder.daily.len());
-        let d = builder.finish();
+        let mut digests = [builder.finish()];
+        assert_eq!(digests[0].trends, [], "not before all clusters are there");
+        tell_trends(&mut digests);
+        let [d] = digests;
         assert_eq!(d.trends.len(), 1);
-        assert!((d.trends[0].to - 0.65).abs() < 0.001, "{:?}", d.trends);
+        assert!((d.trends[0].to - 0.66).abs() < 0.006, "{:?}", d.trends);
     }
 }

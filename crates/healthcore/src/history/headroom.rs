@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::PastRun;
@@ -55,18 +57,19 @@ pub struct Trend {
     pub full_in_s: f64,
 }
 
-/// Runs that a trend needs.
-const FEWEST_RUNS: usize = 4;
-/// Seconds that they have to span.
-const SHORTEST_S: f64 = 2.0 * 86_400.0;
-/// Share of all pairs of runs of which the later one has to be higher: a single jump is no trend.
+/// Days with a run that a trend needs: a week and a day, so that no shape of a week is one.
+const FEWEST_DAYS: usize = 8;
+/// Share of all pairs of days of which the later one has to be higher: a single jump is no trend.
 const MOST_PAIRS: f64 = 0.8;
-/// Seconds that a trend looks back.
-const LOOKBACK_S: f64 = 30.0 * 86_400.0;
+/// Days that a trend looks back.
+const LOOKBACK_DAYS: f64 = 30.0;
 /// Smallest rise worth telling, as a share of the limit.
 const SMALLEST_RISE: f64 = 0.05;
 /// Longest time to the limit worth telling.
-const FARTHEST_S: f64 = 90.0 * 86_400.0;
+const FARTHEST_S: f64 = 90.0 * DAY_S;
+/// Share of false ones among the trends of a report that is accepted.
+const FALSE_DISCOVERY_RATE: f64 = 0.05;
+const DAY_S: f64 = 86_400.0;
 
 pub(super) fn of(facts: &[ContainerFacts], cluster: &str) -> Vec<Headroom> {
     let thousandths =
@@ -81,19 +84,66 @@ pub(super) fn of(facts: &[ContainerFacts], cluster: &str) -> Vec<Headroom> {
     facts.iter().filter(|f| f.subject.cluster == cluster).filter_map(of_container).collect()
 }
 
-/// Containers whose share of a limit rises: the line is that of Theil and Sen (the median of the slopes between all
-/// pairs of runs; Sen, Journal of the American Statistical Association 63, 1968), so that one odd run decides nothing.
-///
-/// Told is a rise of at least 5 points of the limit over at most 30 days, from at least 4 runs over at least 2 days, that
-/// reaches the limit within 90 days, with the later run higher in four pairs of five.
-#[must_use]
-pub fn trends(runs: &[PastRun], now: &PastRun) -> Vec<Trend> {
-    let mut points: std::collections::BTreeMap<(&SubjectRef, Resource), Vec<(f64, f64)>> = Default::default();
-    for run in runs.iter().chain([now]) {
-        let at = run.taken_at.seconds_since(now.taken_at);
-        if at < -LOOKBACK_S {
-            continue;
+/// Containers whose share of a limit rises, before it is decided over all clusters of a report which of them are told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Rises {
+    /// Shares that were looked at, those that do not rise too.
+    looked_at: usize,
+    /// Those that rise, with the probability that days in any order rise as surely.
+    found: Vec<(f64, Trend)>,
+}
+
+impl Rises {
+    /// Looks at the containers of a run: at one value a day, that of the run which is nearest to the time of day of the run
+    /// that is now. The line is that of Theil and Sen (the median of the slopes between all pairs of days; Sen, Journal of the
+    /// American Statistical Association 63, 1968), so that one odd day decides nothing.
+    ///
+    /// Found is a rise of at least 5 points of the limit within 30 days, from at least 8 days, that reaches the limit within 90
+    /// days, with the later day higher in four pairs of five.
+    pub(crate) fn of(runs: &[PastRun], now: &PastRun) -> Self {
+        let mut out = Self::default();
+        for ((subject, resource), points) in daily(runs, now) {
+            if points.len() < FEWEST_DAYS || points.last().is_none_or(|last| last.0 < 0.0) {
+                continue;
+            }
+            out.looked_at += 1;
+            let Some((p, [from, to, over_s, full_in_s])) = rise(&points) else { continue };
+            let subject = SubjectRef { cluster: now.cluster.clone(), ..subject.clone() };
+            out.found.push((p, Trend { subject, resource, from, to, over_s, full_in_s }));
         }
+        out
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.looked_at += other.looked_at;
+        self.found.extend(other.found);
+    }
+
+    /// Those that are told, which are full soonest first: the share of false ones among them is held below 5 % by Benjamini
+    /// and Hochberg (Journal of the Royal Statistical Society B 57, 1995), so that of thousands of containers whose use goes
+    /// up and down none is told every day.
+    pub(crate) fn told(mut self) -> Vec<Trend> {
+        self.found.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.subject.cmp(&b.1.subject)));
+        let bound = |rank: usize| FALSE_DISCOVERY_RATE * rank as f64 / self.looked_at as f64;
+        let passed = (1..=self.found.len()).rev().find(|rank| self.found[rank - 1].0 <= bound(*rank));
+        let mut told: Vec<Trend> =
+            self.found.into_iter().take(passed.unwrap_or(0)).map(|(_, trend)| trend).collect();
+        told.sort_by(|a, b| {
+            (a.full_in_s.total_cmp(&b.full_in_s))
+                .then_with(|| a.subject.cmp(&b.subject))
+                .then_with(|| a.resource.cmp(&b.resource))
+        });
+        told
+    }
+}
+
+/// Seconds before now and share of the limit, in order of time.
+type Points = Vec<(f64, f64)>;
+
+/// The points of each container, one a day.
+fn daily<'r>(runs: &'r [PastRun], now: &'r PastRun) -> BTreeMap<(&'r SubjectRef, Resource), Points> {
+    let mut points: BTreeMap<(&SubjectRef, Resource), Points> = BTreeMap::new();
+    for (at, run) in one_a_day(runs, now) {
         for h in &run.headroom {
             for (resource, share) in [(Resource::Memory, h.memory), (Resource::Cpu, h.cpu)] {
                 if let Some(share) = share {
@@ -102,30 +152,34 @@ pub fn trends(runs: &[PastRun], now: &PastRun) -> Vec<Trend> {
             }
         }
     }
-    let trend = |((subject, resource), points): ((&SubjectRef, Resource), Vec<(f64, f64)>)| {
-        let subject = SubjectRef { cluster: now.cluster.clone(), ..subject.clone() };
-        rise(&points).map(|(from, to, over_s, full_in_s)| Trend {
-            subject,
-            resource,
-            from,
-            to,
-            over_s,
-            full_in_s,
-        })
-    };
-    points.into_iter().filter_map(trend).collect()
+    points
 }
 
-/// Start and end of the line, its length, and the time to 1; none when it does not rise, or ends before now.
-fn rise(points: &[(f64, f64)]) -> Option<(f64, f64, f64, f64)> {
-    let (first, last) = (points.first()?.0, points.last()?.0);
-    let over_s = last - first;
-    if points.len() < FEWEST_RUNS || over_s < SHORTEST_S || last < 0.0 {
-        return None;
+/// The run of each day that is nearest to the time of day of now. Runs of one day are no witnesses of their own, and those of
+/// another hour tell of the hour.
+fn one_a_day<'r>(runs: &'r [PastRun], now: &'r PastRun) -> impl Iterator<Item = (f64, &'r PastRun)> {
+    let mut days: BTreeMap<i64, (f64, &PastRun)> = BTreeMap::new();
+    for run in runs.iter().chain([now]) {
+        let at = run.taken_at.seconds_since(now.taken_at);
+        let day = (at / DAY_S).round();
+        if day < -LOOKBACK_DAYS {
+            continue;
+        }
+        let off = |at: f64| (at - day * DAY_S).abs();
+        let best = days.entry(day as i64).or_insert((at, run));
+        if off(at) <= off(best.0) {
+            *best = (at, run);
+        }
     }
+    days.into_values()
+}
+
+/// How easily days in any order would rise as surely, and the line: its start and end, its length, and the time to 1. None
+/// when it does not rise, or not far enough.
+fn rise(points: &[(f64, f64)]) -> Option<(f64, [f64; 4])> {
+    let over_s = points.last()?.0 - points.first()?.0;
     let pairs = points.iter().enumerate().flat_map(|(i, a)| points[i + 1..].iter().map(move |b| (a, b)));
-    let mut slopes: Vec<f64> =
-        pairs.filter(|(a, b)| b.0 > a.0).map(|(a, b)| (b.1 - a.1) / (b.0 - a.0)).collect();
+    let mut slopes: Vec<f64> = pairs.map(|(a, b)| (b.1 - a.1) / (b.0 - a.0)).collect();
     let rising = slopes.iter().filter(|s| **s > 0.0).count();
     if (rising as f64) < MOST_PAIRS * slopes.len() as f64 {
         return None;
@@ -134,21 +188,11 @@ fn rise(points: &[(f64, f64)]) -> Option<(f64, f64, f64, f64)> {
     let mut starts: Vec<f64> = points.iter().map(|(t, v)| v - slope * t).collect();
     let to = stats::median(&mut starts)?;
     let full_in_s = ((1.0 - to) / slope).max(0.0);
-    (slope * over_s >= SMALLEST_RISE && full_in_s <= FARTHEST_S).then_some((
-        to - slope * over_s,
-        to,
-        over_s,
-        full_in_s,
-    ))
-}
-
-/// Those that are full soonest first.
-pub(super) fn order(trends: &mut [Trend]) {
-    trends.sort_by(|a, b| {
-        (a.full_in_s.total_cmp(&b.full_in_s))
-            .then_with(|| a.subject.cmp(&b.subject))
-            .then_with(|| a.resource.cmp(&b.resource))
-    });
+    if slope * over_s < SMALLEST_RISE || full_in_s > FARTHEST_S {
+        return None;
+    }
+    let values: Vec<f64> = points.iter().map(|(_, v)| *v).collect();
+    Some((stats::mann_kendall(&values)?, [to - slope * over_s, to, over_s, full_in_s]))
 }
 
 #[cfg(test)]
@@ -156,40 +200,119 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    fn run(day: i64, memory: u32) -> PastRun {
-        let subject = SubjectRef { name: "api".into(), ..SubjectRef::default() };
-        let headroom = vec![Headroom { subject, memory: Some(memory), cpu: None }];
-        PastRun { taken_at: Timestamp::from_unix_seconds(day * 86_400), headroom, ..PastRun::default() }
+    fn of(name: &str, memory: u32) -> Headroom {
+        let subject = SubjectRef { name: name.into(), ..SubjectRef::default() };
+        Headroom { subject, memory: Some(memory), cpu: None }
     }
 
+    fn run(hour: i64, headroom: Vec<Headroom>) -> PastRun {
+        PastRun { taken_at: Timestamp::from_unix_seconds(hour * 3600), headroom, ..PastRun::default() }
+    }
+
+    fn rises(runs: &[PastRun]) -> Rises {
+        let (now, past) = runs.split_last().expect("a run");
+        Rises::of(past, now)
+    }
+
+    /// What is told of a container with these shares, one a day.
     fn told(shares: &[u32]) -> Option<(u32, u32, u32)> {
-        let runs: Vec<PastRun> = shares.iter().zip(0..).map(|(m, day)| run(day, *m)).collect();
-        let (now, past) = runs.split_last().unwrap();
-        let found = trends(past, now);
+        let runs: Vec<PastRun> =
+            shares.iter().zip(0..).map(|(m, day)| run(24 * day, vec![of("api", *m)])).collect();
         let percent = |v: f64| (v * 100.0).round() as u32;
-        found.first().map(|t| (percent(t.from), percent(t.to), (t.full_in_s / 86_400.0).round() as u32))
+        let found = rises(&runs).told();
+        found.first().map(|t| (percent(t.from), percent(t.to), (t.full_in_s / DAY_S).round() as u32))
     }
 
     #[test]
     fn a_line_and_its_end() {
-        assert_eq!(told(&[500, 520, 540, 560]), Some((50, 56, 22)));
-        assert_eq!(told(&[500, 520, 540, 560, 900, 600]), Some((50, 60, 20)), "one odd run decides nothing");
-        assert_eq!(told(&[940, 960, 980, 1000, 1020]), Some((94, 102, 0)));
+        assert_eq!(told(&[500, 520, 540, 560, 580, 600, 620, 640]), Some((50, 64, 18)));
+        assert_eq!(
+            told(&[500, 520, 540, 560, 900, 600, 620, 640, 660]),
+            Some((50, 66, 17)),
+            "one odd day decides nothing"
+        );
+        assert_eq!(told(&[880, 900, 920, 940, 960, 980, 1000, 1020]), Some((88, 102, 0)));
     }
 
     #[test]
     fn what_is_no_trend() {
-        assert_eq!(told(&[500, 540, 580]), None, "three runs");
-        assert_eq!(told(&[500, 510, 520, 530]), None, "three points");
-        assert_eq!(told(&[500, 500, 500, 750]), None, "a jump");
-        assert_eq!(told(&[600, 580, 540, 520]), None, "downwards");
-        assert_eq!(told(&[10, 20, 30, 40, 50, 61]), None, "far from the limit");
+        assert_eq!(told(&[500, 540, 580, 620, 660, 700, 740]), None, "seven days");
+        assert_eq!(told(&[500, 505, 510, 515, 520, 525, 530, 535]), None, "less than five points");
+        assert_eq!(told(&[500, 500, 500, 500, 500, 500, 500, 750]), None, "a jump");
+        assert_eq!(told(&[680, 660, 640, 620, 600, 580, 560, 540]), None, "downwards");
+        assert_eq!(told(&[10, 18, 26, 34, 42, 50, 58, 66]), None, "far from the limit");
+        assert_eq!(told(&[430, 570, 620, 620, 625, 625, 530, 430]), None, "a week");
     }
 
     #[test]
     fn a_container_that_is_gone_has_none() {
-        let runs: Vec<PastRun> = (0..5).map(|day| run(day, 500 + 50 * day as u32)).collect();
-        let now = PastRun { taken_at: Timestamp::from_unix_seconds(5 * 86_400), ..PastRun::default() };
-        assert_eq!(trends(&runs, &now), []);
+        let mut runs: Vec<PastRun> =
+            (0..9).map(|day| run(24 * day, vec![of("api", 500 + 50 * day as u32)])).collect();
+        assert_eq!(rises(&runs).told().len(), 1);
+        runs.push(run(24 * 9, Vec::new()));
+        assert_eq!(rises(&runs).told(), []);
+    }
+
+    /// Twelve runs of one morning rise, and say nothing of the days.
+    #[test]
+    fn a_day_counts_once_and_at_the_hour_of_now() {
+        let hour = |h: i64| u32::try_from(500 + 20 * (h % 24)).expect("positive");
+        let runs: Vec<PastRun> = (0..20 * 24).map(|h| run(h, vec![of("api", hour(h))])).collect();
+        assert_eq!(rises(&runs).told(), []);
+        // One an hour later or earlier is the run of its day.
+        let late = [0, 25, 48, 71, 97, 120, 144, 169];
+        let runs: Vec<PastRun> =
+            late.iter().zip(0..).map(|(h, i)| run(*h, vec![of("api", 500 + 20 * i)])).collect();
+        assert_eq!(rises(&runs).told().len(), 1);
+    }
+
+    /// Values without any trend, by a linear congruential generator (Knuth's MMIX).
+    fn noise(days: i64, containers: usize, riser: Option<usize>) -> Vec<PastRun> {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32 % 160
+        };
+        let mut share = |day: i64, container: usize| match riser == Some(container) {
+            true => 500 + 10 * day as u32 + next() % 8,
+            false => 520 + next(),
+        };
+        let of_day = |day: i64| {
+            let all = (0..containers).map(|c| of(&format!("app-{c:03}"), share(day, c))).collect();
+            run(24 * day, all)
+        };
+        (0..days).map(of_day).collect()
+    }
+
+    #[test]
+    fn of_many_that_go_up_and_down_none_is_told() {
+        let (mut candidates, mut told) = (0, 0);
+        for days in 8..20 {
+            let rises = rises(&noise(days, 500, None));
+            assert_eq!(rises.looked_at, 500);
+            candidates += rises.found.len();
+            told += rises.told().len();
+        }
+        // One report in twenty may tell one.
+        assert!(candidates > 15 && told <= 1, "{told} of {candidates}");
+        let told = rises(&noise(14, 500, Some(77))).told();
+        assert_eq!(told.iter().map(|t| &*t.subject.name).collect::<Vec<_>>(), ["app-077"]);
+    }
+
+    /// The same rise says less among more containers, whichever clusters they are in.
+    #[test]
+    fn all_clusters_count() {
+        let one = || {
+            let shares = [500, 520, 540, 560, 580, 600, 620, 640].into_iter().zip(0..);
+            let runs: Vec<PastRun> = shares.map(|(m, day)| run(24 * day, vec![of("api", m)])).collect();
+            rises(&runs)
+        };
+        assert!((one().found[0].0 - 1.0 / 40_320.0).abs() < 1e-12, "one order of eight days of 40,320");
+        let among = |others: usize| {
+            let mut all = one();
+            all.extend(Rises { looked_at: others, found: Vec::new() });
+            all.told().len()
+        };
+        assert_eq!([among(0), among(2_000), among(2_100)], [1, 1, 0]);
     }
 }

@@ -26,9 +26,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use digest::{Digest, DigestBuilder, Told};
+pub use digest::{Digest, DigestBuilder, Told, tell_trends};
 pub(crate) use events::together;
-pub use headroom::{Headroom, Resource, Trend, trends};
+pub(crate) use headroom::Rises;
+pub use headroom::{Headroom, Resource, Trend};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
 use crate::model::Event;
@@ -219,19 +220,23 @@ pub struct Gone {
 /// `past` holds the runs of a cluster in order of time. Runs at or after the report's own time do not count, so that a
 /// report made again is the same.
 pub fn compare(report: &mut Report, past: &BTreeMap<String, Vec<PastRun>>, rules: &Rules) -> Vec<PastRun> {
-    let mut changes = Changes::default();
+    let (mut changes, mut rises) = (Changes::default(), Rises::default());
     let mut keep = Vec::new();
     for cluster in report.coverage.keys().cloned().collect::<Vec<_>>() {
         let runs = past.get(&cluster).map_or(&[][..], Vec::as_slice);
         let runs = &runs[..runs.partition_point(|run| run.taken_at < report.taken_at)];
-        keep.push(Life { report, cluster: &cluster, runs, rules }.live(&mut changes));
+        let run = Life { report, cluster: &cluster, runs, rules }.live(&mut changes);
+        if !runs.is_empty() {
+            rises.extend(Rises::of(runs, &run));
+        }
+        keep.push(run);
     }
     changes.gone.sort_by(|a, b| {
         (b.was.severity.cmp(&a.was.severity))
             .then_with(|| a.was.check.cmp(&b.was.check))
             .then_with(|| a.was.subject.cmp(&b.was.subject))
     });
-    headroom::order(&mut changes.trends);
+    changes.trends = rises.told();
     report.changes = Some(changes);
     keep
 }
@@ -299,7 +304,6 @@ impl Life<'_> {
                 was.subject.cluster = self.cluster.to_owned();
                 changes.gone.push(Gone { state, was });
             }
-            changes.trends.extend(trends(self.runs, &run));
         }
         run.sort();
         run

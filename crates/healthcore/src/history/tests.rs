@@ -149,7 +149,11 @@ fn what_is_gone_with_its_namespace_is_resolved_where_all_was_looked_at() {
     assert_eq!(told(Some(&[]), cart), "resolved api");
     assert_eq!(told(Some(&["*"]), cart), "resolved api");
     assert_eq!(told(Some(&["web", "shop"]), cart), "resolved api");
-    assert_eq!(told(None, cart), "not-checked api", "nobody knows whether it is not there or was not asked for");
+    assert_eq!(
+        told(None, cart),
+        "not-checked api",
+        "nobody knows whether it is not there or was not asked for"
+    );
     assert_eq!(told(Some(&["shop"]), cart), "not-checked api");
     assert_eq!(told(Some(&["w*", "shop"]), cart), "not-checked api", "the glob may not have been understood");
     let denied = |place: &str| format!("denied pods{place}\n{cart}");
@@ -168,9 +172,16 @@ fn what_is_no_pod_is_seen_too() {
         story.run(&format!("{pod}\n{bad}"));
         story.run(&format!("{pod}\n{good}"))
     };
-    assert_eq!(told("quota-near-limit", "quota shop/team pods=10/10", "quota shop/team pods=1/10"), "resolved team");
     assert_eq!(
-        told("certificate-expiring", "secret shop/tls names=a.example since=60d expires=-3d", "secret shop/tls names=a.example since=1d expires=89d"),
+        told("quota-near-limit", "quota shop/team pods=10/10", "quota shop/team pods=1/10"),
+        "resolved team"
+    );
+    assert_eq!(
+        told(
+            "certificate-expiring",
+            "secret shop/tls names=a.example since=60d expires=-3d",
+            "secret shop/tls names=a.example since=1d expires=89d"
+        ),
         "resolved tls"
     );
     let dump = "cronjob shop/dump schedule=\"0 3 * * *\" created=30d last-schedule=22h";
@@ -179,7 +190,11 @@ fn what_is_no_pod_is_seen_too() {
         "resolved dump"
     );
     assert_eq!(
-        told("volume-claim-pending", "claim shop/data phase=Pending created=2d", "claim shop/data created=2d"),
+        told(
+            "volume-claim-pending",
+            "claim shop/data phase=Pending created=2d",
+            "claim shop/data created=2d"
+        ),
         "resolved data"
     );
 }
@@ -254,7 +269,11 @@ fn time_that_passes_is_no_change() {
     let lasting = ["-", "ongoing", "ongoing", "ongoing"];
     check("node-cordoned", ["2d", "3d", "4d", "5d"].map(|t| format!("node n1 cordoned={t}")), lasting);
     let waits = ["2h", "26h", "50h", "74h"];
-    check("volume-claim-pending", waits.map(|t| format!("claim web/data phase=Pending created={t}")), lasting);
+    check(
+        "volume-claim-pending",
+        waits.map(|t| format!("claim web/data phase=Pending created={t}")),
+        lasting,
+    );
     check(
         "pod-unschedulable",
         waits.map(|t| format!("pod web/api-0 phase=Pending unschedulable=\"no node\" since={t}")),

@@ -556,7 +556,11 @@ async fn what_could_not_be_looked_for_yesterday_either_is_no_change() {
         When::Changes.refuses(&report)
     };
     assert_eq!(gone(State::NotChecked, 2), None, "the run before saw it");
-    assert_eq!(gone(State::NotChecked, 1), Some("nothing has changed"), "the run before could not look either");
+    assert_eq!(
+        gone(State::NotChecked, 1),
+        Some("nothing has changed"),
+        "the run before could not look either"
+    );
     assert_eq!(gone(State::Resolved, 1), None);
 }
 

@@ -1,7 +1,7 @@
 //! What the runs of a period say, cluster by cluster.
 
 use futures::StreamExt as _;
-use healthcore::history::{Digest, DigestBuilder, Rules};
+use healthcore::history::{Digest, DigestBuilder, Rules, tell_trends};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::Gap;
 use healthcore::time::Timestamp;
@@ -50,6 +50,7 @@ impl History {
             }
         }
         digests.sort_by(|a, b| a.cluster.cmp(&b.cluster));
+        tell_trends(&mut digests);
         Ok((digests, gaps))
     }
 

@@ -276,10 +276,9 @@ async fn changes_in_every_format() {
         ["api", "cart", "mail", "shop"].iter().zip(uses).map(|(n, u)| line(n, u)).collect::<String>()
     };
     let mut last = None;
-    for (i, uses) in
-        [[50, 75, 75, 40], [50, 75, 75, 50], [50, 75, 75, 58], [75, 86, 50, 66]].into_iter().enumerate()
-    {
-        last = Some(run(on(i as i64, &text(uses)), &history).await);
+    let weeks = [45, 48, 51, 54, 57, 60, 63].map(|shop| [50, 75, 75, shop]);
+    for (day, uses) in (0..).zip(weeks.into_iter().chain([[75, 86, 50, 66]])) {
+        last = Some(run(on(day, &text(uses)), &history).await);
     }
     let mut report = last.unwrap();
     report.version = "0.0.0".to_owned();
