@@ -15,11 +15,12 @@ use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
-use lambda_free_runner::deliver::{Deliverer, Route};
+use lambda_free_runner::deliver::Route;
 use lambda_free_runner::history::History;
 use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Hosts, Input, RunSpec, decide, dry_run, run_once};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
+use crate::delivery::Publication;
 use crate::exit::Exit;
 use crate::progress::Bar;
 use crate::{delivery, docs, leaks, output, serve, sources};
@@ -154,18 +155,19 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;
-    output::write(&report, &args.output, &config, &targets, io.color)?;
-    let deliverer = Deliverer { history: spec.history.clone(), ..deliverer };
-    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, io.quiet, &output::note));
+    let publication = Publication {
+        output: &args.output,
+        config: &config,
+        targets: &targets,
+        color: io.color,
+        quiet: io.quiet,
+        history: spec.history.as_ref(),
+        deliverer,
+    };
+    let published = runtime.block_on(publication.publish(&report));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
-    let missed = report.gaps.iter().find(|g| spec.history.is_some() && History::is_own(g));
-    if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
-        anyhow::bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);
-    }
-    if let Some(why) = undelivered {
-        anyhow::bail!("{why}; the report is written all the same");
-    }
+    published?;
     if shard.is_some() {
         // A part has found what it has found; the whole decides.
         return Ok(Exit::Success);
@@ -194,7 +196,7 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
     let settings = settings(&args.judging.choice, &Config::default())?;
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
-    output::write(&report, &args.output, &Config::default(), &targets, io.color)?;
+    delivery::all_told(output::write(&report, &args.output, &Config::default(), &targets, io.color))?;
     // The sample is full of problems on purpose; showing them is a success.
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into()).into())
 }

@@ -1,15 +1,64 @@
 //! After the report is written: where else it goes.
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use healthcore::report::Report;
 use healthcore_report::RenderOptions;
 use lambda_free_runner::config::{Config, SinkConfig};
 use lambda_free_runner::deliver::{Delivered, Deliverer};
+use lambda_free_runner::history::History;
 use serde_json::{Value, json};
 
-use crate::args::Check;
+use crate::args::{Check, Color, Output};
 use crate::docs::without_secrets;
-use crate::output::Target;
+use crate::exit::is_broken_pipe;
+use crate::output::{self, Target};
+
+/// What a run does with its report.
+pub(crate) struct Publication<'a> {
+    pub(crate) output: &'a Output,
+    pub(crate) config: &'a Config,
+    pub(crate) targets: &'a [Target],
+    pub(crate) color: Color,
+    pub(crate) quiet: bool,
+    /// Where the run is remembered, if anywhere.
+    pub(crate) history: Option<&'a History>,
+    pub(crate) deliverer: Deliverer,
+}
+
+impl Publication<'_> {
+    /// Writes the report and delivers it. What cannot be written costs no other file and no delivery: the run is
+    /// remembered, and who was not told of it today would never be.
+    ///
+    /// # Errors
+    /// All that went wrong, when everything is done.
+    pub(crate) async fn publish(self, report: &Report) -> anyhow::Result<()> {
+        let mut faults = output::write(report, self.output, self.config, self.targets, self.color);
+        let written = faults.iter().all(is_broken_pipe);
+        let deliverer = Deliverer { history: self.history.cloned(), ..self.deliverer };
+        let undelivered = deliver(&deliverer, report, self.quiet, &output::note).await;
+        let missed = report.gaps.iter().find(|g| self.history.is_some() && History::is_own(g));
+        let required = self.config.history.as_ref().is_some_and(|h| h.required);
+        let missed = missed.filter(|_| required).map(|gap| format!("{}: {}", gap.scope, gap.detail));
+        let consoled = |why: String| match written {
+            true => anyhow!("{why}; the report is written all the same"),
+            false => anyhow!(why),
+        };
+        faults.extend(missed.into_iter().chain(undelivered).map(consoled));
+        all_told(faults)
+    }
+}
+
+/// Several faults as one error; a reader that has gone away is none beside others.
+pub(crate) fn all_told(mut faults: Vec<anyhow::Error>) -> anyhow::Result<()> {
+    if faults.iter().any(|fault| !is_broken_pipe(fault)) {
+        faults.retain(|fault| !is_broken_pipe(fault));
+    }
+    if faults.len() > 1 {
+        let told: Vec<String> = faults.iter().map(|fault| format!("{fault:#}")).collect();
+        bail!(told.join("\nerror: "));
+    }
+    faults.pop().map_or(Ok(()), Err)
+}
 
 /// What delivers reports, as the configuration says. A shard is a part of a report, and is sent nowhere.
 pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> anyhow::Result<Deliverer> {

@@ -10,13 +10,11 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_report::{Format, read_shard};
 use lambda_free_runner::clock::{Clock as _, SystemClock};
-use lambda_free_runner::deliver::Deliverer;
-use lambda_free_runner::history::History;
 use lambda_free_runner::{decide, finish};
 
 use crate::args::{Check, Color, FailOnArg, Merge};
 use crate::commands::{history, image, read_config, runtime};
-use crate::delivery;
+use crate::delivery::{self, Publication};
 use crate::exit::Exit;
 use crate::output::{self, Target, Writing};
 
@@ -65,16 +63,16 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     let history = history.filter(|_| whole);
     let runtime = runtime()?;
     runtime.block_on(finish(&mut report, history.as_ref(), image().as_deref()));
-    output::write(&report, &args.output, &config, &targets, color)?;
-    let deliverer = Deliverer { history: history.clone(), ..deliverer };
-    let undelivered = runtime.block_on(delivery::deliver(&deliverer, &report, quiet, &output::note));
-    let missed = report.gaps.iter().find(|g| history.is_some() && History::is_own(g));
-    if let Some(gap) = missed.filter(|_| config.history.as_ref().is_some_and(|h| h.required)) {
-        bail!("{}: {}; the report is written all the same", gap.scope, gap.detail);
-    }
-    if let Some(why) = undelivered {
-        bail!("{why}; the report is written all the same");
-    }
+    let publication = Publication {
+        output: &args.output,
+        config: &config,
+        targets: &targets,
+        color,
+        quiet,
+        history: history.as_ref(),
+        deliverer,
+    };
+    runtime.block_on(publication.publish(&report))?;
     Ok(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
 }
 

@@ -182,15 +182,16 @@ pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
     Ok(Recorder::check(path)?)
 }
 
-/// Writes the report everywhere it goes. Arguments win over what the configuration says of language and zone.
+/// Writes the report everywhere it goes, and says which places it could not reach: one that fails costs no other.
+/// Arguments win over what the configuration says of language and zone.
 pub(crate) fn write(
     report: &Report,
     args: &Output,
     config: &Config,
     targets: &[Target],
     color: Color,
-) -> anyhow::Result<()> {
-    for (writing, path) in targets {
+) -> Vec<anyhow::Error> {
+    let one = |(writing, path): &Target| {
         let text_on_screen = path.is_none() && matches!(writing, Writing::Known(Format::Text));
         let options = RenderOptions {
             color: text_on_screen && color.on(&std::io::stdout()),
@@ -202,11 +203,11 @@ pub(crate) fn write(
             Writing::Own(template, _) => template.render(report, &options)?,
         };
         match path {
-            None => print(&text)?,
-            Some(path) => replace(path, text.as_bytes())?,
+            None => print(&text),
+            Some(path) => replace(path, text.as_bytes()),
         }
-    }
-    Ok(())
+    };
+    targets.iter().filter_map(|target| one(target).err()).collect()
 }
 
 /// The folder of a file.

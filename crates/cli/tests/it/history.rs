@@ -80,3 +80,46 @@ fn a_digest_tells_what_the_history_keeps() {
     assert_eq!(later.status.code(), Some(3), "a period without any run says too little");
     refused(&["digest", "--history", place, "--cluster", "nope"], &["there is no run of cluster `nope`"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_costs_no_other_report_and_no_delivery() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let template = path("t.jinja");
+    std::fs::write(&template, "{{ report.verdikt }}").unwrap();
+    std::fs::write(
+        path("c.yaml"),
+        format!("deliver: [{{type: file, path: '{}', when: changes}}]\n", path("sent.html")),
+    )
+    .unwrap();
+    let template = format!("template={template}");
+    let (config, history, whole, own) = (path("c.yaml"), path("h"), path("whole.json"), path("own"));
+    let out = run(&[
+        "check",
+        "--snapshot",
+        &fixture("demo"),
+        "--config",
+        &config,
+        "--history",
+        &history,
+        "-f",
+        "html",
+        "-o",
+        "/dev/full",
+        "-f",
+        &template,
+        "-o",
+        &own,
+        "-f",
+        "json",
+        "-o",
+        &whole,
+    ]);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("/dev/full: cannot be written") && said.contains("verdikt"), "{said}");
+    let size = |path: &str| std::fs::metadata(path).map_or(0, |file| file.len());
+    assert!(size(&whole) > 0 && size(&path("sent.html")) > 0, "{said}");
+    assert_eq!(size(&own), 0);
+}
