@@ -12,12 +12,14 @@ mod pushgateway;
 mod slack;
 mod webhook;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use healthcore::finding::{Severity, State};
 use healthcore::report::{Cost, Report};
+use healthcore::time::Timestamp;
 use healthcore_report::{Format, RenderError, RenderOptions, render};
 use ring::digest;
 use wildmatch::WildMatch;
@@ -134,7 +136,7 @@ pub enum When {
     /// After every run.
     #[default]
     Always,
-    /// When something is not as it was in the run before; always, where nothing can be compared.
+    /// When something is not as it was in the last report that was told there; always, where nothing can be compared.
     Changes,
     /// When there are findings, or too little could be judged to be sure that there are none.
     Problems,
@@ -221,6 +223,16 @@ impl Route {
         }
     }
 
+    /// What tells it from other routes.
+    fn name(&self) -> String {
+        format!("{} {}", self.place, self.sink.name())
+    }
+
+    /// The same as a name of an object.
+    fn key(&self) -> String {
+        hex(&digest::digest(&digest::SHA256, self.name().as_bytes()).as_ref()[..16])
+    }
+
     /// What it does, in a line.
     #[must_use]
     pub fn plan(&self) -> String {
@@ -304,11 +316,65 @@ impl Deliverer {
         report: &Report,
         patience: &Patience,
     ) -> Result<Delivered, DeliverError> {
+        let news = self.news(route, report, patience).await;
+        let mut missed = news.missed;
+        let delivered = self.bring(route, &news.report, news.is_first, patience).await?;
+        let remembered = match &self.history {
+            Some(history) if news.told.is_none_or(|told| told < report.taken_at) => {
+                history.remember_told(&route.key(), report.taken_at, patience).await
+            }
+            _ => Ok(()),
+        };
+        Ok(match delivered {
+            Delivered::Sent(mut receipt) => {
+                if let Err(why) = remembered
+                    && receipt.missed.is_empty()
+                {
+                    missed.push(format!("it was sent, and that cannot be remembered: {why}"));
+                }
+                receipt.missed.extend(missed);
+                Delivered::Sent(receipt)
+            }
+            // Then it is told as news once more, which is better than never.
+            not_sent => not_sent,
+        })
+    }
+
+    /// The report as it is news to the readers of a route: against the last run that they were told of.
+    async fn news<'r>(&self, route: &Route, report: &'r Report, patience: &Patience) -> News<'r> {
+        let mut news =
+            News { report: Cow::Borrowed(report), told: None, is_first: false, missed: Vec::new() };
+        let Some(history) = &self.history else { return news };
+        match history.told(&route.key(), patience).await {
+            Ok(told) => (news.told, news.is_first) = (told, told.is_none()),
+            Err(why) => news.missed.push(format!("it is not known what was told there last: {why}")),
+        }
+        if let Some(told) = news.told.filter(|told| was_untold(report, *told)) {
+            match history.compared_with(report, told, patience).await {
+                Ok(compared) => news.report = Cow::Owned(compared),
+                Err(why) => {
+                    news.missed.push(format!("what is new since the last delivery is not known: {why}"));
+                }
+            }
+        }
+        news
+    }
+
+    /// Sends what concerns the readers of a route, unless there is no reason to.
+    async fn bring(
+        &self,
+        route: &Route,
+        report: &Report,
+        is_first: bool,
+        patience: &Patience,
+    ) -> Result<Delivered, DeliverError> {
         let report = route.selection.of(report);
-        if let Some(why) = route.when.refuses(&report) {
+        // To who was never told anything, all of it is a change.
+        if let Some(why) = route.when.refuses(&report).filter(|_| !(is_first && route.when == When::Changes))
+        {
             return Ok(Delivered::NotSent(why));
         }
-        let key = key(&report, &self.options, &format!("{} {}", route.place, route.sink.name()))?;
+        let key = key(&report, &self.options, &route.name())?;
         let delivery = Delivery { report, options: self.options.clone(), key };
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
@@ -331,6 +397,24 @@ impl Deliverer {
         receipt.missed.extend(missed);
         Ok(Delivered::Sent(receipt))
     }
+}
+
+/// A report for a route.
+struct News<'r> {
+    report: Cow<'r, Report>,
+    /// The last report that the route was told of.
+    told: Option<Timestamp>,
+    /// Whether it was never told of any.
+    is_first: bool,
+    /// What is not known of all this.
+    missed: Vec<String>,
+}
+
+/// Whether a report was compared with a run that a route was not told of. One that another program has kept is compared
+/// already.
+fn was_untold(report: &Report, told: Timestamp) -> bool {
+    let compared = report.changes.iter().flat_map(|changes| changes.before.values());
+    !report.coverage.is_empty() && compared.into_iter().any(|before| *before > told)
 }
 
 /// SHA-256 over the report, without what the run cost, and the place of the route: two webhooks of one host differ.

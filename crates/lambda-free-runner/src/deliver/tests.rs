@@ -586,6 +586,73 @@ async fn the_same_report_is_sent_once_and_a_failure_again() {
     assert_eq!(seen.lock().unwrap().len(), 2);
 }
 
+/// A report of some minutes later, compared with the history and remembered, as a run does it.
+async fn later(history: &History, minutes: f64, findings: usize) -> Report {
+    let mut report = fixture("pods-in-trouble").await;
+    report.findings.truncate(findings);
+    report.taken_at = report.taken_at.plus_seconds(minutes * 60.0);
+    crate::finish(&mut report, Some(history), None).await;
+    report
+}
+
+fn states(report: &Report) -> Vec<State> {
+    report.findings.iter().filter_map(|f| f.state).collect()
+}
+
+/// A run is remembered before its report is delivered, so the next one finds in the history what nobody has read.
+#[tokio::test]
+async fn a_change_is_news_until_it_has_arrived() {
+    for when in [When::Changes, When::Always] {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+        let deliverer = |(route, seen): (Route, Arc<Mutex<Vec<Report>>>)| {
+            let routes = vec![Route { when, ..route }];
+            (Deliverer { routes, history: Some(history.clone()), ..Deliverer::default() }, seen)
+        };
+        let (up, seen) = deliverer(notes(true));
+        let (down, tried) = deliverer(notes(false));
+        up.deliver(&later(&history, 0.0, 1).await).await;
+        // Two findings come while the receiver is down, for two runs.
+        for minutes in [10.0, 20.0] {
+            let failed = down.deliver(&later(&history, minutes, 3).await).await;
+            assert!(failed[0].result.is_err());
+            assert_eq!(
+                states(tried.lock().unwrap().last().unwrap()),
+                [State::Ongoing, State::New, State::New]
+            );
+        }
+        let report = later(&history, 30.0, 3).await;
+        assert_eq!(states(&report), [State::Ongoing; 3], "what the history says");
+        let outcome = up.deliver(&report).await;
+        assert_eq!(outcome[0].faults(), Vec::<String>::new());
+        let told = seen.lock().unwrap().last().unwrap().clone();
+        assert_eq!(states(&told), [State::Ongoing, State::New, State::New], "{when:?}");
+        // Once told, they are no news.
+        let again = up.deliver(&later(&history, 40.0, 3).await).await;
+        match when {
+            When::Changes => {
+                assert_eq!(again[0].result.as_ref().unwrap(), &Delivered::NotSent("nothing has changed"));
+            }
+            _ => assert_eq!(states(seen.lock().unwrap().last().unwrap()), [State::Ongoing; 3]),
+        }
+    }
+}
+
+/// Its first delivery failed, or it is new in the configuration.
+#[tokio::test]
+async fn a_route_that_was_never_told_anything_gets_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let (route, seen) = notes(true);
+    let routes = vec![Route { when: When::Changes, ..route }];
+    let deliverer = Deliverer { routes, history: Some(history.clone()), ..Deliverer::default() };
+    later(&history, 0.0, 3).await;
+    for minutes in [10.0, 20.0, 30.0] {
+        deliverer.deliver(&later(&history, minutes, 3).await).await;
+    }
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
 fn chat(server: &MockServer, chat: Chat, secret: Option<&str>) -> ChatSink {
     let url = Secret::new(format!("{}/robot/send?access_token=0123abcd", server.uri()));
     let settings = ChatSettings { chat, url, secret: secret.map(Secret::new), http: HttpSettings::default() };

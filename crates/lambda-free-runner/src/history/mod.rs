@@ -9,6 +9,7 @@ mod patience;
 mod period;
 mod place;
 mod sent;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use super::{History, Patience};
 
 /// Folder beside those of the clusters, whose names all end in a hash.
-const FOLDER: &str = "deliveries";
+pub(super) const FOLDER: &str = "deliveries";
 /// Age at which it is forgotten that something was sent, in seconds, counted back from the newest delivery.
 const AGE_S: i64 = 40 * 86_400;
 
