@@ -160,6 +160,7 @@ pub struct Resolved {
     /// The closest first.
     scopes: Vec<Scope>,
     classifier: Classifier,
+    digest: String,
 }
 
 /// A check that runs somewhere, with its values.
@@ -198,6 +199,12 @@ pub struct Site<'a> {
 }
 
 impl Resolved {
+    /// The same for the same choices of the user, and another one for others.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Checks that run somewhere, in the order of the list.
     #[must_use]
     pub fn checks(&self) -> &[ResolvedCheck] {
@@ -283,7 +290,8 @@ impl Settings {
         if resolved.is_empty() {
             Err(SettingsError::NothingLeft)
         } else {
-            Ok(Resolved { checks: resolved, scopes, classifier })
+            let digest = crate::shard::digest(&format!("{self:?}"));
+            Ok(Resolved { checks: resolved, scopes, classifier, digest })
         }
     }
 

@@ -104,7 +104,15 @@ impl std::str::FromStr for Shard {
 /// FNV-1a with 64 bits, then the finalizer of MurmurHash3, so that the remainder by a small number depends on every byte.
 /// Both are fixed for ever: a namespace must not move because the program is another.
 fn hash(cluster: &str, namespace: &str) -> u64 {
-    let bytes = cluster.bytes().chain([0]).chain(namespace.bytes());
+    mixed(cluster.bytes().chain([0]).chain(namespace.bytes()))
+}
+
+/// A short text that stands for a long one.
+pub(crate) fn digest(text: &str) -> String {
+    format!("{:016x}", mixed(text.bytes()))
+}
+
+fn mixed(bytes: impl Iterator<Item = u8>) -> u64 {
     let mut hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     for factor in [0xff51_afd7_ed55_8ccd_u64, 0xc4ce_b9fe_1a85_ec53] {
@@ -124,6 +132,9 @@ pub struct Partial {
     pub taken_at: Timestamp,
     /// The span that it looked at.
     pub window: Window,
+    /// [`Resolved::digest`](crate::settings::Resolved::digest) of its settings; empty where none was kept.
+    #[serde(default)]
+    pub settings: String,
     /// Clusters in the order in which they were given.
     pub clusters: Vec<PartialCluster>,
     /// What could not be had.
@@ -369,6 +380,9 @@ fn belong_together(a: &Partial, b: &Partial) -> Result<(), MergeError> {
     if enabled(a) != enabled(b) {
         return differ("checks");
     }
+    if a.settings != b.settings {
+        return differ("parameters of checks");
+    }
     Ok(())
 }
 
@@ -419,6 +433,7 @@ mod tests {
             version: "0.1.0".into(),
             taken_at,
             window: Window::ending(taken_at, Seconds(86_400.0), Seconds(300.0)).unwrap(),
+            settings: "s".to_owned(),
             clusters: vec![PartialCluster::new(&summary, &Assessment::default())],
             gaps: Vec::new(),
         }
@@ -479,6 +494,11 @@ mod tests {
         );
         refused(vec![a.clone(), Partial { version: "0.2.0".into(), ..b.clone() }], "by version 0.2.0");
         refused(vec![a.clone(), Partial { clusters: Vec::new(), ..b.clone() }], "differ in clusters");
+        let other = Partial { settings: "t".into(), ..b.clone() };
+        refused(
+            vec![a.clone(), other],
+            "shard 0/2 and shard 1/2 differ in parameters of checks; make them anew",
+        );
         assert!(merge(vec![b, a], false, CHECKS).is_ok());
     }
 

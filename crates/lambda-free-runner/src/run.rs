@@ -448,6 +448,7 @@ impl Fold {
 }
 
 fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Shard>) -> Report {
+    let settings = folds.first().map(|fold| fold.checks.digest().to_owned()).unwrap_or_default();
     let mut gaps = Vec::new();
     let mut clusters = Vec::new();
     for fold in folds {
@@ -460,6 +461,7 @@ fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Sha
             version: version().to_owned(),
             taken_at: header.taken_at,
             window: header.window,
+            settings,
             clusters: clusters.iter().map(|(summary, own)| PartialCluster::new(summary, own)).collect(),
             gaps: gaps.clone(),
         })

@@ -144,6 +144,9 @@ fn shards_are_merged_into_the_whole() {
     at(&[&parts[0], &parts[1]], &["shard 1/3 is missing", "--partial"]);
     at(&[&parts[0], &parts[0]], &["shard 2/3 is given twice"]);
     at(&[&parts[0], "/no/such.json"], &["/no/such.json: cannot be read"]);
+    let other = path("other.json");
+    run(&["check", "--snapshot", &demo, "--shard", "1/3", "--set", "memory-usage.warning=1%", "-o", &other]);
+    at(&[&parts[0], &parts[1], &other], &["shard 0/3 and shard 1/3 differ in parameters of checks"]);
     let partial = merge(&["--partial", &parts[0], &parts[1], "/no/such.json"]);
     let told = String::from_utf8(partial.stdout).unwrap();
     assert!(told.contains("shard 1/3"), "{told}");
