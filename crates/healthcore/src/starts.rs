@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{DiscreteCDF, Poisson};
 
 use crate::model::{
     Container, ContainerRole, ContainerState, Event, Hpa, Node, Pod, PodPhase, Workload, WorkloadId,
@@ -16,8 +17,15 @@ use crate::time::Timestamp;
 
 /// Age from which on starts are of no interest. Unit: seconds.
 const KEPT_S: f64 = 7.0 * 86_400.0;
-/// Pods that start within this time of the one before start together. Unit: seconds.
+/// Pods that start within this time of the one before start together; within less where starts are always as close as that.
+/// Unit: seconds.
 const TOGETHER_S: f64 = 600.0;
+/// Time after the first start of a group at which it ends, so that a cause is looked for near its starts. Unit: seconds.
+const LONGEST_S: f64 = 1800.0;
+/// Time before and after a group in which other starts tell how many are usual. Unit: seconds.
+const AROUND_S: f64 = 6.0 * 3600.0;
+/// Groups that chance may make in a cluster in a day: one in a month.
+const BY_CHANCE_A_DAY: f64 = 1.0 / 30.0;
 /// Time after the making of a workload or pod in which a start is its first. Unit: seconds.
 const FIRST_S: f64 = 600.0;
 /// Time between a new revision, or the pod of it before, and its next pod. Unit: seconds.
@@ -181,12 +189,38 @@ impl<'a> Starts<'a> {
         for start in with_rollouts {
             rollouts.entry(&start.pod.workload.namespace).or_default().push(start);
         }
-        let rollouts = rollouts.into_values().flat_map(chains);
+        let rollouts = rollouts.into_values();
         let mut out: Vec<StartedTogether> =
-            rollouts.filter_map(|group| together(&group, Cause::Rollout)).collect();
-        out.extend(chains(others).iter().filter_map(|group| together(group, self.cause(group))));
+            rollouts.flat_map(|starts| self.close(starts, &|_, _| Some(Cause::Rollout))).collect();
+        out.extend(
+            self.close(others, &|usual, group| usual.is_exceeded_by(group).then(|| self.cause(group))),
+        );
         out.extend(self.nodes.keys().filter_map(|node| self.restarted(node)));
         out
+    }
+
+    /// Groups of starts that are close to one another and for which there is a cause. What has the same cause and goes on
+    /// without a pause, such as node after node that is drained, is one.
+    fn close(
+        &self,
+        mut starts: Vec<Start<'a>>,
+        cause: &dyn Fn(&Usual, &[Start<'a>]) -> Option<Cause>,
+    ) -> Vec<StartedTogether> {
+        in_order(&mut starts);
+        let usual = Usual::new(&starts, self.taken_at);
+        let mut out: Vec<(Vec<Start<'a>>, Cause)> = Vec::new();
+        for group in usual.groups(&starts) {
+            let Some(cause) = cause(&usual, &group) else { continue };
+            let goes_on = |last: &Start<'_>| group[0].at.seconds_since(last.at) <= TOGETHER_S;
+            match out.last_mut() {
+                Some((before, same)) if before.last().is_some_and(goes_on) && same.is_kin(&cause) => {
+                    before.extend(group);
+                    same.take_nodes(cause);
+                }
+                _ => out.push((group, cause)),
+            }
+        }
+        out.into_iter().filter_map(|(group, cause)| together(&group, cause)).collect()
     }
 
     /// Pods that took the place of others: those of a new revision, and the rest.
@@ -339,11 +373,90 @@ fn in_order(starts: &mut [Start<'_>]) {
     starts.sort_by_cached_key(key);
 }
 
-/// Starts that each lie close to the one before.
-fn chains(mut starts: Vec<Start<'_>>) -> Vec<Vec<Start<'_>>> {
-    in_order(&mut starts);
-    let close = |a: &Start<'_>, b: &Start<'_>| b.at.seconds_since(a.at) <= TOGETHER_S;
-    starts.chunk_by(close).map(<[Start<'_>]>::to_vec).collect()
+/// How often workloads get new pods: in a large cluster all the time, so that some start together by chance.
+struct Usual {
+    /// When a workload got new pods, in order of time; several at once count once.
+    events: Vec<Timestamp>,
+    taken_at: Timestamp,
+}
+
+impl Usual {
+    /// Of starts in order of time.
+    fn new(starts: &[Start<'_>], taken_at: Timestamp) -> Self {
+        let mut last: BTreeMap<&WorkloadId, Timestamp> = BTreeMap::new();
+        let mut events = Vec::new();
+        for start in starts {
+            let before = last.insert(&start.pod.workload, start.at);
+            if before.is_none_or(|before| start.at.seconds_since(before) > TOGETHER_S) {
+                events.push(start.at);
+            }
+        }
+        Self { events, taken_at }
+    }
+
+    fn count(&self, begin: Timestamp, end: Timestamp) -> usize {
+        self.events.partition_point(|at| *at <= end) - self.events.partition_point(|at| *at < begin)
+    }
+
+    /// Events a second in the hours around a span, without those in it. One more is counted than there are: that there was
+    /// none does not show that there never is one.
+    fn rate(&self, first: Timestamp, last: Timestamp) -> f64 {
+        let begin = first.plus_seconds(-AROUND_S).max(self.taken_at.plus_seconds(-KEPT_S));
+        let end = last.plus_seconds(AROUND_S).min(self.taken_at);
+        let others = self.count(begin, end) - self.count(first, last);
+        (others + 1) as f64 / (end.seconds_since(begin) - last.seconds_since(first)).max(1.0)
+    }
+
+    /// Starts in order of time, cut into groups: each start is close to the one before it, and to the first.
+    fn groups<'a>(&self, starts: &[Start<'a>]) -> Vec<Vec<Start<'a>>> {
+        let mut out: Vec<Vec<Start<'a>>> = Vec::new();
+        for start in starts {
+            let fits = |group: &&mut Vec<Start<'a>>| {
+                let (first, last) = (group[0].at, group[group.len() - 1].at);
+                // Half of the usual pause, so that usual starts do not hang together.
+                let close = TOGETHER_S.min(0.5 / self.rate(last, last));
+                start.at.seconds_since(last) <= close && start.at.seconds_since(first) <= LONGEST_S
+            };
+            match out.last_mut().filter(fits) {
+                Some(group) => group.push(*start),
+                None => out.push(vec![*start]),
+            }
+        }
+        out
+    }
+
+    /// Whether chance makes such a group in a day more seldom than [`BY_CHANCE_A_DAY`]: so many workloads within the time in
+    /// which the last of them came to it, where each gets new pods independently of the others (Poisson).
+    fn is_exceeded_by(&self, group: &[Start<'_>]) -> bool {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return false };
+        let mut workloads = BTreeSet::new();
+        let came =
+            group.iter().filter(|start| workloads.insert(&start.pod.workload)).map(|start| start.at).max();
+        let time = came.unwrap_or(first.at).seconds_since(first.at);
+        let Some(all_but_two) = workloads.len().checked_sub(2) else { return false };
+        let rate = self.rate(first.at, last.at);
+        // The first is given, and of the others that many or more; when no time passes, none is expected.
+        let chance = Poisson::new(rate * time).map_or(0.0, |usual| usual.sf(all_but_two as u64));
+        rate * 86_400.0 * chance <= BY_CHANCE_A_DAY
+    }
+}
+
+impl Cause {
+    /// Whether both say that the same happened, to whichever pods and nodes.
+    fn is_kin(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Node { what: a, .. }, Self::Node { what: b, .. }) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    /// Adds the nodes of another one.
+    fn take_nodes(&mut self, other: Self) {
+        if let (Self::Node { nodes, .. }, Self::Node { nodes: more, .. }) = (self, other) {
+            let all: BTreeSet<String> = nodes.drain(..).chain(more).collect();
+            nodes.extend(all.into_iter().take(MOST_NAMED));
+        }
+    }
 }
 
 /// The group, where it is of several workloads.

@@ -36,8 +36,11 @@ impl Check for PodsStartedTogether {
         checks: "Whether pods of several workloads were replaced at one time, and why: a rollout, an eviction, a node, or unknown.",
         why: "Old pods are gone with their logs and events, and each workload alone looks as if nothing had happened. Only side \
               by side do they show that something happened to the cluster.",
-        decides: "Pods younger than `lookback` that each started within 10 minutes of the one before, of at least `workloads` \
-                  workloads. Not counted: the first pods of a workload, pods of Jobs, pods that an autoscaler added, pods of \
+        decides: "Pods younger than `lookback` that each started within 10 minutes of the one before and within 30 minutes of the \
+                  first, of at least `workloads` workloads. In a large cluster pods are replaced all the time: the starts in \
+                  the 6 hours before and after tell how often, without those of the group. Starts are close when the pause \
+                  between them is at most half of the usual one, and a group is told when chance makes one like it less than \
+                  once in 30 days (Poisson). Groups with one cause that follow one another within 10 minutes are one. Not counted: the first pods of a workload, pods of Jobs, pods that an autoscaler added, pods of \
                   DaemonSets on a node that had just joined. Rollouts: the ReplicaSet was made at most 15 minutes before; told by \
                   namespace, as info. Of the rest, the first that fits between 30 minutes before and 5 minutes after: a pod of \
                   these workloads was evicted; a node stopped being ready, was restarted, became ready again or was cordoned; \
@@ -321,6 +324,58 @@ mod tests {
         // The third started more than ten minutes after the second.
         check(&format!("{two}{}", pod("pigo/pay", "n3", "648m", "30d")), "1 ok");
         check(&format!("set lookback=10h\n{}", three("30d")), "1 ok");
+    }
+
+    /// Pods of so many workloads, each replaced once within 7 days, at times without any pattern (a linear congruential
+    /// generator).
+    fn churn(workloads: u32) -> String {
+        let mut state = 1_u32;
+        let mut second = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % (7 * 86_400)
+        };
+        let mut one = |i: u32| {
+            let (node, created) = (format!("n{}", 1 + i % 3), format!("{}s", second()));
+            pod(&format!("shop/app-{i}"), &node, &created, "60d")
+        };
+        NODES.to_owned() + &(0..workloads).map(&mut one).collect::<String>()
+    }
+
+    #[test]
+    fn what_is_replaced_all_the_time_is_none() {
+        for workloads in [100, 700, 2_500] {
+            let told = fixture::told("pods-started-together", &churn(workloads));
+            assert!(told.iter().all(|line| line.ends_with(" ok")), "{workloads}: {told:?}");
+        }
+    }
+
+    /// Ten pods of a node that was lost, among 360 that are replaced every day, without any pause of 10 minutes. One of those
+    /// is between the ten.
+    #[test]
+    fn a_group_has_an_end() {
+        let lost = |i: u32| pod(&format!("pigo/pay-{i}"), "n1", &format!("{}s", 39_600 - 5 * i), "30d");
+        let lost: String = (0..10).map(lost).collect();
+        let (ready, gone) = ("Ready=yes:KubeletReady@90d", "Ready=unknown:NodeStatusUnknown@665m");
+        let text =
+            churn(2_500).replacen(&format!("n2 created=90d {ready}"), &format!("n2 created=90d {gone}"), 1);
+        let told = fixture::told("pods-started-together", &format!("{text}{lost}"));
+        let expected = "warning /pay-0: 11 pods of 11 workloads started 11h ago, when a node was lost: n2";
+        assert_eq!(told.first().map(String::as_str), Some(expected), "{told:?}");
+    }
+
+    /// Nodes that are drained one after the other for two hours.
+    #[test]
+    fn what_goes_on_is_one() {
+        let moved =
+            |i: u32| pod(&format!("pigo/pay-{i}"), &format!("n{}", i % 2), &format!("{}m", 660 - i), "30d");
+        let moved: String = (0..120).map(moved).collect();
+        let node =
+            |i: u32| format!("node d{i} created=90d cordoned={}m Ready=yes:KubeletReady@90d\n", 662 - 20 * i);
+        let drained: String = (0..6).map(node).collect();
+        check(
+            &format!("{NODES}{drained}{moved}"),
+            "info pigo/pay-0: 120 pods of 120 workloads started 11h ago, when a node was cordoned: d0 and 5 more",
+        );
     }
 
     #[test]
