@@ -83,11 +83,6 @@ fn result(f: &Finding, report: &Report, locale: &Locale) -> Value {
     let name = place.iter().map(|p| p.as_str()).chain(s.container.as_deref()).collect::<Vec<_>>().join("/");
     let mut lines = vec![locale.sentence(&f.check, &f.summary)];
     lines.extend(f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)));
-    let evidence: serde_json::Map<String, Value> = f
-        .evidence
-        .iter()
-        .map(|e| (e.name.to_string(), escape::visible(&locale.show(&e.value)).into()))
-        .collect();
     let mut result = json!({
         "ruleId": f.check,
         "level": level(f.severity),
@@ -101,12 +96,26 @@ fn result(f: &Finding, report: &Report, locale: &Locale) -> Value {
             }],
         }],
         "partialFingerprints": { "healthcheck/v1": f.fingerprint },
-        "properties": evidence,
+        "properties": evidence(f, locale),
     });
     if let Some(index) = report.checks.iter().position(|c| c.id == f.check) {
         result["ruleIndex"] = index.into();
     }
     result
+}
+
+/// Evidence as a bag of properties: a text by its name, or where several have one name, all of them in order.
+fn evidence(f: &Finding, locale: &Locale) -> serde_json::Map<String, Value> {
+    let mut bag: serde_json::Map<String, Value> = serde_json::Map::new();
+    for e in &f.evidence {
+        let text = Value::from(escape::visible(&locale.show(&e.value)));
+        match bag.get_mut(&*e.name) {
+            None => drop(bag.insert(e.name.to_string(), text)),
+            Some(Value::Array(all)) => all.push(text),
+            Some(first) => *first = Value::Array(vec![first.take(), text]),
+        }
+    }
+    bag
 }
 
 /// A name as one segment of a path (RFC 3986): all but unreserved characters as octets in hexadecimal.
@@ -125,6 +134,19 @@ fn segment(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_one_name_are_all_there() {
+        let fixture = healthcore::fixture::findings(
+            "quota-near-limit",
+            "quota web/team pods=10/10 requests.cpu=95/100 count/secrets=19/20",
+        );
+        let bag = evidence(&fixture[0], &Locale::of_data(&RenderOptions::default()));
+        assert_eq!(bag["resource"], json!(["pods", "requests.cpu", "count/secrets"]));
+        assert_eq!(bag["used"].as_array().map(Vec::len), Some(3));
+        let one = healthcore::fixture::findings("quota-near-limit", "quota web/team pods=10/10");
+        assert_eq!(evidence(&one[0], &Locale::of_data(&RenderOptions::default()))["resource"], json!("pods"));
+    }
 
     #[test]
     fn a_name_is_one_segment() {
