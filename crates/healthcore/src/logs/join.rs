@@ -49,13 +49,14 @@ impl LogStream {
         }
     }
 
-    /// Ends the stream: what is open is counted.
-    pub fn end(mut self, tally: &mut LogTally) {
+    /// Ends the stream: what is open is counted. When its last line was written, where lines have a time.
+    pub fn end(mut self, tally: &mut LogTally) -> Option<Timestamp> {
         let Self { lines, joiner } = &mut self;
         lines.end(|line| joiner.line(line, tally));
         joiner.flush(tally);
         let last = joiner.time();
         tally.at(last);
+        last
     }
 }
 

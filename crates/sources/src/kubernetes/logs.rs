@@ -6,26 +6,27 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use healthcore::finding::Text;
-use healthcore::logs::{LogStream, LogSummary, LogTally};
+use healthcore::logs::{LogSummary, LogTally};
 use healthcore::model::ObjectKind;
 use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use self::newest::Newest;
 use super::KubernetesSource;
 use super::request::encode;
 use super::send::Refusal;
 use crate::Fetched;
 use crate::logs::{LogSettings, LogSource, LogsRead, Target, share, targets};
 
+mod newest;
+
 /// Containers whose logs are read at once.
 const AT_ONCE: usize = 4;
 /// Namespaces that a gap names one by one; more are counted.
 const MOST_NAMED: usize = 5;
-/// Bytes that a line is taken to have when the newest lines are asked for.
-const USUAL_LINE: u64 = 100;
 
 /// The logs of the pods of a cluster, as its API gives them.
 struct Logs<'a> {
@@ -83,32 +84,15 @@ impl Logs<'_> {
         run: &Run,
         tally: &mut LogTally,
     ) -> Result<bool, Refusal> {
-        let lines = run.share / USUAL_LINE;
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{}/log?container={}&sinceSeconds={}&timestamps=true&limitBytes={}&tailLines={lines}",
+            "/api/v1/namespaces/{}/pods/{}/log?container={}&sinceSeconds={}&timestamps=true",
             encode(&target.workload.namespace),
             encode(pod),
             encode(&target.container),
             self.settings.lookback.get().ceil(),
-            run.share,
         );
-        let mut answer = match timeout_at(run.deadline, self.api.server.open(&path)).await {
-            Ok(opened) => opened?,
-            Err(_) => return Err(Refusal::Timeout(self.settings.time)),
-        };
-        let mut stream = LogStream::with_times();
-        let before = (tally.bytes(), tally.lines());
-        let whole = loop {
-            match timeout_at(run.deadline, answer.next()).await {
-                Ok(Some(Ok(bytes))) => stream.push(&bytes, tally),
-                Ok(None) => break true,
-                // What has arrived counts.
-                Ok(Some(Err(_))) | Err(_) => break false,
-            }
-        };
-        stream.end(tally);
-        let read = (tally.bytes() - before.0, tally.lines() - before.1);
-        Ok(whole && read.0 < run.share && read.1 < lines)
+        let (server, time) = (&self.api.server, self.settings.time);
+        Newest { server, path, bytes: run.share, deadline: run.deadline, time }.read(tally).await
     }
 }
 

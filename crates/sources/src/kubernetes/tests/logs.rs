@@ -46,7 +46,7 @@ fn every_container_is_read_in_bounds() {
     assert_eq!((apps, asked.len()), (3, 4), "{asked:?}");
     assert!(asked.iter().all(|uri| {
         uri.contains("/api/v1/namespaces/web/pods/api-")
-            && uri.contains("&sinceSeconds=86400&timestamps=true&limitBytes=16777216&tailLines=167772")
+            && uri.contains("&sinceSeconds=86400&timestamps=true&tailLines=100&limitBytes=1048576")
     }));
     let app = fetched.value.summaries.iter().find(|s| s.container == "app").unwrap();
     assert_eq!((app.pods, app.pods_read, app.cut), (6, 3, false));
@@ -56,15 +56,71 @@ fn every_container_is_read_in_bounds() {
     assert_eq!(told(&fetched), [("prod/pods/log", GapCause::Info, detail)]);
 }
 
+/// A log of lines, each a second after the one before.
+fn written(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let at = |n: usize| END.plus_seconds(n as f64 - 80_000.0).unix_seconds();
+    let line = |(n, text): (usize, String)| {
+        format!("{:.9} {text}\n", jiff::Timestamp::from_second(at(n)).unwrap())
+    };
+    texts.into_iter().enumerate().map(line).collect()
+}
+
+/// A kubelet with this log: it goes back by lines, and from there on by bytes (`ReadLogs` of k8s.io/cri-client).
+fn kubelet(log: &[String], uri: &str) -> Reply {
+    let parts = || uri.split(['?', '&']).filter_map(|part| part.split_once('='));
+    let number = |name| parts().find(|(n, _)| *n == name).map(|(_, value)| value.parse::<usize>().unwrap());
+    let from = number("tailLines").map_or(0, |tail| log.len().saturating_sub(tail));
+    let mut text = log[from..].concat();
+    text.truncate(number("limitBytes").unwrap_or(usize::MAX));
+    said(&text)
+}
+
+fn bounded(bytes: f64) -> LogSettings {
+    LogSettings { container: Bytes(bytes), ..LogSettings::default() }
+}
+
 #[test]
-fn what_reaches_its_bound_is_cut() {
-    let settings = LogSettings { container: Bytes(65_536.0), ..LogSettings::default() };
-    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x".repeat(65_536)));
-    assert!(of(&fetched, "api").cut);
-    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x\n".repeat(655)));
-    assert!(of(&fetched, "api").cut, "as many lines as were asked for");
-    let (fetched, _) = logs("container web/api-0/app", settings, |_| said(&"x\n".repeat(654)));
-    assert!(!of(&fetched, "api").cut);
+fn of_a_log_that_is_too_long_the_newest_part_is_read() {
+    for length in [10, 70, 500, 5_000] {
+        let word = |n: usize| if n < 2_500 { "INFO cart is paid" } else { "ERROR no route" };
+        let log = written((0..3_000).map(|n| format!("{:length$}", word(n))));
+        let newest = log.iter().rev().take(500).map(String::len).sum::<usize>() as f64;
+        let (fetched, asked) =
+            logs("container web/api-0/app", bounded(4.0 * newest), move |uri| kubelet(&log, uri));
+        let api = of(&fetched, "api");
+        assert_eq!((api.said.levels.error, api.cut), (500, true), "{length}: {asked:?}");
+        assert_eq!(api.said.last, Some(END.plus_seconds(-77_001.0)));
+        assert!((2.0 * newest..=4.0 * newest).contains(&(api.said.bytes as f64)), "{}", api.said.bytes);
+    }
+}
+
+#[test]
+fn the_newest_lines_are_read_also_behind_much_longer_ones() {
+    let line = |n: usize| if n < 900 { "INFO ".to_owned() + &"x".repeat(3_000) } else { "ERROR no route".into() };
+    let log = written((0..1_000).map(line));
+    let (fetched, _) = logs("container web/api-0/app", bounded(262_144.0), move |uri| kubelet(&log, uri));
+    let api = of(&fetched, "api");
+    assert_eq!((api.said.levels.error, api.cut), (100, true), "{:?}", api.said);
+    assert!(api.said.levels.info > 50 && api.said.bytes <= 262_144);
+}
+
+#[test]
+fn what_fits_is_read_once_and_is_not_cut() {
+    for lines in [0, 1, 99, 100, 5_000] {
+        let log = written((0..lines).map(|n| format!("ERROR order {n} lost")));
+        let (fetched, asked) =
+            logs("container web/api-0/app", LogSettings::default(), move |uri| kubelet(&log, uri));
+        let api = of(&fetched, "api");
+        assert_eq!((api.said.levels.error, api.said.lines, api.cut), (lines, lines, false), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_node_that_keeps_to_no_bound_is_cut_off() {
+    let log = written((0..20_000).map(|n| format!("ERROR order {n} lost"))).concat();
+    let (fetched, _) = logs("container web/api-0/app", bounded(65_536.0), move |_| said(&log));
+    let api = of(&fetched, "api");
+    assert!(api.cut && api.said.bytes <= 65_536, "{:?}", api.said);
 }
 
 #[test]
