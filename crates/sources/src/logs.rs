@@ -69,10 +69,18 @@ pub trait LogSource: Send + Sync {
 pub(crate) struct Target {
     pub(crate) workload: WorkloadId,
     pub(crate) container: String,
-    /// Names of the pods to read, the newest first.
-    pub(crate) pods: Vec<String>,
+    /// The pods to read, the newest first.
+    pub(crate) pods: Vec<LoggedPod>,
     /// Pods that have logs of it.
     pub(crate) all: usize,
+}
+
+/// A pod whose log of a container is read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LoggedPod {
+    pub(crate) name: String,
+    /// When the container started that has written the log.
+    pub(crate) started: Option<Timestamp>,
 }
 
 /// Which logs are read: every container that has run, of some pods of each workload, in order.
@@ -80,13 +88,14 @@ pub(crate) fn targets(objects: &Objects, most_pods: usize) -> Vec<Target> {
     let mut pods: Vec<&Pod> = objects.pods.iter().filter(|p| p.phase != PodPhase::Pending).collect();
     // The newest first.
     pods.sort_by(|a, b| (b.created, &a.name).cmp(&(a.created, &b.name)));
-    let mut found: BTreeMap<(&WorkloadId, &str), Vec<&str>> = BTreeMap::new();
+    let mut found: BTreeMap<(&WorkloadId, &str), Vec<LoggedPod>> = BTreeMap::new();
     for pod in pods {
         for container in pod.containers.iter().filter(|c| has_logs(c)) {
-            found.entry((&pod.workload, &container.name)).or_default().push(&pod.name);
+            let logged = LoggedPod { name: pod.name.clone(), started: started(container) };
+            found.entry((&pod.workload, &container.name)).or_default().push(logged);
         }
     }
-    let target = |((workload, container), pods): ((&WorkloadId, &str), Vec<&str>)| Target {
+    let target = |((workload, container), pods): ((&WorkloadId, &str), Vec<LoggedPod>)| Target {
         workload: workload.clone(),
         container: container.to_owned(),
         all: pods.len(),
@@ -100,11 +109,20 @@ fn has_logs(container: &Container) -> bool {
     container.role != ContainerRole::Init && (runs_or_ran || container.last_termination.is_some())
 }
 
+/// When the run of a container started whose log can be read.
+fn started(container: &Container) -> Option<Timestamp> {
+    match &container.state {
+        Some(ContainerState::Running { started }) => *started,
+        Some(ContainerState::Terminated(run)) => run.started,
+        Some(ContainerState::Waiting { .. }) | None => container.last_termination.as_ref()?.started,
+    }
+}
+
 /// New pods show what a release brought, old ones what comes with time.
-fn newest_and_oldest(pods: &[&str], most: usize) -> Vec<String> {
+fn newest_and_oldest<P: Clone>(pods: &[P], most: usize) -> Vec<P> {
     let newest = most.div_ceil(2).min(pods.len());
     let oldest = pods.len().saturating_sub(most / 2).max(newest);
-    pods[..newest].iter().chain(&pods[oldest..]).map(|name| (*name).to_owned()).collect()
+    pods[..newest].iter().chain(&pods[oldest..]).cloned().collect()
 }
 
 /// Bytes of one container of one pod that are read, when all get an equal share of the whole.
@@ -156,7 +174,7 @@ mod tests {
         let of = |pods: usize| Target {
             workload: WorkloadId::default(),
             container: String::new(),
-            pods: vec![String::new(); pods],
+            pods: vec![LoggedPod::default(); pods],
             all: pods,
         };
         let settings = LogSettings::default();

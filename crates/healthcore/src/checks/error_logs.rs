@@ -54,8 +54,9 @@ impl Check for ErrorLogs {
                   workload: they are set apart, and told as info from `scan-count`.",
         remedy: "Look at the server that is named first, or at the way to it. For scans there is nothing to mend in the \
                  workload.",
-        false_alarms: "Programs that call an error what is none. Runtimes keep only the newest part of a log (often 10 MiB), so \
-                       that a count is a lower bound.",
+        false_alarms: "Programs that call an error what is none. A kubelet gives only the newest file of a log (10 MiB unless told \
+                       otherwise), which may hold minutes of a flood: the sentence then says that time, `log-begins` tells when the \
+                       log begins, and the errors of the whole day are more than those counted.",
         texts: &[
             ("errors", "{errors} {errors|error|errors} in {time}, {count} of them: {pattern}"),
             (
@@ -151,7 +152,7 @@ fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: u64, now: Time
     };
     let pattern = worst.said.patterns.first();
     let count = source.map(|s| s.count).or(pattern.map(|p| p.count)).unwrap_or_default();
-    let time = Seconds(now.seconds_since(worst.since).max(0.0));
+    let time = Seconds(now.seconds_since(worst.counted_since()).max(0.0));
     let text = Text::new(key)
         .with("errors", errors as usize)
         .with("time", time)
@@ -196,6 +197,9 @@ fn with_evidence(
     if worst.cut {
         problem = problem.evidence("read-bytes", crate::unit::Bytes(said.bytes as f64));
     }
+    if let Some(begins) = worst.begins {
+        problem = problem.evidence("log-begins", begins);
+    }
     if let Some(last) = said.patterns.first().and_then(|p| p.last) {
         problem = problem.evidence("last", last);
     }
@@ -215,7 +219,7 @@ fn messages(said: &LogContent) -> u64 {
 /// When a pattern began, where the log tells of a time without it before.
 fn began(pattern: &LogPattern, log: &LogSummary) -> Option<Timestamp> {
     let first = pattern.first?;
-    let log_begins = log.said.first?.max(log.since);
+    let log_begins = log.said.first?.max(log.counted_since());
     (first.seconds_since(log_begins) >= 3600.0).then_some(first)
 }
 
@@ -323,6 +327,16 @@ mod tests {
         check(&text, "warning web/api: 300 errors in 1d, 300 of them: no route");
         let evidence = &findings("error-logs", &text)[0].evidence;
         assert!(evidence.iter().any(|e| e.name == "pods-read"));
+    }
+
+    /// A kubelet has the newest file of a log only.
+    #[test]
+    fn a_log_that_begins_late_says_so() {
+        let text = log(2_000, "ERROR no route").replace("times=", "ago=5m begins=20m times=");
+        check(&text, "warning web/api: 2000 errors in 20min, 2000 of them: no route");
+        let finding = &findings("error-logs", &text)[0];
+        assert!(finding.evidence.iter().any(|e| e.name == "log-begins"));
+        assert_eq!(finding.since, None, "nothing is known of the time before");
     }
 
     #[test]

@@ -49,6 +49,12 @@ impl LogStream {
         }
     }
 
+    /// When its first line was written, where lines have a time.
+    #[must_use]
+    pub const fn first(&self) -> Option<Timestamp> {
+        self.joiner.first
+    }
+
     /// Ends the stream: what is open is counted. When its last line was written, where lines have a time.
     pub fn end(mut self, tally: &mut LogTally) -> Option<Timestamp> {
         let Self { lines, joiner } = &mut self;
@@ -75,6 +81,8 @@ enum Open {
 struct Joiner {
     has_times: bool,
     any: bool,
+    /// The time of the first line.
+    first: Option<Timestamp>,
     open: Open,
     /// Whether a further line that is not indented tells what the error was.
     detail_follows: bool,
@@ -94,7 +102,8 @@ impl Joiner {
         let line = if self.has_times { self.strip_time(line) } else { line };
         if !self.any {
             self.any = true;
-            tally.at(self.time());
+            self.first = self.time();
+            tally.at(self.first);
         }
         if self.open != Open::None && self.continues(line) {
             return;

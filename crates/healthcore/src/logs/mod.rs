@@ -38,6 +38,10 @@ pub struct LogSummary {
     pub container: String,
     /// From when on logs were asked for.
     pub since: Timestamp,
+    /// When the log begins that could be read, where older lines since `since` are missing: a bound was reached, or the runtime
+    /// has thrown them away. Of the pod with the most errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Timestamp>,
     /// Pods that have the container.
     pub pods: u32,
     /// Pods whose logs were read.
@@ -47,6 +51,14 @@ pub struct LogSummary {
     pub cut: bool,
     /// What was found in what was read.
     pub said: LogContent,
+}
+
+impl LogSummary {
+    /// From when on its counts hold.
+    #[must_use]
+    pub fn counted_since(&self) -> Timestamp {
+        self.begins.unwrap_or(self.since).max(self.since)
+    }
 }
 
 /// What was found in logs.

@@ -65,6 +65,12 @@ impl LogTally {
         self.lines
     }
 
+    /// Errors so far, without requests in vain, of which only the end tells whether they are errors.
+    #[must_use]
+    pub const fn errors(&self) -> u64 {
+        self.levels.errors()
+    }
+
     /// Counts a message that is no error.
     pub(super) fn quiet(&mut self, level: Option<Level>) {
         *match level {

@@ -14,12 +14,12 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Bytes;
 use tokio::time::Instant;
 
-use self::newest::Newest;
+use self::newest::{Newest, Part};
 use super::KubernetesSource;
 use super::request::encode;
 use super::send::Refusal;
 use crate::Fetched;
-use crate::logs::{LogSettings, LogSource, LogsRead, Target, share, targets};
+use crate::logs::{LogSettings, LogSource, LoggedPod, LogsRead, Target, share, targets};
 
 mod newest;
 
@@ -27,6 +27,17 @@ mod newest;
 const AT_ONCE: usize = 4;
 /// Namespaces that a gap names one by one; more are counted.
 const MOST_NAMED: usize = 5;
+
+/// How long after its start a container may write its first line. Unit: seconds.
+const LATE: f64 = 600.0;
+
+/// What was read of one container of one pod.
+struct OfPod {
+    whole: bool,
+    errors: u64,
+    /// When the log begins, where older lines are missing.
+    begins: Option<Timestamp>,
+}
 
 /// The logs of the pods of a cluster, as its API gives them.
 struct Logs<'a> {
@@ -40,10 +51,10 @@ impl Logs<'_> {
     }
 
     /// What a container says, over the pods that are read one after the other; none when no pod could be read.
-    async fn read(&self, target: Target, until: Timestamp, run: &Run) -> Option<LogSummary> {
+    async fn read(&self, target: Target, run: &Run) -> Option<LogSummary> {
         let namespace = &target.workload.namespace;
         let mut tally = LogTally::default();
-        let (mut pods_read, mut cut) = (0, false);
+        let (mut pods_read, mut cut, mut most_errors, mut begins) = (0, false, 0, None);
         for pod in &target.pods {
             if Instant::now() >= run.deadline {
                 run.note(|troubles| troubles.late += 1);
@@ -54,21 +65,24 @@ impl Logs<'_> {
                 return None;
             }
             match self.stream(&target, pod, run, &mut tally).await {
-                Ok(whole) => {
+                Ok(log) => {
                     pods_read += 1;
-                    cut |= !whole;
+                    cut |= !log.whole;
+                    if log.errors > most_errors {
+                        (most_errors, begins) = (log.errors, log.begins);
+                    }
                 }
                 // The pod is gone, or the container has not written anything yet.
                 Err(Refusal::NotFound | Refusal::Status { code: 400, .. }) => {}
                 Err(Refusal::Denied(_)) => run.note(|t| t.denied.extend([namespace.clone()])),
-                Err(other) => run.note(|t| t.failed(namespace, pod, &other)),
+                Err(other) => run.note(|t| t.failed(namespace, &pod.name, &other)),
             }
         }
-        let since = until.plus_seconds(-self.settings.lookback.get());
         (pods_read > 0).then(|| LogSummary {
             workload: target.workload,
             container: target.container,
-            since,
+            since: run.since,
+            begins,
             pods: target.all as u32,
             pods_read,
             cut,
@@ -76,29 +90,55 @@ impl Logs<'_> {
         })
     }
 
-    /// Reads the log of one container; whether all that was asked for has arrived.
+    /// Reads the log of one container.
     async fn stream(
         &self,
         target: &Target,
-        pod: &str,
+        pod: &LoggedPod,
         run: &Run,
         tally: &mut LogTally,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<OfPod, Refusal> {
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{}/log?container={}&sinceSeconds={}&timestamps=true",
+            "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true",
             encode(&target.workload.namespace),
-            encode(pod),
+            encode(&pod.name),
             encode(&target.container),
-            self.settings.lookback.get().ceil(),
         );
-        let (server, time) = (&self.api.server, self.settings.time);
-        Newest { server, path, bytes: run.share, deadline: run.deadline, time }.read(tally).await
+        let LogSettings { lookback, time, .. } = *self.settings;
+        let (server, lookback) = (&self.api.server, lookback.get());
+        let log = Newest { server, path, lookback, bytes: run.share, deadline: run.deadline, time };
+        let before = tally.errors();
+        let Part { whole, first } = log.read(tally).await?;
+        let errors = tally.errors() - before;
+        let begins = match first {
+            Some(first) if whole && errors > 0 => self.begins(&log, pod, first, run.since).await,
+            _ => first.filter(|_| !whole),
+        };
+        Ok(OfPod { whole, errors, begins })
+    }
+
+    /// When a log begins, if the runtime has thrown older lines away. A container that was silent has older ones still.
+    async fn begins(
+        &self,
+        log: &Newest<'_>,
+        pod: &LoggedPod,
+        first: Timestamp,
+        since: Timestamp,
+    ) -> Option<Timestamp> {
+        let from = pod.started.map_or(since, |started| started.max(since));
+        if first.seconds_since(from) < LATE {
+            return None;
+        }
+        let oldest = log.oldest().await.unwrap_or(first);
+        (oldest.seconds_since(from) >= LATE).then_some(oldest)
     }
 }
 
 /// What the streams of one reading share.
 struct Run {
     deadline: Instant,
+    /// From when on lines count.
+    since: Timestamp,
     /// Bytes of one container of one pod.
     share: u64,
     troubles: Mutex<Troubles>,
@@ -140,11 +180,12 @@ impl Logs<'_> {
         let targets = targets(objects, self.settings.pods);
         let run = Run {
             deadline: Instant::now() + self.settings.time,
+            since: until.plus_seconds(-self.settings.lookback.get()),
             share: share(self.settings, &targets),
             troubles: Mutex::default(),
         };
         let sampled = sampled(&targets);
-        let reads: Vec<_> = targets.into_iter().map(|target| self.read(target, until, &run)).collect();
+        let reads: Vec<_> = targets.into_iter().map(|target| self.read(target, &run)).collect();
         let mut summaries: Vec<LogSummary> =
             stream::iter(reads).buffer_unordered(AT_ONCE).filter_map(|read| async { read }).collect().await;
         summaries.sort_by(|a, b| (&a.workload, &a.container).cmp(&(&b.workload, &b.container)));

@@ -87,10 +87,10 @@ impl Loki {
         let nanoseconds = |t: Timestamp| t.0.saturating_mul(1_000_000);
         let (start, mut end) = (nanoseconds(since), nanoseconds(until).saturating_add(1));
         let most = run.share.saturating_mul(target.pods.len() as u64);
-        let (mut tally, mut limit, mut cut) = (LogTally::default(), LINES, false);
+        let (mut tally, mut limit, mut cut, mut older_left) = (LogTally::default(), LINES, false, false);
         while end > start {
             if tally.bytes() >= most || run.is_over() {
-                cut = true;
+                older_left = true;
                 break;
             }
             match self.server.page(Span { query: &query, start, end, limit }, run.deadline).await {
@@ -112,24 +112,26 @@ impl Loki {
                 Err(Refusal::TooLarge) if limit > 1 => limit = (limit / 4).max(1),
                 Err(refusal) => {
                     run.note(&target, refusal);
-                    cut = true;
+                    older_left = true;
                     break;
                 }
             }
         }
+        let said = tally.content();
         (tally.lines() > 0).then(|| LogSummary {
             workload: target.workload,
             container: target.container,
             since,
+            begins: said.first.filter(|_| older_left),
             pods: target.all as u32,
             pods_read: target.all as u32,
-            cut,
-            said: tally.content(),
+            cut: cut || older_left,
+            said,
         })
     }
 
     fn query(&self, target: &Target) -> String {
-        let pods: Vec<&str> = target.pods.iter().map(String::as_str).collect();
+        let pods: Vec<&str> = target.pods.iter().map(|pod| pod.name.as_str()).collect();
         let pattern = pod_patterns(&target.workload, &pods).join("|");
         self.settings
             .selector

@@ -159,9 +159,11 @@ fn the_bound_on_bytes_leaves_out_the_oldest() {
     let found = ask(kept.clone(), |s| s.logs.container = Bytes(65_536.0));
     let summary = &found.value.summaries[0];
     assert!(summary.cut && summary.said.lines == 4_999, "{}", summary.said.lines);
+    assert_eq!((summary.begins, summary.said.first), (summary.said.first, Some(NOW.plus_seconds(-4_998.0))));
     assert_eq!((summary.said.last, kept.asked.lock().unwrap().len()), (Some(NOW), 1));
     let young = ask(kept, |s| s.logs.lookback = Seconds(9.0));
     assert_eq!((young.value.summaries[0].said.lines, young.value.summaries[0].cut), (10, false));
+    assert_eq!(young.value.summaries[0].begins, None);
 }
 
 #[test]

@@ -17,16 +17,30 @@ const FIRST_LOOK: u64 = 100;
 /// Most of the bytes that the first look may take, which are held.
 const LARGEST_LOOK: u64 = 1 << 20;
 
+/// Bytes of a line within which its time stands.
+const TIME: u64 = 64;
+
 /// A log, and how much of it may be read.
 pub(super) struct Newest<'a> {
     pub(super) server: &'a ApiServer,
-    /// Path and query, without bounds on lines and bytes.
+    /// Path and query, without bounds.
     pub(super) path: String,
+    /// How far back lines count. Unit: seconds.
+    pub(super) lookback: f64,
     /// Bytes at most.
     pub(super) bytes: u64,
     pub(super) deadline: Instant,
     /// What the deadline leaves in all, to be told.
     pub(super) time: Duration,
+}
+
+/// What was read of a log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Whether that is all that the node gives.
+    pub(super) whole: bool,
+    /// When its first line was written.
+    pub(super) first: Option<Timestamp>,
 }
 
 /// Bounds of one question.
@@ -48,40 +62,61 @@ enum End {
 }
 
 impl Newest<'_> {
-    /// Reads the newest part into the tally; whether that is all there is.
-    pub(super) async fn read(&self, tally: &mut LogTally) -> Result<bool, Refusal> {
+    /// Reads the newest part into the tally.
+    pub(super) async fn read(&self, tally: &mut LogTally) -> Result<Part, Refusal> {
         let look = self.look().await?;
         if look.end == End::Whole {
-            look.count(tally);
-            return Ok(true);
+            return Ok(Part { whole: true, first: look.count(tally) });
         }
         let bytes = self.bytes.saturating_sub(look.text.len() as u64).max(1);
         // Older lines may be somewhat longer.
         let lines = (bytes / 4 * 3).saturating_mul(look.lines) / look.text.len().max(1) as u64;
         let mut stream = LogStream::with_times();
-        let read = self.ask(Bounds { lines: lines.max(1), bytes }, |part| stream.push(part, tally)).await;
+        let bounds = Bounds { lines: lines.max(1), bytes };
+        let read = self.newest(bounds, |part| stream.push(part, tally)).await;
+        let mut first = stream.first();
         let last = stream.end(tally);
         match read {
-            Ok((End::Whole, _)) => return Ok(true),
-            Ok((End::Lines, _)) => {}
+            Ok((End::Whole | End::Lines, _)) => {}
             // The look has seen what is newer.
             Ok((End::Early, 1..)) => look.count_after(last, tally),
-            Ok((End::Early, 0)) | Err(_) => look.count(tally),
+            Ok((End::Early, 0)) | Err(_) => first = look.count(tally),
         }
-        Ok(false)
+        Ok(Part { whole: matches!(read, Ok((End::Whole, _))), first })
+    }
+
+    /// When the oldest line was written that the node gives, however old.
+    pub(super) async fn oldest(&self) -> Option<Timestamp> {
+        let mut line = Vec::new();
+        let path = format!("{}&limitBytes={TIME}", self.path);
+        let bounds = Bounds { lines: u64::MAX, bytes: TIME };
+        self.ask(&path, bounds, |part| line.extend_from_slice(part)).await.ok()?;
+        written(&line)
     }
 
     async fn look(&self) -> Result<Look, Refusal> {
         let mut text = Vec::new();
         let bounds = Bounds { lines: FIRST_LOOK, bytes: (self.bytes / 4).clamp(1, LARGEST_LOOK) };
-        let (end, lines) = self.ask(bounds, |part| text.extend_from_slice(part)).await?;
+        let (end, lines) = self.newest(bounds, |part| text.extend_from_slice(part)).await?;
         Ok(Look { text, lines, end })
     }
 
-    /// Asks for the newest lines, and gives what arrives to `take`; why that ended, and the number of lines.
-    async fn ask(&self, bounds: Bounds, mut take: impl FnMut(&[u8])) -> Result<(End, u64), Refusal> {
-        let path = format!("{}&tailLines={}&limitBytes={}", self.path, bounds.lines, bounds.bytes);
-        let mut answer = match timeout_at(self.deadline, self.server.open(&path)).await {
+    /// Asks for the newest lines.
+    async fn newest(&self, bounds: Bounds, take: impl FnMut(&[u8])) -> Result<(End, u64), Refusal> {
+        let Bounds { lines, bytes } = bounds;
+        let since = self.lookback.ceil();
+        let path = format!("{}&sinceSeconds={since}&tailLines={lines}&limitBytes={bytes}", self.path);
+        self.ask(&path, bounds, take).await
+    }
+
+    /// Gives what arrives to `take`; why that ended, and the number of lines.
+    async fn ask(
+        &self,
+        path: &str,
+        bounds: Bounds,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(End, u64), Refusal> {
+        let mut answer = match timeout_at(self.deadline, self.server.open(path)).await {
             Ok(opened) => opened?,
             Err(_) => return Err(Refusal::Timeout(self.time)),
         };
@@ -121,8 +156,9 @@ struct Look {
 }
 
 impl Look {
-    fn count(&self, tally: &mut LogTally) {
-        count(&self.text, tally);
+    /// Counts its lines; when the first was written.
+    fn count(&self, tally: &mut LogTally) -> Option<Timestamp> {
+        count(&self.text, tally)
     }
 
     /// Counts the lines that were written after a time.
@@ -137,10 +173,12 @@ impl Look {
     }
 }
 
-fn count(text: &[u8], tally: &mut LogTally) {
+fn count(text: &[u8], tally: &mut LogTally) -> Option<Timestamp> {
     let mut stream = LogStream::with_times();
     stream.push(text, tally);
+    let first = stream.first();
     stream.end(tally);
+    first
 }
 
 /// When the first line was written.

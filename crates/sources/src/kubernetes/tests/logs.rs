@@ -42,11 +42,13 @@ fn every_container_is_read_in_bounds() {
         LogSettings { pods: 3, ..LogSettings::default() },
         |_| said("2026-11-20T00:00:00.5Z ERROR no route\n2026-11-20T00:00:01Z INFO up\n"),
     );
+    // Of logs with errors is asked when they begin.
+    let asked: Vec<String> = asked.into_iter().filter(|uri| uri.contains("sinceSeconds")).collect();
     let apps = asked.iter().filter(|uri| uri.contains("container=app")).count();
     assert_eq!((apps, asked.len()), (3, 4), "{asked:?}");
     assert!(asked.iter().all(|uri| {
         uri.contains("/api/v1/namespaces/web/pods/api-")
-            && uri.contains("&sinceSeconds=86400&timestamps=true&tailLines=100&limitBytes=1048576")
+            && uri.contains("&timestamps=true&sinceSeconds=86400&tailLines=100&limitBytes=1048576")
     }));
     let app = fetched.value.summaries.iter().find(|s| s.container == "app").unwrap();
     assert_eq!((app.pods, app.pods_read, app.cut), (6, 3, false));
@@ -59,20 +61,26 @@ fn every_container_is_read_in_bounds() {
 /// A log of lines, each a second after the one before.
 fn written(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let at = |n: usize| END.plus_seconds(n as f64 - 80_000.0).unix_seconds();
-    let line = |(n, text): (usize, String)| {
-        format!("{:.9} {text}\n", jiff::Timestamp::from_second(at(n)).unwrap())
-    };
+    let line =
+        |(n, text): (usize, String)| format!("{:.9} {text}\n", jiff::Timestamp::from_second(at(n)).unwrap());
     texts.into_iter().enumerate().map(line).collect()
 }
 
 /// A kubelet with this log: it goes back by lines, and from there on by bytes (`ReadLogs` of k8s.io/cri-client).
 fn kubelet(log: &[String], uri: &str) -> Reply {
+    let log = &log[log.partition_point(|line| uri.contains("sinceSeconds") && is_older(line))..];
     let parts = || uri.split(['?', '&']).filter_map(|part| part.split_once('='));
     let number = |name| parts().find(|(n, _)| *n == name).map(|(_, value)| value.parse::<usize>().unwrap());
     let from = number("tailLines").map_or(0, |tail| log.len().saturating_sub(tail));
     let mut text = log[from..].concat();
     text.truncate(number("limitBytes").unwrap_or(usize::MAX));
     said(&text)
+}
+
+/// Whether a line was written more than a day before the end.
+fn is_older(line: &str) -> bool {
+    let at: jiff::Timestamp = line.split(' ').next().unwrap().parse().unwrap();
+    END.seconds_since(Timestamp(at.as_millisecond())) > 86_400.0
 }
 
 fn bounded(bytes: f64) -> LogSettings {
@@ -89,6 +97,7 @@ fn of_a_log_that_is_too_long_the_newest_part_is_read() {
             logs("container web/api-0/app", bounded(4.0 * newest), move |uri| kubelet(&log, uri));
         let api = of(&fetched, "api");
         assert_eq!((api.said.levels.error, api.cut), (500, true), "{length}: {asked:?}");
+        assert_eq!(api.begins, api.said.first);
         assert_eq!(api.said.last, Some(END.plus_seconds(-77_001.0)));
         assert!((2.0 * newest..=4.0 * newest).contains(&(api.said.bytes as f64)), "{}", api.said.bytes);
     }
@@ -96,7 +105,8 @@ fn of_a_log_that_is_too_long_the_newest_part_is_read() {
 
 #[test]
 fn the_newest_lines_are_read_also_behind_much_longer_ones() {
-    let line = |n: usize| if n < 900 { "INFO ".to_owned() + &"x".repeat(3_000) } else { "ERROR no route".into() };
+    let line =
+        |n: usize| if n < 900 { "INFO ".to_owned() + &"x".repeat(3_000) } else { "ERROR no route".into() };
     let log = written((0..1_000).map(line));
     let (fetched, _) = logs("container web/api-0/app", bounded(262_144.0), move |uri| kubelet(&log, uri));
     let api = of(&fetched, "api");
@@ -113,6 +123,37 @@ fn what_fits_is_read_once_and_is_not_cut() {
         let api = of(&fetched, "api");
         assert_eq!((api.said.levels.error, api.said.lines, api.cut), (lines, lines, false), "{asked:?}");
     }
+}
+
+/// A kubelet has the newest file of a log only, which may hold minutes.
+#[test]
+fn a_log_whose_older_files_are_gone_tells_when_it_begins() {
+    let begins = |text: &str, log: Vec<String>| {
+        let (fetched, asked) = logs(text, LogSettings::default(), move |uri| kubelet(&log, uri));
+        (of(&fetched, "api").begins.map(|at| END.seconds_since(at)), asked.len())
+    };
+    let errors = |n: usize| written((0..n).map(|_| "ERROR no route".to_owned()));
+    let old = "container web/api-0/app state=running@5d";
+    assert_eq!(begins(old, errors(50)), (Some(80_000.0), 2));
+    // It has written nothing for a while: what is older is still there.
+    let quiet: Vec<String> =
+        ["2026-11-10T00:00:00.000000000Z INFO up\n".to_owned()].into_iter().chain(errors(50)).collect();
+    assert_eq!(begins(old, quiet), (None, 2));
+    // Its log is as old as itself.
+    assert_eq!(begins("container web/api-0/app state=running@22h20m", errors(50)), (None, 1));
+    // Without errors nobody asks when they began.
+    assert_eq!(begins(old, written(["INFO up".to_owned()])), (None, 1));
+}
+
+#[test]
+fn the_log_with_most_errors_tells_when_it_begins() {
+    let flood = written((0..50).map(|_| "ERROR no route".to_owned()));
+    let calm = written(["ERROR late".to_owned()]).concat().replace("2026", "2025");
+    let (fetched, _) =
+        logs("container web/api-0/app pods=2 state=running@5d", LogSettings::default(), move |uri| {
+            if uri.contains("/api-0/") { kubelet(&flood, uri) } else { said(&calm) }
+        });
+    assert_eq!(of(&fetched, "api").begins, Some(END.plus_seconds(-80_000.0)));
 }
 
 #[test]
