@@ -1,20 +1,22 @@
 //! Groups messages by their pattern while they stream past.
 //!
 //! Drain (He, Zhu, Zheng, Lyu: "Drain: An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017): a tree of fixed
-//! depth leads from the number of words and the first words of a message to a few groups, of which the most similar takes
-//! it. Similarity is the share of words that are equal at the same place. Words that differ become `<*>`.
+//! depth leads from the number of words and the first word of a message to a few groups, of which the most similar takes
+//! it. Similarity is the share of words that are equal at the same place. Words that differ become `<*>`. Only words with
+//! letters count, in the tree and for similarity: punctuation and numbers that are masked are equal in every message.
+//!
+//! Groups are counted by the Space-Saving algorithm (Metwally, Agrawal, El Abbadi 2005), so that a pattern that makes up more
+//! than one in [`GROUPS`] of all messages is found whenever it begins.
 
 use std::collections::HashMap;
 
 use super::mask::ANY;
 use crate::time::Timestamp;
 
-/// Groups that are kept at once; the rarest makes room for a new one.
+/// Groups that are kept at once; the rarest makes room for a new one, which takes over its count.
 const GROUPS: usize = 256;
 /// Words of a message that are compared.
 const WORDS: usize = 40;
-/// First words that lead through the tree, beside the number of words.
-const DEPTH: usize = 1;
 /// Smallest share of equal words of a message that joins a group.
 const SIMILAR: f64 = 0.5;
 /// Characters of a pattern that are shown.
@@ -37,7 +39,16 @@ struct Group {
     words: Vec<Box<[u8]>>,
     leaf: u64,
     used: u64,
+    /// What it took over from the group before; what it is ranked by is larger than its count by this.
+    inherited: u64,
     found: Found,
+}
+
+impl Group {
+    /// Messages at most, by which it is ranked.
+    const fn rank(&self) -> u64 {
+        self.inherited + self.found.count
+    }
 }
 
 /// What is known of a pattern.
@@ -71,19 +82,18 @@ impl Miner {
             let (from, to) = self.words[at];
             &message[from..to]
         };
-        let mut best: Option<(usize, usize)> = None;
+        let mut best: Option<(f64, usize)> = None;
         for at in self.leaves.get(&leaf)? {
             let words = &self.groups[*at].words;
-            let equal = words.iter().enumerate().filter(|(i, own)| &***own == word(*i)).count();
-            if best.is_none_or(|(most, _)| equal > most) {
-                best = Some((equal, *at));
-            }
-            if equal == self.words.len() {
+            if words.iter().enumerate().all(|(i, own)| **own == *word(i)) {
                 return Some(*at);
             }
+            let similar = similarity(words.iter().enumerate().map(|(i, own)| (&**own, word(i))));
+            if best.is_none_or(|(most, _)| similar > most) {
+                best = Some((similar, *at));
+            }
         }
-        let (equal, at) = best.filter(|(equal, _)| *equal as f64 >= SIMILAR * self.words.len() as f64)?;
-        debug_assert!(equal < self.words.len());
+        let (_, at) = best.filter(|(similar, _)| *similar >= SIMILAR)?;
         for (i, own) in self.groups[at].words.iter_mut().enumerate() {
             let (from, to) = self.words[i];
             if **own != message[from..to] && **own != *ANY {
@@ -96,13 +106,14 @@ impl Miner {
     fn make(&mut self, message: &[u8], leaf: u64) -> usize {
         let words = self.words.iter().map(|(from, to)| message[*from..*to].into()).collect();
         let found = Found { text: String::new(), count: 0, fatal: false, first: None, last: None };
-        let group = Group { words, leaf, used: self.seen, found };
+        let mut group = Group { words, leaf, used: self.seen, inherited: 0, found };
         let at = if self.groups.len() < GROUPS {
             self.groups.push(group);
             self.groups.len() - 1
         } else {
-            let rarest = self.groups.iter().enumerate().min_by_key(|(_, g)| (g.found.count, g.used));
+            let rarest = self.groups.iter().enumerate().min_by_key(|(_, g)| (g.rank(), g.used));
             let at = rarest.map_or(0, |(at, _)| at);
+            group.inherited = self.groups[at].rank();
             let gone = std::mem::replace(&mut self.groups[at], group);
             if let Some(others) = self.leaves.get_mut(&gone.leaf) {
                 others.retain(|own| *own != at);
@@ -116,7 +127,7 @@ impl Miner {
         at
     }
 
-    /// The most frequent patterns, the most frequent first.
+    /// The most frequent patterns, the most frequent first; counts are lower bounds.
     pub(super) fn most(&self, number: usize) -> Vec<Found> {
         // Groups that became the same pattern count as one.
         let mut by_text: HashMap<String, Found> = HashMap::new();
@@ -149,25 +160,37 @@ fn split(message: &[u8], words: &mut Vec<(usize, usize)>) {
     }
 }
 
-/// The leaf of the tree to which the number of words and the first words lead (FNV-1a). A word that changes leads where any
-/// word leads.
+/// The leaf of the tree to which the number of words and the first word with letters lead (FNV-1a); one with a part that
+/// changes leads nowhere.
 fn leaf(message: &[u8], words: &[(usize, usize)]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut eat = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
     eat(words.len() as u8);
-    for (from, to) in words.iter().take(DEPTH) {
-        let word = &message[*from..*to];
-        let changes = memchr::memchr_iter(ANY[0], word).any(|at| word[at..].starts_with(ANY));
-        let word = if changes { ANY } else { word };
+    let changes = |word: &[u8]| memchr::memchr_iter(ANY[0], word).any(|at| word[at..].starts_with(ANY));
+    let mut speaking = words.iter().map(|(from, to)| &message[*from..*to]).filter(|word| speaks(word));
+    if let Some(word) = speaking.find(|word| !changes(word)) {
         word.iter().copied().for_each(&mut eat);
-        eat(b' ');
     }
     hash
 }
 
+/// Whether a word has letters.
+fn speaks(word: &[u8]) -> bool {
+    word.iter().any(|b| b.is_ascii_alphabetic() || *b >= 0x80)
+}
+
+/// The share of words that are equal, of the places where one of the two has letters; 0 where none has.
+fn similarity<'w>(pairs: impl Iterator<Item = (&'w [u8], &'w [u8])>) -> f64 {
+    let (mut equal, mut all) = (0_u32, 0_u32);
+    for (one, other) in pairs.filter(|(one, other)| speaks(one) || speaks(other)) {
+        all += 1;
+        equal += u32::from(one == other);
+    }
+    f64::from(equal) / f64::from(all.max(1))
+}
+
 /// A pattern for a reader: without what stands before its first word, and not too long.
 fn shown(words: &[Box<[u8]>]) -> String {
-    let speaks = |word: &[u8]| word.iter().any(|b| b.is_ascii_alphabetic() || *b >= 0x80);
     let from = words.iter().position(|w| speaks(w)).unwrap_or(0);
     let text: Vec<_> = words[from..].iter().map(|w| String::from_utf8_lossy(w)).collect();
     let text = text.join(" ");
@@ -204,6 +227,44 @@ mod tests {
     #[test]
     fn messages_of_other_length_or_words_are_others() {
         assert_eq!(mined(["disk full", "disk full now", "queue full"]).len(), 3);
+    }
+
+    /// Masked numbers and punctuation are equal in all messages, and say nothing.
+    #[test]
+    fn what_says_nothing_makes_no_two_messages_alike() {
+        let found = mined([
+            "<*> --- [nio-<*>-exec-<*>] Cart : payment failed",
+            "<*> --- [nio-<*>-exec-<*>] Order : disk full",
+            "<*> --- [nio-<*>-exec-<*>] Auth : token expired",
+        ]);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(mined(["<*> <*> - failed: alice", "<*> <*> - unreachable: bob"]).len(), 2);
+        // What is the same but for numbers is one.
+        assert_eq!(mined(["order <*> <*> <*>"; 3]).len(), 1);
+        assert_eq!(mined(["<*> <*>"; 3]), [("<*> <*>".to_owned(), 3)]);
+        assert_eq!(
+            mined(["lease <*> <*> <*> of alice", "lease <*> <*> <*> of bob", "lease <*> <*> <*> of carol"]),
+            [("lease <*> <*> <*> of <*>".to_owned(), 3)]
+        );
+    }
+
+    /// Two errors that take turns after the groups are full once drove each other out.
+    #[test]
+    fn a_late_flood_of_two_errors_is_found() {
+        let letters =
+            |n: u32| -> String { n.to_string().bytes().map(|d| char::from(b'a' + (d - b'0'))).collect() };
+        let mut miner = Miner::default();
+        for i in 0..40_000_u32 {
+            let noise = letters(i % 5_000);
+            miner.add(format!("{noise} {noise} broke").as_bytes(), false, None);
+        }
+        for _ in 0..5_000 {
+            miner.add(b"cannot reach the broker", false, None);
+            miner.add(b"payment refused by bank", false, None);
+        }
+        let found: Vec<_> = miner.most(2).into_iter().map(|f| (f.text, f.count)).collect();
+        let flood = |text: &str| (text.to_owned(), 5_000);
+        assert_eq!(found, [flood("cannot reach the broker"), flood("payment refused by bank")]);
     }
 
     #[test]

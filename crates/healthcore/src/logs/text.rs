@@ -52,7 +52,12 @@ pub(super) fn read(line: &[u8]) -> TextLine<'_> {
             out.error = value_of(line, &ERR).or_else(|| value_of(line, &ERROR)).unwrap_or_default();
             out.logger = value_of(line, &LOGGER).or_else(|| value_of(line, &COMPONENT)).unwrap_or_default();
         } else {
-            out.logger = logger(out.message);
+            let (message, spring) = behind_thread(out.message);
+            out.logger = if spring { spring_logger(message) } else { logger(message) };
+            // A name in brackets alone may be what tells of the error: `[upstream] no route`.
+            if spring || !out.logger.is_empty() && message.starts_with(out.logger) {
+                out.message = message;
+            }
         }
     }
     out
@@ -244,6 +249,27 @@ fn value_of<'l>(line: &'l [u8], key: &Finder<'_>) -> Option<&'l [u8]> {
     }
 }
 
+/// A message without the process and the threads before it, which change from one to the next: `1 --- [main] `, `[main] `. And
+/// whether they stand there as Spring Boot writes them.
+fn behind_thread(message: &[u8]) -> (&[u8], bool) {
+    let digits = message.iter().take_while(|b| b.is_ascii_digit()).count();
+    let behind = message[digits..].trim_ascii_start().strip_prefix(b"--- ");
+    let mut rest = behind.unwrap_or(message).trim_ascii_start();
+    while rest.first() == Some(&b'[')
+        && let Some(end) = memmem::find(&rest[..rest.len().min(HEAD)], b"] ")
+    {
+        rest = rest[end + 2..].trim_ascii_start();
+    }
+    (rest, behind.is_some())
+}
+
+/// The name of the logger of Spring Boot, as which Tomcat gives its own: `o.a.c.c.C.[.[.[/].[dispatcherServlet]    : message`.
+fn spring_logger(message: &[u8]) -> &[u8] {
+    let head = &message[..message.len().min(120)];
+    let name = COLON_BETWEEN.find(head).map_or(&[][..], |at| head[..at].trim_ascii_end());
+    if name.contains(&b' ') { &[] } else { name }
+}
+
 /// The name of the logger where a dotted name stands before the message: `[main] com.shop.Cart - message`, `root:message`.
 fn logger(message: &[u8]) -> &[u8] {
     let head = &message[..message.len().min(120)];
@@ -281,10 +307,15 @@ mod tests {
             ("ERROR: no route", "no route"),
             ("2026-11-20T01:00:00.123Z ERROR no route", "no route"),
             ("2026-11-20 01:00:00,123 [main] ERROR com.shop.Cart - no route", "com.shop.Cart - no route"), // logback, log4j
+            ("2026-11-20 01:00:00.123 ERROR 1 --- [nio-8080] c.s.Cart : no route", "c.s.Cart : no route"), // Spring
             (
-                "2026-11-20 01:00:00.123 ERROR 1 --- [nio-8080] c.s.Cart : no route",
-                "1 --- [nio-8080] c.s.Cart : no route",
-            ), // Spring
+                "2026-11-20T01:00:00.123Z ERROR 1 --- [shop] [nio-8080-exec-3] o.a.c.c.C.[.[.[/].[dispatcherServlet]    : no route",
+                "o.a.c.c.C.[.[.[/].[dispatcherServlet]    : no route",
+            ), // Spring Boot 3, Tomcat
+            ("ERROR [http-nio-8080-exec-1] com.shop.Cart - no route", "com.shop.Cart - no route"),
+            ("ERROR [apm-reporter] Reporter - no route", "[apm-reporter] Reporter - no route"),
+            ("ERROR 17 --- no route", "no route"),
+            ("ERROR [main", "[main"),
             ("ERROR:root:no route", "root:no route"), // Python
             ("2026-11-20 01:00:00,123 - app.db - ERROR - no route", "no route"),
             ("[2026-11-20 01:00:00 +0000] [7] [ERROR] no route", "no route"), // gunicorn
@@ -339,6 +370,9 @@ mod tests {
     fn loggers_are_named() {
         let of = |line: &'static str| String::from_utf8_lossy(read(line.as_bytes()).logger).into_owned();
         assert_eq!(of("2026-11-20 01:00:00 [main] ERROR com.shop.Cart - gone"), "com.shop.Cart");
+        assert_eq!(of("ERROR 1 --- [nio-8080-exec-3] c.s.Cart                  : 3 of 4 - gone"), "c.s.Cart");
+        assert_eq!(of("ERROR 1 --- [main] o.a.c.c.C.[.[/]  : gone"), "o.a.c.c.C.[.[/]");
+        assert_eq!(of("ERROR 1 --- [main] what is this : gone"), "");
         assert_eq!(of("E1120 01:00:00.000000       1 reflector.go:138] gone"), "reflector.go:138");
         assert_eq!(of("ERROR java.io.IOException: gone"), "");
         assert_eq!(of("level=error logger=cart.db msg=gone"), "cart.db");

@@ -32,6 +32,37 @@ fn a_stack_trace_is_one_error() {
     );
 }
 
+/// The default pattern of Spring Boot: process, thread and a logger before the message.
+#[test]
+fn errors_of_spring_boot_are_told_apart() {
+    let line = |n: u32, logger: &str, message: &str| {
+        format!("2026-11-20T01:00:00.123Z ERROR 1 --- [shop] [nio-8080-exec-{n}] {logger:40} : {message}\n")
+    };
+    let text: String = (1..=3)
+        .flat_map(|n| {
+            [
+                line(n, "c.shop.Cart", "payment failed"),
+                line(n, "c.shop.Order", "disk full"),
+                line(n, "c.shop.Auth", "token expired"),
+                line(n, "c.shop.Auth", &format!("user {n} is unknown")),
+                line(n, "o.a.c.c.C.[.[.[/].[dispatcherServlet]", "Servlet.service() threw"),
+            ]
+        })
+        .collect();
+    check(
+        &text,
+        &[
+            ("c.shop.Auth : token expired", 3),
+            ("c.shop.Auth : user <*> is unknown", 3),
+            ("c.shop.Cart : payment failed", 3),
+            ("c.shop.Order : disk full", 3),
+            ("o.a.c.c.C.[.[.[/].[dispatcherServlet] : Servlet.service() threw", 3),
+        ],
+    );
+    let loggers: Vec<String> = read(text.as_bytes()).sources.into_iter().map(|s| s.name).collect();
+    assert_eq!(loggers[0], "c.shop.Auth");
+}
+
 #[test]
 fn tracebacks_of_python_tell_what_was_thrown() {
     let traceback = "Traceback (most recent call last):\n  File \"a.py\", line 3, in f\n    raise ValueError(\"ERROR\")\nValueError: bad amount\n";
