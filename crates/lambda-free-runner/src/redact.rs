@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use healthcore::inventory::Inventory;
-use healthcore::logs::SECRET_NAMES;
+use healthcore::logs::{SECRET_NAMES, SECRET_WORDS};
 use healthcore::model::{Condition, ContainerState, Pod, Termination};
 use healthcore::snapshot::{Gap, Objects};
 use healthcore_sources::prometheus::without_tokens;
@@ -24,8 +24,10 @@ static SECRETS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
         r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}".to_owned(),
         // password=..., "token": "...", SECRET_KEY: ...
         format!(
-            r#"(?i)\b([a-z0-9_.-]*(?:{})[a-z0-9_.-]*["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'&]+)"#,
-            SECRET_NAMES.map(with_separators).join("|")
+            r#"(?i)\b((?:[a-z0-9_.-]*(?:{})[a-z0-9_.-]*|(?:[a-z0-9_.-]*[_.-])?(?:{})|[a-z0-9_.-]*(?-i:[a-z0-9](?:{})))["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'&]+)"#,
+            SECRET_NAMES.map(with_separators).join("|"),
+            SECRET_WORDS.join("|"),
+            SECRET_WORDS.map(with_capital).join("|")
         ),
         // JSON web tokens
         r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*".to_owned(),
@@ -36,6 +38,10 @@ static SECRETS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
 /// A pattern for a name with or without `-` and `_` within.
 fn with_separators(name: &str) -> String {
     name.chars().map(String::from).collect::<Vec<_>>().join("[_-]?")
+}
+
+fn with_capital(word: &str) -> String {
+    word[..1].to_uppercase() + &word[1..]
 }
 
 /// The text without anything that looks like a secret.
@@ -184,6 +190,10 @@ mod tests {
                 "write to http://cn-x.arms.aliyuncs.com/api/v1/prometheus/abc123/7/c/cn-x failed",
                 "write to http://cn-x.arms.aliyuncs.com/api/v1/prometheus/[redacted]/7/c/cn-x failed",
             ),
+            ("login with pass=hunter2 failed", "login with pass=[redacted] failed"),
+            ("DB_PASS=hunter2 userPass: hunter2 n", "DB_PASS=[redacted] userPass: [redacted] n"),
+            ("GET /c?sv=x&sig=a%2Fb%3D&se=x", "GET /c?sv=x&sig=[redacted]&se=x"),
+            ("bypass=yes signal: killed compass: n", "bypass=yes signal: killed compass: n"),
             ("exec /app/server: exec format error", "exec /app/server: exec format error"),
         ] {
             assert_eq!(text(given), expected);

@@ -5,14 +5,16 @@ pub(super) const ANY: &[u8] = b"<*>";
 const REDACTED: &[u8] = b"<redacted>";
 
 /// Parts of a name behind which, after `=` or `:`, a secret stands. In lower case, without `-` and `_`.
-pub const SECRET_NAMES: [&str; 13] = [
+pub const SECRET_NAMES: [&str; 15] = [
     "passw",
     "pwd",
     "passphrase",
+    "passcode",
     "secret",
     "token",
     "apikey",
     "accesskey",
+    "accountkey",
     "privatekey",
     "credential",
     "authorization",
@@ -20,6 +22,9 @@ pub const SECRET_NAMES: [&str; 13] = [
     "sessionid",
     "signature",
 ];
+
+/// Names that are those of a secret only as a whole word (`DB_PASS`, `userPass`, `&sig=` of Azure): others begin with them.
+pub const SECRET_WORDS: [&str; 2] = ["pass", "sig"];
 
 /// Writes the message into `out`: numbers, addresses, ids and times become `<*>`, secrets `<redacted>`, e-mail addresses
 /// `<email>`; white space is single. Names, codes of errors (`ORA-00942`), versions (`v2`) and the status of a request
@@ -288,6 +293,9 @@ fn names_secret(word: &[u8]) -> bool {
     if word.len() < 3 {
         return false;
     }
+    if SECRET_WORDS.iter().any(|name| ends_in_word(word, name.as_bytes())) {
+        return true;
+    }
     let mut lower = [0; LONGEST];
     let mut length = 0;
     // The end of a name tells what it is.
@@ -300,6 +308,16 @@ fn names_secret(word: &[u8]) -> bool {
     let lower = &lower[..length];
     let begins = |at: usize| SECRET_NAMES.iter().any(|name| lower[at..].starts_with(name.as_bytes()));
     (0..length).any(|at| matches!(lower[at], b'a' | b'c' | b'p' | b's' | b't') && begins(at))
+}
+
+/// Whether the last word of a name is this one, behind a separator or with a capital.
+fn ends_in_word(name: &[u8], word: &[u8]) -> bool {
+    let Some(from) = name.len().checked_sub(word.len()) else { return false };
+    let (before, end) = name.split_at(from);
+    end.eq_ignore_ascii_case(word)
+        && before
+            .last()
+            .is_none_or(|b| b"-_.".contains(b) || !b.is_ascii_uppercase() && end[0].is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -355,6 +373,16 @@ mod tests {
         check("GET /a?token=abc&x=y", "GET /a?token=<redacted>&x=y");
         check("secret=$ecret! end", "secret=<redacted> end");
         check("X-Api-Key: abc", "X-Api-Key: <redacted>");
+        for name in ["pass", "PASS", "DB_PASS", "smtp.pass", "userPass", "dbPass"] {
+            check(&format!("no login with {name}=hunter2"), &format!("no login with {name}=<redacted>"));
+        }
+        check("{\"pass\": \"hunter2\"}", "{\"pass\": \"<redacted>\"}");
+        check("GET /c?sv=x&sig=a%2Fb%3D&se=x", "GET /c?sv=x&sig=<redacted>&se=x");
+        check("AccountKey=abc==;Suffix=x", "AccountKey=<redacted>;Suffix=x");
+        check(
+            "bypass=yes encompass: all signal: TERM passed: x",
+            "bypass=yes encompass: all signal: TERM passed: x",
+        );
     }
 
     proptest! {
