@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_log_that_begins_late_says_so() {
         let text = log(2_000, "ERROR no route").replace("times=", "ago=5m begins=20m times=");
-        check(&text, "warning web/api: 2000 errors in 20min, 2000 of them: no route");
+        check(&text, "warning web/api: 2000 errors in 20m, 2000 of them: no route");
         let finding = &findings("error-logs", &text)[0];
         assert!(finding.evidence.iter().any(|e| e.name == "log-begins"));
         assert_eq!(finding.since, None, "nothing is known of the time before");

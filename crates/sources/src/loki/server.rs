@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use healthcore::snapshot::GapCause;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::page::{Page, PageError};
 use crate::prometheus::{Answer, QueryRequest, Style, Transport, without_tokens};
 
 /// Largest answer that is held. Unit: bytes.
-const LARGEST_ANSWER: usize = 24 << 20;
+const LARGEST_ANSWER: usize = 4 << 20;
+/// Answers that are held at once, whatever the number of clusters, each with the lines that are read from it: it is the memory
+/// of the process that they share. Who waits for the first word of a server holds none.
+static ANSWERS: Semaphore = Semaphore::const_new(4);
+/// How long an answer that is held may stand still.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// Of an answer that is a refusal. Unit: bytes.
 const LARGEST_REFUSAL: usize = 16 << 10;
 /// Letters of a refusal that are told.
@@ -29,6 +35,14 @@ pub(super) struct Span<'a> {
     pub(super) end: i64,
     /// Lines at most.
     pub(super) limit: u32,
+}
+
+/// A page, with its place among the answers that are held.
+pub(super) struct Held {
+    pub(super) page: Page,
+    /// Size of the answer. Unit: bytes.
+    pub(super) bytes: usize,
+    _place: SemaphorePermit<'static>,
 }
 
 /// Why there is no page.
@@ -67,7 +81,7 @@ impl Server {
     }
 
     /// The newest lines of a span.
-    pub(super) async fn page(&self, span: Span<'_>, deadline: Instant) -> Result<Page, Refusal> {
+    pub(super) async fn page(&self, span: Span<'_>, deadline: Instant) -> Result<Held, Refusal> {
         let mut attempt = 0;
         loop {
             let until = deadline.min(Instant::now() + self.timeout);
@@ -87,7 +101,7 @@ impl Server {
     }
 
     /// One attempt. The second part of an error is the pause before another, where one can help.
-    async fn once(&self, span: Span<'_>) -> Result<Page, (Refusal, Option<Duration>)> {
+    async fn once(&self, span: Span<'_>) -> Result<Held, (Refusal, Option<Duration>)> {
         let request = QueryRequest {
             path: "/loki/api/v1/query_range",
             params: vec![
@@ -108,9 +122,12 @@ impl Server {
             let said = self.body(answer, LARGEST_REFUSAL).await.unwrap_or_default();
             return Err(refusal(status, retry_after, &String::from_utf8_lossy(&said)));
         }
+        let place = ANSWERS.acquire().await.expect("the semaphore is never closed");
         let body = self.body(answer, LARGEST_ANSWER).await?;
+        let bytes = body.len();
         let page = tokio::task::spawn_blocking(move || Page::read(&body)).await;
-        page.expect("reading a page does not panic and is not cancelled").map_err(|why| {
+        let page = page.expect("reading a page does not panic and is not cancelled");
+        page.map(|page| Held { page, bytes, _place: place }).map_err(|why| {
             let text = why.to_string();
             let refusal = match why {
                 PageError::NotLoki(_) => Refusal::Failed(GapCause::Failed, text),
@@ -122,7 +139,12 @@ impl Server {
 
     async fn body(&self, mut answer: Answer, most: usize) -> Result<Vec<u8>, (Refusal, Option<Duration>)> {
         let mut body = Vec::new();
-        while let Some(chunk) = answer.body.next().await {
+        loop {
+            let Ok(next) = tokio::time::timeout(LONGEST_SILENCE, answer.body.next()).await else {
+                let why = format!("the answer stood still for {LONGEST_SILENCE:?}");
+                return Err((Refusal::Failed(GapCause::Timeout, why), Some(Duration::ZERO)));
+            };
+            let Some(chunk) = next else { return Ok(body) };
             let chunk = chunk.map_err(|e| {
                 let why = format!("the answer broke off: {}", e.why);
                 (Refusal::Failed(GapCause::Partial, why), Some(Duration::from_millis(200)))
@@ -133,7 +155,6 @@ impl Server {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
     }
 }
 

@@ -9,7 +9,7 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Bytes;
 use tokio::time::Instant;
 
-use super::server::{Refusal, Server, Span};
+use super::server::{Held, Refusal, Server, Span};
 use crate::logs::{LogSettings, LogSource, LogsRead, Target, share, targets};
 use crate::prometheus::{HttpTransport, PrometheusSettings};
 use crate::{Fetched, SourceError, Usage};
@@ -17,8 +17,12 @@ use crate::{Fetched, SourceError, Usage};
 /// What selects the lines of a container, unless told otherwise: labels as Promtail and Grafana Alloy give them.
 pub const SELECTOR: &str = r#"{namespace="{namespace}", pod=~"{pod_pattern}", container="{container}"}"#;
 
-/// Lines of a page: the most that Loki gives unless told otherwise (`max_entries_limit_per_query`).
-const LINES: u32 = 5000;
+/// Most lines of a page: what Loki gives unless told otherwise (`max_entries_limit_per_query`).
+const MOST_LINES: u32 = 5000;
+/// Lines of the first page, which tells how long lines are.
+const FIRST_LINES: u32 = 1000;
+/// Size of the answers that the next pages are to have. Unit: bytes.
+const PAGE: usize = 1 << 20;
 
 /// A server of Loki, and how to ask it.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,14 +91,15 @@ impl Loki {
         let nanoseconds = |t: Timestamp| t.0.saturating_mul(1_000_000);
         let (start, mut end) = (nanoseconds(since), nanoseconds(until).saturating_add(1));
         let most = run.share.saturating_mul(target.pods.len() as u64);
-        let (mut tally, mut limit, mut cut, mut older_left) = (LogTally::default(), LINES, false, false);
+        let (mut tally, mut cut, mut older_left) = (LogTally::default(), false, false);
+        let (mut limit, mut most_lines) = (FIRST_LINES, MOST_LINES);
         while end > start {
             if tally.bytes() >= most || run.is_over() {
                 older_left = true;
                 break;
             }
             match self.server.page(Span { query: &query, start, end, limit }, run.deadline).await {
-                Ok(mut page) => {
+                Ok(Held { mut page, bytes, .. }) => {
                     let is_last = page.lines < limit as usize;
                     let Some(oldest) = page.oldest() else { break };
                     if !is_last && page.leave_out(oldest) {
@@ -108,8 +113,13 @@ impl Loki {
                     if is_last {
                         break;
                     }
+                    let left = lines_left(&tally, most);
+                    limit = fitting(page.lines, bytes).min(left).min(most_lines);
                 }
-                Err(Refusal::TooLarge) if limit > 1 => limit = (limit / 4).max(1),
+                Err(Refusal::TooLarge) if limit > 1 => {
+                    limit = (limit / 4).max(1);
+                    most_lines = limit;
+                }
                 Err(refusal) => {
                     run.note(&target, refusal);
                     older_left = true;
@@ -165,6 +175,19 @@ impl Loki {
         }
         gaps
     }
+}
+
+/// Lines of which an answer has its usual size, where so many made these bytes.
+fn fitting(lines: usize, bytes: usize) -> u32 {
+    let lines = PAGE.saturating_mul(lines) / bytes.max(1);
+    u32::try_from(lines).unwrap_or(u32::MAX).max(1)
+}
+
+/// Lines that still fit into the bound, if they are as long as those before.
+fn lines_left(tally: &LogTally, most: u64) -> u32 {
+    let left = most.saturating_sub(tally.bytes()).saturating_mul(tally.lines());
+    // One more, because a page leaves out those of its oldest instant.
+    u32::try_from(left / tally.bytes().max(1) + 2).unwrap_or(u32::MAX)
 }
 
 /// Names and patterns as they stand between double quotes in LogQL.

@@ -115,9 +115,10 @@ fn lines_of_all_pages_are_counted_once() {
     assert_eq!(summary.said.patterns[0].text, "order <*> failed");
     assert_eq!((summary.said.first, summary.said.last), (Some(NOW.plus_seconds(-6000.0)), Some(NOW)));
     let asked = kept.asked.lock().unwrap();
-    assert_eq!(asked.len(), 3);
+    assert_eq!(asked.len(), 4);
     assert_eq!(asked[0]["query"], r#"{namespace="web", pod=~"api-[0-9]+", container="app"}"#);
-    assert_eq!((asked[0]["direction"].as_str(), asked[0]["limit"].as_str()), ("backward", "5000"));
+    assert_eq!((asked[0]["direction"].as_str(), asked[0]["limit"].as_str()), ("backward", "1000"));
+    assert_eq!(asked[1]["limit"], "5000", "lines are short");
     assert_eq!(asked[0]["end"], (NOW.0 * 1_000_000 + 1).to_string());
     assert_eq!(asked[0]["start"], ((NOW.0 - 86_400_000) * 1_000_000).to_string());
 }
@@ -158,12 +159,27 @@ fn the_bound_on_bytes_leaves_out_the_oldest() {
     let kept = Kept { lines: lines.collect(), ..Kept::default() };
     let found = ask(kept.clone(), |s| s.logs.container = Bytes(65_536.0));
     let summary = &found.value.summaries[0];
-    assert!(summary.cut && summary.said.lines == 4_999, "{}", summary.said.lines);
-    assert_eq!((summary.begins, summary.said.first), (summary.said.first, Some(NOW.plus_seconds(-4_998.0))));
-    assert_eq!((summary.said.last, kept.asked.lock().unwrap().len()), (Some(NOW), 1));
+    // 64 KiB of each of two pods, in lines of 100 bytes.
+    assert!(summary.cut && (1_310..=1_315).contains(&summary.said.lines), "{}", summary.said.lines);
+    assert_eq!((summary.begins, summary.said.last), (summary.said.first, Some(NOW)));
+    assert_eq!(kept.asked.lock().unwrap().len(), 2);
     let young = ask(kept, |s| s.logs.lookback = Seconds(9.0));
     assert_eq!((young.value.summaries[0].said.lines, young.value.summaries[0].cut), (10, false));
     assert_eq!(young.value.summaries[0].begins, None);
+}
+
+/// Memory for logs is bounded by the size of answers, whatever the length of lines.
+#[test]
+fn pages_of_long_lines_have_few() {
+    let lines = (0..900).map(|n| (f64::from(n), "api-0", format!("INFO {n:0>12000}")));
+    let kept = Kept { lines: lines.collect(), ..Kept::default() };
+    let found = ask(kept.clone(), |s| s.logs.container = Bytes::from_mib(64.0));
+    let summary = &found.value.summaries[0];
+    assert_eq!((summary.said.lines, summary.cut), (900, false), "{:?}", found.gaps);
+    let limits: Vec<u32> = kept.asked.lock().unwrap().iter().map(|a| a["limit"].parse().unwrap()).collect();
+    // 1,000 lines are too large for one answer, and a quarter of that is more than a page is to have.
+    assert_eq!(limits[..2], [1000, 250]);
+    assert!(limits[2..].iter().all(|limit| (85..90).contains(limit)), "{limits:?}");
 }
 
 #[test]
