@@ -13,11 +13,14 @@ use healthcore::settings::{Settings, nearest};
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
+use healthcore_sources::registry::{RegistryClient, RegistrySettings};
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
 use lambda_free_runner::deliver::Route;
 use lambda_free_runner::history::History;
-use lambda_free_runner::{Certificates, DEFAULT_LOOKBACK, Hosts, Input, RunSpec, decide, dry_run, run_once};
+use lambda_free_runner::{
+    Certificates, DEFAULT_LOOKBACK, Hosts, Input, Registries, RunSpec, decide, dry_run, run_once,
+};
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::delivery::Publication;
@@ -267,6 +270,7 @@ pub(crate) fn live(
         image: image(),
         certificates: certificates(&config.certificates)?,
         hosts: hosts(args, config),
+        registries: registries(&config.registries)?,
         clusters_at_once: sources::at_once(args, config),
         ..defaults
     })
@@ -299,6 +303,14 @@ fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certificates> {
         servers: config.servers.clone(),
         skip_namespaces: config.skip.clone(),
     })
+}
+
+/// Registries that may be asked; none to ask nobody.
+fn registries(config: &[RegistrySettings]) -> anyhow::Result<Registries> {
+    if config.is_empty() {
+        return Ok(Registries::default());
+    }
+    Ok(Registries::new(Arc::new(RegistryClient::new(config)?)))
 }
 
 /// The image that this program runs in, as the manifest of its pod says.

@@ -146,6 +146,7 @@ pub(crate) fn effective(
     }
     text.push_str(&certificates(config, &origin));
     text.push_str(&hosts(config, &origin));
+    text.push_str(&registries(config));
     text.push_str(&logs(config, &origin));
     text.push_str(&delivery::shown(config));
     text.push_str(&servers(config, environment));
@@ -274,6 +275,27 @@ fn certificates<'c>(config: &'c Config, origin: &dyn Fn(&str) -> &'c str) -> Str
         let begin = if at == 0 { "  skip:\n" } else { "" };
         let (namespace, reason) = (serde_json::json!(namespace), serde_json::json!(reason));
         text.push_str(&format!("{begin}    - {{namespace: {namespace}, reason: {reason}}}  # {place}\n"));
+    }
+    text
+}
+
+/// Registries that may be asked, with the names of what holds their credentials.
+fn registries(config: &Config) -> String {
+    let mut text = String::new();
+    for (at, registry) in config.registries.iter().enumerate() {
+        let prefix = format!("registries[{at}].");
+        let origin = |key: &str| config.given.get(&format!("{prefix}{key}")).map_or("default", |g| &g.origin);
+        text.push_str(if at == 0 { "registries:\n" } else { "" });
+        text.push_str(&format!("  - host: {}  # {}\n", registry.host, origin("host")));
+        for (path, given) in config.given.iter().filter(|(path, _)| path.starts_with(&prefix)) {
+            let key = &path[prefix.len()..];
+            if key.ends_with("-env") || key.ends_with("-file") {
+                text.push_str(&format!("    {key}: {}  # {}\n", serde_json::json!(given.text), given.origin));
+            }
+        }
+        text.push_str(&format!("    plain-http: {}  # {}\n", registry.plain_http, origin("plain-http")));
+        let timeout = Seconds(registry.timeout.as_secs_f64());
+        text.push_str(&format!("    timeout: {timeout}  # {}\n", origin("timeout")));
     }
     text
 }

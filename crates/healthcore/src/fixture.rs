@@ -50,7 +50,8 @@
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
 //! `running@3h`, `waiting:CrashLoopBackOff`, `completed@1h`, `exited:137@1h`, `unknown`; `last=OOMKilled:137@2h` is
 //! the end of the run before, `said="..."` its message. `policy=Always` (or `unknown`, else `IfNotPresent`) and
-//! `digest=sha256:1` tell how its image is pulled and which one runs, `jvm="-Xmx1g"` the memory flags of its Java virtual machine,
+//! `digest=sha256:1` tell how its image is pulled and which one runs, `platforms=linux/amd64,linux/arm64` what its registry says
+//! it is built for (and `places=linux/amd64:5` of a pod how many nodes it may be placed on), `jvm="-Xmx1g"` the memory flags of its Java virtual machine,
 //! `jvm-unread=JAVA_OPTS:secret:env` a variable of it that could not be read.
 
 use std::collections::BTreeMap;
@@ -649,6 +650,7 @@ impl Builder {
             "limit",
             "cpu-request",
             "cpu-limit",
+            "places",
         ])?;
         let [namespace, name] = line.path()?;
         let known = self.objects.pods.iter().find(|p| p.workload.namespace == namespace && p.name == name);
@@ -672,6 +674,11 @@ impl Builder {
         if let Some(ready) = line.get("ready") {
             pod.ready = yes(ready).map_err(|()| line.refuse(ready))?;
         }
+        let place = |text: &str| {
+            let (platform, nodes) = text.split_once(':')?;
+            Some((platform.to_owned(), nodes.parse().ok()?))
+        };
+        pod.places = line.list("places", place)?.into_iter().collect();
         pod.resources = resources(line)?;
         pod.reason = line.get("reason").map(str::to_owned);
         if let Some(at) = line.ago("evicted")? {
@@ -708,6 +715,7 @@ impl Builder {
             "probes",
             "policy",
             "digest",
+            "platforms",
             "jvm",
             "jvm-unread",
             "state",
@@ -755,6 +763,7 @@ impl Builder {
                 image_id: line
                     .get("digest")
                     .map_or_else(|| line.text("image-id"), |d| format!("{image}@{d}")),
+                platforms: line.list("platforms", |platform| Some(platform.to_owned()))?,
                 pull_policy: match line.get("policy") {
                     Some("unknown") => String::new(),
                     policy => policy.unwrap_or("IfNotPresent").to_owned(),

@@ -1,4 +1,9 @@
-//! References to images, as pods write them.
+//! References to images, as pods write them, and the platforms that images are built for.
+
+use std::borrow::Cow;
+
+/// The registry of references that name none.
+pub const DOCKER_HUB: &str = "docker.io";
 
 /// The parts of `registry:5000/folder/name:tag@sha256:...`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,37 @@ impl<'a> ImageReference<'a> {
             _ => (rest, None),
         };
         Self { name, tag, digest }
+    }
+
+    /// The registry that it is pulled from, with its port where one is written: `docker.io` where none is, as container
+    /// runtimes have it.
+    #[must_use]
+    pub fn registry(&self) -> &'a str {
+        match self.parts().0 {
+            // An older name of the same.
+            "index.docker.io" => DOCKER_HUB,
+            registry => registry,
+        }
+    }
+
+    /// Folders and name within the registry. A single name at `docker.io` stands for one of its own images (`library/`).
+    #[must_use]
+    pub fn repository(&self) -> Cow<'a, str> {
+        match self.parts().1 {
+            name if self.registry() == DOCKER_HUB && !name.contains('/') => {
+                Cow::Owned(format!("library/{name}"))
+            }
+            name => Cow::Borrowed(name),
+        }
+    }
+
+    /// Registry and repository: what stands before the first slash is a registry only if it cannot be a folder.
+    fn parts(&self) -> (&'a str, &'a str) {
+        let is_registry = |first: &str| first.contains(['.', ':']) || first == "localhost";
+        match self.name.split_once('/') {
+            Some((first, rest)) if is_registry(first) => (first, rest),
+            _ => (DOCKER_HUB, self.name),
+        }
     }
 
     /// Whether another image may stand under the same reference tomorrow, going by what the tag is called: none, `latest`,
@@ -75,9 +111,64 @@ pub fn digest_of(image_id: &str) -> Option<&str> {
     image_id.split_once('@').map(|(_, digest)| digest).filter(|digest| !digest.is_empty())
 }
 
+/// Whether a node of a platform (`linux/amd64`) runs an image that is built for another (`linux/arm/v7`), as containerd
+/// matches them: 64-bit processors run programs of the 32-bit ones that they descend from. Variants are not compared,
+/// because a node does not tell its own.
+#[must_use]
+pub fn runs_on(image: &str, node: &str) -> bool {
+    let (mut image, mut node) = (image.split('/'), node.split('/'));
+    let same_system = image.next() == node.next();
+    let fits = match (image.next(), node.next()) {
+        (Some("386"), Some("amd64")) | (Some("arm"), Some("arm64")) => true,
+        (image, node) => image == node,
+    };
+    same_system && fits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registries_and_repositories() {
+        let of = |text| {
+            let reference = ImageReference::new(text);
+            (reference.registry(), reference.repository().into_owned())
+        };
+        for (text, registry, repository) in [
+            ("nginx", "docker.io", "library/nginx"),
+            ("nginx:1.27@sha256:ab", "docker.io", "library/nginx"),
+            ("bitnami/redis:7", "docker.io", "bitnami/redis"),
+            ("docker.io/nginx", "docker.io", "library/nginx"),
+            ("index.docker.io/library/nginx", "docker.io", "library/nginx"),
+            ("localhost/app", "localhost", "app"),
+            ("reg:5000/app:1", "reg:5000", "app"),
+            ("ghcr.io/a/b/c:1", "ghcr.io", "a/b/c"),
+        ] {
+            assert_eq!(of(text), (registry, repository.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn platforms_that_a_node_runs() {
+        for (image, node) in [
+            ("linux/amd64", "linux/amd64"),
+            ("linux/386", "linux/amd64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm/v7", "linux/arm64"),
+            ("linux/arm/v7", "linux/arm"),
+        ] {
+            assert!(runs_on(image, node), "{image} on {node}");
+        }
+        for (image, node) in [
+            ("linux/amd64", "linux/arm64"),
+            ("linux/arm64", "linux/arm"),
+            ("windows/amd64", "linux/amd64"),
+            ("", "linux/amd64"),
+        ] {
+            assert!(!runs_on(image, node), "{image} on {node}");
+        }
+    }
 
     #[test]
     fn parts_of_a_reference() {

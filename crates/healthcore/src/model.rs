@@ -127,6 +127,10 @@ pub struct Pod {
     /// CPU architecture of that node, where nodes were listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// How many nodes it may be placed on, by their platform (`linux/arm64`): those that its node selector, required node
+    /// affinity and tolerations let in, without cordoned ones. Empty where no registry is asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, u32>,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
@@ -200,6 +204,10 @@ pub struct Container {
     /// Image that runs, with its digest: `registry.example/app@sha256:...`; empty before it was pulled.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image_id: String,
+    /// Platforms that its image is built for, as its registry tells (`linux/arm64`, `linux/arm/v7`), in order; empty where
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// When its image is pulled: `Always`, `IfNotPresent`, `Never`; empty when not reported.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pull_policy: String,
@@ -567,6 +575,8 @@ object_kinds! {
     Schedules = "schedules";
     /// Logs of containers.
     Logs = "logs";
+    /// Platforms of images; asked of registries and not of the API.
+    ImagePlatforms = "image-platforms";
     /// In which versions objects were written, and which deprecated ones the API server was asked for.
     ApiUse = "api-use";
 }

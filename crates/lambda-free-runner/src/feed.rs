@@ -23,6 +23,7 @@ use crate::hosts::Hosts;
 use crate::listing::{Listing, list_objects, scoped};
 use crate::progress::Progress;
 use crate::redact;
+use crate::registries::Registries;
 use crate::room::{Place, Room};
 use crate::spec::ClusterSources;
 
@@ -49,6 +50,7 @@ pub(crate) struct Frame {
 pub(crate) struct Around<'a> {
     pub(crate) certificates: Certificates,
     pub(crate) hosts: Hosts,
+    pub(crate) registries: Registries,
     /// Where earlier runs left the events that they saw.
     pub(crate) history: Option<(&'a History, &'a Patience)>,
 }
@@ -87,7 +89,7 @@ impl Feed {
         around: &Around<'_>,
         progress: &dyn Progress,
     ) -> Result<Self, Vec<SourceError>> {
-        let Around { certificates, hosts, history } = around;
+        let Around { certificates, hosts, registries, history } = around;
         progress.connecting(&sources.name);
         let mut gaps = Vec::new();
         let mut errors = Vec::new();
@@ -99,10 +101,11 @@ impl Feed {
             }
             Some(probed.map(|()| Arc::clone(metrics)))
         };
+        let kinds = registries.lists(hosts.lists(&needs.objects));
         let open_api = async {
             let api = sources.objects.as_ref()?;
             match api.probe().await {
-                Ok(()) => Some(Ok(api.objects(&sources.selection, &hosts.lists(&needs.objects)).await)),
+                Ok(()) => Some(Ok(api.objects(&sources.selection, &kinds).await)),
                 Err(e) => Some(Err(e)),
             }
         };
@@ -154,11 +157,14 @@ impl Feed {
         if from == Some(Origin::KubernetesApi) && needs.objects.contains(&ObjectKind::Nodes) {
             listed[0].give_starts(frame.taken_at);
         }
-        redact::gaps(&mut gaps);
         if let Some(shard) = frame.shard {
             // Now that what belongs together across namespaces has been joined.
             listed.iter_mut().for_each(|objects| shard.keep(&sources.name, objects));
         }
+        if needs.objects.contains(&ObjectKind::ImagePlatforms) {
+            gaps.extend(registries.look(&sources.name, &mut listed).await);
+        }
+        redact::gaps(&mut gaps);
         let count = |of: fn(&Objects) -> usize| listed.iter().map(of).sum();
         progress.objects(&sources.name, count(|o| o.workloads.len()), count(|o| o.pods.len()));
 
@@ -214,6 +220,11 @@ impl Feed {
     /// What the cluster holds besides workloads, for `--dry-run`.
     pub(crate) fn inventories(&self) -> impl Iterator<Item = &Inventory> {
         self.parts.as_slice().iter().map(|(_, o)| &o.inventory).filter(|i| !i.is_empty())
+    }
+
+    /// The objects of all parts, for `--dry-run`.
+    pub(crate) fn objects(&self) -> Vec<Objects> {
+        self.parts.as_slice().iter().map(|(_, objects)| objects.clone()).collect()
     }
 
     /// The pods of all parts, for `--dry-run`.

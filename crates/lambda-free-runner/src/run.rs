@@ -22,6 +22,7 @@ use crate::history::{History, Patience};
 use crate::hosts::Hosts;
 use crate::progress::Progress;
 use crate::redact;
+use crate::registries::Registries;
 use crate::room::Room;
 use crate::spec::{ClusterSources, Input, RunSpec};
 use crate::version::{mismatch, version};
@@ -109,7 +110,8 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
     let planned: Vec<(Vec<String>, Vec<SourceError>)> = stream::iter(clusters.iter().enumerate())
         .map(|(at, cluster)| {
             let certificates = spec.certificates.of_cluster(at);
-            let around = Around { certificates, hosts: spec.hosts.of_cluster(at), history: None };
+            let (hosts, registries) = (spec.hosts.of_cluster(at), spec.registries.clone());
+            let around = Around { certificates, hosts, registries, history: None };
             plan(cluster, &needs, frame, room.clone(), around, progress)
         })
         .buffered(spec.clusters_at_once.get())
@@ -139,9 +141,10 @@ async fn plan(
     // Logs are not read to say that they would be.
     let mut listed = Needs::clone(needs);
     let reads_logs = listed.objects.remove(&ObjectKind::Logs);
-    // No server is asked for its certificate either.
-    let Around { certificates, hosts, history } = around;
-    let around = Around { certificates: Certificates::default(), hosts, history };
+    // No server is asked for its certificate either, and no registry for platforms.
+    let Around { certificates, hosts, registries, history } = around;
+    let silent = registries.without_asking();
+    let around = Around { certificates: Certificates::default(), hosts, registries: silent, history };
     let feed = match Feed::open(cluster, Arc::new(listed), frame, room, &around, progress).await {
         Ok(feed) => feed,
         Err(errors) => {
@@ -154,6 +157,9 @@ async fn plan(
     lines.extend(gaps.iter().map(|g| format!("  gap: {} ({}): {}", g.scope, g.cause.name(), g.detail)));
     if needs.objects.contains(&ObjectKind::ServedCertificates) {
         lines.extend(feed.inventories().filter_map(|i| certificates.plan(i)).map(|line| format!("  {line}")));
+    }
+    if needs.objects.contains(&ObjectKind::ImagePlatforms) {
+        lines.extend(registries.plan(&feed.objects()).map(|line| format!("  {line}")));
     }
     if reads_logs {
         lines.extend(crate::logs::sources(cluster).map(|logs| format!("  {}", logs.plan(&feed.pods()))));
@@ -222,6 +228,7 @@ async fn live(
         record: spec.record.as_deref(),
         certificates: &spec.certificates,
         hosts: &spec.hosts,
+        registries: spec.registries.of_run(),
         history: spec.history.as_ref().zip(Some(&patience)),
         progress,
     };
@@ -278,6 +285,7 @@ struct Pass<'a> {
     record: Option<&'a Path>,
     certificates: &'a Certificates,
     hosts: &'a Hosts,
+    registries: Registries,
     history: Option<(&'a History, &'a Patience)>,
     progress: &'a dyn Progress,
 }
@@ -298,7 +306,8 @@ impl Pass<'_> {
         let cluster = &clusters[at];
         let needs = Arc::clone(&self.needs);
         let (certificates, hosts) = (self.certificates.of_cluster(at), self.hosts.of_cluster(at));
-        let around = Around { certificates, hosts, history: self.history };
+        let registries = self.registries.clone();
+        let around = Around { certificates, hosts, registries, history: self.history };
         let opened = Feed::open(cluster, needs, self.frame, self.room.clone(), &around, self.progress).await;
         let (mut head, mut feed, errors) = match opened {
             Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Certificates, Hosts};
+use crate::{Certificates, Hosts, Registries};
 use healthcore::need::Budget;
 use healthcore::settings::Settings;
 use healthcore::shard::Shard;
@@ -52,6 +52,8 @@ pub struct RunSpec {
     pub certificates: Certificates,
     /// Names in DNS that lead to the clusters; a recording has those that were known when it was made.
     pub hosts: Hosts,
+    /// Registries that are asked for the platforms of images; a recording has what they told when it was made.
+    pub registries: Registries,
 }
 
 impl RunSpec {
@@ -73,6 +75,7 @@ impl RunSpec {
             image: None,
             certificates: Certificates::default(),
             hosts: Hosts::default(),
+            registries: Registries::default(),
         }
     }
 

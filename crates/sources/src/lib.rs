@@ -13,6 +13,7 @@ pub mod logs;
 pub mod loki;
 pub mod prometheus;
 pub mod recording;
+pub mod registry;
 mod source;
 pub mod tls;
 

@@ -1,7 +1,7 @@
 //! `crash-looping`: a container ends again and again.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, crash_loops, states_known, workload_in_words, wrong_architecture};
+use crate::checks::pod_state::{completed, crash_loops, foreign, states_known, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Container, ContainerState, ObjectKind, Pod};
 use crate::need::Needs;
@@ -101,7 +101,7 @@ impl Check for CrashLooping {
             None => Text::new("looping-uncounted"),
         };
         let text = text.with("container", container.name.as_str()).with("reason", reason);
-        let foreign = wrong_architecture(container).is_some();
+        let foreign = foreign(pod, container, view).is_some();
         let severity = if foreign { Severity::Warning } else { Severity::Critical };
         let mut problem = Problem::new(severity, text)
             .evidence("pods", workload_in_words(subject))

@@ -1,11 +1,12 @@
 //! `image-architecture`: an image is built for another CPU architecture than the node's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, states_known, workload_in_words, wrong_architecture};
+use crate::checks::pod_state::{Foreign, completed, foreign, states_known, workload_in_words};
 use crate::finding::{Advice, Problem, Severity, Text};
-use crate::model::{Container, ContainerState, ObjectKind, Pod};
+use crate::image::runs_on;
+use crate::model::{Container, ContainerState, ObjectKind, Pod, WorkloadId};
 use crate::need::Needs;
 use crate::phrase::or;
 use crate::snapshot::{Field, Missing};
@@ -25,20 +26,36 @@ impl Check for ImageArchitecture {
         title: "Image for another architecture",
         since: "0.1.0",
         checks: "Whether a container, init containers too, cannot run because its image is built for another CPU architecture \
-                 than that of its node.",
+                 than that of its node, or could not on other nodes that its pods may be placed on.",
         why: "The pod never starts there, and nothing but another image or another node helps: in a fleet of amd64 and arm64 nodes \
               it depends on the scheduler whether a rollout works.",
         decides: "`exec format error` in the message of a container that waits or of its last end, or a pull that finds no image \
-                  for the platform (`no match for platform`, `no matching manifest for linux/...`). Always critical. The node's \
-                  architecture is that of the node object, where nodes may be listed.",
+                  for the platform (`no match for platform`, `no matching manifest for linux/...`): critical. So are the same \
+                  words in the log of a container that crash-loops, where logs are read anyway (`error-logs` is on), because some \
+                  runtimes write them nowhere else. The node's architecture is that of the node object, where nodes may be \
+                  listed. Registries are asked where the configuration gives access to them (`registries`): a container \
+                  that does not run on a node of which its image has no platform is critical, and a warning is an image that \
+                  lacks a platform of nodes that its pods may be placed on by node selector, required node affinity and taints \
+                  (cordoned nodes and preferences do not count), unless it runs on such a node. They are asked for the \
+                  reference that the pod has, and not for the digest that runs: that is what the next pod pulls, and a digest \
+                  that a runtime reports may be that of one platform alone. With imagePullPolicy Never nobody is asked. A \
+                  registry that does not answer is a gap, and makes nothing unknown.",
         remedy: "Build the image for all architectures of the nodes (`docker buildx build --platform linux/amd64,linux/arm64`), or \
                  keep the pods on nodes that fit with a nodeSelector on `kubernetes.io/arch`.",
         false_alarms: "`exec format error` also comes from a script without `#!` line, or from a file that was copied \
-                       incompletely.",
+                       incompletely. Nodes that emulate other processors (binfmt_misc) run what the registry does not promise.",
         texts: &[
             (
                 "other-architecture",
                 "container {container} cannot run on node {node} ({architecture}): image {image} is built for another architecture ({reason})",
+            ),
+            (
+                "not-built",
+                "container {container} cannot run on node {node} ({architecture}): image {image} is built for {platforms} alone",
+            ),
+            (
+                "lacks-platform",
+                "image {image} of container {container} is not built for {lacking}, the platform of {some} of the {all} nodes that its pods may be placed on",
             ),
             ("build", "see for which platforms the image is built, and build it for {architecture} too"),
             ("select", "until then, keep the pods on nodes whose kubernetes.io/arch fits the image"),
@@ -53,6 +70,7 @@ impl Check for ImageArchitecture {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods).objects(ObjectKind::Nodes);
+        needs.objects(ObjectKind::ImagePlatforms);
     }
 
     fn judge(_: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
@@ -60,53 +78,132 @@ impl Check for ImageArchitecture {
         if pods.is_empty() {
             return Ok(Outcome::NotApplicable);
         }
-        let wrong: Vec<(&Pod, &Container, &str)> = pods
+        let wrong: Vec<(&Pod, &Container, Foreign<'_>)> = pods
             .iter()
-            .filter_map(|p| p.containers.iter().find_map(|c| Some((*p, c, wrong_architecture(c)?))))
+            .filter_map(|p| p.containers.iter().find_map(|c| Some((*p, c, foreign(p, c, view)?))))
             .collect();
-        let Some((pod, container, said)) = wrong.first() else {
-            return match pods.iter().any(|p| states_known(p, view.snapshot)) {
-                true => Ok(Outcome::Ok),
-                false => Err(Missing::NotReported { field: Field::ContainerStates }),
-            };
-        };
-        let known = pod.architecture.as_deref();
-        let architecture = or(known.unwrap_or_default(), "architecture-unknown");
-        let text = Text::new("other-architecture")
-            .with("container", container.name.as_str())
-            .with("node", or(pod.node.as_deref().unwrap_or_default(), "not-known"))
-            .with("architecture", architecture.clone())
-            .with("image", container.image.as_str())
-            .with("reason", said.chars().take(200).collect::<String>());
-        let mut problem = Problem::new(Severity::Critical, text)
-            .evidence("image", container.image.as_str())
-            .evidence("node-architecture", architecture)
-            .evidence("pods", workload_in_words(subject))
-            .evidence("pods-that-cannot-run", wrong.len())
-            .pod(&pod.name)
-            .since(pod.created);
-        let build =
-            Text::new("build").with("architecture", or(known.unwrap_or_default(), "architecture-of-node"));
-        let command = format!("docker buildx imagetools inspect {}", container.image);
-        problem = problem.advise(Advice::new(build).command(command, &[&container.image]));
-        let works: Vec<&str> = works_on(&pods, container).into_iter().filter(|a| Some(*a) != known).collect();
-        let select = match works.is_empty() {
-            true => Text::new("select"),
-            false => Text::new("works-on").with("architectures", works.join(", ")),
-        };
-        Ok(problem.advise(Advice::new(select)).into())
+        if let Some((pod, container, why)) = wrong.first() {
+            let works = works_on(&pods, container, view);
+            let problem = cannot_run(pod, container, *why, &works);
+            let problem = problem
+                .evidence("pods", workload_in_words(subject))
+                .evidence("pods-that-cannot-run", wrong.len());
+            return Ok(problem.into());
+        }
+        if let Some(problem) = pods.iter().find_map(|pod| lacks_platform(pod, &pods, view)) {
+            return Ok(problem.evidence("pods", workload_in_words(subject)).into());
+        }
+        match pods.iter().any(|p| states_known(p, view.snapshot)) {
+            true => Ok(Outcome::Ok),
+            false => Err(Missing::NotReported { field: Field::ContainerStates }),
+        }
     }
 }
 
-/// Architectures of nodes on which the same image runs in other pods of the workload.
-fn works_on<'a>(pods: &[&'a Pod], container: &Container) -> BTreeSet<&'a str> {
-    let runs = |c: &Container| {
+/// A container that does not run because of its architecture. `works` are those on which the same image runs.
+fn cannot_run(pod: &Pod, container: &Container, why: Foreign<'_>, works: &BTreeSet<&str>) -> Problem {
+    let known = pod.architecture.as_deref();
+    let architecture = or(known.unwrap_or_default(), "architecture-unknown");
+    let text = match why {
+        Foreign::Said(reason) | Foreign::Logged(reason) => {
+            Text::new("other-architecture").with("reason", reason.chars().take(200).collect::<String>())
+        }
+        Foreign::NotBuilt => Text::new("not-built").with("platforms", container.platforms.join(", ")),
+    };
+    let text = text
+        .with("container", container.name.as_str())
+        .with("node", or(pod.node.as_deref().unwrap_or_default(), "not-known"))
+        .with("architecture", architecture.clone())
+        .with("image", container.image.as_str());
+    let mut problem = Problem::new(Severity::Critical, text)
+        .evidence("image", container.image.as_str())
+        .evidence("node-architecture", architecture)
+        .pod(&pod.name)
+        .since(pod.created);
+    if !container.platforms.is_empty() {
+        problem = problem.evidence("platforms", container.platforms.join(", "));
+    }
+    let for_node = or(known.unwrap_or_default(), "architecture-of-node");
+    let works: Vec<&str> = works.iter().copied().filter(|a| Some(*a) != known).collect();
+    let select = match works.is_empty() {
+        true => Text::new("select"),
+        false => Text::new("works-on").with("architectures", works.join(", ")),
+    };
+    problem
+        .advise(build(container, Text::new("build").with("architecture", for_node)))
+        .advise(Advice::new(select))
+}
+
+fn build(container: &Container, text: Text) -> Advice {
+    let command = format!("docker buildx imagetools inspect {}", container.image);
+    Advice::new(text).command(command, &[&container.image])
+}
+
+/// A container whose image lacks a platform of nodes that its pod may be placed on, and that does not run on one of these.
+fn lacks_platform(pod: &Pod, pods: &[&Pod], view: &View<'_>) -> Option<Problem> {
+    let known = pod.containers.iter().filter(|c| !c.platforms.is_empty());
+    let mut found = known.map(|container| (container, lacking(pod, container, pods, view)));
+    let (container, lacking) = found.find(|(_, lacking)| !lacking.is_empty())?;
+    let names = lacking.keys().copied().collect::<Vec<_>>().join(", ");
+    let text = Text::new("lacks-platform")
+        .with("image", container.image.as_str())
+        .with("container", container.name.as_str())
+        .with("lacking", names.as_str())
+        .with("some", lacking.values().sum::<u32>())
+        .with("all", pod.places.values().sum::<u32>());
+    let missing = Text::new("build").with("architecture", names.as_str());
+    let fitting = pod.places.keys().filter(|platform| !lacking.contains_key(platform.as_str()));
+    let fitting: BTreeSet<&str> = fitting.filter_map(|platform| platform.split('/').nth(1)).collect();
+    let problem = Problem::new(Severity::Warning, text)
+        .evidence("image", container.image.as_str())
+        .evidence("platforms", container.platforms.join(", "))
+        .evidence("lacking-platforms", names)
+        .pod(&pod.name)
+        .advise(build(container, missing));
+    Some(problem.advise(select(&pod.workload, &fitting)))
+}
+
+/// Keeps the pods of a workload on nodes of an architecture; with a command where there is one to choose.
+fn select(id: &WorkloadId, fitting: &BTreeSet<&str>) -> Advice {
+    let advice = Advice::new(Text::new("select"));
+    let has_template = matches!(id.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet");
+    let (Some(architecture), true) = (fitting.iter().next(), has_template) else { return advice };
+    let kind = id.kind.to_ascii_lowercase();
+    let patch = format!(
+        r#"{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"kubernetes.io/arch":"{architecture}"}}}}}}}}}}"#
+    );
+    let command = format!("kubectl -n {} patch {kind}/{} --type merge -p '{patch}'", id.namespace, id.name);
+    advice.command(command, &[&id.namespace, &id.name, architecture])
+}
+
+/// Platforms of nodes that the pod may be placed on, with their number, for which the image of a container is not built;
+/// without those on which it runs all the same.
+fn lacking<'p>(
+    pod: &'p Pod,
+    container: &Container,
+    pods: &[&Pod],
+    view: &View<'_>,
+) -> BTreeMap<&'p str, u32> {
+    let built = |platform: &str| container.platforms.iter().any(|own| runs_on(own, platform));
+    let places = pod.places.iter().map(|(platform, nodes)| (platform.as_str(), *nodes));
+    let mut lacking: BTreeMap<&str, u32> = places.filter(|(platform, _)| !built(platform)).collect();
+    if !lacking.is_empty() {
+        let runs = works_on(pods, container, view);
+        lacking.retain(|platform, _| platform.split('/').nth(1).is_none_or(|a| !runs.contains(a)));
+    }
+    lacking
+}
+
+/// Architectures of nodes on which the same image runs in pods of the workload.
+fn works_on<'a>(pods: &[&'a Pod], container: &Container, view: &View<'_>) -> BTreeSet<&'a str> {
+    let runs = |pod: &Pod, c: &Container| {
         c.name == container.name
             && c.image == container.image
             && matches!(c.state, Some(ContainerState::Running { .. }))
-            && wrong_architecture(c).is_none()
+            && foreign(pod, c, view).is_none()
     };
-    pods.iter().filter(|p| p.containers.iter().any(runs)).filter_map(|p| p.architecture.as_deref()).collect()
+    let running = pods.iter().filter(|p| p.containers.iter().any(|c| runs(p, c)));
+    running.filter_map(|p| p.architecture.as_deref()).collect()
 }
 
 #[cfg(test)]
@@ -164,6 +261,112 @@ mod tests {
             "image-architecture",
             "container web/api-0/app image=app:2 state=waiting:RunContainerError message=\"exec: /app: Exec format error\"",
             "critical web/api (api-0): container app cannot run on node node-1 (architecture not known): image app:2 is built for another architecture (exec: /app: Exec format error)",
+        );
+    }
+
+    #[test]
+    fn cri_o_tells_of_it_in_words_of_its_own() {
+        let told = fixture::told(
+            "image-architecture",
+            "container web/api-0/app image=app:2 state=waiting:ErrImagePull \
+             message=\"choosing image instance: no image found in image index for architecture arm64, variant v8, OS linux\"",
+        );
+        assert!(
+            told[0].starts_with("critical web/api (api-0): container app cannot run on node node-1"),
+            "{told:?}"
+        );
+    }
+
+    /// Runtimes that give no message to a container that cannot be started: only its log tells.
+    const LOGGED: &str = "node node-1 arch=arm64\n\
+        container web/api-0/app image=app:2 restarts=9 state=waiting:CrashLoopBackOff last=Error:255@3m\n\
+        log web/StatefulSet/api times=9 line=\"exec /app/run.sh: exec format error\"";
+
+    #[test]
+    fn the_log_of_a_crash_loop_tells() {
+        check(
+            "image-architecture",
+            LOGGED,
+            "critical web/api (api-0): container app cannot run on node node-1 (arm64): image app:2 is built for another architecture (exec /app/run.sh: exec format error)",
+        );
+        let low = fixture::told("crash-looping", LOGGED);
+        assert!(low[0].starts_with("warning "), "{low:?}");
+        // One of another container, and one that runs again.
+        check("image-architecture", &LOGGED.replace("times=9", "container=side times=9"), "1 ok");
+        let runs = LOGGED.replace("state=waiting:CrashLoopBackOff last=Error:255@3m", "last=Error:255@5h");
+        check("image-architecture", &runs, "1 ok");
+        let other = LOGGED.replace("exec /app/run.sh: exec format error", "ERROR wrong format of config");
+        check("image-architecture", &other, "1 ok");
+    }
+
+    /// What the registry says of an image of which pods run, and where they may be placed.
+    const PLACED: &str = "node node-1 arch=amd64\nnode node-2 arch=arm64\nworkload web/Deployment/api\n\
+        container web/api-7d9c5bd4f7-x2x9z/app image=app:2 platforms=linux/amd64\n\
+        pod web/api-7d9c5bd4f7-x2x9z places=linux/amd64:5,linux/arm64:3";
+
+    #[test]
+    fn a_platform_that_other_nodes_have_is_a_warning() {
+        check(
+            "image-architecture",
+            PLACED,
+            "warning web/api (api-7d9c5bd4f7-x2x9z): image app:2 of container app is not built for linux/arm64, the platform of 3 of the 8 nodes that its pods may be placed on",
+        );
+        assert_eq!(
+            advice("image-architecture", PLACED),
+            [
+                "see for which platforms the image is built, and build it for linux/arm64 too [docker buildx imagetools inspect app:2]",
+                "until then, keep the pods on nodes whose kubernetes.io/arch fits the image [kubectl -n web patch deployment/api --type merge -p '{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/arch\":\"amd64\"}}}}}']",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_image_with_all_platforms_is_in_order() {
+        let of = |platforms: &str, places: &str| {
+            let text = PLACED.replace("platforms=linux/amd64", platforms);
+            check("image-architecture", &text.replace("linux/amd64:5,linux/arm64:3", places), "1 ok");
+        };
+        of("platforms=linux/amd64,linux/arm64/v8", "linux/amd64:5,linux/arm64:3");
+        of("platforms=linux/386,linux/arm/v7", "linux/amd64:5,linux/arm64:3");
+        // Its node selector keeps it where it fits, or all nodes are of one architecture.
+        of("platforms=linux/amd64", "linux/amd64:5");
+        // No registry was asked, or it was silent.
+        of("", "linux/amd64:5,linux/arm64:3");
+        of("platforms=linux/amd64", "");
+    }
+
+    /// A node that emulates another processor runs it, whatever the registry says.
+    #[test]
+    fn what_runs_there_is_no_trouble() {
+        let emulated = "container web/api-7d9c5bd4f7-jq4wv/app image=app:2 platforms=linux/amd64\n\
+            pod web/api-7d9c5bd4f7-jq4wv node=node-2 places=linux/amd64:5,linux/arm64:3";
+        check("image-architecture", &format!("{PLACED}\n{emulated}"), "1 ok");
+    }
+
+    #[test]
+    fn what_does_not_run_on_a_node_of_another_platform_is_critical() {
+        let text = |state: &str| {
+            format!(
+                "node node-1 arch=arm64\ncontainer web/api-0/app image=app:2 platforms=linux/amd64 {state}\n\
+                 pod web/api-0 places=linux/amd64:5,linux/arm64:3"
+            )
+        };
+        let looping = text("restarts=9 state=waiting:CrashLoopBackOff last=Error:1@3m");
+        check(
+            "image-architecture",
+            &looping,
+            "critical web/api (api-0): container app cannot run on node node-1 (arm64): image app:2 is built for linux/amd64 alone",
+        );
+        let low = fixture::told("crash-looping", &looping);
+        assert!(low[0].starts_with("warning "), "{low:?}");
+        let told = |state: &str| fixture::told("image-architecture", &text(state)).remove(0);
+        assert!(told("state=waiting:ErrImagePull message=denied").starts_with("critical "));
+        // It has not been tried yet.
+        assert!(told("state=waiting:ContainerCreating").starts_with("warning "));
+        check(
+            "image-architecture",
+            &looping.replace("platforms=linux/amd64", "platforms=linux/arm64").replace("linux/amd64:5,", ""),
+            "1 ok",
         );
     }
 

@@ -2,7 +2,7 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{
-    completed, states_known, waiting, waits_for_image, workload_in_words, wrong_architecture,
+    completed, foreign, states_known, waiting, waits_for_image, workload_in_words,
 };
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::model::{ObjectKind, Pod};
@@ -63,7 +63,7 @@ impl Check for ImagePullFailing {
             .with("reason", said.as_str());
         let namespace = &subject.workload.id.namespace;
         let command = format!("kubectl -n {namespace} describe pod {}", pod.name);
-        let foreign = stuck.iter().all(|(_, c)| wrong_architecture(c).is_some());
+        let foreign = stuck.iter().all(|(p, c)| foreign(p, c, view).is_some());
         let severity = if foreign { Severity::Warning } else { Severity::Critical };
         Ok(Problem::new(severity, text)
             .evidence("image", container.image.as_str())

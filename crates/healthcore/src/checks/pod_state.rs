@@ -2,11 +2,13 @@
 
 use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::finding::{Text, Value};
+use crate::image::runs_on;
+use crate::logs::LogSummary;
 use crate::model::{Container, ContainerState, Pod, PodPhase};
 use crate::phrase::{english, phrase};
 use crate::snapshot::{Origin, Snapshot};
 use crate::time::Timestamp;
-use crate::view::WorkloadPods;
+use crate::view::{View, WorkloadPods};
 
 /// Reasons with which the kubelet waits for an image.
 pub(super) const IMAGE_REASONS: [&str; 7] = [
@@ -56,9 +58,74 @@ pub(super) fn wrong_architecture(container: &Container) -> Option<&str> {
     })
 }
 
-/// Words of the kernel (ENOEXEC), containerd and Docker.
-const WRONG_ARCHITECTURE: [&str; 3] =
-    ["exec format error", "no match for platform", "no matching manifest for "];
+/// How it is known that a container cannot run because its image is built for another architecture than the node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign<'a> {
+    /// A runtime or the kernel said so, in its status.
+    Said(&'a str),
+    /// The same, in its log.
+    Logged(&'a str),
+    /// It does not run, and its image has no platform of its node.
+    NotBuilt,
+}
+
+/// Whether a container cannot run because of the architecture of its image, and how that is known. What its log or its
+/// registry tells counts where somebody has asked for it.
+pub(super) fn foreign<'a>(pod: &Pod, container: &'a Container, view: &View<'a>) -> Option<Foreign<'a>> {
+    if let Some(said) = wrong_architecture(container) {
+        return Some(Foreign::Said(said));
+    }
+    if loops(pod, container, view.snapshot.taken_at)
+        && let Some(line) = foreign_in_log(pod, container, view)
+    {
+        return Some(Foreign::Logged(line));
+    }
+    let not_built = fails_to_run(container) && !has_platform_of_node(pod, container);
+    not_built.then_some(Foreign::NotBuilt)
+}
+
+/// The pattern of a container's log that tells of another architecture.
+fn foreign_in_log<'a>(pod: &Pod, container: &Container, view: &View<'a>) -> Option<&'a str> {
+    let logs = &view.snapshot.objects.logs;
+    let own = |l: &&LogSummary| l.workload == pod.workload && l.container == container.name;
+    let mut patterns = logs.iter().filter(own).flat_map(|l| &l.said.patterns).map(|p| p.text.as_str());
+    patterns.find(|text| text.to_ascii_lowercase().contains(ENOEXEC))
+}
+
+/// Whether it was tried to run the container, in vain.
+fn fails_to_run(container: &Container) -> bool {
+    match &container.state {
+        Some(ContainerState::Waiting { reason, .. }) => {
+            crash_loops(container)
+                || waits_for_image(container)
+                || matches!(reason.as_str(), "RunContainerError" | "CreateContainerError" | "StartError")
+        }
+        Some(ContainerState::Terminated(end)) => end.exit_code.is_some_and(|code| code != 0),
+        Some(ContainerState::Running { .. }) | None => false,
+    }
+}
+
+/// Whether the image of a container has a platform of the node that its pod is on; also where either is not known.
+fn has_platform_of_node(pod: &Pod, container: &Container) -> bool {
+    let Some(architecture) = pod.architecture.as_deref() else { return true };
+    let on_node = |platform: &String| {
+        let system = platform.split('/').next().unwrap_or_default();
+        runs_on(platform, &format!("{system}/{architecture}"))
+    };
+    container.platforms.is_empty() || container.platforms.iter().any(on_node)
+}
+
+/// What the kernel says (ENOEXEC).
+const ENOEXEC: &str = "exec format error";
+
+/// Words of the kernel, containerd, Docker and CRI-O.
+const WRONG_ARCHITECTURE: [&str; 5] = [
+    ENOEXEC,
+    "no match for platform",
+    "no matching manifest for ",
+    "no image found in manifest list for architecture",
+    "no image found in image index for architecture",
+];
 
 /// Whether a check of its own names what keeps the pod from running.
 pub(super) fn named_elsewhere(pod: &Pod) -> bool {

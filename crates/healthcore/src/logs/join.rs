@@ -229,15 +229,17 @@ impl Joiner {
         self.has_detail = is_exception(message);
     }
 
-    /// A line without a level is an error only when it tells of something thrown that nobody caught.
+    /// A line without a level is an error only when it tells of something thrown that nobody caught, or of a program that
+    /// could not be started.
     fn without_level(&mut self, line: &[u8], tally: &mut LogTally) {
         let traceback = line.starts_with(b"Traceback (");
         let panic = line.starts_with(b"thread '") && memchr::memmem::find(line, b"' panicked at").is_some();
         let thrown = line.starts_with(b"Exception in thread") || line.starts_with(b"Unhandled exception");
-        if !traceback && !panic && !thrown && !is_exception(line) {
+        let foreign = is_foreign(line);
+        if !traceback && !panic && !thrown && !foreign && !is_exception(line) {
             return self.quiet(None, tally);
         }
-        let level = if panic { Level::Fatal } else { Level::Error };
+        let level = if panic || foreign { Level::Fatal } else { Level::Error };
         let time = self.time();
         let error = self.begin(level, time, tally);
         if !traceback {
@@ -304,6 +306,14 @@ fn begins_with_level(line: &[u8]) -> bool {
     word > 0
         && line.get(word).is_none_or(|b| b" \t:]".contains(b))
         && Level::from_word(&line[..word]).is_some()
+}
+
+/// Whether a line tells that a program is built for another machine (ENOEXEC), as runtimes and shells write it:
+/// `exec /app/run.sh: exec format error`.
+fn is_foreign(line: &[u8]) -> bool {
+    let words = b"exec format error";
+    let line = line.trim_ascii_end();
+    line.len() >= words.len() && line[line.len() - words.len()..].eq_ignore_ascii_case(words)
 }
 
 /// Whether a line that is not indented belongs to a stack trace.

@@ -12,6 +12,7 @@ mod legacy;
 mod logs;
 mod loki;
 mod profile;
+mod registries;
 mod template;
 mod tree;
 
@@ -29,6 +30,7 @@ use healthcore_report::{Lang, Zone};
 use healthcore_sources::logs::LogSettings;
 use healthcore_sources::loki::LokiSettings;
 use healthcore_sources::prometheus::{Auth, Compression, Dialect, Prometheus, PrometheusSettings, Secret};
+use healthcore_sources::registry::RegistrySettings;
 
 use crate::history::Retention;
 
@@ -72,6 +74,8 @@ pub struct Config {
     pub certificates: CertificatesConfig,
     /// Names in DNS.
     pub hosts: HostsConfig,
+    /// Registries that may be asked for the platforms of images.
+    pub registries: Vec<RegistrySettings>,
     /// Where reports go after a run, in order.
     pub deliver: Vec<RouteConfig>,
     /// What of logs is read, when the file says that they are.
@@ -147,6 +151,7 @@ pub(crate) const TOP: &[&str] = &[
     "history",
     "certificates",
     "hosts",
+    "registries",
     "deliver",
     "logs",
     "only",
@@ -234,6 +239,7 @@ impl Config {
                     config.hosts = hosts::hosts(&node, folder)?;
                     config.files.extend(config.hosts.files.iter().map(|file| folder.join(file)));
                 }
+                "registries" => config.registries = registries::registries(&node, &secrets)?,
                 "lang" => config.lang = Some(node.parse()?),
                 "time-zone" => config.zone = Some(node.parse()?),
                 "templates" => {

@@ -133,6 +133,11 @@ pub fn schema() -> Value {
     top.insert("certificates".into(), object(certificates));
     let hosts = super::hosts::HOSTS.iter().map(|key| ((*key).to_owned(), texts())).collect();
     top.insert("hosts".into(), object(hosts));
+    let mut registry = keyed(super::registries::REGISTRIES);
+    registry.insert("plain-http".into(), json!({ "type": "boolean" }));
+    let mut registry = object(registry);
+    registry["required"] = json!(["host"]);
+    top.insert("registries".into(), json!({ "type": "array", "items": registry }));
     top.insert("logs".into(), object(keyed(super::logs::LOGS)));
     top.insert("clusters".into(), json!({ "type": "array", "items": cluster }));
     let profile = shared(super::profile::PROFILE);

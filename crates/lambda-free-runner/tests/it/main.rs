@@ -11,6 +11,7 @@ mod hosts;
 mod incidents;
 mod logs;
 mod pass;
+mod registries;
 mod shards;
 mod slack_rules;
 mod snapshots;

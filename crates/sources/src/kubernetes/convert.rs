@@ -9,6 +9,7 @@ use healthcore::model::{
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores, parse_quantity};
 
+use super::placement::{NodeEntry, Placement, Taint};
 use super::{jvm, wire};
 
 /// Longest message that is kept of a container or an event. Unit: bytes.
@@ -32,6 +33,8 @@ pub(super) struct PodEntry {
     pub(super) claims: Vec<String>,
     /// Options of JVMs, by the place of the container in the pod.
     pub(super) options: Vec<(usize, jvm::Options)>,
+    /// What decides on which nodes it may be placed; none where nothing does.
+    pub(super) placement: Option<Box<Placement>>,
 }
 
 /// A Deployment, StatefulSet, DaemonSet, Job, CronJob or ReplicaSet.
@@ -150,6 +153,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             eviction,
             node: spec.node_name.filter(|n| !n.is_empty()),
             architecture: None,
+            places: BTreeMap::new(),
             created: time(meta.creation_timestamp),
             ready,
             deleting: meta.deletion_timestamp.is_some(),
@@ -162,6 +166,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         marks,
         claims,
         options,
+        placement: Placement::of(spec.node_selector, spec.affinity, spec.tolerations),
     })
 }
 
@@ -440,7 +445,14 @@ pub(super) fn fold_events(events: Vec<Event>) -> Vec<Event> {
     folded.into_values().collect()
 }
 
-pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<Node> {
+/// A node, without what decides which pods it takes.
+pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<NodeEntry> {
+    let entry = placed_node(raw, troubles)?;
+    Some(NodeEntry { platform: None, labels: BTreeMap::new(), taints: Vec::new(), ..entry })
+}
+
+/// A node with what decides which pods it takes.
+pub(super) fn placed_node(raw: wire::Node, troubles: &mut Troubles) -> Option<NodeEntry> {
     let name = raw.metadata.name;
     let mut amount = |quantity, what| {
         quantity_of(quantity).unwrap_or_else(|e| {
@@ -450,16 +462,23 @@ pub(super) fn node(raw: wire::Node, troubles: &mut Troubles) -> Option<Node> {
     };
     let allocatable_cpu = amount(raw.status.allocatable.cpu, "cpu").map(Cores);
     let allocatable_memory = amount(raw.status.allocatable.memory, "memory").map(Bytes);
-    let cordoned = raw.spec.taints.into_iter().find(|taint| taint.key == CORDONED);
-    Some(Node {
-        architecture: raw.status.node_info.architecture,
+    let cordoned = raw.spec.taints.iter().find(|taint| taint.key == CORDONED);
+    let unschedulable_since = cordoned.and_then(|taint| time(taint.time_added));
+    let wire::NodeInfo { architecture, operating_system, kubelet_version } = raw.status.node_info;
+    let system = if operating_system.is_empty() { "linux" } else { &operating_system };
+    let platform = (!architecture.is_empty()).then(|| format!("{system}/{architecture}"));
+    let taint = |t: wire::Taint| Taint { key: t.key, value: t.value, effect: t.effect };
+    let taints = raw.spec.taints.into_iter().map(taint).collect();
+    let node = Node {
+        architecture,
         allocatable_cpu,
         allocatable_memory,
         conditions: conditions(raw.status.conditions),
         unschedulable: raw.spec.unschedulable,
-        unschedulable_since: cordoned.and_then(|taint| time(taint.time_added)),
-        kubelet_version: raw.status.node_info.kubelet_version,
+        unschedulable_since,
+        kubelet_version,
         created: time(raw.metadata.creation_timestamp),
         name,
-    })
+    };
+    Some(NodeEntry { node, platform, labels: raw.metadata.labels, taints })
 }

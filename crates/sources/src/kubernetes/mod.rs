@@ -14,6 +14,7 @@ mod lease;
 mod list;
 mod logs;
 mod owners;
+mod placement;
 mod reach;
 mod request;
 mod rights;

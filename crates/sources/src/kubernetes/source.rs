@@ -6,7 +6,7 @@ use futures::future::join_all;
 use healthcore::api_versions::{ApiUse, WrittenAs};
 use healthcore::finding::Value;
 use healthcore::inventory::ObjectId;
-use healthcore::model::{ObjectKind, PodPhase, Replicas};
+use healthcore::model::{Node, ObjectKind, PodPhase, Replicas};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use kube::Client;
@@ -18,6 +18,7 @@ use super::convert;
 use super::inventory::ScaledToZero;
 use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
+use super::placement::{self, NodeEntry};
 use super::reach::{Reach, Tunnel};
 use super::request::{self, Resource, encode};
 use super::rights::rights;
@@ -455,7 +456,7 @@ impl Namespaced for healthcore::model::Event {
         if self.namespace.is_empty() { "default" } else { &self.namespace }
     }
 }
-impl Namespaced for healthcore::model::Node {
+impl Namespaced for NodeEntry {
     fn namespace(&self) -> &str {
         ""
     }
@@ -508,6 +509,8 @@ impl ObjectSource for KubernetesSource {
         self.note_scope(troubles, &mut gaps);
         let run = Run { kinds, scope, fallback: OnceCell::new(), written: Mutex::default() };
         let run = &run;
+        let places = run.asks(ObjectKind::ImagePlatforms);
+        let node: Convert<wire::Node, NodeEntry> = if places { convert::placed_node } else { convert::node };
 
         let (
             pods,
@@ -530,7 +533,7 @@ impl ObjectSource for KubernetesSource {
             self.collect(run, &request::CRON_JOBS, |raw, _| Some(convert::unscaled("CronJob", raw))),
             self.collect(run, &request::AUTOSCALERS, convert::hpa),
             self.collect(run, &request::EVENTS, convert::event),
-            self.collect(run, &request::NODES, convert::node),
+            self.collect(run, &request::NODES, node),
         );
 
         let mut unavailable = Vec::new();
@@ -549,7 +552,11 @@ impl ObjectSource for KubernetesSource {
         let scaled_to_zero = scaled_to_zero(&controllers);
         let mut hpas = hpas.settle(u, g);
         let events = convert::fold_events(events.settle(u, g));
-        let mut nodes = nodes.settle(u, g);
+        let nodes = nodes.settle(u, g);
+        if places {
+            placement::give_places(&mut pods, &nodes);
+        }
+        let mut nodes: Vec<Node> = nodes.into_iter().map(|entry| entry.node).collect();
         hpas.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
 

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::jvm;
+use super::placement::{Affinity, Toleration};
 
 /// The Go API writes `null` for empty lists and zero times.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -196,6 +197,12 @@ pub(super) struct Pod {
 pub(super) struct PodSpec {
     #[serde(default)]
     pub(super) node_name: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) node_selector: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) affinity: Affinity,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) tolerations: Vec<Toleration>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) volumes: Vec<Volume>,
     /// Of the pod as a whole.
@@ -629,11 +636,23 @@ pub(super) struct EventSeries {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Node {
-    pub(super) metadata: Meta,
+    pub(super) metadata: NodeMeta,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) spec: NodeSpec,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) status: NodeStatus,
+}
+
+/// Metadata of a node, whose labels tell which pods it takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeMeta {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) creation_timestamp: Option<Time>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -649,6 +668,10 @@ pub(super) struct NodeSpec {
 pub(super) struct Taint {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) key: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) value: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) effect: String,
     /// When it was added; the node controller tells it of its own taints.
     #[serde(default)]
     pub(super) time_added: Option<Time>,
@@ -670,6 +693,8 @@ pub(super) struct NodeStatus {
 pub(super) struct NodeInfo {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) kubelet_version: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) operating_system: String,
     #[serde(default)]
     pub(super) architecture: String,
 }

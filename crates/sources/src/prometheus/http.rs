@@ -1,12 +1,13 @@
 //! The direct way: HTTP with reqwest.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 
 use super::mask::shown;
 use super::settings::{Auth, Compression, PrometheusSettings};
@@ -53,19 +54,8 @@ impl HttpTransport {
             builder = builder.no_proxy();
         }
         if let Some(path) = &settings.ca_file {
-            let refuse = |why: String| SourceError::File { path: path.display().to_string(), why };
-            let pem = std::fs::read(path).map_err(|e| {
-                refuse(format!(
-                    "cannot be read: {e}; name the authority's file with `--prometheus-ca`, or `ca-file` in the configuration"
-                ))
-            })?;
-            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            if certificates.is_empty() {
-                return Err(refuse(
-                    "holds no certificate; expected PEM, `-----BEGIN CERTIFICATE-----`".into(),
-                ));
-            }
-            builder = builder.tls_certs_merge(certificates);
+            builder =
+                with_authorities(builder, path, "`--prometheus-ca`, or `ca-file` in the configuration")?;
         }
         let client = builder.build().map_err(|e| SourceError::Setting {
             what: "prometheus".into(),
@@ -73,6 +63,25 @@ impl HttpTransport {
         })?;
         Ok(Self { client, base, auth })
     }
+}
+
+/// A client that also trusts the authorities of a file (PEM), which `key` names.
+///
+/// # Errors
+/// It cannot be read, or holds no certificate.
+pub(crate) fn with_authorities(
+    builder: ClientBuilder,
+    path: &Path,
+    key: &str,
+) -> Result<ClientBuilder, SourceError> {
+    let refuse = |why: String| SourceError::File { path: path.display().to_string(), why };
+    let pem = std::fs::read(path)
+        .map_err(|e| refuse(format!("cannot be read: {e}; name the authority's file with {key}")))?;
+    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(refuse("holds no certificate; expected PEM, `-----BEGIN CERTIFICATE-----`".into()));
+    }
+    Ok(builder.tls_certs_merge(certificates))
 }
 
 /// The base address without credentials, and the credentials: those in the address count when no others are set.
@@ -162,7 +171,7 @@ fn headers(settings: &PrometheusSettings) -> Result<HeaderMap, SourceError> {
 }
 
 /// An error of reqwest with its causes, without the URL.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -16,7 +16,7 @@ mod tests;
 mod transport;
 
 pub use client::Log;
-pub(crate) use http::{HttpTransport, all_headers as headers};
+pub(crate) use http::{HttpTransport, all_headers as headers, chain, with_authorities};
 pub use mask::without_tokens;
 pub use own::check_query;
 pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};

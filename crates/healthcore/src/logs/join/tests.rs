@@ -73,6 +73,20 @@ fn tracebacks_of_python_tell_what_was_thrown() {
 }
 
 #[test]
+fn a_program_for_another_machine_is_fatal() {
+    for line in [
+        "exec /usr/local/ilogtail/run.sh: exec format error",
+        "standard_init_linux.go:228: exec user process caused: exec format error",
+        "/entry.sh: line 3: /app/tool: cannot execute binary file: Exec format error",
+    ] {
+        let found = read(format!("up\n{line}\n").as_bytes());
+        assert_eq!((found.levels.fatal, found.levels.none), (1, 1), "{line}");
+        assert!(found.patterns[0].text.to_ascii_lowercase().ends_with("exec format error"), "{found:?}");
+    }
+    assert_eq!(read(b"exec format error is what others write\nerror\n").levels.fatal, 0);
+}
+
+#[test]
 fn panics_are_fatal() {
     let go = "panic: runtime error: index out of range [5] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:9 +0x1d\n";
     let rust = "thread 'main' panicked at src/main.rs:4:5:\nno route\nnote: run with `RUST_BACKTRACE=1`\n";
