@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use healthcore::settings::nearest;
 use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
@@ -617,6 +618,13 @@ fn format(text: &str) -> Result<FormatArg, String> {
         _ if text == "template" => return Err("name the file too, such as `template=daily.md.j2`".to_owned()),
         _ => {}
     }
-    let known = || Format::ALL.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
-    Format::from_name(text).map(FormatArg::Known).ok_or_else(|| format!("expected one of {}", known()))
+    // A file's ending names its format too: people write `md`.
+    let name = text.to_ascii_lowercase();
+    let found = Format::from_name(&name).or_else(|| Format::from_ending(&name));
+    found.map(FormatArg::Known).ok_or_else(|| {
+        let names = || Format::ALL.iter().map(|f| f.name());
+        let hint = nearest(&name, names()).map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
+        let known = names().collect::<Vec<_>>().join(", ");
+        format!("expected one of {known}, or template=FILE{hint}")
+    })
 }

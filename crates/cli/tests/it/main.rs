@@ -274,6 +274,19 @@ fn a_configuration_that_cannot_be_used_is_not_shown_either() {
 }
 
 #[test]
+fn formats_and_languages_have_the_names_that_people_write() {
+    let same = |one: &[&str], other: &[&str]| {
+        let said = |args: &[&str]| run(&[&["demo"], args].concat()).stdout;
+        assert!(!said(one).is_empty() && said(one) == said(other), "{one:?} {other:?}");
+    };
+    same(&["-f", "md"], &["-f", "markdown"]);
+    same(&["-f", "MARKDOWN"], &["-f", "markdown"]);
+    same(&["-f", "md", "--lang", "zh_TW"], &["-f", "md", "--lang", "zh-TW"]);
+    same(&["-f", "md", "--lang", "zh-tw"], &["-f", "md", "--lang", "zh-TW"]);
+    refused(&["demo", "-f", "marcdown"], &["or template=FILE, did you mean `markdown`?"]);
+}
+
+#[test]
 fn messages_are_our_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
