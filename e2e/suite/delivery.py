@@ -151,7 +151,7 @@ def slack(world, case):
         case.equal(done.code, FINDINGS, f"exit code ({shorten(done.err)})")
         case.equal(workspace.broken, [], "rules of Slack broken")
         if case.expect(len(workspace.posts) >= 2, f"{len(workspace.posts)} messages: {shorten(done.err)}"):
-            case.contains(workspace.posts[0]["text"], "Health report: critical", "the message")
+            case.contains(workspace.posts[0]["text"], "Health report of lab: critical", "the message")
             case.expect(all(p["thread_ts"] == "1700000000.000001" for p in workspace.posts[1:]), "every further message is in the thread")
             gaps = [b - a for a, b in zip(workspace.times, workspace.times[1:])]
             case.expect(min(gaps, default=1) >= 0.95, f"seconds between messages: {gaps}")
@@ -243,7 +243,7 @@ def mail(world, case):
         mails = list(mailbox.Maildir(box, factory=lambda f: email.message_from_binary_file(f, policy=email.policy.default)))
         if case.equal(len(mails), 1, "mails in the box"):
             one = mails[0]
-            case.contains(str(one["Subject"]), "Health report: critical (lab)", "the subject")
+            case.contains(str(one["Subject"]), "Health report of lab: critical", "the subject")
             case.contains(one.get_body(("plain",)).get_content(), "Health report", "the text")
             case.contains(one.get_body(("html",)).get_content(), "<h1>", "the HTML")
             pages = [p for p in one.iter_attachments()]

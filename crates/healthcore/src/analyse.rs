@@ -107,6 +107,9 @@ impl Assessment {
                 if resolved.check.lists().contains(&list.kind) {
                     assessment.tally(id).unknown(list.why.clone());
                     assessment.coverage.hidden.push((id, list.clone()));
+                    if let Some(namespace) = &list.namespace {
+                        assessment.namespace(namespace).unknown += 1;
+                    }
                 }
             }
         }

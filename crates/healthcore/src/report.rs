@@ -8,13 +8,14 @@ use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::{AnyCheck, CheckInfo};
 use crate::checks::CHECKS;
 use crate::facts::ContainerFacts;
-use crate::finding::{Finding, Severity, SubjectRef};
+use crate::finding::{Finding, Severity, SubjectRef, Value};
 use crate::history::{self, Changes, Coverage};
 use crate::metric::SeriesOf;
 use crate::model::Event;
+use crate::phrase::phrase;
 use crate::score::{Score, score};
 use crate::shard::{Partial, PartialTally};
-use crate::snapshot::{Gap, Missing, Origin};
+use crate::snapshot::{Gap, GapCause, Missing, Origin};
 use crate::time::{Timestamp, Window};
 use crate::unit::Ratio;
 
@@ -55,6 +56,22 @@ pub struct Report {
     /// Of a report that is one of several parts: what merging needs.
     #[serde(skip)]
     pub shard: Option<Box<Partial>>,
+    /// Of a report that was narrowed for some readers: what was chosen.
+    #[serde(skip)]
+    pub part: Option<Part>,
+}
+
+/// What was chosen of a whole run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The least severity of its findings.
+    pub floor: Severity,
+    /// Names or globs of clusters; empty for all.
+    pub clusters: Vec<String>,
+    /// Names or globs of namespaces; empty for all, and for what belongs to none.
+    pub namespaces: Vec<String>,
+    /// Severity of the worst finding in these clusters and namespaces, below the floor too.
+    pub worst: Option<Severity>,
 }
 
 /// One cluster in the summary.
@@ -107,7 +124,8 @@ impl Found {
     }
 
     /// Counts severities.
-    pub(crate) fn of(severities: impl IntoIterator<Item = Severity>) -> Self {
+    #[must_use]
+    pub fn of(severities: impl IntoIterator<Item = Severity>) -> Self {
         let mut found = Self::default();
         for severity in severities {
             *match severity {
@@ -149,6 +167,37 @@ impl ClusterSummary {
             namespace.score = score(findings.iter().copied(), judged, unknown);
             namespace.found = Found::count(findings);
         }
+    }
+
+    /// The cluster in one word.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.found {
+            Found { critical: 1.., .. } => Verdict::Critical,
+            Found { warning: 1.., .. } => Verdict::Degraded,
+            _ if self.is_blind() => Verdict::Unknown,
+            _ => Verdict::Healthy,
+        }
+    }
+
+    /// Whether it was not seen at all, or a check could not judge most of what it should have judged.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.is_unseen() || !self.unanswered.is_empty()
+    }
+
+    /// Makes it what its namespaces are together.
+    fn sum(&mut self, containers: u64) {
+        let sum = |of: fn(&NamespaceTally) -> u64| self.namespaces.iter().map(|n| of(&n.tally)).sum();
+        let (workloads, pods, completed_pods) =
+            (sum(|t| t.workloads), sum(|t| t.pods), sum(|t| t.completed_pods));
+        let (judged, unknown) = (sum(|t| t.judged), sum(|t| t.unknown));
+        let found = |of: fn(&Found) -> u64| self.namespaces.iter().map(|n| of(&n.found)).sum();
+        self.found =
+            Found { critical: found(|f| f.critical), warning: found(|f| f.warning), info: found(|f| f.info) };
+        (self.workloads, self.pods, self.completed_pods) = (workloads, pods, completed_pods);
+        (self.judged, self.unknown, self.containers) = (judged, unknown, containers);
+        (self.score, self.unanswered) = (None, Vec::new());
     }
 
     /// Whether nothing of it could be read.
@@ -306,6 +355,7 @@ impl Report {
         all.findings.sort_by(by_weight);
         all.watch.sort_by(by_weight);
         all.facts.sort_by(|a, b| a.key().cmp(b.key()));
+        gaps.extend(left_out(checks, &all.tallies));
         gaps.sort();
         gaps.dedup();
         let checks = checks
@@ -335,50 +385,122 @@ impl Report {
             facts: all.facts,
             events,
             shard: None,
+            part: None,
         }
     }
 
-    /// The same run for a reader whom only some findings concern: those of a severity or above it in the clusters and
-    /// namespaces that are taken; what belongs to no namespace has an empty one. Workloads, pods and findings are counted
-    /// anew; counts of checks and gaps are those of the whole run.
+    /// The same run for readers whom only some of it concerns: findings of a severity or above it, in the clusters and
+    /// namespaces that one of the globs `matches`; what belongs to no namespace has an empty one. What is said of a cluster
+    /// or namespace that is left stays as in the whole run, but what a cluster has, and what is wrong there, is summed over
+    /// the chosen namespaces: then it has no score, and there are no counts of checks ([`Report::tallies`]). A glob
+    /// that matches nothing is a gap.
     #[must_use]
     pub fn narrowed(
         &self,
         floor: Severity,
-        cluster: &dyn Fn(&str) -> bool,
-        namespace: &dyn Fn(&str) -> bool,
+        clusters: &[String],
+        namespaces: &[String],
+        matches: &dyn Fn(&str, &str) -> bool,
     ) -> Self {
         let mut out = self.clone();
-        let concerns = |s: &SubjectRef| cluster(&s.cluster) && namespace(&s.namespace);
-        out.findings.retain(|f| f.severity >= floor && concerns(&f.subject));
+        if floor == Severity::Info && clusters.is_empty() && namespaces.is_empty() {
+            return out;
+        }
+        let fits = |globs: &[String], name: &str| globs.is_empty() || globs.iter().any(|g| matches(g, name));
+        let concerns = |s: &SubjectRef| fits(clusters, &s.cluster) && fits(namespaces, &s.namespace);
+        out.findings.retain(|f| concerns(&f.subject));
+        let worst = out.findings.iter().map(|f| f.severity).max();
+        out.findings.retain(|f| f.severity >= floor);
         out.watch.retain(|f| concerns(&f.subject));
         out.facts.retain(|f| concerns(&f.subject));
         if let Some(changes) = &mut out.changes {
             changes.gone.retain(|g| g.was.severity >= floor && concerns(&g.was.subject));
             changes.trends.retain(|t| concerns(&t.subject));
-            changes.before.retain(|name, _| cluster(name));
+            changes.before.retain(|name, _| fits(clusters, name));
         }
-        out.clusters.retain(|c| cluster(&c.name));
-        for c in &mut out.clusters {
-            let all = c.namespaces.len();
-            c.namespaces.retain(|n| namespace(&n.name));
-            if c.namespaces.len() < all {
-                let sum = |of: fn(&NamespaceTally) -> u64| c.namespaces.iter().map(|n| of(&n.tally)).sum();
-                c.workloads = sum(|t| t.workloads);
-                c.pods = sum(|t| t.pods);
-                c.completed_pods = sum(|t| t.completed_pods);
-                c.unknown = sum(|t| t.unknown);
-                c.containers = out.facts.iter().filter(|f| f.subject.cluster == c.name).count() as u64;
+        out.clusters.retain(|c| fits(clusters, &c.name));
+        if !namespaces.is_empty() {
+            for c in &mut out.clusters {
+                c.namespaces.retain(|n| fits(namespaces, &n.name));
+                let containers = out.facts.iter().filter(|f| f.subject.cluster == c.name).count();
+                c.sum(containers as u64);
             }
-            c.count(&out.findings);
         }
+        out.gaps.retain(|gap| {
+            self.place(gap).is_none_or(|(cluster, namespace)| {
+                fits(clusters, cluster) && namespace.is_none_or(|name| fits(namespaces, name))
+            })
+        });
+        out.gaps.extend(self.unmatched(clusters, namespaces, matches));
+        out.part = Some(Part { floor, clusters: clusters.to_vec(), namespaces: namespaces.to_vec(), worst });
         out
+    }
+
+    /// The cluster that a gap is in, and the namespace; none where it is in no cluster. What a metrics server did not
+    /// tell is in no namespace.
+    fn place<'a>(&'a self, gap: &'a Gap) -> Option<(&'a str, Option<&'a str>)> {
+        let (name, rest) = gap.scope.split_once('/').unwrap_or((&gap.scope, ""));
+        let cluster = self.clusters.iter().find(|c| c.name == name)?;
+        let namespace = rest.split_once('/').map(|(first, _)| first).filter(|first| *first != "prometheus");
+        let seen = |first: &&str| {
+            cluster.namespaces.iter().any(|n| n.name == *first)
+                || self.coverage.get(name).is_some_and(|seen| seen.namespaces.contains(*first))
+        };
+        Some((name, namespace.filter(seen)))
+    }
+
+    /// Globs of a choice that choose nothing.
+    fn unmatched(
+        &self,
+        clusters: &[String],
+        namespaces: &[String],
+        matches: &dyn Fn(&str, &str) -> bool,
+    ) -> Vec<Gap> {
+        let all_clusters: BTreeSet<&str> = self.clusters.iter().map(|c| c.name.as_str()).collect();
+        let summed = self.clusters.iter().flat_map(|c| &c.namespaces).map(|n| n.name.as_str());
+        let seen = self.coverage.values().flat_map(|c| &c.namespaces).map(String::as_str);
+        let all_namespaces: BTreeSet<&str> = summed.chain(seen).collect();
+        let idle = |globs: &[String], names: &BTreeSet<&str>, key: &'static str| {
+            let idle = globs.iter().filter(|glob| !names.iter().any(|name| matches(glob, name)));
+            let gap = |glob: &String| phrase(key).with("pattern", glob.as_str());
+            let gap = |glob| Gap::new("deliver", GapCause::NothingMatches, gap(glob));
+            idle.map(gap).collect::<Vec<_>>()
+        };
+        let mut gaps = idle(clusters, &all_clusters, "gap-no-cluster-matches");
+        gaps.extend(idle(namespaces, &all_namespaces, "gap-no-namespace-matches"));
+        gaps
+    }
+
+    /// Whether it tells of some namespaces only.
+    fn is_of_namespaces(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| !part.namespaces.is_empty())
+    }
+
+    /// Whether it leaves clusters or namespaces out.
+    fn is_of_places(&self) -> bool {
+        self.is_of_namespaces() || self.part.as_ref().is_some_and(|part| !part.clusters.is_empty())
+    }
+
+    /// The least severity of its findings.
+    #[must_use]
+    pub fn floor(&self) -> Severity {
+        self.part.as_ref().map_or(Severity::Info, |part| part.floor)
+    }
+
+    /// Counts of the checks. Of a part that leaves clusters or namespaces out there are none: those of the run are of all.
+    #[must_use]
+    pub fn tallies(&self) -> &[CheckTally] {
+        if self.is_of_places() { &[] } else { &self.checks }
     }
 
     /// The run in one word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.findings.iter().map(|f| f.severity).max() {
+        let worst = match &self.part {
+            Some(part) => part.worst,
+            None => self.findings.iter().map(|f| f.severity).max(),
+        };
+        match worst {
             Some(Severity::Critical) => Verdict::Critical,
             Some(Severity::Warning) => Verdict::Degraded,
             _ if self.is_blind() => Verdict::Unknown,
@@ -388,17 +510,23 @@ impl Report {
 
     /// Whether so little could be judged that nothing found is no news: a cluster was not seen at all, or in a cluster
     /// a check could not judge most of what it should have judged, or no workload was seen anywhere, or nothing could be
-    /// judged.
+    /// judged. Of some namespaces: whether most judgements there could not be made.
     #[must_use]
     pub fn is_blind(&self) -> bool {
-        self.clusters.iter().any(|c| c.is_unseen() || !c.unanswered.is_empty())
+        let (unknown, all) = self.unknown();
+        self.clusters.iter().any(ClusterSummary::is_blind)
             || self.clusters.iter().all(|c| c.workloads + c.pods == 0)
-            || self.checks.iter().all(|c| c.tally.ok + c.tally.problem == 0)
+            || unknown == all
+            || (self.is_of_namespaces() && unknown * 2 > all)
     }
 
     /// Judgements that could not be made, and all that should have been.
     #[must_use]
     pub fn unknown(&self) -> (u64, u64) {
+        if self.is_of_places() {
+            let unknown: u64 = self.clusters.iter().map(|c| c.unknown).sum();
+            return (unknown, unknown + self.clusters.iter().map(|c| c.judged).sum::<u64>());
+        }
         let unknown = self.checks.iter().map(|c| c.tally.unknown).sum();
         let known: u64 = self.checks.iter().map(|c| c.tally.ok + c.tally.problem).sum();
         (unknown, unknown + known)
@@ -415,6 +543,26 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()
     }
+}
+
+/// Names of checks in one line of a report.
+const MOST_NAMED: usize = 12;
+
+/// That a run was not asked for all checks: it looks whole otherwise, and has a better score.
+fn left_out(checks: &[&'static dyn AnyCheck], tallies: &BTreeMap<&'static str, Tally>) -> Option<Gap> {
+    let usual = checks.iter().filter(|check| !check.on_request()).map(|check| check.info().id);
+    let (asked, left): (Vec<&str>, Vec<&str>) = usual.partition(|id| tallies.contains_key(id));
+    if tallies.is_empty() || left.is_empty() {
+        return None;
+    }
+    let (key, names) = match left.len() > asked.len() {
+        true => ("gap-checks-only", &asked),
+        false => ("gap-checks-left-out", &left),
+    };
+    let mut list: Vec<Value> = names.iter().take(MOST_NAMED).map(|id| (*id).into()).collect();
+    list.extend((names.len() > MOST_NAMED).then(|| "…".into()));
+    let said = phrase(key).with("n", left.len()).with("all", left.len() + asked.len()).with("checks", list);
+    Some(Gap::new("checks", GapCause::Skipped, said))
 }
 
 /// Namespaces of a cluster, those too that are known from a finding alone.
@@ -561,6 +709,63 @@ mod tests {
             (ClusterSummary { name: "lost".to_owned(), ..ClusterSummary::default() }, Assessment::default());
         assert_eq!(report(vec![part("c0", FINE)]).verdict(), Verdict::Healthy);
         assert_eq!(report(vec![part("c0", FINE), unseen]).verdict(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_part_says_nothing_of_others() {
+        let other = "container ops/bad-0/app request=1Gi limit=1Gi state=waiting:CrashLoopBackOff";
+        let mut whole = report(vec![part("c0", &format!("{FINE}\n{other}\ndenied autoscalers"))]);
+        let scopes =
+            ["c0/kubernetes", "c0/ops/pods", "c0/prometheus/cpu-usage", "c0/web/pods", "healthcheck"];
+        whole.gaps = scopes.map(|scope| Gap::new(scope, GapCause::Failed, "")).into();
+        let narrowed = |floor, cluster: &str, namespaces: &[&str]| {
+            let namespaces: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
+            whole.narrowed(floor, &[cluster.to_owned()], &namespaces, &|glob, name| glob == name)
+        };
+        let told = |report: &Report| -> Vec<String> { report.gaps.iter().map(|g| g.scope.clone()).collect() };
+        assert_eq!(whole.verdict(), Verdict::Critical);
+
+        let web = narrowed(Severity::Info, "c0", &["web"]);
+        let c0 = &web.clusters[0];
+        assert_eq!((web.verdict(), c0.found.critical, c0.pods), (Verdict::Healthy, 0, 1));
+        assert_eq!((&c0.score, web.tallies().len()), (&None, 0), "a part of a cluster is not the cluster");
+        assert_eq!(c0.namespaces, whole.clusters[0].namespaces[1..], "a namespace is what it was");
+        assert_eq!(told(&web), ["c0/kubernetes", "c0/prometheus/cpu-usage", "c0/web/pods", "healthcheck"]);
+
+        let critical = narrowed(Severity::Critical, "c0", &[]);
+        assert_eq!(critical.clusters, whole.clusters, "counts and scores do not follow what is told");
+        assert!(critical.findings.iter().all(|f| f.severity == Severity::Critical));
+
+        let nowhere = narrowed(Severity::Info, "c0", &["webb"]);
+        assert_eq!(nowhere.verdict(), Verdict::Unknown);
+        assert_eq!(told(&nowhere)[3..], ["deliver"], "a glob that matches nothing is told");
+        assert_eq!(told(&narrowed(Severity::Info, "c1", &[])), ["healthcheck", "deliver"]);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_told() {
+        let settings = |only: &[&str], skip: &[&str]| Settings {
+            only: only.iter().map(ToString::to_string).collect(),
+            skip: skip.iter().map(ToString::to_string).collect(),
+            ..Settings::default()
+        };
+        let told = |settings: Settings| -> Vec<String> {
+            let fixture = Fixture::new(FINE);
+            let summary =
+                ClusterSummary { metrics_via: Some("direct".to_owned()), ..ClusterSummary::default() };
+            let parts = vec![(summary, fixture.assess(&settings.resolve(CHECKS).expect("settings")))];
+            report(parts).gaps.into_iter().map(|gap| gap.detail).collect()
+        };
+        let usual = CHECKS.iter().filter(|check| !check.on_request()).count();
+        assert!(told(settings(&[], &[])).is_empty(), "what runs on request only is not left out");
+        assert_eq!(
+            told(settings(&["memory-leak"], &[])),
+            [format!("{} of {usual} checks were not asked for; asked for: memory-leak", usual - 1)]
+        );
+        assert_eq!(
+            told(settings(&[], &["restarts", "memory-leak"])),
+            [format!("2 of {usual} checks were not asked for: memory-leak, restarts")]
+        );
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! do. Chats differ in markup and limits; what they say, and in which order, is the same.
 
 use healthcore::finding::{Severity, State};
-use healthcore::report::{ClusterSummary, Found, Report};
+use healthcore::report::{ClusterSummary, Report};
 
 use crate::RenderOptions;
-use crate::page::{AdviceList, Page, ProblemRow, Reader};
+use crate::page::{AdviceList, Page, ProblemRow, Reader, Say};
 use crate::words::{Lang, word};
 
 /// Clusters that are named one by one.
@@ -13,7 +13,7 @@ const MOST_CLUSTERS: usize = 10;
 
 /// What a chat is told.
 pub(crate) struct Brief {
-    /// `Health report: critical`
+    /// `Health report of prod: critical, F 40`
     pub(crate) title: String,
     pub(crate) mark: Mark,
     /// Findings by severity, and what is unknown.
@@ -22,6 +22,8 @@ pub(crate) struct Brief {
     pub(crate) changed: String,
     /// Of a fleet its clusters, the worst first: mark, name, counts. Empty for a single one.
     pub(crate) clusters: Vec<(Mark, String, String)>,
+    /// `and 4 more`, of clusters that are not named; empty when all are.
+    pub(crate) more_clusters: String,
     /// What matters most, to be cut to what fits into one message.
     pub(crate) groups: Vec<Group>,
     /// All of it with what to do, for a thread.
@@ -91,12 +93,7 @@ impl Mark {
     }
 
     fn of_cluster(c: &ClusterSummary) -> Self {
-        match c.found {
-            Found { critical: 1.., .. } => Self::Critical,
-            Found { warning: 1.., .. } => Self::Warning,
-            _ if c.is_unseen() || !c.unanswered.is_empty() => Self::Unknown,
-            _ => Self::Good,
-        }
+        Self::of_verdict(c.verdict().name())
     }
 
     /// The sign as a character, for chats without names of emoji.
@@ -152,11 +149,19 @@ impl Brief {
         details.push(gaps);
         let filled = |groups: Vec<Group>| groups.into_iter().filter(|g| !g.lines.is_empty()).collect();
         Self {
-            title: format!("{}{}{}", w("title"), w("colon"), page.verdict),
+            title: [format!("{}{}{}", page.title, w("colon"), page.verdict), page.score]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(&w("list")),
             mark: Mark::of_verdict(page.verdict_id),
             counts: page.counts,
             changed: page.changed,
-            clusters: clusters(report, lang),
+            clusters: clusters(report, &Say::new(report, options)),
+            more_clusters: match report.clusters.len().saturating_sub(MOST_CLUSTERS) {
+                0 => String::new(),
+                n => word(lang, "and-more").replace("{n}", &n.to_string()),
+            },
             groups: filled(groups),
             details: filled(details),
             footer: format!(
@@ -242,25 +247,27 @@ fn advice(list: &AdviceList, lang: Lang) -> Group {
     group
 }
 
-fn clusters(report: &Report, lang: Lang) -> Vec<(Mark, String, String)> {
+/// The worst clusters of a fleet: mark, name, and grade with findings by severity.
+fn clusters(report: &Report, say: &Say) -> Vec<(Mark, String, String)> {
     if report.clusters.len() < 2 {
         return Vec::new();
     }
     let mut all: Vec<&ClusterSummary> = report.clusters.iter().collect();
     // The sort is stable: else they stay in the order of the configuration.
     all.sort_by_key(|c| (Mark::of_cluster(c), std::cmp::Reverse(c.found)));
-    let counts = |c: &ClusterSummary| {
+    let told = |c: &ClusterSummary| {
         let found = [("critical", c.found.critical), ("warning", c.found.warning), ("info", c.found.info)];
-        let told: Vec<String> =
-            found.iter().filter(|(_, n)| *n > 0).map(|(key, n)| format!("{n} {}", word(lang, key))).collect();
-        match Mark::of_cluster(c) {
-            mark if told.is_empty() => {
-                word(lang, if mark == Mark::Unknown { "unknown" } else { "healthy" }).to_owned()
+        let mut told: Vec<String> = say.graded(c.score.as_ref()).into_iter().collect();
+        match found.iter().all(|(_, n)| *n == 0) {
+            true => told.push(say.w(c.verdict().name()).to_owned()),
+            false => {
+                let some = found.iter().filter(|(_, n)| *n > 0);
+                told.extend(some.map(|(key, n)| format!("{n} {}", say.w(key))));
             }
-            _ => told.join(word(lang, "list")),
         }
+        told.join(say.w("list"))
     };
-    all.into_iter().take(MOST_CLUSTERS).map(|c| (Mark::of_cluster(c), c.name.clone(), counts(c))).collect()
+    all.into_iter().take(MOST_CLUSTERS).map(|c| (Mark::of_cluster(c), c.name.clone(), told(c))).collect()
 }
 
 /// A text in one line without what is not to be seen, cut.

@@ -89,6 +89,9 @@ fn parts<'a>(brief: &'a Brief, more: &str) -> Vec<Part<'a>> {
     for (mark, name, counts) in &brief.clusters {
         parts.push(Part::Words(format!("{} {}{}{counts}", mark.sign(), cut(name, 60), brief.colon)));
     }
+    if !brief.more_clusters.is_empty() {
+        parts.push(Part::Words(brief.more_clusters.clone()));
+    }
     let advice = brief.details.iter().filter(|g| g.is_advice).map(|g| (g, MOST_ADVICE));
     for (group, most) in brief.groups.iter().map(|g| (g, g.most)).chain(advice) {
         parts.push(Part::Heading(&group.title));
@@ -123,9 +126,9 @@ fn teams(brief: &Brief, parts: Vec<Value>) -> Value {
         Mark::Unknown | Mark::Info => "Default",
     };
     let title = cut(&brief.title, LONGEST_SENTENCE);
-    let mut body = vec![
-        json!({ "type": "TextBlock", "text": title, "size": "Large", "weight": "Bolder", "color": color, "wrap": true }),
-    ];
+    let title =
+        json!({ "type": "TextRun", "text": title, "size": "Large", "weight": "Bolder", "color": color });
+    let mut body = vec![json!({ "type": "RichTextBlock", "inlines": [title] })];
     body.extend(parts);
     body.push(run(&[(&cut(&brief.footer, LONGEST_SENTENCE), "subtle")]));
     json!({

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, Severity};
-use healthcore::report::{ClusterSummary, Report};
+use healthcore::report::{Found, NamespaceSummary, Report};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
 struct Html {
     many_clusters: bool,
     counts: Vec<Count>,
+    /// Verdict of each cluster, its id and its words, in the order of the clusters.
+    statuses: Vec<(&'static str, &'static str)>,
     places: Vec<Place>,
     findings: Vec<Card>,
     /// Choices of the filters: value and words.
@@ -77,9 +79,9 @@ struct Place {
     namespace: String,
     verdict_id: &'static str,
     verdict: &'static str,
-    critical: usize,
-    warning: usize,
-    info: usize,
+    critical: u64,
+    warning: u64,
+    info: u64,
     containers: usize,
     score: String,
 }
@@ -127,6 +129,7 @@ impl Html {
             counts: [Severity::Critical, Severity::Warning, Severity::Info]
                 .map(|s| Count { id: s.name(), words: word(options.lang, s.name()), n: report.count(s) })
                 .into(),
+            statuses: report.clusters.iter().map(|c| c.verdict().name()).map(|id| (id, say.w(id))).collect(),
             places: places(report, &say),
             findings: report.findings.iter().enumerate().map(|(i, f)| card(i, f, &say)).collect(),
             checks: ids.into_iter().map(|id| (id.to_owned(), say.locale.title(id))).collect(),
@@ -159,30 +162,35 @@ fn card(index: usize, f: &Finding, say: &Say) -> Card {
     }
 }
 
-/// Namespaces with findings or containers, those in trouble first.
-fn places<'r>(report: &'r Report, say: &Say) -> Vec<Place> {
-    type Counts = ([usize; 3], usize);
-    let mut by_place: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
+/// Namespaces, and what is in none, those in trouble first.
+fn places(report: &Report, say: &Say) -> Vec<Place> {
+    type Counts<'r> = (Found, usize, Option<&'r NamespaceSummary>);
+    let mut by_place: BTreeMap<(&str, &str), Counts<'_>> = BTreeMap::new();
+    for c in &report.clusters {
+        let own = c.namespaces.iter().map(|n| ((c.name.as_str(), n.name.as_str()), (n.found, 0, Some(n))));
+        by_place.extend(own);
+        let outside =
+            report.findings.iter().filter(|f| f.subject.cluster == c.name && f.subject.namespace.is_empty());
+        let found = Found::of(outside.map(|f| f.severity));
+        if found != Found::default() {
+            by_place.insert((&c.name, ""), (found, 0, None));
+        }
+    }
     for fact in &report.facts {
         by_place.entry((&fact.subject.cluster, &fact.subject.namespace)).or_default().1 += fact.live_pods;
     }
-    for f in &report.findings {
-        let counts = by_place.entry((&f.subject.cluster, &f.subject.namespace)).or_default();
-        counts.0[f.severity as usize] += 1;
-    }
     let mut places: Vec<Place> = by_place
         .into_iter()
-        .map(|((cluster, namespace), ([info, warning, critical], containers))| {
-            let summary = report.clusters.iter().find(|c| c.name == cluster);
-            let of_namespace = |c: &'r ClusterSummary| c.namespaces.iter().find(|n| n.name == namespace);
-            let score = summary.and_then(of_namespace).and_then(|n| n.score.as_ref());
-            let blind = report
-                .clusters
-                .iter()
-                .any(|c| c.name == cluster && (c.is_unseen() || !c.unanswered.is_empty()));
-            let verdict_id = match (critical, warning) {
-                (1.., _) => "critical",
-                (0, 1..) => "degraded",
+        .map(|((cluster, namespace), (found, containers, summary))| {
+            let blind_cluster = report.clusters.iter().any(|c| c.name == cluster && c.is_blind());
+            // What is unknown elsewhere in the cluster says nothing of a namespace that was judged as a whole.
+            let blind = match summary {
+                Some(n) => say.graded(n.score.as_ref()).is_none() || (blind_cluster && n.tally.unknown > 0),
+                None => blind_cluster,
+            };
+            let verdict_id = match found {
+                Found { critical: 1.., .. } => "critical",
+                Found { warning: 1.., .. } => "degraded",
                 _ if blind => "unknown",
                 _ => "healthy",
             };
@@ -191,11 +199,11 @@ fn places<'r>(report: &'r Report, say: &Say) -> Vec<Place> {
                 namespace: namespace.to_owned(),
                 verdict_id,
                 verdict: say.w(verdict_id),
-                critical,
-                warning,
-                info,
+                critical: found.critical,
+                warning: found.warning,
+                info: found.info,
                 containers,
-                score: say.score(score),
+                score: say.score(summary.and_then(|n| n.score.as_ref())),
             }
         })
         .collect();
@@ -249,6 +257,7 @@ mod tests {
     use base64::Engine as _;
     use healthcore::checks::CHECKS;
     use healthcore::fixture::Fixture;
+    use healthcore::report::ClusterSummary;
     use healthcore::settings::Settings;
     use sha2::{Digest as _, Sha256};
 

@@ -530,7 +530,7 @@ impl JsonReport {
             watch: report.watch.iter().map(|f| finding(f, locale)).collect(),
             changes: report.changes.as_ref().map(|c| changes(c, locale)),
             checks: report
-                .checks
+                .tallies()
                 .iter()
                 .map(|c| Check {
                     id: c.id,

@@ -30,14 +30,10 @@ impl Mail {
     pub fn new(report: &Report, options: &RenderOptions) -> Self {
         let brief = Brief::new(report, options);
         let w = |key| word(options.lang, key);
-        let place = match &report.clusters[..] {
-            [one] => format!("{}{}{}", w("open"), cut(&one.name, 60), w("close")),
-            _ => String::new(),
-        };
         let list = w("list");
         let counts = brief.counts.split(list).take(2).collect::<Vec<_>>().join(list);
         Self {
-            subject: cut(&format!("{}{place}{}{counts}", brief.title, brief.colon), 180),
+            subject: cut(&format!("{}{}{counts}", brief.title, brief.colon), 180),
             text: terminal::render(report, &RenderOptions { color: false, width: WIDTH, ..options.clone() }),
             html: html(&brief, options),
         }
@@ -64,6 +60,9 @@ fn html(brief: &Brief, options: &RenderOptions) -> String {
                 brief.colon,
                 markup(counts)
             ));
+        }
+        if !brief.more_clusters.is_empty() {
+            out.push_str(&format!("<li>{}</li>\n", markup(&brief.more_clusters)));
         }
         out.push_str("</ul>\n");
     }

@@ -69,7 +69,8 @@ impl Exposition {
         }
     }
 
-    /// Points of clusters and namespaces, and how much of each could be judged. What could not be judged has no series.
+    /// Points of clusters and namespaces, and how much of each could be judged. Where too little could be judged for a
+    /// grade there are no points: 100 would look like health.
     fn scores<'r>(&mut self, report: &'r Report) {
         let of_clusters =
             || report.clusters.iter().filter_map(|c| Some((c.name.as_str(), c.score.as_ref()?)));
@@ -78,23 +79,29 @@ impl Exposition {
             let all = report.clusters.iter().flat_map(of_cluster);
             all.filter_map(|(cluster, n)| Some((cluster, n.name.as_str(), n.score.as_ref()?)))
         };
-        type Figure = fn(&Score) -> f64;
+        type Figure = fn(&Score) -> Option<f64>;
         let figures: [(&str, &str, Figure); 2] = [
-            ("score", "Health score from 0 to 100, see docs/score.md.", |s| f64::from(s.points)),
+            (
+                "score",
+                "Health score from 0 to 100, see docs/score.md; none where too little could be judged.",
+                |s| s.grade().map(|_| f64::from(s.points)),
+            ),
             ("score_confidence", "Share of the judgements behind the score that could be made.", |s| {
-                s.confidence
+                Some(s.confidence)
             }),
         ];
         for (figure, help, value) in figures {
             let name = format!("healthcheck_cluster_{figure}");
             self.family(&name, help);
-            for (cluster, score) in of_clusters() {
-                self.sample(&name, &vec![("cluster", cluster)], value(score));
+            for (cluster, points) in of_clusters().filter_map(|(c, score)| Some((c, value(score)?))) {
+                self.sample(&name, &vec![("cluster", cluster)], points);
             }
             let name = format!("healthcheck_namespace_{figure}");
             self.family(&name, help);
             for (cluster, namespace, score) in of_namespaces() {
-                self.sample(&name, &vec![("cluster", cluster), ("namespace", namespace)], value(score));
+                if let Some(points) = value(score) {
+                    self.sample(&name, &vec![("cluster", cluster), ("namespace", namespace)], points);
+                }
             }
         }
     }
@@ -102,7 +109,7 @@ impl Exposition {
     fn checks(&mut self, report: &Report) {
         let name = "healthcheck_check_subjects";
         self.family(name, "Subjects that a check judged, by result.");
-        for c in &report.checks {
+        for c in report.tallies() {
             for (result, n) in
                 [("ok", c.tally.ok), ("problem", c.tally.problem), ("unknown", c.tally.unknown)]
             {
@@ -115,7 +122,7 @@ impl Exposition {
         let name = "healthcheck_findings";
         self.family(name, "Findings of a severity in a cluster.");
         for c in &report.clusters {
-            for severity in [Severity::Critical, Severity::Warning, Severity::Info] {
+            for severity in told(report) {
                 let of =
                     |f: &&healthcore::finding::Finding| f.severity == severity && f.subject.cluster == c.name;
                 let n = report.findings.iter().filter(of).count();
@@ -174,6 +181,12 @@ impl Exposition {
             self.sample(name, &vec![], value);
         }
     }
+}
+
+/// Severities that a report tells of: none of the others were found, or looked for.
+fn told(report: &Report) -> impl Iterator<Item = Severity> + use<'_> {
+    let all = [Severity::Critical, Severity::Warning, Severity::Info];
+    all.into_iter().filter(|severity| *severity >= report.floor())
 }
 
 /// A value between quotes: backslash, quote and line feed are escaped, as both text formats have it.

@@ -12,6 +12,7 @@ use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
 use serde::Serialize;
 
 use crate::RenderOptions;
+use crate::brief::cut;
 use crate::locale::Locale;
 use crate::quantity::{bytes, percent, probability};
 
@@ -31,6 +32,8 @@ const MOST_CHANGES: usize = 40;
 const MOST_NAMESPACES: usize = 25;
 /// Rows of a Top table.
 const TOP: usize = 5;
+/// Longest name in a title.
+const LONGEST_PLACE: usize = 80;
 /// Growth below it is noise, and no row of a Top table.
 const SMALLEST_GROWTH: f64 = 0.01;
 
@@ -47,6 +50,11 @@ pub(crate) enum Reader {
 pub(crate) struct Page {
     pub(crate) verdict: &'static str,
     pub(crate) verdict_id: &'static str,
+    /// `Health report of prod`
+    pub(crate) title: String,
+    /// `F 40`, where the report tells of one cluster or namespace that has a grade.
+    pub(crate) score: String,
+    /// Findings by severity, what is unknown, and of a part what it is of.
     pub(crate) counts: String,
     pub(crate) taken_at: String,
     pub(crate) window: String,
@@ -150,21 +158,12 @@ impl Page {
         let (details, more_details) = say.details(report, &loud);
         let gaps = merged(&report.gaps, locale);
         let w = |key| locale.w(key);
-        let found = |severity| Value::from(report.count(severity));
-        let mut counts = locale.phrase(
-            "counts",
-            &[
-                ("critical", found(Severity::Critical)),
-                ("warning", found(Severity::Warning)),
-                ("info", found(Severity::Info)),
-                ("gaps", report.gaps.len().into()),
-            ],
-        );
-        counts.push_str(&unseen(report, locale));
         Self {
             verdict: w(report.verdict().name()),
             verdict_id: report.verdict().name(),
-            counts,
+            title: say.title(report),
+            score: say.grade(report),
+            counts: counts(report, locale),
             taken_at: locale.time(report.taken_at),
             window: format!(
                 "{} – {}{}{}{}",
@@ -181,7 +180,11 @@ impl Page {
             watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
             more_watch: report.watch.len().saturating_sub(MOST_NOTES),
             trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
-            no_problems: w(if report.is_blind() { "no-problems-seen" } else { "no-problems" }),
+            no_problems: w(match report.floor() {
+                Severity::Info if report.is_blind() => "no-problems-seen",
+                Severity::Info => "no-problems",
+                _ => "no-problems-above",
+            }),
             problems: loud.iter().map(|f| say.row(f)).collect(),
             notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
             more_notes: quiet.len().saturating_sub(MOST_NOTES),
@@ -203,7 +206,7 @@ impl Page {
                 headers: vec![w("check"), w("ok"), w("problem-count"), w("unknown-count")],
                 numeric: vec![false, true, true, true],
                 rows: report
-                    .checks
+                    .tallies()
                     .iter()
                     .map(|c| {
                         let t = &c.tally;
@@ -212,10 +215,19 @@ impl Page {
                     .collect(),
                 ..Table::default()
             },
-            discoveries: report.checks.iter().filter_map(|c| say.discovery(c)).collect(),
+            discoveries: report.tallies().iter().filter_map(|c| say.discovery(c)).collect(),
             cost: cost(report, locale),
             made_by: w("made-by").replace("{version}", &report.version),
         }
+    }
+}
+
+/// The one namespace of a part that names namespaces.
+fn one_namespace(report: &Report) -> Option<&NamespaceSummary> {
+    report.part.as_ref().filter(|part| !part.namespaces.is_empty())?;
+    match report.clusters.as_slice() {
+        [ClusterSummary { namespaces, .. }] if namespaces.len() == 1 => namespaces.first(),
+        _ => None,
     }
 }
 
@@ -264,6 +276,42 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
     order.iter().map(row).collect()
 }
 
+/// How many findings and gaps there are, and of what.
+fn counts(report: &Report, locale: &Locale) -> String {
+    let key = match report.floor() {
+        Severity::Info => "counts",
+        Severity::Warning => "counts-of-warnings",
+        Severity::Critical => "counts-of-critical",
+    };
+    let found = |severity| Value::from(report.count(severity));
+    let values = [
+        ("critical", found(Severity::Critical)),
+        ("warning", found(Severity::Warning)),
+        ("info", found(Severity::Info)),
+        ("gaps", report.gaps.len().into()),
+    ];
+    let counts = locale.phrase(key, &values) + &unseen(report, locale);
+    let Some(part) = &report.part else { return counts };
+    let mut only: Vec<String> = Vec::new();
+    let of_places = [
+        (&part.clusters, "part-cluster", "part-clusters"),
+        (&part.namespaces, "part-namespace", "part-namespaces"),
+    ];
+    for (globs, one, several) in of_places {
+        if !globs.is_empty() {
+            let words = locale.w(if globs.len() == 1 { one } else { several });
+            only.push(words.replace("{names}", &globs.join(" ")));
+        }
+    }
+    match part.floor {
+        Severity::Info => {}
+        Severity::Warning => only.push(locale.w("part-warning").to_owned()),
+        Severity::Critical => only.push(locale.w("part-critical").to_owned()),
+    }
+    let only = locale.w("part").replace("{only}", &only.join(locale.w("list")));
+    format!("{only}{}{counts}", locale.w("colon"))
+}
+
 /// How much is unknown, for the head line: nothing when all is known.
 fn unseen(report: &Report, locale: &Locale) -> String {
     let mut out = String::new();
@@ -298,6 +346,34 @@ impl Say {
 
     pub(crate) fn w(&self, key: &str) -> &'static str {
         self.locale.w(key)
+    }
+
+    /// What a report is of: the one cluster, of a part perhaps its one namespace, or how many clusters.
+    fn title(&self, report: &Report) -> String {
+        // The verdict stands behind it, and must not be cut off.
+        let title = |place: &str| self.w("title-of").replace("{place}", &cut(place, LONGEST_PLACE));
+        match report.clusters.as_slice() {
+            [one] => title(&match one_namespace(report) {
+                Some(namespace) => format!("{}/{}", one.name, namespace.name),
+                None => one.name.clone(),
+            }),
+            [] => self.w("title").to_owned(),
+            many => title(&self.locale.phrase("n-clusters", &[("n", many.len().into())])),
+        }
+    }
+
+    /// The grade and the points of what the title names, where there is enough for a grade.
+    fn grade(&self, report: &Report) -> String {
+        let score = match report.clusters.as_slice() {
+            [one] => one_namespace(report).map_or(one.score.as_ref(), |n| n.score.as_ref()),
+            _ => None,
+        };
+        self.graded(score).unwrap_or_default()
+    }
+
+    /// `C 70`; none without a grade.
+    pub(crate) fn graded(&self, score: Option<&Score>) -> Option<String> {
+        score.and_then(|s| Some(format!("{} {}", s.grade()?.letter(), s.points)))
     }
 
     fn workload(&self, s: &SubjectRef) -> String {
@@ -815,7 +891,7 @@ impl Say {
 
     fn unknown(&self, report: &Report) -> Table {
         let mut by_reason: BTreeMap<&Missing, (u64, Vec<&str>)> = BTreeMap::new();
-        for check in &report.checks {
+        for check in report.tallies() {
             for (why, n) in &check.tally.reasons {
                 let entry = by_reason.entry(why).or_default();
                 entry.0 = entry.0.max(*n);

@@ -98,6 +98,9 @@ fn first(brief: &Brief, more: &str) -> SlackMessage {
     if !brief.clusters.is_empty() {
         blocks.push(Block::Section { text: None, fields: brief.clusters.iter().map(field).collect() });
     }
+    if !brief.more_clusters.is_empty() {
+        blocks.push(section(escaped(&brief.more_clusters)));
+    }
     let footer = Block::Context { elements: vec![markup(escaped(&cut(&brief.footer, LONGEST_SENTENCE)))] };
     let text = [&*brief.title, &*brief.counts, &*brief.changed].join(brief.next_sentence);
     let text = escaped(&cut(text.trim_end(), LONGEST_TEXT));

@@ -191,8 +191,10 @@ impl Out {
                 ),
             );
         }
-        self.heading(self.w("checks"));
-        self.table(&page.checks);
+        if !page.checks.rows.is_empty() {
+            self.heading(self.w("checks"));
+            self.table(&page.checks);
+        }
         for line in &page.discoveries {
             self.wrapped("  - ", "    ", line);
         }

@@ -31,16 +31,19 @@ impl Lang {
         }
     }
 
-    /// The language of a tag.
+    /// The language of a tag, in capitals or not, with `-` or, as a locale has it, `_`.
     #[must_use]
     pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|l| l.tag() == tag)
+        let tag = tag.replace('_', "-");
+        Self::ALL.iter().copied().find(|l| l.tag().eq_ignore_ascii_case(&tag))
     }
 }
 
 /// Fixed words in English.
 const EN: &[(&str, &str)] = &[
     ("title", "Health report"),
+    ("title-of", "Health report of {place}"),
+    ("n-clusters", "{n} {n|cluster|clusters}"),
     ("healthy", "healthy"),
     ("degraded", "degraded"),
     ("critical", "critical"),
@@ -66,6 +69,7 @@ const EN: &[(&str, &str)] = &[
     ("none", "none"),
     ("problems", "Problems"),
     ("no-problems", "No problem found."),
+    ("no-problems-above", "No problem found of the severities that are told here."),
     ("no-problems-seen", "No problem found in what could be judged; see what could not be checked."),
     ("problem", "Problem"),
     ("severity", "Severity"),
@@ -129,6 +133,15 @@ const EN: &[(&str, &str)] = &[
     ("cost-memory", ", peak memory {rss}"),
     ("made-by", "Made by healthcheck {version}"),
     ("counts", "{critical} critical, {warning} warning, {info} info, {gaps} {gaps|gap|gaps}"),
+    ("counts-of-warnings", "{critical} critical, {warning} warning, {gaps} {gaps|gap|gaps}"),
+    ("counts-of-critical", "{critical} critical, {gaps} {gaps|gap|gaps}"),
+    ("part", "Only {only}"),
+    ("part-cluster", "cluster {names}"),
+    ("part-clusters", "clusters {names}"),
+    ("part-namespace", "namespace {names}"),
+    ("part-namespaces", "namespaces {names}"),
+    ("part-warning", "critical findings and warnings"),
+    ("part-critical", "critical findings"),
     ("counts-unknown", ", {of} of {all} {all|judgement|judgements} unknown"),
     ("counts-unanswered", ", {of} of {all} {all|check|checks} mostly unanswered"),
     ("counts-unseen", ", {of} of {all} {all|cluster|clusters} not seen"),

@@ -189,10 +189,8 @@ impl Default for Selection {
 
 impl Selection {
     fn of(&self, report: &Report) -> Report {
-        let fits = |globs: &[String], name: &str| {
-            globs.is_empty() || globs.iter().any(|glob| WildMatch::new(glob).matches(name))
-        };
-        report.narrowed(self.floor, &|c| fits(&self.clusters, c), &|n| fits(&self.namespaces, n))
+        let matches = |glob: &str, name: &str| WildMatch::new(glob).matches(name);
+        report.narrowed(self.floor, &self.clusters, &self.namespaces, &matches)
     }
 }
 

@@ -768,7 +768,7 @@ async fn a_mail_has_text_and_html_and_no_foreign_header() {
         "RCPT TO:<sre@corp.net>",
         "RCPT TO:<ops@corp.net>",
         "Message-ID: <k-1@corp.net>",
-        "Subject: Health report: ",
+        "Subject: Health report of prod",
         "multipart/alternative",
         "text/html",
         "healthcheck-prod--Bcc",
