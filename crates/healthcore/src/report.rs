@@ -136,6 +136,26 @@ impl Found {
         }
         found
     }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            critical: self.critical + other.critical,
+            warning: self.warning + other.warning,
+            info: self.info + other.info,
+        }
+    }
+
+    /// Those from a severity on.
+    pub(crate) fn at_least(self, floor: Severity) -> Self {
+        let counted = |severity, n| if severity >= floor { n } else { 0 };
+        Self {
+            critical: counted(Severity::Critical, self.critical),
+            warning: counted(Severity::Warning, self.warning),
+            info: counted(Severity::Info, self.info),
+        }
+    }
 }
 
 /// One namespace in the summary.

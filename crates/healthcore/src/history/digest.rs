@@ -26,6 +26,8 @@ pub struct Digest {
     pub found_before: Found,
     /// What the last run of the period had found.
     pub found: Found,
+    /// The same by namespace; what belongs to none has an empty one.
+    pub namespaces: BTreeMap<String, Counted>,
     /// Found at the end, and not before; the most severe first.
     pub new: Vec<Told>,
     /// Not found any more; the most severe first. What came and went within the period is among them.
@@ -39,6 +41,15 @@ pub struct Digest {
     /// Containers whose headroom shrinks, those that are full soonest first; filled by [`tell_trends`].
     pub trends: Vec<Trend>,
     rises: Rises,
+}
+
+/// How much was found in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// By [`Digest::before`].
+    pub before: Found,
+    /// By the last run of the period.
+    pub now: Found,
 }
 
 /// A finding of a digest.
@@ -64,7 +75,7 @@ pub struct DigestBuilder {
     rules: Rules,
     runs: usize,
     longest_silence_s: f64,
-    before: Option<(Timestamp, Found)>,
+    before: Option<(Timestamp, BTreeMap<String, Found>)>,
     last: Option<PastRun>,
     lives: BTreeMap<String, Told>,
     /// Shares of limits of the last run of each day, for trends.
@@ -174,7 +185,10 @@ impl DigestBuilder {
         let mut digest = self.of_no_run();
         let Some(last) = self.last.filter(|run| run.taken_at > self.start) else { return digest };
         digest.last_run = Some(last.taken_at);
-        digest.found = found(&last);
+        for (name, now) in found(&last) {
+            digest.found = digest.found.and(now);
+            digest.namespaces.entry(name).or_default().now = now;
+        }
         digest.rises = Rises::of(&self.daily, &last);
         for (_, mut life) in self.lives {
             life.kept.subject = SubjectRef { cluster: digest.cluster.clone(), ..life.kept.subject };
@@ -189,15 +203,19 @@ impl DigestBuilder {
     }
 
     fn of_no_run(&self) -> Digest {
-        let (before, found_before) = self.before.unzip();
+        let mut namespaces = BTreeMap::new();
+        for (name, before) in self.before.iter().flat_map(|(_, found)| found) {
+            namespaces.insert(name.clone(), Counted { before: *before, now: Found::default() });
+        }
         Digest {
             cluster: self.cluster.clone(),
             runs: self.runs,
             last_run: None,
-            before,
+            before: self.before.as_ref().map(|(at, _)| *at),
             longest_silence_s: self.silence_until(self.end),
-            found_before: found_before.unwrap_or_default(),
+            found_before: namespaces.values().map(|n| n.before).fold(Found::default(), Found::and),
             found: Found::default(),
+            namespaces,
             new: Vec::new(),
             resolved: Vec::new(),
             flapping: Vec::new(),
@@ -221,6 +239,29 @@ pub fn tell_trends(digests: &mut [Digest]) {
 }
 
 impl Digest {
+    /// The part that concerns somebody: findings from a severity on, in namespaces that are taken; what belongs to no
+    /// namespace has an empty one. They are counted anew. Runs and silences are those of the cluster.
+    #[must_use]
+    pub fn narrowed(&self, floor: Severity, namespace: &dyn Fn(&str) -> bool) -> Self {
+        let mut out = self.clone();
+        for list in out.lists_mut() {
+            list.retain(|t| t.kept.severity >= floor && namespace(&t.kept.subject.namespace));
+        }
+        out.trends.retain(|t| namespace(&t.subject.namespace));
+        out.namespaces.retain(|name, _| namespace(name));
+        (out.found_before, out.found) = Default::default();
+        for counted in out.namespaces.values_mut() {
+            *counted = Counted { before: counted.before.at_least(floor), now: counted.now.at_least(floor) };
+            out.found_before = out.found_before.and(counted.before);
+            out.found = out.found.and(counted.now);
+        }
+        out
+    }
+
+    fn lists_mut(&mut self) -> [&mut Vec<Told>; 5] {
+        [&mut self.new, &mut self.resolved, &mut self.flapping, &mut self.open, &mut self.not_checked]
+    }
+
     /// The list that a finding belongs to.
     fn list(&mut self, life: &Told, last_run: Timestamp, rules: &Rules) -> &mut Vec<Told> {
         match life {
@@ -241,10 +282,14 @@ impl Told {
     }
 }
 
-/// What a run had found itself, without what it could not look for.
-fn found(run: &PastRun) -> Found {
-    let seen = run.findings.iter().filter(|kept| kept.last >= run.taken_at);
-    Found::of(seen.map(|kept| kept.severity))
+/// What a run had found itself by namespace, without what it could not look for.
+fn found(run: &PastRun) -> BTreeMap<String, Found> {
+    let mut found: BTreeMap<String, Found> = BTreeMap::new();
+    for kept in run.findings.iter().filter(|kept| kept.last >= run.taken_at) {
+        let own = found.entry(kept.subject.namespace.clone()).or_default();
+        *own = own.and(Found::of([kept.severity]));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -349,6 +394,34 @@ mod tests {
             (d.open[0].severity_before, d.open[0].kept.severity),
             (Some(Severity::Warning), Severity::Critical)
         );
+    }
+
+    /// Here each finding is in a namespace of its name.
+    #[test]
+    fn a_part_is_counted_anew() {
+        let mut builder = DigestBuilder::new("prod", at(0.5), at(2.0), Rules::default());
+        for mut run in runs(&["pay-a shop", "pay-a! pay-b shop", "pay-a! pay-b pay-c! shop! web?"]) {
+            for kept in &mut run.findings {
+                kept.subject.namespace.clone_from(&kept.fingerprint);
+            }
+            builder.add(run);
+        }
+        let whole = builder.finish();
+        let part = whole.narrowed(Severity::Info, &|n| n.starts_with("pay-"));
+        let names = |list: &[Told]| list.iter().map(|t| t.kept.fingerprint.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (names(&part.new), names(&part.open)),
+            (vec!["pay-c".into(), "pay-b".into()], vec!["pay-a".into()])
+        );
+        let count = |critical, warning| Found { critical, warning, ..Found::default() };
+        assert_eq!((part.found_before, part.found), (count(0, 1), count(2, 1)));
+        assert_eq!((part.runs, part.last_run), (whole.runs, whole.last_run));
+        let critical = whole.narrowed(Severity::Critical, &|_| true);
+        assert_eq!((critical.found_before, critical.found), (count(0, 0), count(3, 0)));
+        assert_eq!((critical.new.len(), critical.open.len()), (1, 2));
+        assert_eq!(whole.narrowed(Severity::Info, &|_| true), whole);
+        let none = whole.narrowed(Severity::Info, &|_| false);
+        assert_eq!((none.found, none.new.len() + none.open.len()), (count(0, 0), 0));
     }
 
     #[test]

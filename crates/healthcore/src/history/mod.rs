@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use digest::{Digest, DigestBuilder, Told, tell_trends};
+pub use digest::{Counted, Digest, DigestBuilder, Told, tell_trends};
 pub(crate) use events::together;
 pub(crate) use headroom::Rises;
 pub use headroom::{Headroom, Resource, Trend};
