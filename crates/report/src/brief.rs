@@ -9,7 +9,7 @@ use crate::page::{AdviceList, Page, ProblemRow, Reader, Say};
 use crate::words::{Lang, word};
 
 /// Clusters that are named one by one.
-const MOST_CLUSTERS: usize = 10;
+pub(crate) const MOST_CLUSTERS: usize = 10;
 
 /// What a chat is told.
 pub(crate) struct Brief {
@@ -34,6 +34,8 @@ pub(crate) struct Brief {
     pub(crate) colon: &'static str,
     /// Between two sentences.
     pub(crate) next_sentence: &'static str,
+    /// What is said of `{n}` lines that no message has room for.
+    pub(crate) rest: &'static str,
 }
 
 /// Lines under a title.
@@ -75,7 +77,7 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
-    fn of_severity(id: &str) -> Self {
+    pub(crate) fn of_severity(id: &str) -> Self {
         match id {
             "critical" => Self::Critical,
             "warning" => Self::Warning,
@@ -174,6 +176,7 @@ impl Brief {
             ),
             colon: word(lang, "colon"),
             next_sentence: word(lang, "next-sentence"),
+            rest: word(lang, "more"),
         }
     }
 }

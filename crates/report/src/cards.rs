@@ -50,9 +50,12 @@ enum Part<'a> {
 /// The body of the request that brings a report to a chat.
 #[must_use]
 pub fn card(report: &Report, chat: Chat, options: &RenderOptions) -> Value {
-    let brief = Brief::new(report, options);
+    of(&Brief::new(report, options), chat, options)
+}
+
+pub(crate) fn of(brief: &Brief, chat: Chat, options: &RenderOptions) -> Value {
     let more = word(options.lang, "and-more");
-    let parts = parts(&brief, more);
+    let parts = parts(brief, more);
     let show = |part: &Part<'_>| match chat {
         Chat::Teams => teams_part(part),
         Chat::DingTalk => Value::from(dingtalk_part(part)),
@@ -75,9 +78,9 @@ pub fn card(report: &Report, chat: Chat, options: &RenderOptions) -> Value {
         shown.push(show(&Part::Words(more.replace("{n}", &left.to_string()))));
     }
     match chat {
-        Chat::Teams => teams(&brief, shown),
-        Chat::DingTalk => dingtalk(&brief, &shown),
-        Chat::Feishu => feishu(&brief, shown),
+        Chat::Teams => teams(brief, shown),
+        Chat::DingTalk => dingtalk(brief, &shown),
+        Chat::Feishu => feishu(brief, shown),
     }
 }
 

@@ -157,7 +157,7 @@ impl Default for RenderOptions {
     }
 }
 
-/// Why a report cannot be rendered.
+/// Why a report or a digest cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RenderError {
@@ -168,6 +168,12 @@ pub enum RenderError {
         name: String,
         /// What is wrong.
         why: String,
+    },
+    /// Digests have no such format.
+    #[error("expected a format of digests, `text`, `markdown`, `json` or `slack`, got `{format}`")]
+    NotOfDigests {
+        /// The format.
+        format: &'static str,
     },
     /// The report cannot be written in a format of data.
     #[error("{format}: {why}")]

@@ -1,5 +1,5 @@
-//! A report as a mail: subject, plain text, and HTML that mail programs show, which know neither scripts nor pictures made
-//! of shapes.
+//! A report or a digest as a mail: subject, plain text, and HTML that mail programs show, which know neither scripts nor
+//! pictures made of shapes.
 
 use healthcore::report::Report;
 
@@ -18,7 +18,7 @@ const MOST_LINES: usize = 60;
 pub struct Mail {
     /// One line without control characters.
     pub subject: String,
-    /// The report as text.
+    /// All of it as text.
     pub text: String,
     /// What matters of it as HTML.
     pub html: String,
@@ -32,11 +32,17 @@ impl Mail {
         let w = |key| word(options.lang, key);
         let list = w("list");
         let counts = brief.counts.split(list).take(2).collect::<Vec<_>>().join(list);
-        Self {
-            subject: cut(&format!("{}{}{counts}", brief.title, brief.colon), 180),
-            text: terminal::render(report, &RenderOptions { color: false, width: WIDTH, ..options.clone() }),
-            html: html(&brief, options),
-        }
+        let subject = format!("{}{}{counts}", brief.title, brief.colon);
+        Self::of(&brief, &subject, terminal::render(report, &Self::plain(options)), options)
+    }
+
+    pub(crate) fn of(brief: &Brief, subject: &str, text: String, options: &RenderOptions) -> Self {
+        Self { subject: cut(subject, 180), text, html: html(brief, options) }
+    }
+
+    /// How the plain text is written.
+    pub(crate) fn plain(options: &RenderOptions) -> RenderOptions {
+        RenderOptions { color: false, width: WIDTH, ..options.clone() }
     }
 }
 

@@ -341,7 +341,12 @@ impl Say {
 
     /// For what tells of one cluster at a time.
     pub(crate) fn of_one(options: &RenderOptions) -> Self {
-        Self { locale: Locale::new(options), many_clusters: false }
+        Self::of_many(options, false)
+    }
+
+    /// For what tells of clusters together, where subjects have the name of theirs.
+    pub(crate) fn of_many(options: &RenderOptions, many_clusters: bool) -> Self {
+        Self { locale: Locale::new(options), many_clusters }
     }
 
     pub(crate) fn w(&self, key: &str) -> &'static str {

@@ -72,7 +72,11 @@ enum Words {
 }
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
-    let mut text = serde_json::to_string_pretty(&SlackReport::new(report, options))
+    json(&SlackReport::new(report, options))
+}
+
+pub(crate) fn json(messages: &SlackReport) -> Result<String, RenderError> {
+    let mut text = serde_json::to_string_pretty(messages)
         .map_err(|e| RenderError::Data { format: "slack", why: e.to_string() })?;
     text.push('\n');
     Ok(crate::escape::json(text))
@@ -82,9 +86,12 @@ impl SlackReport {
     /// The messages of a report.
     #[must_use]
     pub fn new(report: &Report, options: &RenderOptions) -> Self {
-        let brief = Brief::new(report, options);
+        Self::of(&Brief::new(report, options), options)
+    }
+
+    pub(crate) fn of(brief: &Brief, options: &RenderOptions) -> Self {
         let more = word(options.lang, "and-more");
-        Self { message: first(&brief, more), thread: Thread::new(&brief, options).messages() }
+        Self { message: first(brief, more), thread: Thread::new(brief).messages() }
     }
 }
 
@@ -151,8 +158,8 @@ struct Thread {
 }
 
 impl Thread {
-    fn new(brief: &Brief, options: &RenderOptions) -> Self {
-        let mut thread = Self { texts: Vec::new(), more: word(options.lang, "more") };
+    fn new(brief: &Brief) -> Self {
+        let mut thread = Self { texts: Vec::new(), more: brief.rest };
         for group in &brief.details {
             thread.group(group);
         }

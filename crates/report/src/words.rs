@@ -260,6 +260,11 @@ const EN: &[(&str, &str)] = &[
     ),
     ("digest-no-run-at-all", "No run in this period."),
     ("digest-compared", "Compared with the run of {time}: {severities}."),
+    ("digest-fleet", "{n} {n|cluster|clusters}: {severities}."),
+    (
+        "digest-news",
+        "{new} new, {resolved} resolved, {flapping} coming and going, {open} open since before, {unseen} not looked for",
+    ),
     ("digest-severity", "{severity} {before} → {now}"),
     ("digest-new", "New"),
     ("digest-resolved", "Resolved"),

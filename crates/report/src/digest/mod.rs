@@ -1,5 +1,7 @@
-//! What happened over a period, in words: text for a terminal, Markdown, and JSON by a contract of its own.
+//! What happened over a period, in words: text for a terminal, Markdown, messages of chats and mails, and JSON by a contract
+//! of its own.
 
+mod brief;
 mod json;
 
 use std::fmt::Write as _;
@@ -13,10 +15,19 @@ use healthcore::time::Timestamp;
 use crate::escape::{markdown, visible};
 use crate::page::{Say, Table};
 use crate::terminal::Out;
-use crate::{RenderError, RenderOptions};
+use crate::{Format, RenderError, RenderOptions};
 
 /// Rows of one list: a digest is read in a minute.
 const MOST: usize = 15;
+
+/// The lists of a digest in the order in which they are told, each with the key of its title.
+const LISTS: [(&str, fn(&Digest) -> &[Told]); 5] = [
+    ("digest-new", |d| &d.new),
+    ("digest-resolved", |d| &d.resolved),
+    ("digest-flapping", |d| &d.flapping),
+    ("digest-open", |d| &d.open),
+    ("digest-not-checked", |d| &d.not_checked),
+];
 
 /// Digests of clusters over one period.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +54,36 @@ pub enum DigestFormat {
     Markdown,
     /// The JSON contract, `schema/digest-1.json`.
     Json,
+    /// Messages of Slack (Block Kit) as JSON: `message`, and `thread` with its details.
+    Slack,
+}
+
+impl DigestFormat {
+    /// Every format.
+    pub const ALL: &'static [Self] = &[Self::Text, Self::Markdown, Self::Json, Self::Slack];
+
+    /// The same format of reports, which has its name and its ending.
+    #[must_use]
+    pub const fn of_reports(self) -> Format {
+        match self {
+            Self::Text => Format::Text,
+            Self::Markdown => Format::Markdown,
+            Self::Json => Format::Json,
+            Self::Slack => Format::Slack,
+        }
+    }
+}
+
+impl TryFrom<Format> for DigestFormat {
+    type Error = RenderError;
+
+    fn try_from(format: Format) -> Result<Self, RenderError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|f| f.of_reports() == format)
+            .ok_or(RenderError::NotOfDigests { format: format.name() })
+    }
 }
 
 impl DigestReport {
@@ -55,6 +96,26 @@ impl DigestReport {
             DigestFormat::Text => Ok(self.text(options)),
             DigestFormat::Markdown => Ok(self.markdown(options)),
             DigestFormat::Json => json::render(self, options),
+            DigestFormat::Slack => self.slack_json(options),
+        }
+    }
+
+    /// The part that concerns somebody, as [`Digest::narrowed`] has it, of clusters that are taken. What of the history cannot
+    /// be read concerns everybody.
+    #[must_use]
+    pub fn narrowed(
+        &self,
+        floor: Severity,
+        cluster: &dyn Fn(&str) -> bool,
+        namespace: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let concerned = self.digests.iter().filter(|d| cluster(&d.cluster));
+        Self {
+            version: self.version.clone(),
+            start: self.start,
+            end: self.end,
+            digests: concerned.map(|d| d.narrowed(floor, namespace)).collect(),
+            gaps: self.gaps.clone(),
         }
     }
 
@@ -171,6 +232,12 @@ struct Words {
     semicolon: &'static str,
 }
 
+impl Words {
+    fn new(say: &Say) -> Self {
+        Self { colon: say.w("colon"), semicolon: say.w("semicolon") }
+    }
+}
+
 struct Cluster {
     name: String,
     lines: Vec<String>,
@@ -198,7 +265,7 @@ struct Row {
 impl Page {
     fn new(report: &DigestReport, options: &RenderOptions) -> Self {
         let say = Say::of_one(options);
-        let words = Words { colon: say.w("colon"), semicolon: say.w("semicolon") };
+        let words = Words::new(&say);
         let teller = Teller { say: &say, end: report.end, words };
         let period = [("start", report.start.into()), ("end", report.end.into())];
         let mut lines = vec![say.locale.phrase("digest-period", &period)];
@@ -234,27 +301,17 @@ impl Teller<'_> {
     }
 
     fn cluster(&self, d: &Digest) -> Cluster {
-        let lists = [
-            ("digest-new", &d.new),
-            ("digest-resolved", &d.resolved),
-            ("digest-flapping", &d.flapping),
-            ("digest-open", &d.open),
-            ("digest-not-checked", &d.not_checked),
-        ];
-        let lists: Vec<List> = lists
-            .into_iter()
-            .filter(|(_, told)| !told.is_empty())
-            .map(|(key, told)| self.list(key, told, d))
-            .collect();
-        Cluster {
-            name: d.cluster.clone(),
-            lines: self.lines(d, lists.is_empty()),
-            lists,
-            trends: self.say.trends(&d.trends),
+        let lists = LISTS.map(|(key, of)| (key, of(d))).into_iter().filter(|(_, told)| !told.is_empty());
+        let lists: Vec<List> = lists.map(|(key, told)| self.list(key, told, d)).collect();
+        let mut lines = self.runs(d);
+        if lists.is_empty() && d.last_run.is_some() {
+            lines.push(self.say.w("digest-nothing").to_owned());
         }
+        Cluster { name: d.cluster.clone(), lines, lists, trends: self.say.trends(&d.trends) }
     }
 
-    fn lines(&self, d: &Digest, is_empty: bool) -> Vec<String> {
+    /// How often it ran, and what is found now against before.
+    fn runs(&self, d: &Digest) -> Vec<String> {
         let Some(last) = d.last_run else {
             let line = match d.before {
                 Some(before) => self.phrase("digest-no-run", &[("time", before.into())]),
@@ -271,9 +328,6 @@ impl Teller<'_> {
             lines.push(
                 self.phrase("digest-compared", &[("time", before.into()), ("severities", severities.into())]),
             );
-        }
-        if is_empty {
-            lines.push(self.say.w("digest-nothing").to_owned());
         }
         lines
     }

@@ -4,7 +4,7 @@ use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
 
 use super::*;
-use crate::{Lang, Zone};
+use crate::{Chat, Lang, Mail, Zone};
 
 fn at(day: i64) -> Timestamp {
     Timestamp::from_unix_seconds(1_795_136_400 + day * 86_400)
@@ -77,11 +77,10 @@ fn told(format: DigestFormat, lang: Lang) -> String {
 
 #[test]
 fn a_digest_in_every_format_and_language() {
-    let formats =
-        [(DigestFormat::Text, "text"), (DigestFormat::Markdown, "markdown"), (DigestFormat::Json, "json")];
-    for (format, name) in formats {
+    for format in DigestFormat::ALL {
+        let name = format.of_reports().name();
         for lang in Lang::ALL {
-            let text = told(format, *lang);
+            let text = told(*format, *lang);
             assert!(!text.contains('\u{202e}') && text.ends_with('\n'), "{name}");
             insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
                 insta::assert_snapshot!(format!("digest.{}.{name}", lang.tag()), text);
@@ -140,6 +139,58 @@ fn closed(schema: &mut serde_json::Value) {
     }
 }
 
+/// Numbers and marks are the same in both languages, and no name from outside is markup.
+#[test]
+fn cards_and_mails() {
+    for lang in Lang::ALL {
+        let options = RenderOptions { lang: *lang, ..RenderOptions::default() };
+        for chat in Chat::ALL {
+            let card = serde_json::to_string_pretty(&report().card(*chat, &options)).unwrap();
+            assert!(!card.contains('\u{202e}'), "{chat:?}");
+            insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+                insta::assert_snapshot!(format!("digest.{}.{}", lang.tag(), format!("{chat:?}").to_lowercase()), card);
+            });
+        }
+        let Mail { subject, text, html } = report().mail(&options);
+        assert!(!html.contains("<b>|") && html.contains("&lt;b&gt;|"), "{html}");
+        assert!(text.starts_with(crate::words::word(*lang, "digest-title")), "{text}");
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+            insta::assert_snapshot!(format!("digest.{}.mail", lang.tag()), format!("{subject}\n\n{html}"));
+        });
+    }
+}
+
+#[test]
+fn the_only_cluster_is_named_and_what_it_found_is_compared() {
+    let mut one = report();
+    one.digests.remove(0);
+    one.gaps.clear();
+    let options = RenderOptions::default();
+    assert_eq!(
+        one.mail(&options).subject,
+        "Health digest (prod): 2 new, 1 resolved, 1 coming and going, 1 open since before, 1 not looked for"
+    );
+    let message = serde_json::to_string(&one.slack(&options).message).unwrap();
+    for part in [
+        ":red_circle: Health digest (prod)",
+        "2026-11-22 01:00 UTC to 2026-11-29 01:00 UTC: 2 new,",
+        "Compared with the run of 2026-11-22 01:00 UTC: critical 0 → 2, warning 3 → 1, info 0 → 1.",
+        "7 runs, the last at",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    one.digests.clear();
+    let message = serde_json::to_string(&one.slack(&options).message).unwrap();
+    assert!(message.contains(":white_circle:") && message.contains("No cluster has a run"), "{message}");
+}
+
+#[test]
+fn a_digest_has_no_page() {
+    let why = DigestFormat::try_from(Format::Html).unwrap_err().to_string();
+    assert_eq!(why, "expected a format of digests, `text`, `markdown`, `json` or `slack`, got `html`");
+    assert_eq!(DigestFormat::try_from(Format::Markdown).ok(), Some(DigestFormat::Markdown));
+}
+
 #[test]
 fn nothing_found_is_said() {
     let mut builder = DigestBuilder::new("prod", at(0), at(7), Rules::default());
@@ -147,6 +198,8 @@ fn nothing_found_is_said() {
     let report = DigestReport { digests: vec![builder.finish()], gaps: Vec::new(), ..report() };
     let text = report.render(DigestFormat::Text, &RenderOptions::default()).unwrap();
     assert!(text.contains("7 runs") && text.contains("Nothing was found, at any time."), "{text}");
+    let message = serde_json::to_string(&report.slack(&RenderOptions::default()).message).unwrap();
+    assert!(message.contains(":large_green_circle:") && message.contains("Nothing was found"), "{message}");
     let none = DigestReport { digests: Vec::new(), ..report };
     let text = none.render(DigestFormat::Markdown, &RenderOptions::default()).unwrap();
     assert!(text.contains("No cluster has a run in this period"), "{text}");
