@@ -160,10 +160,7 @@ impl Brief {
             counts: page.counts,
             changed: page.changed,
             clusters: clusters(report, &Say::new(report, options)),
-            more_clusters: match report.clusters.len().saturating_sub(MOST_CLUSTERS) {
-                0 => String::new(),
-                n => word(lang, "and-more").replace("{n}", &n.to_string()),
-            },
+            more_clusters: more_clusters(report.clusters.len(), lang),
             groups: filled(groups),
             details: filled(details),
             footer: format!(
@@ -248,6 +245,14 @@ fn advice(list: &AdviceList, lang: Lang) -> Group {
         group.lines.push(Line { text: list.more.clone(), ..Line::default() });
     }
     group
+}
+
+/// What is said of the clusters of so many that are not shown.
+pub(crate) fn more_clusters(all: usize, lang: Lang) -> String {
+    match all.saturating_sub(MOST_CLUSTERS) {
+        0 => String::new(),
+        n => word(lang, "and-more").replace("{n}", &n.to_string()),
+    }
 }
 
 /// The worst clusters of a fleet: mark, name, and grade with findings by severity.

@@ -1,4 +1,4 @@
-//! The list `deliver`: where reports go after a run.
+//! The list `deliver`: where reports go after a run, and digests.
 
 use healthcore::finding::Severity;
 use healthcore_report::{Chat, Format};
@@ -9,11 +9,11 @@ use super::{HEADER, Secrets, holds_credentials, namespace_pattern, request_timeo
 use crate::deliver::{
     ChatSettings, ChatSink, DEFAULT_API, DeliverError, Email, EmailSettings, FileSettings, FileSink,
     HttpSettings, Pushgateway, PushgatewaySettings, Route, Security, Selection, Sink, Slack, SlackSettings,
-    StdoutSink, Webhook, WebhookSettings, When,
+    StdoutSink, Webhook, WebhookSettings, What, When,
 };
 
 /// Keys of every entry.
-const COMMON: &[&str] = &["type", "when", "severity", "clusters", "namespaces", "on-failure"];
+const COMMON: &[&str] = &["type", "what", "when", "severity", "clusters", "namespaces", "on-failure"];
 /// Keys of entries that connect to somebody.
 const HTTP: &[&str] = &["timeout", "ca-file"];
 const SLACK: &[&str] = &["channel", "token-env", "token-file", "webhook-env", "webhook-file", "files", "api"];
@@ -57,14 +57,16 @@ pub(super) fn keys() -> Vec<&'static str> {
     all
 }
 
-/// Where reports go, of which part, and when.
+/// Where reports or digests go, of which part, and when.
 #[derive(Debug, Clone)]
 pub struct RouteConfig {
     /// Where it stands: `deliver[0]`.
     pub place: String,
-    /// Where reports go; or why nowhere, such as a secret that is not set. That matters only to who delivers: a laptop without
+    /// Where they go; or why nowhere, such as a secret that is not set. That matters only to who delivers: a laptop without
     /// the token of a bot can use the same file.
     pub sink: Result<SinkConfig, String>,
+    /// Reports or digests.
+    pub what: What,
     /// What of them.
     pub selection: Selection,
     /// When.
@@ -118,6 +120,7 @@ impl RouteConfig {
         Ok(Route {
             place: self.place.clone(),
             sink,
+            what: self.what,
             selection: self.selection.clone(),
             when: self.when,
             required: self.required,
@@ -145,12 +148,22 @@ fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> 
     let mut out = RouteConfig {
         place: node.path().to_owned(),
         sink: Ok(SinkConfig::Stdout(Format::Markdown)),
+        what: What::default(),
         selection: Selection::default(),
         when: When::default(),
         required: false,
     };
     for (key, value) in &entries {
         match *key {
+            "what" => {
+                out.what = value.word(&[("report", What::Report), ("digest", What::Digest)])?;
+                if out.what == What::Digest && name == "pushgateway" {
+                    return Err(format!(
+                        "{}: a digest has no samples for a Pushgateway; leave `what: digest` out, or name another type",
+                        value.path()
+                    ));
+                }
+            }
             "when" => {
                 let words =
                     [("always", When::Always), ("changes", When::Changes), ("problems", When::Problems)];
@@ -170,7 +183,7 @@ fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> 
             _ => {}
         }
     }
-    let of = Entry { node, entries: &entries, secrets };
+    let of = Entry { node, entries: &entries, secrets, what: out.what };
     out.sink = match name {
         "slack" => of.slack().map(SinkConfig::Slack),
         "webhook" => of.webhook().map(SinkConfig::Webhook),
@@ -190,6 +203,7 @@ struct Entry<'a> {
     node: &'a Node<'a>,
     entries: &'a [(&'a str, Node<'a>)],
     secrets: &'a Secrets<'a>,
+    what: What,
 }
 
 impl Entry<'_> {
@@ -220,7 +234,23 @@ impl Entry<'_> {
     }
 
     fn format(&self) -> Result<Option<Format>, String> {
-        self.get("format").map(format).transpose()
+        self.get("format").map(|node| self.format_of(node)).transpose()
+    }
+
+    /// A format that what the entry carries has.
+    fn format_of(&self, node: &Node<'_>) -> Result<Format, String> {
+        let known: Vec<(&str, Format)> = self.what.formats().iter().map(|f| (f.name(), *f)).collect();
+        node.word(&known).map_err(|why| match self.what {
+            What::Digest => format!("{why}; digests have no other formats"),
+            What::Report => why,
+        })
+    }
+
+    fn formats(&self, key: &str, usual: &[Format]) -> Result<Vec<Format>, String> {
+        match self.get(key) {
+            Some(node) => node.items()?.iter().map(|item| self.format_of(item)).collect(),
+            None => Ok(usual.to_vec()),
+        }
     }
 
     fn http(&self) -> Result<HttpSettings, String> {
@@ -243,17 +273,17 @@ impl Entry<'_> {
         let named = self.entries.iter().any(|(k, _)| k.starts_with("token-") || k.starts_with("webhook-"));
         let usual = |name: &'static str| (!named).then_some(name);
         let token = self.secret("token", usual("SLACK_BOT_TOKEN"))?;
-        let files = match self.get("files") {
-            Some(node) => node.items()?.iter().map(format).collect::<Result<_, _>>()?,
-            None if token.is_some() => vec![Format::Html],
-            None => Vec::new(),
+        let of_itself: &[Format] = match (&token, self.what) {
+            (None, _) => &[],
+            (_, What::Report) => &[Format::Html],
+            (_, What::Digest) => &[Format::Markdown],
         };
         let channel = self.text("channel")?.or_else(|| environment("SLACK_CHANNEL"));
         let settings = SlackSettings {
             channel: channel.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()),
+            files: self.formats("files", of_itself)?,
             token,
             webhook: self.secret("webhook", usual("SLACK_WEBHOOK_URL"))?,
-            files,
             api: self.text("api")?.unwrap_or_else(|| DEFAULT_API.to_owned()),
             http: self.http()?,
         };
@@ -323,10 +353,8 @@ impl Entry<'_> {
             credentials,
             from: self.text("from")?.unwrap_or_default(),
             to: self.get("to").map(Node::texts).transpose()?.unwrap_or_default(),
-            attach: match self.get("attach") {
-                Some(node) => node.items()?.iter().map(format).collect::<Result<_, _>>()?,
-                None => vec![Format::Html],
-            },
+            // The text of the mail is the whole digest.
+            attach: self.formats("attach", if self.what == What::Report { &[Format::Html] } else { &[] })?,
             timeout,
             ca_file,
         };
@@ -344,6 +372,13 @@ impl Entry<'_> {
                 self.wrong("format: expected the name of a format, for the path has no ending that tells it")
             })?,
         };
+        if !self.what.formats().contains(&format) {
+            let known = self.what.formats().iter().map(|f| format!("`{}`", f.ending())).collect::<Vec<_>>();
+            return Err(self.wrong(format_args!(
+                "path: expected the ending of a digest, {}, got `{ending}`",
+                known.join(" or ")
+            )));
+        }
         FileSettings { path: path.clone().into(), format }.check().map_err(|why| self.wrong(why))?;
         Ok(FileSettings { path: self.secrets.folder.join(path), format })
     }
@@ -366,11 +401,6 @@ impl Entry<'_> {
     }
 }
 
-fn format(node: &Node<'_>) -> Result<Format, String> {
-    let known: Vec<(&str, Format)> = Format::ALL.iter().map(|f| (f.name(), *f)).collect();
-    node.word(&known)
-}
-
 fn header(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<(String, Secret), String> {
     let (mut name, mut value) = (String::new(), None);
     for (key, node) in node.map(HEADER)? {
@@ -388,6 +418,7 @@ fn header(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<(String, Secret), St
 mod tests {
     use std::path::Path;
 
+    use super::*;
     use crate::config::Config;
 
     fn parse(entry: &str) -> Result<String, String> {
@@ -458,12 +489,42 @@ mod tests {
             ),
             ("type: stdout, format: json", "deliver[0]: stdout, after every run; a failure is a warning"),
             (
+                "type: slack, what: digest, channel: '#ops', token-env: TOKEN, when: changes, namespaces: pay-*",
+                "deliver[0]: slack #ops, digests when something has changed, namespaces pay-*; a failure is a warning",
+            ),
+            (
+                "type: email, what: digest, server: 'smtp.corp.net:465', from: d@corp.net, to: a@corp.net, attach: [markdown, json]",
+                "deliver[0]: email a@corp.net, every digest; a failure is a warning",
+            ),
+            (
+                "type: file, what: digest, path: 'week/{cluster}-{date}.md', when: problems",
+                "deliver[0]: file /etc/hc/week/{cluster}-{date}.md, digests when there is a problem; a failure is a warning",
+            ),
+            (
                 "type: pushgateway, url: 'http://push.monitoring:9091'",
                 "deliver[0]: pushgateway push.monitoring, after every run; a failure is a warning",
             ),
         ] {
             assert_eq!(parse(entry).as_deref(), Ok(expected), "{entry}");
         }
+    }
+
+    #[test]
+    fn what_an_entry_sends_of_itself_follows_what_it_carries() {
+        let files = |entry: &str| {
+            let environment = |_: &str| Some("xoxb-1234-5678-AbCdEf".to_owned());
+            let text = format!("deliver: [{{type: slack, channel: x, token-env: T{entry}}}]");
+            let config = Config::parse(&text, Path::new("."), &environment).unwrap();
+            match &config.deliver[0].sink {
+                Ok(SinkConfig::Slack(settings)) => settings.files.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(files(""), [Format::Html]);
+        assert_eq!(files(", what: report"), [Format::Html]);
+        assert_eq!(files(", what: digest"), [Format::Markdown]);
+        assert_eq!(files(", what: digest, files: json"), [Format::Json]);
+        assert_eq!(files(", what: digest, files: []"), []);
     }
 
     /// The example of the documentation.
@@ -581,6 +642,27 @@ mod tests {
             (
                 "type: email, server: s, from: d@corp.net, to: a@corp.net, username-env: WORD",
                 "deliver[0]: expected a user name with a password",
+            ),
+            ("type: stdout, what: weekly", "deliver[0].what: expected `report` or `digest`, got `weekly`"),
+            (
+                "type: pushgateway, what: digest, url: 'http://push'",
+                "deliver[0].what: a digest has no samples for a Pushgateway; leave `what: digest` out",
+            ),
+            (
+                "type: stdout, what: digest, format: html",
+                "deliver[0].format: expected `text` or `markdown` or `json` or `slack`, got `html`; digests have no other formats",
+            ),
+            (
+                "type: slack, what: digest, channel: x, token-env: TOKEN, files: [markdown, html]",
+                "deliver[0].files[1]: expected `text` or `markdown` or `json` or `slack`, got `html`",
+            ),
+            (
+                "type: email, what: digest, server: s, from: d@corp.net, to: a@corp.net, attach: [html]",
+                "deliver[0].attach[0]: expected `text` or `markdown` or `json` or `slack`, got `html`",
+            ),
+            (
+                "type: file, what: digest, path: week.html",
+                "deliver[0]: path: expected the ending of a digest, `txt` or `md` or `json` or `slack.json`, got `html`",
             ),
             ("type: pushgateway, url: 'http://push', job: 'a/b'", "deliver[0]: job: expected letters"),
         ] {

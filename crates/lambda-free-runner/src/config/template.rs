@@ -107,6 +107,7 @@ pub fn schema() -> Value {
     let mut route = keyed(&super::deliver::keys());
     let types: Vec<&str> = super::deliver::TYPES.iter().map(|(name, ..)| *name).collect();
     route.insert("type".into(), json!({ "enum": types }));
+    route.insert("what".into(), json!({ "enum": ["report", "digest"] }));
     route.insert("when".into(), json!({ "enum": ["always", "changes", "problems"] }));
     route.insert("severity".into(), json!({ "enum": ["info", "warning", "critical"] }));
     route.insert("on-failure".into(), json!({ "enum": ["warn", "fail"] }));

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use healthcore_report::{Chat, card};
+use healthcore_report::Chat;
 use healthcore_sources::prometheus::Secret;
 use reqwest::Url;
 use ring::hmac;
@@ -114,7 +114,9 @@ impl ChatSink {
             130_101 | 660_026 | 11_232 | 9_499 => "; too many messages, deliver less often",
             19_021 => "; the signature is wrong: check `secret-env`, and the clock of this machine",
             19_022 => "; this machine's address is not allowed by the bot",
-            19_024 => "; the text lacks the keyword of the bot: allow `Health report`",
+            19_024 => {
+                "; the text lacks the keyword of the bot: allow `Health`, which is in every title (`健康` in zh-TW)"
+            }
             _ => "",
         };
         let words = ["errmsg", "msg", "StatusMessage"].iter().find_map(|key| value[*key].as_str());
@@ -146,7 +148,7 @@ impl Sink for ChatSink {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        let body = card(&delivery.report, self.settings.chat, &delivery.options);
+        let body = delivery.content.card(self.settings.chat, &delivery.options);
         self.judged(&self.http.send(&self.call(body)).await?)?;
         Ok(Receipt::of("message"))
     }

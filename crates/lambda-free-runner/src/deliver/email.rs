@@ -1,11 +1,11 @@
-//! Mail by SMTP: the report as text and as HTML, with whole reports attached.
+//! Mail by SMTP: a report or a digest as text and as HTML, with files of it attached.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use healthcore_report::{Format, Mail};
+use healthcore_report::Format;
 use healthcore_sources::prometheus::Secret;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
@@ -134,7 +134,7 @@ impl Email {
     }
 
     fn message(&self, delivery: &Delivery) -> Result<Message, DeliverError> {
-        let mail = Mail::new(&delivery.report, &delivery.options);
+        let mail = delivery.content.mail(&delivery.options);
         let wrong =
             |e: &dyn std::fmt::Display| DeliverError::Setting(format!("the mail cannot be made: {e}"));
         let mut builder = Message::builder()

@@ -4,15 +4,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use healthcore::report::Report;
 use healthcore_report::Format;
 
-use super::{DeliverError, Delivery, Receipt, Sink};
+use super::{Content, DeliverError, Delivery, Receipt, Sink};
 
 /// What a template of a name may hold.
 const NAMES: [&str; 4] = ["cluster", "date", "time", "format"];
 
-/// A file a report.
+/// A file a report or a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSettings {
     /// Path with `{cluster}` (its name, `fleet` for several), `{date}` and `{time}` (UTC, of the data) and `{format}` (the
@@ -57,13 +56,10 @@ impl FileSink {
     }
 }
 
-/// A template with the values of a report. A cluster's name cannot lead to another folder.
-pub(super) fn filled(template: &str, report: &Report, format: Format) -> String {
-    let at = jiff::Timestamp::from_second(report.taken_at.unix_seconds()).unwrap_or_default();
-    let cluster = match &report.clusters[..] {
-        [one] => safe(&one.name),
-        _ => "fleet".to_owned(),
-    };
+/// A template with the values of what is delivered. A cluster's name cannot lead to another folder.
+pub(super) fn filled(template: &str, content: &Content, format: Format) -> String {
+    let at = jiff::Timestamp::from_second(content.at().unix_seconds()).unwrap_or_default();
+    let cluster = content.only_cluster().map_or_else(|| "fleet".to_owned(), safe);
     template
         .replace("{date}", &at.strftime("%Y-%m-%d").to_string())
         .replace("{time}", &at.strftime("%H%M%S").to_string())
@@ -92,7 +88,7 @@ impl Sink for FileSink {
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let text = delivery.render(self.0.format)?;
-        let path = PathBuf::from(filled(&self.0.path.to_string_lossy(), &delivery.report, self.0.format));
+        let path = PathBuf::from(filled(&self.0.path.to_string_lossy(), &delivery.content, self.0.format));
         write_whole(&path, text.as_bytes())
             .map_err(|e| DeliverError::File { path: path.display().to_string(), why: e.to_string() })?;
         Ok(Receipt::of(path.display().to_string()))

@@ -1,9 +1,10 @@
-//! Reports brought to where people read them: Slack and other chats, mail, webhooks, files, a Pushgateway.
+//! Reports and digests brought to where people read them: Slack and other chats, mail, webhooks, files, a Pushgateway.
 //!
-//! A [`Route`] says who gets what: a [`Sink`], the part of the report that concerns its readers, and when. What cannot be
+//! A [`Route`] says who gets what: a [`Sink`], the part of the [`Content`] that concerns its readers, and when. What cannot be
 //! delivered never costs the report, nor the deliveries to others; it is an [`Outcome`] whose weight the route decides.
 
 mod chat;
+mod content;
 mod email;
 mod file;
 mod http;
@@ -17,14 +18,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use healthcore::finding::{Severity, State};
-use healthcore::report::{Cost, Report};
+use healthcore::finding::Severity;
+use healthcore::report::Report;
 use healthcore::time::Timestamp;
-use healthcore_report::{Format, RenderError, RenderOptions, render};
+use healthcore_report::{DigestReport, Format, RenderError, RenderOptions};
 use ring::digest;
 use wildmatch::WildMatch;
 
 pub use chat::{ChatSettings, ChatSink};
+pub use content::{Content, What};
 pub use email::{Email, EmailSettings, Security};
 pub use file::{FileSettings, FileSink, StdoutSink};
 pub use http::HttpSettings;
@@ -37,47 +39,48 @@ use crate::history::{History, Patience};
 /// Time for one delivery with all its requests and pauses.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A place where reports go.
+/// A place where reports and digests go.
 #[async_trait]
 pub trait Sink: Send + Sync {
     /// How messages name it, without secrets: `slack #ops`.
     fn name(&self) -> String;
-    /// Whether the same report may be sent again without anybody noticing: a file is written over. Else what was sent is
+    /// Whether the same content may be sent again without anybody noticing: a file is written over. Else what was sent is
     /// remembered, where there is a history.
     fn is_repeatable(&self) -> bool {
         false
     }
-    /// Brings a report there.
+    /// Brings it there.
     ///
     /// # Errors
     /// Nothing of it arrived, as far as can be known.
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError>;
 }
 
-/// A report on its way.
+/// A report or a digest on its way.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// What concerns the readers.
-    pub report: Report,
+    pub content: Content,
     /// Language and the like.
     pub options: RenderOptions,
-    /// The same for the same report to the same place, whenever it is made.
+    /// The same for the same content to the same place, whenever it is made.
     pub key: String,
 }
 
 impl Delivery {
-    /// The report in a format.
+    /// It in a format.
     ///
     /// # Errors
-    /// As [`render`].
+    /// As [`Content::render`].
     pub fn render(&self, format: Format) -> Result<String, DeliverError> {
-        Ok(render(&self.report, format, &self.options)?)
+        Ok(self.content.render(format, &self.options)?)
     }
 
-    /// A name for a file of the report: `healthcheck-CLUSTER-DATE.ENDING`.
+    /// A name for a file of it: `healthcheck-CLUSTER-DATE.ENDING`.
     #[must_use]
     pub fn file_name(&self, format: Format) -> String {
-        file::filled("healthcheck-{cluster}-{date}.{format}", &self.report, format)
+        let template = format!("{}-{{cluster}}-{{date}}.{{format}}", self.content.stem());
+        file::filled(&template, &self.content, format)
     }
 }
 
@@ -98,7 +101,7 @@ impl Receipt {
     }
 }
 
-/// Why a report did not arrive. No text of it holds a secret.
+/// Why something did not arrive. No text of it holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliverError {
@@ -117,7 +120,7 @@ pub enum DeliverError {
     /// The other side wants a longer pause than a run has time for.
     #[error("too many requests: asked to wait {0} s, which is longer than a run waits; deliver less often")]
     Busy(u64),
-    /// The report cannot be written in the format.
+    /// It cannot be written in the format.
     #[error(transparent)]
     Render(#[from] RenderError),
     /// A file cannot be written.
@@ -130,47 +133,42 @@ pub enum DeliverError {
     },
 }
 
-/// When a report is delivered.
+/// When a report or a digest is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
-    /// After every run.
+    /// After every run; every digest.
     #[default]
     Always,
-    /// When something is not as it was in the last report that was told there; always, where nothing can be compared.
+    /// When something is not as it was in the last report that was told there, or in the period before; always, where nothing
+    /// can be compared.
     Changes,
     /// When there are findings, or too little could be judged to be sure that there are none.
     Problems,
 }
 
 impl When {
-    /// Why a report is not delivered; none when it is.
-    fn refuses(self, report: &Report) -> Option<&'static str> {
+    /// Why it is not delivered; none when it is.
+    fn refuses(self, content: &Content) -> Option<&'static str> {
         match self {
             Self::Always => None,
-            Self::Changes => (!has_changed(report)).then_some("nothing has changed"),
-            Self::Problems => {
-                (report.findings.is_empty() && !report.is_blind()).then_some("there is no problem")
-            }
+            Self::Changes => (!content.has_changed()).then_some("nothing has changed"),
+            Self::Problems => content.is_in_order().then_some("there is no problem"),
         }
     }
 
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Always => "after every run",
-            Self::Changes => "when something has changed",
-            Self::Problems => "when there is a problem",
+    const fn words(self, what: What) -> &'static str {
+        match (what, self) {
+            (What::Report, Self::Always) => "after every run",
+            (What::Report, Self::Changes) => "when something has changed",
+            (What::Report, Self::Problems) => "when there is a problem",
+            (What::Digest, Self::Always) => "every digest",
+            (What::Digest, Self::Changes) => "digests when something has changed",
+            (What::Digest, Self::Problems) => "digests when there is a problem",
         }
     }
 }
 
-/// Whether a reader would see a change. What was never compared is news; what could not be looked for yesterday either is none.
-fn has_changed(report: &Report) -> bool {
-    let Some(changes) = report.changes.as_ref().filter(|c| !c.is_first()) else { return true };
-    changes.gone.iter().any(|gone| changes.is_news(gone))
-        || report.findings.iter().any(|f| f.state.is_none_or(|state| state != State::Ongoing))
-}
-
-/// What of a report concerns the readers.
+/// What of a report or a digest concerns the readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The least severity.
@@ -188,18 +186,27 @@ impl Default for Selection {
 }
 
 impl Selection {
-    fn of(&self, report: &Report) -> Report {
-        let matches = |glob: &str, name: &str| WildMatch::new(glob).matches(name);
-        report.narrowed(self.floor, &self.clusters, &self.namespaces, &matches)
+    fn of_report(&self, report: &Report) -> Report {
+        report.narrowed(self.floor, &self.clusters, &self.namespaces, &|glob, name| WildMatch::new(glob).matches(name))
     }
+
+    fn of_digest(&self, digest: &DigestReport) -> DigestReport {
+        digest.narrowed(self.floor, &|c| fits(&self.clusters, c), &|n| fits(&self.namespaces, n))
+    }
+}
+
+fn fits(globs: &[String], name: &str) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| WildMatch::new(glob).matches(name))
 }
 
 /// Who gets what.
 pub struct Route {
     /// Where it stands in the configuration: `deliver[0]`.
     pub place: String,
-    /// Where reports go.
+    /// Where it goes.
     pub sink: Box<dyn Sink>,
+    /// Reports or digests.
+    pub what: What,
     /// What of them.
     pub selection: Selection,
     /// When.
@@ -209,12 +216,13 @@ pub struct Route {
 }
 
 impl Route {
-    /// Everything to a sink after every run; a failure is a warning.
+    /// Reports, everything of them, to a sink after every run; a failure is a warning.
     #[must_use]
     pub fn new(sink: Box<dyn Sink>) -> Self {
         Self {
             place: "deliver".into(),
             sink,
+            what: What::default(),
             selection: Selection::default(),
             when: When::default(),
             required: false,
@@ -231,10 +239,14 @@ impl Route {
         hex(&digest::digest(&digest::SHA256, self.name().as_bytes()).as_ref()[..16])
     }
 
+    fn outcome(&self, result: Result<Delivered, DeliverError>) -> Outcome {
+        Outcome { to: format!("{} ({})", self.place, self.sink.name()), result, required: self.required }
+    }
+
     /// What it does, in a line.
     #[must_use]
     pub fn plan(&self) -> String {
-        let mut line = format!("{}: {}, {}", self.place, self.sink.name(), self.when.words());
+        let mut line = format!("{}: {}, {}", self.place, self.sink.name(), self.when.words(self.what));
         if self.selection.floor > Severity::Info {
             let _ = write!(line, ", severity {} and above", self.selection.floor.name());
         }
@@ -284,31 +296,40 @@ impl Outcome {
     }
 }
 
-/// Delivers reports by routes.
+/// Delivers reports and digests by routes.
 #[derive(Default)]
 pub struct Deliverer {
-    /// Where reports go, in order.
+    /// Where they go, in order.
     pub routes: Vec<Route>,
     /// Language and the like.
     pub options: RenderOptions,
-    /// Where it is remembered what was sent, so that the same report is not sent twice.
+    /// Where it is remembered what was sent, so that the same is not sent twice.
     pub history: Option<History>,
 }
 
 impl Deliverer {
-    /// Delivers a report by every route, one after the other, so that the pace of a chat is kept.
+    /// Delivers a report by every route of reports, one after the other, so that the pace of a chat is kept.
     pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
-        for route in &self.routes {
-            let to = format!("{} ({})", route.place, route.sink.name());
-            let result = self.one(route, report, &patience).await;
-            outcomes.push(Outcome { to, result, required: route.required });
+        for route in self.routes.iter().filter(|route| route.what == What::Report) {
+            outcomes.push(route.outcome(self.report(route, report, &patience).await));
         }
         outcomes
     }
 
-    async fn one(
+    /// Delivers a digest by every route of digests, as [`Self::deliver`].
+    pub async fn deliver_digest(&self, digest: &DigestReport) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let patience = Patience::default();
+        for route in self.routes.iter().filter(|route| route.what == What::Digest) {
+            let content = Content::Digest(route.selection.of_digest(digest));
+            outcomes.push(route.outcome(self.bring(route, content, false, &patience).await));
+        }
+        outcomes
+    }
+
+    async fn report(
         &self,
         route: &Route,
         report: &Report,
@@ -316,7 +337,8 @@ impl Deliverer {
     ) -> Result<Delivered, DeliverError> {
         let news = self.news(route, report, patience).await;
         let mut missed = news.missed;
-        let delivered = self.bring(route, &news.report, news.is_first, patience).await?;
+        let content = Content::of(route.selection.of_report(&news.report));
+        let delivered = self.bring(route, content, news.is_first, patience).await?;
         let remembered = match &self.history {
             Some(history) if news.told.is_none_or(|told| told < report.taken_at) => {
                 history.remember_told(&route.key(), report.taken_at, patience).await
@@ -362,23 +384,22 @@ impl Deliverer {
     async fn bring(
         &self,
         route: &Route,
-        report: &Report,
+        content: Content,
         is_first: bool,
         patience: &Patience,
     ) -> Result<Delivered, DeliverError> {
-        let report = route.selection.of(report);
         // To who was never told anything, all of it is a change.
-        if let Some(why) = route.when.refuses(&report).filter(|_| !(is_first && route.when == When::Changes))
-        {
+        let refused = route.when.refuses(&content).filter(|_| !(is_first && route.when == When::Changes));
+        if let Some(why) = refused {
             return Ok(Delivered::NotSent(why));
         }
-        let key = key(&report, &self.options, &route.name())?;
-        let delivery = Delivery { report, options: self.options.clone(), key };
+        let key = key(&content, &self.options, &route.name())?;
+        let delivery = Delivery { content, options: self.options.clone(), key };
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {
             match history.was_sent(&delivery.key, patience).await {
-                Ok(true) => return Ok(Delivered::NotSent("this report was sent there already")),
+                Ok(true) => return Ok(Delivered::NotSent(sent_already(&delivery.content))),
                 Ok(false) => {}
                 // To send twice is better than never.
                 Err(why) => missed.push(format!("it is not known whether it was sent before: {why}")),
@@ -415,13 +436,19 @@ fn was_untold(report: &Report, told: Timestamp) -> bool {
     !report.coverage.is_empty() && compared.into_iter().any(|before| *before > told)
 }
 
-/// SHA-256 over the report, without what the run cost, and the place of the route: two webhooks of one host differ.
-fn key(report: &Report, options: &RenderOptions, to: &str) -> Result<String, DeliverError> {
-    let content = render(&Report { cost: Cost::default(), ..report.clone() }, Format::Json, options)?;
+const fn sent_already(content: &Content) -> &'static str {
+    match content {
+        Content::Report(_) => "this report was sent there already",
+        Content::Digest(_) => "this digest was sent there already",
+    }
+}
+
+/// SHA-256 over what makes the content another one, and the place of the route: two webhooks of one host differ.
+fn key(content: &Content, options: &RenderOptions, to: &str) -> Result<String, DeliverError> {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(to.as_bytes());
     hash.update(&[0]);
-    hash.update(content.as_bytes());
+    hash.update(content.identity(options)?.as_bytes());
     Ok(hex(&hash.finish().as_ref()[..16]))
 }
 

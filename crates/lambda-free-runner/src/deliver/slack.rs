@@ -36,7 +36,7 @@ pub struct SlackSettings {
     pub token: Option<Secret>,
     /// Address of an incoming webhook, used without a token, or when Slack refuses the token.
     pub webhook: Option<Secret>,
-    /// Formats in which the whole report is put into the thread.
+    /// Formats in which all of it is put into the thread.
     pub files: Vec<Format>,
     /// Where the methods are.
     pub api: String,
@@ -338,7 +338,7 @@ impl Sink for Slack {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        let report = SlackReport::new(&delivery.report, &delivery.options);
+        let report = delivery.content.slack(&delivery.options);
         let refused = match &self.settings.token {
             Some(token) => match self.by_bot(token, &report, delivery).await {
                 Ok(receipt) => return Ok(receipt),

@@ -1,5 +1,6 @@
 //! Sinks against stand-ins that keep the documented rules of the real ones. Pauses are counted, not waited for.
 
+mod digests;
 #[path = "../../tests/it/slack_rules.rs"]
 mod slack_rules;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use healthcore::finding::State;
 use healthcore::history::{Changes, Gone, Kept};
 use healthcore::time::Timestamp;
 use healthcore_report::Chat;
@@ -29,7 +31,11 @@ async fn fixture(name: &str) -> Report {
 }
 
 async fn delivery(name: &str) -> Delivery {
-    Delivery { report: fixture(name).await, options: RenderOptions::default(), key: "k-1".into() }
+    on_its_way(Content::of(fixture(name).await))
+}
+
+fn on_its_way(content: Content) -> Delivery {
+    Delivery { content, options: RenderOptions::default(), key: "k-1".into() }
 }
 
 /// Notes the pauses that are asked for.
@@ -203,14 +209,15 @@ async fn a_message_its_thread_and_the_page() {
 async fn a_thousand_findings_and_hostile_names_keep_the_limits() {
     let (server, workspace) = workspace(vec![]).await;
     for name in ["hostile-names", "pods-in-trouble"] {
-        let mut delivery = delivery(name).await;
-        let mut calling = delivery.report.findings[0].clone();
+        let mut report = fixture(name).await;
+        let mut calling = report.findings[0].clone();
         calling.subject.name = "@here <!channel> @Channel `rm` @everyone <http://x|y> & ".repeat(40);
-        delivery.report.findings.push(calling);
-        let few = delivery.report.findings.clone();
-        delivery.report.findings = few.iter().cycle().take(1000).cloned().collect();
-        let cluster = delivery.report.clusters[0].clone();
-        delivery.report.clusters = vec![cluster; 100];
+        report.findings.push(calling);
+        let few = report.findings.clone();
+        report.findings = few.iter().cycle().take(1000).cloned().collect();
+        let cluster = report.clusters[0].clone();
+        report.clusters = vec![cluster; 100];
+        let delivery = on_its_way(Content::of(report));
         workspace.posts.lock().unwrap().clear();
         let receipt =
             Slack::new(settings(&server)).unwrap().waiting(counting().0).deliver(&delivery).await.unwrap();
@@ -454,9 +461,10 @@ async fn files_have_the_name_of_their_report_and_stay_in_their_folder() {
     let settings =
         FileSettings { path: folder.path().join("new/{cluster}-{date}.{format}"), format: Format::Markdown };
     let sink = FileSink::new(settings).unwrap();
-    let mut delivery = delivery("healthy").await;
-    sink.deliver(&delivery).await.unwrap();
-    delivery.report.clusters[0].name = "../../etc/x".into();
+    let mut report = fixture("healthy").await;
+    sink.deliver(&on_its_way(Content::of(report.clone()))).await.unwrap();
+    report.clusters[0].name = "../../etc/x".into();
+    let delivery = on_its_way(Content::of(report));
     sink.deliver(&delivery).await.unwrap();
     let mut names: Vec<String> = std::fs::read_dir(folder.path().join("new"))
         .unwrap()
@@ -471,7 +479,7 @@ async fn files_have_the_name_of_their_report_and_stay_in_their_folder() {
 }
 
 /// Takes everything, and notes it; or fails.
-struct Notes(Arc<Mutex<Vec<Report>>>, bool);
+struct Notes(Arc<Mutex<Vec<Content>>>, bool);
 
 #[async_trait]
 impl Sink for Notes {
@@ -479,12 +487,19 @@ impl Sink for Notes {
         "notes".into()
     }
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        self.0.lock().unwrap().push(delivery.report.clone());
+        self.0.lock().unwrap().push(delivery.content.clone());
         if self.1 { Ok(Receipt::of("all")) } else { Err(DeliverError::Refused("no".into())) }
     }
 }
 
-fn notes(works: bool) -> (Route, Arc<Mutex<Vec<Report>>>) {
+/// The reports that were noted.
+fn reports(seen: &Mutex<Vec<Content>>) -> Vec<Report> {
+    let seen = seen.lock().unwrap().clone().into_iter();
+    seen.filter_map(|content| if let Content::Report(report) = content { Some(*report) } else { None })
+        .collect()
+}
+
+fn notes(works: bool) -> (Route, Arc<Mutex<Vec<Content>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     (Route::new(Box::new(Notes(Arc::clone(&seen), works))), seen)
 }
@@ -507,7 +522,7 @@ async fn who_gets_what_and_when() {
     calm.when = When::Problems;
     let deliverer = Deliverer { routes: vec![route, elsewhere, calm], ..Deliverer::default() };
     let outcomes = deliverer.deliver(&demo).await;
-    let seen = seen.lock().unwrap();
+    let seen = reports(&seen);
     let own = |f: &&healthcore::finding::Finding| {
         ["wallet", "logging"].contains(&f.subject.namespace.as_str()) && f.severity == Severity::Critical
     };
@@ -515,7 +530,7 @@ async fn who_gets_what_and_when() {
     assert_eq!(seen[0].clusters[0].namespaces.len(), 2);
     assert_eq!(seen[0].clusters[0].found.critical, seen[0].findings.len() as u64);
     assert!(seen[0].clusters[0].pods < demo.clusters[0].pods);
-    assert!(none.lock().unwrap()[0].is_blind(), "a route that no cluster fits sees nothing, and says so");
+    assert!(reports(&none)[0].is_blind(), "a route that no cluster fits sees nothing, and says so");
     assert!(nothing.lock().unwrap().is_empty());
     assert_eq!(outcomes[2].result.as_ref().unwrap(), &Delivered::NotSent("there is no problem"));
 }
@@ -523,7 +538,7 @@ async fn who_gets_what_and_when() {
 #[tokio::test]
 async fn a_change_is_what_the_report_calls_one() {
     let mut report = fixture("pods-in-trouble").await;
-    let refuses = |report: &Report| When::Changes.refuses(report);
+    let refuses = |report: &Report| When::Changes.refuses(&Content::of(report.clone()));
     assert_eq!(refuses(&report), None, "nothing to compare with");
     report.changes = Some(Changes::default());
     assert_eq!(refuses(&report), None, "the first run");
@@ -553,7 +568,7 @@ async fn what_could_not_be_looked_for_yesterday_either_is_no_change() {
         };
         let before = BTreeMap::from([(finding.subject.cluster.clone(), Timestamp(2))]);
         report.changes = Some(Changes { before, gone: vec![Gone { state, was }], ..Changes::default() });
-        When::Changes.refuses(&report)
+        When::Changes.refuses(&Content::of(report.clone()))
     };
     assert_eq!(gone(State::NotChecked, 2), None, "the run before saw it");
     assert_eq!(
@@ -595,7 +610,12 @@ async fn later(history: &History, minutes: f64, findings: usize) -> Report {
     report
 }
 
-fn states(report: &Report) -> Vec<State> {
+fn states(content: &Content) -> Vec<State> {
+    let Content::Report(report) = content else { return Vec::new() };
+    states_of(report)
+}
+
+fn states_of(report: &Report) -> Vec<State> {
     report.findings.iter().filter_map(|f| f.state).collect()
 }
 
@@ -605,7 +625,7 @@ async fn a_change_is_news_until_it_has_arrived() {
     for when in [When::Changes, When::Always] {
         let folder = tempfile::tempdir().unwrap();
         let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
-        let deliverer = |(route, seen): (Route, Arc<Mutex<Vec<Report>>>)| {
+        let deliverer = |(route, seen): (Route, Arc<Mutex<Vec<Content>>>)| {
             let routes = vec![Route { when, ..route }];
             (Deliverer { routes, history: Some(history.clone()), ..Deliverer::default() }, seen)
         };
@@ -622,7 +642,7 @@ async fn a_change_is_news_until_it_has_arrived() {
             );
         }
         let report = later(&history, 30.0, 3).await;
-        assert_eq!(states(&report), [State::Ongoing; 3], "what the history says");
+        assert_eq!(states_of(&report), [State::Ongoing; 3], "what the history says");
         let outcome = up.deliver(&report).await;
         assert_eq!(outcome[0].faults(), Vec::<String>::new());
         let told = seen.lock().unwrap().last().unwrap().clone();
@@ -759,8 +779,9 @@ async fn a_mail_has_text_and_html_and_no_foreign_header() {
         timeout: Duration::from_secs(20),
         ca_file: None,
     };
-    let mut delivery = delivery("healthy").await;
-    delivery.report.clusters[0].name = "prod\r\nBcc: all@corp.net\r\n\r\nx".into();
+    let mut report = fixture("healthy").await;
+    report.clusters[0].name = "prod\r\nBcc: all@corp.net\r\n\r\nx".into();
+    let delivery = on_its_way(Content::of(report));
     Email::new(settings.clone()).unwrap().deliver(&delivery).await.unwrap();
     let mail = heard.lock().unwrap().clone();
     for part in [

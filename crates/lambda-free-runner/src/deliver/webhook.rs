@@ -1,4 +1,4 @@
-//! Any HTTP endpoint: the JSON report, posted.
+//! Any HTTP endpoint: the report or the digest as JSON, posted.
 
 use async_trait::async_trait;
 use healthcore_report::Format;
@@ -12,10 +12,10 @@ use super::{DeliverError, Delivery, Receipt, Sink, hex, placeholder};
 
 /// Holds `sha256=` and HMAC-SHA256 of the body in hexadecimal, as GitHub's webhooks have it.
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-healthcheck-signature-256");
-/// Holds the same text for the same report, by which a receiver knows what it has had.
+/// Holds the same text for the same content, by which a receiver knows what it has had.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Where the JSON report goes.
+/// Where the JSON goes.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings {
     /// The address, which may be a secret.

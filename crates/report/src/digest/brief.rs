@@ -7,7 +7,7 @@ use healthcore::snapshot::Gap;
 use serde_json::Value as Json;
 
 use super::{DigestReport, Row, Teller, Words};
-use crate::brief::{Brief, Group, Line, MOST_CLUSTERS, Mark, cut};
+use crate::brief::{Brief, Group, Line, MOST_CLUSTERS, Mark, cut, more_clusters};
 use crate::cards::{self, Chat};
 use crate::page::{Say, Table};
 use crate::{Mail, RenderError, RenderOptions, SlackReport, slack};
@@ -57,6 +57,7 @@ fn brief(report: &DigestReport, options: &RenderOptions) -> Brief {
         counts: format!("{period}{}{}", teller.words.colon, news(&report.digests, say)),
         changed,
         clusters: clusters(report, &teller),
+        more_clusters: more_clusters(report.digests.len(), options.lang),
         groups: groups.filter(is_filled).collect(),
         details: details.into_iter().filter(is_filled).collect(),
         footer: format!("{footer}{}", say.w("made-by").replace("{version}", &report.version)),

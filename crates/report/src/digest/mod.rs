@@ -20,8 +20,11 @@ use crate::{Format, RenderError, RenderOptions};
 /// Rows of one list: a digest is read in a minute.
 const MOST: usize = 15;
 
+/// The key of the title of a list, and its findings.
+type Titled = (&'static str, fn(&Digest) -> &[Told]);
+
 /// The lists of a digest in the order in which they are told, each with the key of its title.
-const LISTS: [(&str, fn(&Digest) -> &[Told]); 5] = [
+const LISTS: [Titled; 5] = [
     ("digest-new", |d| &d.new),
     ("digest-resolved", |d| &d.resolved),
     ("digest-flapping", |d| &d.flapping),
