@@ -291,7 +291,7 @@ pub(crate) struct Digest {
     /// Where runs are remembered, as for `check`; without it the place that the configuration names
     #[arg(long, value_name = "PLACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) history: Option<String>,
-    /// Configuration file, for its history, language and time zone
+    /// Configuration file, for its history, language, time zone and where digests are sent
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Length of the period [default: 7d]
@@ -315,6 +315,12 @@ pub(crate) struct Digest {
     /// Time zone of the digest's times, such as Asia/Taipei; JSON is in UTC [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<Zone>,
+    /// Send it where the configuration says `what: digest` under `deliver`
+    #[arg(long, requires = "config")]
+    pub(crate) deliver: bool,
+    /// Say where it would be sent, and do nothing
+    #[arg(long, requires = "deliver")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -322,6 +328,7 @@ pub(crate) enum DigestFormatArg {
     Text,
     Markdown,
     Json,
+    Slack,
 }
 
 impl From<DigestFormatArg> for DigestFormat {
@@ -330,6 +337,7 @@ impl From<DigestFormatArg> for DigestFormat {
             DigestFormatArg::Text => Self::Text,
             DigestFormatArg::Markdown => Self::Markdown,
             DigestFormatArg::Json => Self::Json,
+            DigestFormatArg::Slack => Self::Slack,
         }
     }
 }

@@ -16,7 +16,6 @@ use healthcore_sources::recording::Recording;
 use healthcore_sources::registry::{RegistryClient, RegistrySettings};
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
-use lambda_free_runner::deliver::Route;
 use lambda_free_runner::history::History;
 use lambda_free_runner::{
     Certificates, DEFAULT_LOOKBACK, Hosts, Input, Registries, RunSpec, decide, dry_run, run_once,
@@ -66,7 +65,7 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         Command::List => done(&docs::list()),
         Command::Config(command) => config(&command),
         Command::Merge(args) => crate::merge::run(&args, io.color, io.quiet),
-        Command::Digest(args) => crate::digest::run(&args, io.color),
+        Command::Digest(args) => crate::digest::run(&args, io.color, io.quiet),
         Command::Rbac(args) => crate::rbac::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -154,7 +153,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let spec = RunSpec { history, shard, ..spec };
     if args.dry_run {
         let mut lines = runtime.block_on(dry_run(&spec, &bar))?;
-        lines.extend(deliverer.routes.iter().map(Route::plan));
+        lines.extend(delivery::plan(&deliverer, &config, args.no_deliver));
         return done(&(lines.join("\n") + "\n"));
     }
     let report = runtime.block_on(run_once(&spec, &bar))?;

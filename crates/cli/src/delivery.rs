@@ -1,10 +1,10 @@
-//! After the report is written: where else it goes.
+//! After a report or a digest is written: where else it goes.
 
 use anyhow::{anyhow, bail};
 use healthcore::report::Report;
 use healthcore_report::RenderOptions;
-use lambda_free_runner::config::{Config, SinkConfig};
-use lambda_free_runner::deliver::{Delivered, Deliverer};
+use lambda_free_runner::config::{Config, RouteConfig, SinkConfig};
+use lambda_free_runner::deliver::{Delivered, Deliverer, Outcome, Route, What};
 use lambda_free_runner::history::History;
 use serde_json::{Value, json};
 
@@ -65,28 +65,61 @@ pub(crate) fn deliverer(args: &Check, config: &Config, targets: &[Target]) -> an
     let off = args.no_deliver || args.shard.is_some() || args.shards.is_some();
     // What is only planned prints nothing.
     let printed = if args.dry_run { &[] } else { targets };
-    open(off, config, args.output.options(config), printed)
+    open_unless(off, config, args.output.options(config), printed)
 }
 
-/// The routes of a configuration, none when delivery is off; `printed` is where the report goes besides.
-pub(crate) fn open(
+/// What delivers reports, to nobody when delivery is off; `printed` is where they go besides.
+pub(crate) fn open_unless(
     off: bool,
     config: &Config,
     options: RenderOptions,
     printed: &[Target],
 ) -> anyhow::Result<Deliverer> {
+    if off {
+        return Ok(Deliverer { options, ..Deliverer::default() });
+    }
+    let is_printed = printed.iter().any(|(_, path)| path.is_none());
+    open(What::Report, config, options, is_printed)
+}
+
+/// The routes of a configuration that carry something; `is_printed` is whether standard output has it already.
+pub(crate) fn open(
+    what: What,
+    config: &Config,
+    options: RenderOptions,
+    is_printed: bool,
+) -> anyhow::Result<Deliverer> {
     let mut routes = Vec::new();
-    for route in config.deliver.iter().filter(|_| !off) {
-        let prints = matches!(route.sink, Ok(SinkConfig::Stdout(_)));
-        if prints && printed.iter().any(|(_, path)| path.is_none()) {
+    for route in routes_of(what, config) {
+        if is_printed && matches!(route.sink, Ok(SinkConfig::Stdout(_))) {
             bail!(
-                "{}: standard output has the report already; give --output FILE, or leave `type: stdout` out",
-                route.place
+                "{}: standard output has the {} already; give --output FILE, or leave `type: stdout` out",
+                route.place,
+                name(what)
             );
         }
         routes.push(route.open()?);
     }
     Ok(Deliverer { routes, options, history: None })
+}
+
+fn routes_of(what: What, config: &Config) -> impl Iterator<Item = &RouteConfig> {
+    config.deliver.iter().filter(move |route| route.what == what)
+}
+
+const fn name(what: What) -> &'static str {
+    match what {
+        What::Report => "report",
+        What::Digest => "digest",
+    }
+}
+
+/// Where the report of a run would go, a line each, and which entries it leaves alone.
+pub(crate) fn plan(deliverer: &Deliverer, config: &Config, off: bool) -> Vec<String> {
+    let mut lines: Vec<String> = deliverer.routes.iter().map(Route::plan).collect();
+    let left = routes_of(What::Digest, config).filter(|_| !off);
+    lines.extend(left.map(|route| format!("{}: not by a run, but by `digest --deliver`", route.place)));
+    lines
 }
 
 /// Delivers a report, tells how that went, and says why the run counts as failed when it does.
@@ -96,8 +129,17 @@ pub(crate) async fn deliver(
     quiet: bool,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Option<String> {
+    told(deliverer.deliver(report).await, quiet, tell)
+}
+
+/// Tells how deliveries went, and says why the run counts as failed when it does.
+pub(crate) fn told(
+    outcomes: Vec<Outcome>,
+    quiet: bool,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Option<String> {
     let mut failed = None;
-    for outcome in deliverer.deliver(report).await {
+    for outcome in outcomes {
         if !quiet {
             match &outcome.result {
                 Ok(Delivered::Sent(receipt)) => tell(&format!("{}: sent: {}", outcome.to, receipt.what)),

@@ -8,29 +8,29 @@ use healthcore::unit::Seconds;
 use healthcore_report::{DigestFormat, DigestReport, RenderOptions};
 use lambda_free_runner::clock::{Clock as _, SystemClock};
 use lambda_free_runner::config::{Config, holds_credentials};
+use lambda_free_runner::deliver::{Deliverer, Route, What};
 use lambda_free_runner::history::{History, Period};
 
 use crate::args::{Color, Digest, DigestFormatArg};
-use crate::commands::{read_config, runtime};
+use crate::commands::{done, read_config, runtime};
 use crate::exit::Exit;
-use crate::output;
+use crate::{delivery, output};
 
 /// Length of a period that nobody named.
 const USUAL: f64 = 7.0;
 
-pub(crate) fn run(args: &Digest, color: Color) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Exit> {
     let config = read_config(args.config.as_deref())?;
     let file = args.output.as_deref().filter(|path| path.as_os_str() != "-");
     let format = format(args.format, file)?;
-    let history = history(args, &config)?;
-    let period = period(args);
-    let read = runtime()?.block_on(history.digests(period, args.cluster.as_deref()));
-    let (digests, gaps) = read?;
-    if digests.is_empty() && !gaps.is_empty() {
-        bail!("{}: {}", gaps[0].scope, gaps[0].detail);
+    let deliverer = deliverer(args, &config, file.is_none())?;
+    if args.dry_run {
+        let lines: Vec<String> = deliverer.routes.iter().map(Route::plan).collect();
+        return done(&(lines.join("\n") + "\n"));
     }
-    let version = lambda_free_runner::version().to_owned();
-    let report = DigestReport { version, start: period.start, end: period.end, digests, gaps };
+    let history = history(args, &config)?;
+    let runtime = runtime()?;
+    let report = runtime.block_on(read(args, &history))?;
     let options = RenderOptions {
         color: file.is_none() && format == DigestFormat::Text && color.on(&std::io::stdout()),
         width: terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0)),
@@ -41,12 +41,47 @@ pub(crate) fn run(args: &Digest, color: Color) -> anyhow::Result<Exit> {
         None => output::print(&text)?,
         Some(path) => output::replace(path, text.as_bytes())?,
     }
+    let deliverer = Deliverer { history: Some(history), ..deliverer };
+    let outcomes = runtime.block_on(deliverer.deliver_digest(&report));
+    // A look-up of a name that hangs is not waited for.
+    runtime.shutdown_background();
+    if let Some(why) = delivery::told(outcomes, quiet, &output::note) {
+        bail!("{why}; the digest is written all the same");
+    }
     // Silence is no good news.
     let is_silent = report.digests.iter().all(|d| d.runs == 0);
     Ok(if is_silent { Exit::TooLittleData } else { Exit::Success })
 }
 
-/// The place of the arguments, else that of the file. Nothing is made there.
+async fn read(args: &Digest, history: &History) -> anyhow::Result<DigestReport> {
+    let period = period(args);
+    let (digests, gaps) = history.digests(period, args.cluster.as_deref()).await?;
+    if digests.is_empty() && !gaps.is_empty() {
+        bail!("{}: {}", gaps[0].scope, gaps[0].detail);
+    }
+    let version = lambda_free_runner::version().to_owned();
+    Ok(DigestReport { version, start: period.start, end: period.end, digests, gaps })
+}
+
+/// What delivers digests; to nobody unless that is asked for.
+fn deliverer(args: &Digest, config: &Config, is_printed: bool) -> anyhow::Result<Deliverer> {
+    let options = output::options(args.lang, args.time_zone.clone(), config);
+    if !args.deliver {
+        return Ok(Deliverer { options, ..Deliverer::default() });
+    }
+    // What is only planned prints nothing.
+    let deliverer = delivery::open(What::Digest, config, options, is_printed && !args.dry_run)?;
+    if deliverer.routes.is_empty() {
+        let file = args.config.as_deref().unwrap_or(Path::new("--config"));
+        bail!(
+            "{}: no entry of `deliver` says `what: digest`; add it to one, or leave --deliver out",
+            file.display()
+        );
+    }
+    Ok(deliverer)
+}
+
+/// The place of the arguments, else that of the file. No folder is made there.
 fn history(args: &Digest, config: &Config) -> anyhow::Result<History> {
     let given = args.history.as_deref();
     if given.is_some_and(holds_credentials) {
@@ -82,7 +117,7 @@ fn format(given: Option<DigestFormatArg>, file: Option<&Path>) -> anyhow::Result
         "md" | "markdown" => Ok(DigestFormat::Markdown),
         "json" => Ok(DigestFormat::Json),
         _ => bail!(
-            "--output {}: no format of digests has this ending; name one with --format: text, markdown or json",
+            "--output {}: no format of digests has this ending; name one with --format: text, markdown, json or slack",
             file.display()
         ),
     }

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
     let read = args.reports.iter().flat_map(|path| output::used("a shard", Some(path)));
     output::separate(read.chain(output::templates(&targets)), output::written(&targets))?;
     let history = history(args.history.as_deref(), args.no_history, &config)?;
-    let deliverer = delivery::open(args.no_deliver, &config, args.output.options(&config), &targets)?;
+    let deliverer = delivery::open_unless(args.no_deliver, &config, args.output.options(&config), &targets)?;
     let parts = parts(args)?;
     let cost = parts.iter().map(|(_, cost)| *cost).reduce(Cost::and).unwrap_or_default();
     let parts: Vec<Partial> = parts.into_iter().map(|(part, _)| part).collect();

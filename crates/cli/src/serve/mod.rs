@@ -272,7 +272,7 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)>
 fn deliverer(args: &Serve, config: &Config, history: Option<History>) -> anyhow::Result<Deliverer> {
     let zone = args.times.time_zone.as_deref().map(str::parse).transpose()?;
     let options = output::options(args.lang, zone, config);
-    let routes = delivery::open(args.no_deliver, config, options, &[])?;
+    let routes = delivery::open_unless(args.no_deliver, config, options, &[])?;
     Ok(Deliverer { history, ..routes })
 }
 

@@ -76,6 +76,13 @@ fn a_digest_tells_what_the_history_keeps() {
     assert_eq!((&json["format"]["name"], &json["lang"]), (&"healthcheck-digest".into(), &"zh-TW".into()));
     assert_eq!(json["clusters"][0]["runs"], 1);
 
+    let messages = run(&["digest", "--history", place, "--at", end, "--format", "slack"]);
+    let json: serde_json::Value = serde_json::from_slice(&messages.stdout).unwrap();
+    assert!(
+        json["message"]["text"].as_str().is_some_and(|t| t.starts_with("Health digest (prod)")),
+        "{json}"
+    );
+
     let later = run(&["digest", "--history", place, "--at", "2030-01-01T00:00:00Z"]);
     assert_eq!(later.status.code(), Some(3), "a period without any run says too little");
     refused(&["digest", "--history", place, "--cluster", "nope"], &["there is no run of cluster `nope`"]);
@@ -122,4 +129,76 @@ fn what_cannot_be_written_costs_no_other_report_and_no_delivery() {
     let size = |path: &str| std::fs::metadata(path).map_or(0, |file| file.len());
     assert!(size(&whole) > 0 && size(&path("sent.html")) > 0, "{said}");
     assert_eq!(size(&own), 0);
+}
+
+/// `digest --deliver` sends to the entries of digests alone, a run to the others alone; each says so beforehand.
+#[test]
+fn a_digest_goes_where_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let entries = "history: {location: history}\n\
+                   deliver:\n\
+                   - {type: file, path: 'report.json'}\n\
+                   - {type: file, what: digest, path: 'week/{cluster}-{date}.md', severity: critical, on-failure: fail}\n\
+                   - {type: stdout, what: digest, format: text}\n";
+    let both = config("both.yaml", entries);
+    let demo = fixture("demo");
+    let check = |rest: &[&str]| {
+        run(&[&["check", "--snapshot", &demo, "--config", &both, "--fail-on", "never"], rest].concat())
+    };
+    let digest = |rest: &[&str]| {
+        run(&[&["digest", "--config", &both, "--at", "2026-11-20T02:00:00Z", "--deliver"], rest].concat())
+    };
+    let told = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+
+    let plan = told(check(&["--dry-run"]).stdout);
+    assert!(
+        plan.contains("deliver[0]: file")
+            && plan.contains("deliver[1]: not by a run, but by `digest --deliver`"),
+        "{plan}"
+    );
+    let plan = told(digest(&["--dry-run"]).stdout);
+    assert!(
+        !plan.contains("deliver[0]")
+            && plan.contains("every digest, severity critical and above; a failure fails the run"),
+        "{plan}"
+    );
+    let shown = told(run(&["config", "show", "--config", &both]).stdout);
+    assert!(shown.contains("what: \"digest\""), "{shown}");
+    refused(
+        &["digest", "--config", &both, "--deliver"],
+        &["deliver[2]: standard output has the digest already"],
+    );
+
+    let week = folder.path().join("week");
+    assert!(check(&[]).status.success());
+    assert!(folder.path().join("report.json").exists() && !week.exists());
+    std::fs::remove_file(folder.path().join("report.json")).unwrap();
+    let file = folder.path().join("digest.md");
+    let out = digest(&["-o", file.to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(told(out.stdout).starts_with("Health digest\n"), "the entry of standard output");
+    assert!(file.exists() && !folder.path().join("report.json").exists());
+    let sent = std::fs::read_to_string(week.join("prod-2026-11-20.md")).unwrap();
+    assert!(sent.contains("warning 0 → 0, info 0 → 0"), "only what is critical: {sent}");
+
+    let none = config("none.yaml", "history: {location: history}\ndeliver: [{type: stdout}]\n");
+    refused(
+        &["digest", "--config", &none, "--deliver"],
+        &["none.yaml: no entry of `deliver` says `what: digest`"],
+    );
+    refused(&["digest", "--history", "x", "--deliver"], &["--config <FILE>"]);
+    refused(&["digest", "--config", &none, "--dry-run"], &["--deliver"]);
+    let full = format!(
+        "history: {{location: history}}\ndeliver: [{{type: file, what: digest, path: {demo}/snapshot.ndjson/x.md, on-failure: fail}}]\n"
+    );
+    let full = config("full.yaml", &full);
+    let out = run(&["digest", "--config", &full, "--at", "2026-11-20T02:00:00Z", "--deliver"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(told(out.stdout).contains("# Health digest"), "it is written all the same");
+    assert!(told(out.stderr).contains("cannot be written"), "and what failed is said");
 }
