@@ -69,6 +69,43 @@ fn the_chart_adds_secrets_as_the_program_does() {
     assert!(std::fs::read_to_string(chart).unwrap().contains(added[0]));
 }
 
+/// The CronJob of the digest is that of the check but for what it does, when, and by which account: the same bounds.
+#[test]
+fn the_digest_runs_as_the_check_does() {
+    let read = |path: &str| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/kustomize").join(path);
+        std::fs::read_to_string(file).unwrap()
+    };
+    let mut expected = read("base/cronjob.yaml");
+    let arguments = expected
+        .split_once("              args:\n")
+        .unwrap()
+        .1
+        .split_once("              envFrom")
+        .unwrap()
+        .0;
+    let arguments = arguments.to_owned();
+    for (of_check, of_digest) in [
+        ("  name: healthcheck\n  namespace", "  name: healthcheck-digest\n  namespace"),
+        ("component: check", "component: digest"),
+        ("\"0 9 * * *\"", "\"0 9 * * 1\""),
+        (
+            "serviceAccountName: healthcheck\n",
+            "serviceAccountName: healthcheck-digest\n          automountServiceAccountToken: false\n",
+        ),
+        (
+            &*arguments,
+            "                - digest\n                - --config=/etc/healthcheck/healthcheck.yaml\n                - --deliver\n",
+        ),
+    ] {
+        assert_eq!(expected.matches(of_check).count(), 1, "{of_check}");
+        expected = expected.replace(of_check, of_digest);
+    }
+    assert_eq!(read("components/digest/cronjob.yaml"), expected);
+    let account = read("components/digest/account.yaml");
+    assert!(!account.contains("Role"), "it has no right: {account}");
+}
+
 #[test]
 fn rights_follow_configuration_and_arguments() {
     let folder = tempfile::tempdir().unwrap();

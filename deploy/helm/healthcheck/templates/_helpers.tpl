@@ -6,6 +6,11 @@
 {{ default (include "healthcheck.name" .) .Values.serviceAccount.name }}
 {{- end }}
 
+{{/* Without rights where the chart makes it; elsewhere that of the others, without its token. */}}
+{{- define "healthcheck.digestAccount" -}}
+{{ if .Values.serviceAccount.create }}{{ include "healthcheck.name" . }}-digest{{ else }}{{ include "healthcheck.account" . }}{{ end }}
+{{- end }}
+
 {{- define "healthcheck.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
@@ -44,7 +49,12 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
+  {{- if eq .component "digest" }}
+  serviceAccountName: {{ include "healthcheck.digestAccount" $ }}
+  automountServiceAccountToken: false
+  {{- else }}
   serviceAccountName: {{ include "healthcheck.account" $ }}
+  {{- end }}
   {{- if eq .component "serve" }}
   terminationGracePeriodSeconds: 45
   {{- else }}
