@@ -140,9 +140,45 @@ def run(world, path, *args, **env):
     return done, report
 
 
+def digest(world, path, *args, **env):
+    """The digest of the week up to the recording, sent by a configuration."""
+    return world.product.run("digest", "--config", path, "--at", world.at, "--deliver", *args, env=env, timeout=600)
+
+
+def slack_digest(world, case, workspace, entry, history):
+    """The entry of digests gets the digest and nothing of a run, once, with its Markdown in the thread."""
+    workspace.posts.clear()
+    workspace.files.clear()
+    path = config(world, "slack-digest", [{**entry, "what": "digest"}, {"type": "file", "path": "of-runs.json"}], history=history)
+    left, _ = run(world, path, BOT=TOKEN)
+    case.equal((left.code, workspace.posts), (FINDINGS, []), "a run and an entry of digests")
+    case.lacks(left.err, "deliver[0]", "what a run says of an entry of digests")
+    os.remove(world.path("of-runs.json"))
+    dry = digest(world, path, "--dry-run", BOT=TOKEN)
+    case.equal(dry.out, "deliver[0]: slack #ops, every digest; a failure fails the run\n", "the dry run")
+    done = digest(world, path, BOT=TOKEN)
+    case.equal(done.code, CLEAN, f"exit code of the digest ({shorten(done.err)})")
+    case.contains(done.out, "# Health digest", "standard output")
+    case.expect(not os.path.exists(world.path("of-runs.json")), "a digest and an entry of runs")
+    case.equal(workspace.broken, [], "rules of Slack broken by a digest")
+    if case.expect(workspace.posts, f"no message: {shorten(done.err)}"):
+        case.contains(workspace.posts[0]["text"], "Health digest (lab)", "the message of the digest")
+        file = workspace.files.get("F0", {})
+        case.expect(file.get("shared") and file.get("bytes", b"").startswith(b"# Health digest"), f"the Markdown in the thread: {file.get('name')}")
+        case.equal(file.get("bytes", b"").decode(), done.out, "the Markdown in the thread and on standard output")
+        case.note(f"digest: {len(workspace.posts)} messages of {[units(json.dumps(p, ensure_ascii=False)) for p in workspace.posts]} characters")
+    posted = len(workspace.posts)
+    again = digest(world, path, BOT=TOKEN)
+    case.contains(again.err, "not sent: this digest was sent there already", "the same digest again")
+    case.equal(len(workspace.posts), posted, "messages after the second time")
+    none = digest(world, config(world, "no-digest", [entry], history=history), BOT=TOKEN)
+    case.equal(none.code, COULD_NOT_RUN, "exit code without an entry of digests")
+    case.contains(none.err, "no entry of `deliver` says `what: digest`", "no entry of digests")
+
+
 @scenario
 def slack(world, case):
-    """The lab's report in Slack within its limits, a message a second, the page in the thread; each refusal is explained; the same report is posted once."""
+    """The lab's report in Slack within its limits, a message a second, the page in the thread; each refusal is explained; the same report, and the same digest, is posted once."""
     with Gateway("http://127.0.0.1:9", workspace := Slack()) as gateway:
         entry = {"type": "slack", "channel": "#ops", "api": f"{gateway.url}/api/", "token-env": "BOT", "on-failure": "fail"}
         history = {"location": world.path("delivery-history")}
@@ -163,6 +199,7 @@ def slack(world, case):
         again, report = run(world, path, BOT=TOKEN)
         case.contains(again.err, "not sent: this report was sent there already", "the same report again")
         case.equal(len(workspace.posts), posted, "messages after the second time")
+        slack_digest(world, case, workspace, entry, history)
         plain = config(world, "slack-plain", [entry])
         for answer, expected in (
             (Slack.no("not_in_channel"), "invite it"),
@@ -228,7 +265,7 @@ def webhooks(world, case):
 
 @scenario
 def mail(world, case):
-    """A real SMTP server takes the mail: text, HTML and the page attached; a refused recipient and a missing server are explained."""
+    """A real SMTP server takes the mail: text, HTML and the page attached, and the digest; a refused recipient and a missing server are explained."""
     python = os.path.join(os.environ.get("LAB_CACHE", ""), "venv/bin/python")
     box, port = world.path("mail"), free_port()
     server = subprocess.Popen(
@@ -240,7 +277,7 @@ def mail(world, case):
         path = config(world, "mail", [entry])
         done, _ = run(world, path)
         case.contains(done.err, "sent: mail to 2", "the delivery")
-        mails = list(mailbox.Maildir(box, factory=lambda f: email.message_from_binary_file(f, policy=email.policy.default)))
+        mails = mails_in(box)
         if case.equal(len(mails), 1, "mails in the box"):
             one = mails[0]
             case.contains(str(one["Subject"]), "Health report of lab: critical", "the subject")
@@ -248,6 +285,17 @@ def mail(world, case):
             case.contains(one.get_body(("html",)).get_content(), "<h1>", "the HTML")
             pages = [p for p in one.iter_attachments()]
             case.expect(len(pages) == 1 and pages[0].get_content_type() == "text/html", f"attachments: {[p.get_filename() for p in pages]}")
+        history = {"location": world.path("mail-history")}
+        run(world, config(world, "mail-history", [], history=history))
+        weekly = digest(world, config(world, "mail-digest", [{**entry, "what": "digest", "attach": ["markdown"]}], history=history))
+        case.contains(weekly.err, "sent: mail to 2", "the delivery of the digest")
+        mails = [m for m in mails_in(box) if "digest" in str(m["Subject"])]
+        if case.equal(len(mails), 1, "digests in the box"):
+            one = mails[0]
+            case.contains(str(one["Subject"]), "Health digest (lab): 0 new", "the subject of the digest")
+            case.contains(one.get_body(("plain",)).get_content(), "Health digest", "the text of the digest")
+            case.contains(one.get_body(("html",)).get_content(), "<h1>", "the HTML of the digest")
+            case.equal([p.get_filename() for p in one.iter_attachments()], [f"healthcheck-digest-lab-{world.at[:10]}.md"], "what is attached")
         secure, _ = run(world, config(world, "mail-tls", [{**entry, "security": "starttls", "on-failure": "fail"}]))
         case.equal(secure.code, COULD_NOT_RUN, "exit code where the server has no STARTTLS")
         case.contains(secure.err, "starttls", "a server without STARTTLS")
@@ -279,6 +327,10 @@ def pushgateway(world, case):
     finally:
         server.terminate()
         server.wait(10)
+
+
+def mails_in(box):
+    return list(mailbox.Maildir(box, factory=lambda f: email.message_from_binary_file(f, policy=email.policy.default)))
 
 
 def free_port():

@@ -145,12 +145,13 @@ def manifests(world, case):
     monitoring_kinds(world)
     texts = {o: kubectl(world, "kustomize", os.path.join(DEPLOY, "kustomize", "overlays", o)) for o in ("dev", "prod", "exchange")}
     config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}]}
-    for component in ("serve", "alerts", "shards"):
+    for component in ("serve", "alerts", "shards", "digest"):
         texts[component] = kubectl(world, "kustomize", overlay(world, component, config, component))
     helm = tool("helm")
     lint = call(helm, "lint", "--strict", CHART)
     case.contains(lint, "0 chart(s) failed", "helm lint")
     large = ["cron.shards=4", "prometheusRule.enabled=true", "imagePullSecrets={registry}"]
+    large += ["digest.enabled=true", "config.deliver[0].type=slack", "config.deliver[0].what=digest"]
     serving = ["cron.enabled=false", "serve.enabled=true", "serviceMonitor.enabled=true", "prometheusRule.enabled=true"]
     small = ["rbac.scope=namespace", f"rbac.namespaces={{{','.join(world.namespaces[:2])}}}", "rbac.secrets=true", "persistence.enabled=false", "networkPolicy.enabled=false"]
     for name, values in (("chart", []), ("large chart", large), ("serving chart", serving), ("small chart", small)):
@@ -330,11 +331,12 @@ def volume(world):
 
 @scenario
 def cron_job(world, case):
-    """A CronJob of the manifests fires by itself; with its pod's arguments, environment and account there is a report."""
+    """A CronJob of the manifests fires by itself; with its pod's arguments, environment and account there is a report. That of the digest, whose account may nothing, tells of both runs."""
     volume(world)
-    config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}], "history": {"location": "/reports/history"}}
+    config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}], "history": {"location": "/reports/history"},
+              "deliver": [{"type": "file", "what": "digest", "path": "/reports/week.md"}]}
     every_minute = {"target": {"kind": "CronJob", "name": "healthcheck"}, "patch": json.dumps([{"op": "replace", "path": "/spec/schedule", "value": "* * * * *"}])}
-    kubectl(world, "apply", "-k", overlay(world, "cron", config, patches=[every_minute]))
+    kubectl(world, "apply", "-k", overlay(world, "cron", config, "digest", patches=[every_minute]))
     path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
     jobs = lambda: [j for j in world.api.get(path)["items"] if j["metadata"]["name"].startswith("healthcheck-")]  # noqa: E731
     world.wait_for(lambda: any(pods_of(world, j["metadata"]["name"]) for j in jobs()), "a pod of the CronJob", 100)
@@ -342,6 +344,13 @@ def cron_job(world, case):
     kubectl(world, "-n", NAMESPACE, "patch", "cronjob", "healthcheck", "-p", '{"spec":{"suspend":true}}')
     pod = pods_of(world, job)[0]
     case.equal(pod["spec"]["serviceAccountName"], "healthcheck", "account of the pod")
+    kubectl(world, "-n", NAMESPACE, "create", "job", "week", "--from=cronjob/healthcheck-digest")
+    world.wait_for(lambda: pods_of(world, "week"), "a pod of the digest", 60)
+    of_week = pods_of(world, "week")[0]
+    case.equal(of_week["spec"]["serviceAccountName"], "healthcheck-digest", "account of the digest")
+    case.equal({v["name"] for v in of_week["spec"]["volumes"]}, {"config", "reports"}, "volumes of the digest, without a token")
+    allowed = [what for what in (("list", "", "pods"), ("list", "apps", "deployments"), ("get", "", "configmaps")) if may(world, f"{NAMESPACE}/healthcheck-digest", *what, namespace=NAMESPACE)]
+    case.equal(allowed, [], "what the account of the digest may")
     # A pod that runs mounts the volume, of which the lab has no figures.
     world.wait_for(lambda: world.api.get(f"{path}/{job}")["status"].get("succeeded") == 1, "the end of the Job", 60)
     reports = world.path("reports")
@@ -352,6 +361,12 @@ def cron_job(world, case):
             return
         run = run_pod(world, pod, reports, "--at", world.at)
         again = run_pod(world, pod, reports)
+    week = run_pod(world, of_week, reports)
+    case.equal(week.code, CLEAN, f"exit code of the digest: {shorten(week.err)}")
+    with open(os.path.join(reports, "week.md")) as f:
+        told = f.read()
+    case.contains(told, "# Health digest", "the digest")
+    case.contains(told, "2 runs, the last at", "the digest of both runs")
     case.equal(run.code, CLEAN, f"exit code with --fail-on=never: {shorten(run.err)}")
     case.equal(again.code, CLEAN, f"exit code of a second run: {shorten(again.err)}")
     for name in ("latest.html", "latest.md", "latest.json"):
