@@ -9,7 +9,7 @@
 //! | new | it was not there in the run before |
 //! | ongoing | it was there, and neither its severity nor its main value has left the [`Rules::noise`] band |
 //! | worse, better | its severity changed, or its main value left the band around the value at the last change told |
-//! | flapping | it has come or gone at least [`Rules::flapping_changes`] times in the last [`Rules::flapping_runs`] runs |
+//! | flapping | it came or went now, and at least [`Rules::flapping_changes`] times in the last [`Rules::flapping_runs`] runs |
 //! | resolved | it was there, and this run looked and did not find it |
 //! | not checked | it was there, and this run could not look: cluster, namespace or check were out of sight |
 //!
@@ -334,7 +334,8 @@ impl Life<'_> {
                 told,
             });
             if first < self.report.taken_at {
-                finding.since = finding.since.or(Some(first));
+                // What a check knows may be younger: the pod that shows it now, the last change of a condition.
+                finding.since = finding.since.into_iter().chain([first]).min();
             }
         }
         keep
@@ -343,13 +344,10 @@ impl Life<'_> {
     /// State of a finding, the run that it is known since, and the main value that a reader knows after this report.
     fn state(&self, finding: &Finding, find: Find) -> (State, Timestamp, Option<MainValue>) {
         let now = MainValue::of(finding);
-        let seen = self.sightings(&finding.fingerprint, find);
-        if changes(seen.iter().map(|s| s.1).chain([true])) >= self.rules.flapping_changes {
-            let first = seen.iter().find(|s| s.1).map_or(self.report.taken_at, |s| s.0);
-            return (State::Flapping, first, now);
-        }
         let Some(was) = self.runs.last().and_then(|run| find(run, &finding.fingerprint)) else {
-            return (State::New, self.report.taken_at, now);
+            let seen = self.sightings(&finding.fingerprint, find);
+            let flaps = changes(seen.into_iter().chain([true])) >= self.rules.flapping_changes;
+            return (if flaps { State::Flapping } else { State::New }, self.report.taken_at, now);
         };
         let by = match (&now, &was.told) {
             (Some(now), Some(told)) if now.name == told.name => now.worsening(told),
@@ -369,13 +367,13 @@ impl Life<'_> {
     }
 
     /// In which of the last runs a finding was there, leaving out those that could not look.
-    fn sightings(&self, fingerprint: &str, find: Find) -> Vec<(Timestamp, bool)> {
+    fn sightings(&self, fingerprint: &str, find: Find) -> Vec<bool> {
         let first = self.runs.len().saturating_sub(self.rules.flapping_runs.saturating_sub(1));
         let mut seen = Vec::new();
         for run in &self.runs[first..] {
             match find(run, fingerprint) {
                 Some(kept) if kept.last < run.taken_at => {}
-                found => seen.push((run.taken_at, found.is_some())),
+                found => seen.push(found.is_some()),
             }
         }
         seen
@@ -394,7 +392,7 @@ impl Life<'_> {
             return State::NotChecked;
         }
         let seen = self.sightings(&was.fingerprint, PastRun::finding);
-        let flaps = changes(seen.iter().map(|s| s.1).chain([false])) >= self.rules.flapping_changes;
+        let flaps = changes(seen.into_iter().chain([false])) >= self.rules.flapping_changes;
         if flaps { State::Flapping } else { State::Resolved }
     }
 

@@ -99,7 +99,7 @@ fn noise_is_no_change_and_creeping_is() {
 
 #[test]
 fn three_changes_are_flapping() {
-    check(&[50, 75, 50, 75, 50], &["", "new api@0", "resolved api", "flapping api@2", "flapping api"]);
+    check(&[50, 75, 50, 75, 50], &["", "new api@0", "resolved api", "flapping api@0", "flapping api"]);
     let calm = [50; 8];
     let mut uses = vec![50, 75, 50];
     uses.extend(calm);
@@ -107,6 +107,42 @@ fn three_changes_are_flapping() {
     let mut story = Story::new();
     let last = uses.iter().map(|u| story.run(&at(*u))).last();
     assert_eq!(last.as_deref(), Some("new api@0"), "what lies back is forgiven");
+}
+
+/// What has come and stays is there since it came, and does not flap while it stays.
+#[test]
+fn what_stays_flaps_no_more() {
+    check(
+        &[75, 50, 75, 50, 75, 75, 76, 86, 50],
+        &[
+            "- api@0",
+            "resolved api",
+            "new api@0",
+            "flapping api",
+            "flapping api@0",
+            "ongoing api@1",
+            "ongoing api@2",
+            "worse api@3",
+            "flapping api",
+        ],
+    );
+}
+
+/// A check may know since when it is so now; the history knows that it was so before.
+#[test]
+fn since_is_the_earlier_of_what_check_and_history_know() {
+    let mut story = Story::new();
+    story.run(&at(75));
+    let mut since = |hours_ago: f64| {
+        let mut report = story.report(&at(75));
+        story.day += 1;
+        report.findings[0].since = Some(report.taken_at.plus_seconds(-3600.0 * hours_ago));
+        for run in compare(&mut report, &story.past, &Rules::default()) {
+            story.past.entry(run.cluster.clone()).or_default().push(run);
+        }
+        report.findings[0].since.map(|since| report.taken_at.seconds_since(since) / 3600.0)
+    };
+    assert_eq!([since(1.0), since(1.0), since(100.0)], [Some(24.0), Some(48.0), Some(100.0)]);
 }
 
 #[test]
