@@ -239,6 +239,10 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("history-unreadable", "cannot be read: {why}"),
     ("history-other-time", "holds a run of another time"),
     ("history-other-cluster", "holds a run of another cluster, `{cluster}`"),
+    (
+        "gap-history-future",
+        "{place}: {n} {n|run lies|runs lie} far after this one, the first is {path}; a time is wrong, and {n|it is|they are} no past of any run: remove {n|it|them}",
+    ),
     ("gap-history-more", "{place}: {n} more of the earlier runs cannot be read; they are left out"),
     (
         "gap-logs-past",

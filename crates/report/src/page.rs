@@ -424,7 +424,9 @@ impl Say {
     /// How many findings have which state, with the run that they were compared with.
     fn changed(&self, report: &Report) -> String {
         let Some(changes) = &report.changes else { return String::new() };
-        let Some(before) = changes.before.values().max() else { return self.w("first-run").to_owned() };
+        let Some(before) = changes.before.values().max() else {
+            return self.w(not_compared(report)).to_owned();
+        };
         let now = report.findings.iter().filter_map(|f| f.state);
         let states: Vec<State> = now.chain(changes.gone.iter().map(|g| g.state)).collect();
         let counts = State::ALL.iter().filter_map(|state| {
@@ -967,6 +969,18 @@ fn short_kind(kind: &str) -> String {
         "DaemonSet" => "ds".to_owned(),
         "HorizontalPodAutoscaler" => "hpa".to_owned(),
         other => other.to_lowercase(),
+    }
+}
+
+/// Why no cluster was compared with an earlier run.
+fn not_compared(report: &Report) -> &'static str {
+    let tells = |key: &str| report.gaps.iter().any(|g| g.words.as_ref().is_some_and(|said| said.key == key));
+    if tells("gap-history-unread") {
+        "history-unread"
+    } else if tells("gap-history-unwritten") {
+        "history-unwritten"
+    } else {
+        "first-run"
     }
 }
 

@@ -171,6 +171,11 @@ const EN: &[(&str, &str)] = &[
     ("changes", "What changed"),
     ("changed-since", "Since the run of {time}: {counts}."),
     ("first-run", "The first run that is remembered: from the next one on the report says what changed."),
+    ("history-unread", "Earlier runs could not be read, so nothing is compared."),
+    (
+        "history-unwritten",
+        "No earlier run is remembered, and this one could not be either: nothing is compared.",
+    ),
     ("nothing-changed", "nothing found, then or now"),
     ("state", "State"),
     ("new", "new"),

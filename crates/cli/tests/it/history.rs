@@ -40,10 +40,18 @@ fn what_is_no_place_is_refused() {
     let check = |place: &str, expected: &[&str]| {
         refused(&["check", "--snapshot", &snapshot, "--history", place], expected)
     };
-    check("/dev/null/h", &["history `/dev/null/h`: the folder cannot be made"]);
     check("s3://key:hunter2@bucket/h", &["--history: the address holds credentials"]);
     check("", &["a value is required for '--history <PLACE>'"]);
     refused(&["check", "--no-history", "--history", "h"], &["cannot be used with"]);
+}
+
+#[test]
+fn a_place_that_cannot_be_made_costs_no_report() {
+    let snapshot = fixture("healthy");
+    let out = run(&["check", "--snapshot", &snapshot, "--history", "/dev/null/h", "--format", "text"]);
+    let said = String::from_utf8(out.stdout).unwrap();
+    assert!(said.contains("/dev/null/h: earlier runs cannot be read: the folder cannot be made"), "{said}");
+    assert!(out.status.success());
 }
 
 #[test]

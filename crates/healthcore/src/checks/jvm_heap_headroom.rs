@@ -397,7 +397,10 @@ mod tests {
             advised("1Gi", "-XX:MaxRAMPercentage=100"),
             ["to keep the limit, lower the heap to 665.6Mi at most (-XX:MaxRAMPercentage=65)"]
         );
-        assert_eq!(advised("4Gi", "-Xmx1t"), ["to keep the limit, lower the heap to 3.5Gi at most (-Xmx3584m)"]);
+        assert_eq!(
+            advised("4Gi", "-Xmx1t"),
+            ["to keep the limit, lower the heap to 3.5Gi at most (-Xmx3584m)"]
+        );
     }
 
     /// Sums of the pools of OpenJDK 17 with `-Xmx1024m`: one survivor space is left out but by G1.

@@ -187,7 +187,9 @@ impl Default for Selection {
 
 impl Selection {
     fn of_report(&self, report: &Report) -> Report {
-        report.narrowed(self.floor, &self.clusters, &self.namespaces, &|glob, name| WildMatch::new(glob).matches(name))
+        report.narrowed(self.floor, &self.clusters, &self.namespaces, &|glob, name| {
+            WildMatch::new(glob).matches(name)
+        })
     }
 
     fn of_digest(&self, digest: &DigestReport) -> DigestReport {

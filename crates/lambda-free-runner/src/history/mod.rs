@@ -29,6 +29,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 pub(crate) use patience::Patience;
 pub use period::Period;
 pub use place::HistoryError;
+use place::Opened;
 
 /// Runs just before this one that are read, whatever time they span: enough to see what comes and goes.
 const LAST: usize = 12;
@@ -40,13 +41,15 @@ const AT_ONCE: usize = 8;
 const CLUSTERS_AT_ONCE: usize = 8;
 /// Runs that cannot be read and are named one by one; more are counted.
 const MOST_NAMED: usize = 3;
+/// Time without a run after which one that is later than now does not follow those before it, but has a wrong time.
+const LONGEST_PAUSE: Seconds = Seconds(30.0 * 86_400.0);
 /// Largest object that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// How long runs are kept. The newest run of a cluster stays in any case.
+/// How long runs are kept. The newest run of a cluster that can be read stays in any case.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retention {
-    /// Age at which a run is removed, counted back from the newest run of its cluster.
+    /// Age at which a run is removed, counted back from the run that is written, of its data and of its file.
     pub age: Seconds,
     /// Runs of a cluster that are kept at most.
     pub runs: usize,
@@ -65,6 +68,8 @@ pub struct History {
     prefix: Path,
     /// How messages name it, without secrets.
     place: String,
+    /// Why nothing can be read or written there, where that is known before it is tried.
+    unusable: Option<String>,
     retention: Retention,
 }
 
@@ -89,16 +94,19 @@ struct Named {
     path: Path,
     taken_at: Timestamp,
     size: u64,
+    /// When it was written, by the clock of the store. Unit: seconds since 1970.
+    modified_s: i64,
 }
 
 impl History {
     /// The history at a place: a folder, which is made when it is not there, or the address of an object store.
     ///
     /// # Errors
-    /// The place cannot be one. Whether a store answers is not tried.
+    /// The place cannot be one. Whether a store answers is not tried, and a folder that cannot be made is a gap of each
+    /// report.
     pub fn open(place: &str, retention: Retention) -> Result<Self, HistoryError> {
-        let (store, prefix, place) = place::open(place, &|name| std::env::var(name).ok())?;
-        Ok(Self { store, prefix, place, retention })
+        let Opened { store, prefix, place, unusable } = place::open(place, &|name| std::env::var(name).ok())?;
+        Ok(Self { store, prefix, place, unusable, retention })
     }
 
     /// The history that is at a place already, to be read.
@@ -113,7 +121,7 @@ impl History {
     /// A history in any store, for programs that bring their own.
     #[must_use]
     pub fn of(store: Arc<dyn ObjectStore>, place: &str, retention: Retention) -> Self {
-        Self { store, prefix: Path::default(), place: place.to_owned(), retention }
+        Self { store, prefix: Path::default(), place: place.to_owned(), unusable: None, retention }
     }
 
     /// Whether a gap tells of a history that could not be read or written.
@@ -131,7 +139,7 @@ impl History {
         patience: &Patience,
         gaps: &mut Vec<Gap>,
     ) -> Vec<Event> {
-        match patience.with(self.newest_events(cluster, before)).await {
+        match self.ask(patience, self.newest_events(cluster, before)).await {
             Ok(events) => events,
             Err((cause, why)) => {
                 gaps.push(self.gap(cluster, cause, phrase("gap-history-events-unread").with("why", why)));
@@ -166,7 +174,7 @@ impl History {
         let clusters: Vec<String> = report.coverage.keys().cloned().collect();
         let before = report.taken_at;
         // Made before they are polled: a closure in the stream would keep callers from spawning the run.
-        let reading: Vec<_> = clusters.iter().map(|c| patience.with(self.read(c, before))).collect();
+        let reading: Vec<_> = clusters.iter().map(|c| self.ask(&patience, self.read(c, before))).collect();
         let read: Vec<_> = stream::iter(reading).buffered(CLUSTERS_AT_ONCE).collect().await;
         for (cluster, read) in clusters.iter().zip(read) {
             match read {
@@ -186,7 +194,7 @@ impl History {
         let mut writing = Vec::new();
         for run in &runs {
             let (names, past) = (&known[&run.cluster], &past[&run.cluster]);
-            writing.push(patience.with(self.write(run, names, past)));
+            writing.push(self.ask(&patience, self.write(run, names, past)));
         }
         let written: Vec<_> = stream::iter(writing).buffered(CLUSTERS_AT_ONCE).collect().await;
         for (run, written) in runs.iter().zip(written) {
@@ -197,6 +205,18 @@ impl History {
         report.gaps.extend(gaps);
         report.gaps.sort();
         report.gaps.dedup();
+    }
+
+    /// Asks the store for something, as far as the patience with it goes.
+    async fn ask<T>(
+        &self,
+        patience: &Patience,
+        work: impl Future<Output = Result<T, object_store::Error>>,
+    ) -> Result<T, (GapCause, String)> {
+        match &self.unusable {
+            Some(why) => Err((GapCause::Failed, why.clone())),
+            None => patience.with(work).await,
+        }
     }
 
     fn gap(&self, cluster: &str, cause: GapCause, said: Text) -> Gap {
@@ -221,7 +241,12 @@ impl History {
                 Err(why) => unread.push((path, why)),
             }
         }
-        let left_out = self.left_out(cluster, &unread);
+        let mut left_out = self.left_out(cluster, &unread);
+        if let Some([first, more @ ..]) = of_the_future(&names, before) {
+            let said =
+                phrase("gap-history-future").with("path", first.path.to_string()).with("n", 1 + more.len());
+            left_out.push(self.gap(cluster, GapCause::ClockSkew, said));
+        }
         // Two programs may have looked at the same second: one of them is enough, and always the same.
         runs.dedup_by_key(|run| run.taken_at);
         // The newest run remembers what those before it saw.
@@ -266,7 +291,8 @@ impl History {
         while let Some(meta) = listed.next().await {
             let meta = meta?;
             if let Some(taken_at) = meta.location.filename().and_then(name::taken_at) {
-                names.push(Named { path: meta.location, taken_at, size: meta.size });
+                let modified_s = meta.last_modified.timestamp();
+                names.push(Named { path: meta.location, taken_at, size: meta.size, modified_s });
             }
         }
         names.sort_by(|a, b| a.path.cmp(&b.path));
@@ -287,7 +313,7 @@ impl History {
         // The same name has the same content, so writing over it changes nothing.
         self.store.put(&path, bytes.into()).await?;
         let newest_readable = readable.last().map(|r| r.taken_at);
-        for named in too_many(names, run.taken_at, newest_readable, self.retention) {
+        for named in too_many(names, &path, run.taken_at, newest_readable, self.retention) {
             // Another program may have been faster.
             match self.store.delete(&named.path).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -328,28 +354,37 @@ fn chosen(names: &[Named], before: Timestamp) -> Vec<&Named> {
     daily.into_iter().rev().chain(last).collect()
 }
 
-/// Runs that are removed: beyond the number to keep, or too old by the newest one. The newest one that is known to be
-/// readable stays, and so does the one that has just been written.
-fn too_many(
-    names: &[Named],
+/// Runs that are removed when one has been written: those before it that are beyond the number to keep, or too old, counted
+/// back from it. Old is what tells of old data and was also written long before the newest: a run whose time is wrong must
+/// not make those of today old. What lies after the written one is no past of it, and stays. So does the newest one that is
+/// known to be readable.
+fn too_many<'n>(
+    names: &'n [Named],
+    path: &Path,
     written: Timestamp,
     newest_readable: Option<Timestamp>,
     keep: Retention,
-) -> impl Iterator<Item = &Named> {
-    let newest = names.last().map_or(written, |n| n.taken_at.max(written));
-    // The run that has just been written is one of them.
-    let surplus = (names.len() + 1).saturating_sub(keep.runs.max(1));
-    names
-        .iter()
-        .enumerate()
-        .filter(move |(at, named)| {
-            let old = newest.seconds_since(named.taken_at) > keep.age.get();
-            let stays = named.taken_at == newest
-                || named.taken_at == written
-                || Some(named.taken_at) == newest_readable;
-            (*at < surplus || old) && !stays
-        })
-        .map(|(_, named)| named)
+) -> impl Iterator<Item = &'n Named> {
+    let others: Vec<&Named> = names.iter().filter(|n| n.taken_at <= written && n.path != *path).collect();
+    // The run that has just been written is one of those to keep.
+    let surplus = (others.len() + 1).saturating_sub(keep.runs.max(1));
+    let last_written = names.iter().map(|n| n.modified_s).max().unwrap_or_default();
+    others.into_iter().enumerate().filter_map(move |(at, named)| {
+        let unused_s = (last_written - named.modified_s) as f64;
+        let old = written.seconds_since(named.taken_at).min(unused_s) > keep.age.get();
+        let stays = named.taken_at == written || Some(named.taken_at) == newest_readable;
+        ((at < surplus || old) && !stays).then_some(named)
+    })
+}
+
+/// Runs after `before` that do not follow those before them: a clock was wrong, or data of another time were looked at.
+fn of_the_future(names: &[Named], before: Timestamp) -> Option<&[Named]> {
+    let (past, after) = names.split_at(names.partition_point(|n| n.taken_at <= before));
+    let mut last = past.last().map_or(before, |n| n.taken_at.max(before));
+    let jump = after.iter().position(|n| {
+        std::mem::replace(&mut last, n.taken_at).seconds_since(n.taken_at) < -LONGEST_PAUSE.get()
+    })?;
+    Some(&after[jump..])
 }
 
 #[cfg(test)]

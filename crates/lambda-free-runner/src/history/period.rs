@@ -29,7 +29,7 @@ impl History {
         cluster: Option<&str>,
     ) -> Result<(Vec<Digest>, Vec<Gap>), HistoryError> {
         let patience = Patience::default();
-        let folders = patience.with(self.folders()).await.map_err(|(_, why)| self.error(&why))?;
+        let folders = self.ask(&patience, self.folders()).await.map_err(|(_, why)| self.error(&why))?;
         let wanted = cluster.map(name::folder);
         let folders: Vec<String> =
             folders.into_iter().filter(|f| wanted.as_ref().is_none_or(|w| w == f)).collect();
@@ -38,7 +38,7 @@ impl History {
         }
         let (mut digests, mut gaps) = (Vec::new(), Vec::new());
         for folder in &folders {
-            let read = patience.with(self.digest(folder, period, cluster.is_some())).await;
+            let read = self.ask(&patience, self.digest(folder, period, cluster.is_some())).await;
             match read {
                 Ok((digest, unread)) => {
                     digests.extend(digest);
@@ -113,7 +113,12 @@ mod tests {
 
     fn named(hour: f64) -> Named {
         let path = object_store::path::Path::from("prod/run");
-        Named { path, taken_at: Timestamp::from_unix_seconds(0).plus_seconds(hour * 3600.0), size: 1 }
+        Named {
+            path,
+            taken_at: Timestamp::from_unix_seconds(0).plus_seconds(hour * 3600.0),
+            size: 1,
+            modified_s: 0,
+        }
     }
 
     #[test]

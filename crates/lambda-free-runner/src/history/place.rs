@@ -8,6 +8,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
@@ -21,7 +22,15 @@ pub struct HistoryError {
     pub why: String,
 }
 
-type Opened = (Arc<dyn ObjectStore>, Path, String);
+/// A store, and what of it is the history's.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) prefix: Path,
+    /// How messages name it, without secrets.
+    pub(super) place: String,
+    /// Why nothing can be read or written there, where that is known before it is tried.
+    pub(super) unusable: Option<String>,
+}
 
 /// Time for one request to an object store.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -58,7 +67,7 @@ pub(super) fn open(
     };
     let store = store.map_err(|e| error(told(&e)))?;
     let prefix = Path::parse(prefix.trim_matches('/')).map_err(|e| error(e.to_string()))?;
-    Ok((store, prefix, place.to_owned()))
+    Ok(Opened { store, prefix, place: place.to_owned(), unusable: None })
 }
 
 type Store = Result<Arc<dyn ObjectStore>, object_store::Error>;
@@ -137,15 +146,22 @@ pub(super) fn must_exist(place: &str) -> Result<(), HistoryError> {
 }
 
 fn folder(place: &str) -> Result<Opened, HistoryError> {
-    let error = |why: String| HistoryError { place: place.to_owned(), why };
     if place.trim().is_empty() {
-        return Err(error("expected a folder or the address of an object store, got nothing".into()));
+        let why = "expected a folder or the address of an object store, got nothing".to_owned();
+        return Err(HistoryError { place: place.to_owned(), why });
     }
-    std::fs::create_dir_all(place).map_err(|e| error(format!("the folder cannot be made: {e}")))?;
-    let store = LocalFileSystem::new_with_prefix(place)
-        .map_err(|e| error(format!("the folder cannot be used: {}", told(&e))))?;
-    // A run that was remembered is there after a loss of power too.
-    Ok((Arc::new(store.with_fsync(true)), Path::default(), place.to_owned()))
+    let (store, unusable): (Arc<dyn ObjectStore>, _) = match local(place) {
+        // A run that was remembered is there after a loss of power too.
+        Ok(store) => (Arc::new(store.with_fsync(true)), None),
+        // A disk that is full or cannot be written costs no report.
+        Err(why) => (Arc::new(InMemory::new()), Some(why)),
+    };
+    Ok(Opened { store, prefix: Path::default(), place: place.to_owned(), unusable })
+}
+
+fn local(place: &str) -> Result<LocalFileSystem, String> {
+    std::fs::create_dir_all(place).map_err(|e| format!("the folder cannot be made: {e}"))?;
+    LocalFileSystem::new_with_prefix(place).map_err(|e| format!("the folder cannot be used: {}", told(&e)))
 }
 
 /// What is said of an answer that is a refusal.
@@ -236,7 +252,8 @@ mod tests {
         let environment =
             |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         match open(place, &environment) {
-            Ok((_, prefix, _)) => format!("ok {prefix}"),
+            Ok(Opened { prefix, unusable: None, .. }) => format!("ok {prefix}"),
+            Ok(opened) => opened.unusable.unwrap_or_default(),
             Err(e) => e.to_string(),
         }
     }

@@ -22,7 +22,7 @@ impl History {
                 Err(why) => Err(why),
             }
         };
-        patience.with(asked).await.map_err(|(_, why)| why)
+        self.ask(patience, asked).await.map_err(|(_, why)| why)
     }
 
     /// Remembers a delivery, and forgets old ones.
@@ -37,7 +37,7 @@ impl History {
             self.store.put(&path, what.as_bytes().to_vec().into()).await?;
             self.forget_old().await
         };
-        patience.with(asked).await.map_err(|(_, why)| why)
+        self.ask(patience, asked).await.map_err(|(_, why)| why)
     }
 
     async fn forget_old(&self) -> Result<(), object_store::Error> {

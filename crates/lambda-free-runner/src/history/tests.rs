@@ -1,9 +1,16 @@
 use super::*;
 
+/// Runs by the day of their data, written on that day.
 fn days(days: &[i64]) -> Vec<Named> {
-    let named = |day: &i64| {
+    written_on(&days.iter().map(|day| (*day, *day)).collect::<Vec<_>>())
+}
+
+/// Runs by the day of their data and the day on which they were written.
+fn written_on(days: &[(i64, i64)]) -> Vec<Named> {
+    let named = |(day, written): &(i64, i64)| {
         let taken_at = Timestamp::from_unix_seconds(day * 86_400);
-        Named { path: Path::from(name::object(taken_at, b"")), taken_at, size: 1 }
+        let path = Path::from(name::object(taken_at, b""));
+        Named { path, taken_at, size: 1, modified_s: written * 86_400 }
     };
     days.iter().map(named).collect()
 }
@@ -12,10 +19,18 @@ fn day(named: &Named) -> i64 {
     named.taken_at.unix_seconds() / 86_400
 }
 
-fn removed(names: &[i64], written: i64, readable: Option<i64>, age: f64, runs: usize) -> Vec<i64> {
+fn removed_of(names: &[Named], written: i64, readable: Option<i64>, age: f64, runs: usize) -> Vec<i64> {
     let at = |day: i64| Timestamp::from_unix_seconds(day * 86_400);
     let keep = Retention { age: Seconds::from_days(age), runs };
-    too_many(&days(names), at(written), readable.map(at), keep).map(day).collect()
+    let path = Path::from(name::object(at(written), b""));
+    too_many(names, &path, at(written), readable.map(at), keep).map(day).collect()
+}
+
+fn removed(names: &[i64], written: i64, readable: Option<i64>, age: f64, runs: usize) -> Vec<i64> {
+    // The store has seen the day on which the run is written.
+    let mut names = days(names);
+    names.iter_mut().rev().take(1).for_each(|last| last.modified_s = written * 86_400);
+    removed_of(&names, written, readable, age, runs)
 }
 
 #[test]
@@ -23,6 +38,12 @@ fn what_is_too_old_or_too_many_goes() {
     assert_eq!(removed(&[1, 2, 3], 4, Some(3), 10.0, 10), [0; 0]);
     assert_eq!(removed(&[1, 2, 3], 4, Some(3), 2.0, 10), [1]);
     assert_eq!(removed(&[1, 2, 3], 4, Some(3), 10.0, 2), [1, 2]);
+}
+
+#[test]
+fn the_same_run_again_removes_nothing() {
+    assert_eq!(removed(&[1, 2, 3], 3, Some(2), 10.0, 3), [0; 0]);
+    assert_eq!(removed(&[1, 2, 3], 3, Some(2), 10.0, 2), [1]);
 }
 
 #[test]
@@ -36,11 +57,37 @@ fn the_newest_and_the_last_good_one_stay() {
     assert_eq!(removed(&[], 1, None, 0.0, 0), [0; 0]);
 }
 
+/// Days 1 to 7, and a run of day 800 that was written on day 7.
+#[test]
+fn a_run_of_the_future_removes_nothing() {
+    let week: Vec<(i64, i64)> = (1..=7).map(|day| (day, day)).collect();
+    assert_eq!(removed_of(&written_on(&week), 800, Some(7), 400.0, 2000), [0; 0]);
+    let mut with_future = week.clone();
+    with_future.push((800, 7));
+    for runs in [2000, 8] {
+        assert_eq!(removed_of(&written_on(&with_future), 8, Some(7), 400.0, runs), [0; 0], "{runs}");
+    }
+    with_future.push((801, 8));
+    assert_eq!(removed_of(&written_on(&with_future), 802, Some(801), 400.0, 2000), [0; 0]);
+}
+
+#[test]
+fn what_does_not_follow_is_of_the_future() {
+    let told = |names: &[i64], before: i64| {
+        let at = Timestamp::from_unix_seconds(before * 86_400);
+        of_the_future(&days(names), at).map(|names| names.iter().map(day).collect::<Vec<_>>())
+    };
+    assert_eq!(told(&[1, 2, 3, 800, 801], 4), Some(vec![800, 801]));
+    assert_eq!(told(&[1, 2, 3, 4, 800], 2), Some(vec![800]), "a report that is made again");
+    assert_eq!(told(&[1, 2, 3, 4, 20, 40], 2), None, "those that followed it");
+    assert_eq!([told(&[1, 2], 90), told(&[], 1)], [None, None]);
+}
+
 #[test]
 fn the_last_runs_and_one_a_day_are_read() {
     let hour = |h: i64| {
         let taken_at = Timestamp::from_unix_seconds(h * 3600);
-        Named { path: Path::from(name::object(taken_at, b"")), taken_at, size: 1 }
+        Named { path: Path::from(name::object(taken_at, b"")), taken_at, size: 1, modified_s: 0 }
     };
     let names: Vec<Named> = (0..24 * 60).map(hour).collect();
     let hours: Vec<i64> = chosen(&names, Timestamp::from_unix_seconds(24 * 60 * 3600))
@@ -188,10 +235,7 @@ impl ObjectStore for Hanging {
     ) -> stream::BoxStream<'static, Answer<Path>> {
         self.store.delete_stream(at)
     }
-    fn list(
-        &self,
-        at: Option<&Path>,
-    ) -> stream::BoxStream<'static, Answer<object_store::ObjectMeta>> {
+    fn list(&self, at: Option<&Path>) -> stream::BoxStream<'static, Answer<object_store::ObjectMeta>> {
         if self.answers() { self.store.list(at) } else { stream::pending().boxed() }
     }
     async fn list_with_delimiter(&self, at: Option<&Path>) -> Answer<object_store::ListResult> {

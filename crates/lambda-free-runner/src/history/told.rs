@@ -22,7 +22,7 @@ impl History {
                 Err(why) => Err(why),
             }
         };
-        let found = patience.with(asked).await.map_err(|(_, why)| why)?;
+        let found = self.ask(patience, asked).await.map_err(|(_, why)| why)?;
         // What cannot be read was written by nobody: the route counts as one that was never told anything.
         Ok(found.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok().map(Timestamp)))
     }
@@ -37,7 +37,7 @@ impl History {
         let path = self.route(route);
         let text = taken_at.0.to_string();
         let asked = async { self.store.put(&path, text.into_bytes().into()).await };
-        patience.with(asked).await.map(drop).map_err(|(_, why)| why)
+        self.ask(patience, asked).await.map(drop).map_err(|(_, why)| why)
     }
 
     /// A report against the runs up to an instant, in place of those up to its own.
@@ -50,7 +50,7 @@ impl History {
         let mut report = report.clone();
         let mut past = std::collections::BTreeMap::new();
         for cluster in report.coverage.keys() {
-            let read = patience.with(self.read(cluster, Timestamp(told.0 + 1))).await;
+            let read = self.ask(patience, self.read(cluster, Timestamp(told.0 + 1))).await;
             let Known { runs, .. } = read.map_err(|(_, why)| why)?;
             past.insert(cluster.clone(), runs);
         }

@@ -187,7 +187,14 @@ async fn a_store_that_fails_costs_no_report() {
     let report = run(day(0, 75), &history).await;
     assert_eq!(report.findings.len(), 1);
     assert_eq!(gaps(&report).len(), 1, "{:?}", gaps(&report));
-    assert!(History::open(place.to_str().unwrap(), keep()).is_err());
+    // A place that cannot be made, as on a file system that is read only.
+    let history = History::open(place.to_str().unwrap(), keep()).unwrap();
+    let report = run(day(0, 75), &history).await;
+    assert_eq!((report.findings.len(), told(&report).as_str()), (1, "-"));
+    let said = gaps(&report);
+    assert!(said.len() == 1 && said[0].contains("the folder cannot be made"), "{said:?}");
+    let text = render(&report, Format::Text, &RenderOptions::default()).unwrap();
+    assert!(text.contains("Earlier runs could not be read") && !text.contains("first run"), "{text}");
 }
 
 #[tokio::test]
@@ -201,7 +208,38 @@ async fn old_runs_are_removed() {
     assert_eq!(files(folder.path()).len(), 3);
     let history = History::open(place, Retention { age: Seconds::from_days(5.0), ..keep() }).unwrap();
     run(day(100, 75), &history).await;
-    assert_eq!(files(folder.path()).len(), 2, "the last that was readable stays");
+    assert_eq!(files(folder.path()).len(), 4, "its time may be wrong: all were written today");
+    let last_year = std::time::SystemTime::now() - std::time::Duration::from_secs(365 * 86_400);
+    for file in &files(folder.path())[..3] {
+        std::fs::File::options().append(true).open(file).unwrap().set_modified(last_year).unwrap();
+    }
+    run(day(101, 75), &history).await;
+    assert_eq!(files(folder.path()).len(), 2);
+}
+
+/// A recording with the time of another clock, and a file that somebody has put there.
+#[tokio::test]
+async fn a_run_of_the_future_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path().to_str().unwrap(), keep()).unwrap();
+    for i in 0..3 {
+        run(day(i, 75), &history).await;
+    }
+    let report = run(day(800, 75), &history).await;
+    assert_eq!((told(&report).as_str(), files(folder.path()).len()), ("ongoing", 4));
+    std::fs::write(
+        files(folder.path())[0].with_file_name("20991231T000000Z-0123456789abcdef.ndjson.zst"),
+        "x",
+    )
+    .unwrap();
+    for i in 3..6 {
+        let report = run(day(i, 75), &history).await;
+        assert_eq!(told(&report), "ongoing");
+        let [found] = &gaps(&report)[..] else { panic!("{:?}", gaps(&report)) };
+        assert!(found.starts_with("clock-skew ") && found.contains("far after this one"), "{found}");
+    }
+    assert_eq!(files(folder.path()).len(), 8, "nothing is removed");
+    assert_eq!(gaps(&run(day(1, 75), &history).await).len(), 1, "made again, it says so too");
 }
 
 #[tokio::test]
@@ -242,7 +280,10 @@ async fn events_are_remembered() {
     assert_eq!(remembered(&second), [Value::Time(first.taken_at)]);
     assert_eq!(second.findings[0].summary.args["count"], Value::Count(3), "and counted once");
     // A run that looks elsewhere hands on what it does not look at.
-    run(at(4.0, "window lookback=3d\ncontainer shop/cart-0/app"), &history).await;
+    let mut elsewhere = at(4.0, "window lookback=3d\ncontainer shop/cart-0/app");
+    let lambda_free_runner::Input::Live(clusters) = &mut elsewhere.input else { unreachable!("a live run") };
+    clusters[0].selection.namespaces = vec!["shop".to_owned()];
+    run(elsewhere, &history).await;
     let fourth = run(at(6.0, pod), &history).await;
     assert_eq!(remembered(&fourth), [Value::Time(first.taken_at)]);
     // The recording holds what was remembered, so that its replay needs no history.

@@ -1,5 +1,5 @@
 use healthcore::finding::{SubjectRef, Text};
-use healthcore::history::{DigestBuilder, Headroom, Kept, PastRun, Rules};
+use healthcore::history::{DigestBuilder, Headroom, Kept, PastRun, Rules, tell_trends};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
 
@@ -61,11 +61,13 @@ fn report() -> DigestReport {
     let mut silent = DigestBuilder::new("old", at(2), at(9), Rules::default());
     silent.add(PastRun { cluster: "old".into(), taken_at: at(0), ..PastRun::default() });
     let said = phrase("gap-history-more").with("place", "history").with("n", 2u64);
+    let mut digests = vec![silent.finish(), builder.finish()];
+    tell_trends(&mut digests);
     DigestReport {
         version: "0.0.0".to_owned(),
         start: at(2),
         end: at(9),
-        digests: vec![silent.finish(), builder.finish()],
+        digests,
         gaps: vec![Gap::new("prod/history", GapCause::Partial, said)],
     }
 }
