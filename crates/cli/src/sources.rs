@@ -32,10 +32,11 @@ pub(crate) async fn connect(
                 "{argument}: counts for the server of --prometheus or --prometheus-via only, and the clusters come from the configuration file; give `prometheus.{key}` there, or name the server by an argument"
             );
         }
+        let lone = lone_credentials(config)?;
         // Made before they are polled: a closure in the stream would keep callers from spawning this.
         let all: Vec<_> = chosen(args.cluster.as_deref(), config)?
             .into_iter()
-            .map(|c| configured(c, config, args, verbose))
+            .map(|c| configured(c, config, args, &lone, verbose))
             .collect();
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
@@ -120,11 +121,22 @@ fn bounds(args: &Sources, timeout: &mut Duration, concurrency: &mut usize) {
     *concurrency = args.concurrency.map_or(*concurrency, usize::from);
 }
 
+/// Credentials of the environment for the only metrics server of the configuration file, as for that of `--prometheus`,
+/// where the file names none. Of several servers none is shown what may be meant for another.
+fn lone_credentials(config: &Config) -> anyhow::Result<Auth> {
+    let mut servers = config.clusters.iter().filter_map(|c| Some((c, c.prometheus.as_ref()?)));
+    let (Some((cluster, server)), None) = (servers.next(), servers.next()) else { return Ok(Auth::None) };
+    let way: Option<Reach> = cluster.prometheus_via.as_deref().and_then(|via| via.parse().ok());
+    let can_carry = way.is_none_or(|way| way.carries_credentials());
+    if server.has_credentials() || !can_carry { Ok(Auth::None) } else { credentials() }
+}
+
 /// A cluster of the configuration file. Namespaces, time-out and concurrency on the command line win over those of the file.
 async fn configured(
     cluster: &ClusterConfig,
     config: &Config,
     args: &Sources,
+    lone: &Auth,
     verbose: u8,
 ) -> anyhow::Result<ClusterSources> {
     let objects = match &cluster.kubernetes {
@@ -143,6 +155,9 @@ async fn configured(
     };
     let server = cluster.prometheus.clone().map(|mut settings| {
         bounds(args, &mut settings.timeout, &mut settings.concurrency);
+        if !settings.has_credentials() {
+            settings.auth = lone.clone();
+        }
         settings
     });
     let metrics = match (&server, &cluster.prometheus_via) {

@@ -488,6 +488,11 @@ fn server_without_tls() -> String {
 
 /// A server that knows no metric at all; it lives as long as the test.
 fn empty_prometheus() -> String {
+    prometheus_for(None)
+}
+
+/// The same, for those only that send these credentials, if any.
+fn prometheus_for(authorization: Option<&'static str>) -> String {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -508,7 +513,9 @@ fn empty_prometheus() -> String {
                 }
             }
             let body = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+            let known = authorization.is_none_or(|wanted| String::from_utf8_lossy(&seen).contains(wanted));
+            let status = if known { "200 OK" } else { "401 Unauthorized" };
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: ");
             let _ = write!(stream, "{head}{}\r\n\r\n{body}", body.len());
         }
     });
@@ -566,6 +573,46 @@ fn a_cluster_that_cannot_be_set_up_is_a_gap() {
         "{plan}"
     );
     refused(&["check", "--config", config, "--cluster", "context"], &["no source can be used", "`prodd`"]);
+}
+
+#[test]
+fn credentials_of_the_environment_are_those_of_the_only_server_of_the_file() {
+    // reader:hunter2
+    let url = prometheus_for(Some("Basic cmVhZGVyOmh1bnRlcjI="));
+    let folder = tempfile::tempdir().unwrap();
+    let checked = |clusters: &str, environment: &[(&str, &str)]| {
+        let config = folder.path().join("h.yaml");
+        std::fs::write(&config, format!("clusters: [{}]\n", clusters.replace("URL", &url))).unwrap();
+        let mut command = assert_cmd::Command::cargo_bin("healthcheck").unwrap();
+        command.env_clear().env("HOME", "/nonexistent").envs(environment.iter().copied());
+        let out = command.arg("check").arg("--config").arg(&config).output().unwrap();
+        let said = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
+        assert!(!said.contains("hunter"), "{said}");
+        (out.status.code(), said)
+    };
+    let both = [("PROMETHEUS_USERNAME", "reader"), ("PROMETHEUS_PASSWORD", "hunter2")];
+    let lone = "{name: a, prometheus: {url: 'URL'}}";
+    // The server lets it in, and knows nothing.
+    assert_eq!(checked(lone, &both).0, Some(3), "{}", checked(lone, &both).1);
+    let and_another =
+        "{name: a, prometheus: {url: 'URL'}}, {name: b, kubernetes: {kubeconfig: /no/kubeconfig}}";
+    assert_eq!(checked(and_another, &both).0, Some(3), "{}", checked(and_another, &both).1);
+    let own = "{name: a, prometheus: {url: 'URL', username-env: U, password-env: P}}";
+    let others = [("U", "reader"), ("P", "hunter2"), ("PROMETHEUS_TOKEN", "hunter3")];
+    assert_eq!(checked(own, &others).0, Some(3), "{}", checked(own, &others).1);
+    for (clusters, environment, words) in [
+        (lone, &[][..], "none were sent: set PROMETHEUS_USERNAME"),
+        (lone, &[("PROMETHEUS_TOKEN", "hunter9")], "credentials were sent and are refused"),
+        (lone, &both[..1], "PROMETHEUS_USERNAME is set, and PROMETHEUS_PASSWORD is not"),
+        (
+            "{name: a, prometheus: {url: 'URL'}}, {name: b, prometheus: {url: 'URL/b'}}",
+            &both,
+            "of several servers in a configuration each names its own",
+        ),
+    ] {
+        let (code, said) = checked(clusters, environment);
+        assert!(code == Some(2) && said.contains(words), "{clusters}: {said}");
+    }
 }
 
 #[test]

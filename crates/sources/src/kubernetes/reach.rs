@@ -84,6 +84,15 @@ pub struct ReachError {
     given: String,
 }
 
+impl Reach {
+    /// Whether credentials of the metrics server get there: the API server keeps those that it forwards, and arguments of a
+    /// command are seen by others.
+    #[must_use]
+    pub fn carries_credentials(&self) -> bool {
+        matches!(self.way, Way::PortForward { .. })
+    }
+}
+
 impl FromStr for Reach {
     type Err = ReachError;
 
@@ -726,10 +735,13 @@ mod tests {
             let headers = HeaderMap::from_iter([(header.parse().unwrap(), "hunter2".parse().unwrap())]);
             let made = Tunnel::new(client, reach.parse().unwrap(), headers);
             assert_eq!(made.is_ok(), allowed, "{reach} {header}");
+            let way: Reach = reach.parse().unwrap();
+            assert!(header != "authorization" || way.carries_credentials() == allowed, "{reach}");
             assert!(!made.err().map(|e| e.to_string()).unwrap_or_default().contains("hunter2"));
         };
         check("exec:m/p", "x-scope-orgid", false);
         check("service-proxy:m/p:1", "x-scope-orgid", true);
+        check("exec:m/p", "authorization", false);
         check("service-proxy:m/p:1", "authorization", false);
         check("port-forward:m/p:1", "authorization", true);
     }

@@ -115,6 +115,13 @@ impl PrometheusSettings {
             queries: BTreeMap::new(),
         }
     }
+
+    /// Whether a request carries credentials, by [`auth`](Self::auth) or by a header `Authorization`.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.auth != Auth::None
+            || self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    }
 }
 
 impl fmt::Debug for PrometheusSettings {

@@ -40,6 +40,8 @@ pub struct Prometheus {
     name: String,
     /// Header that names a tenant, when one is set.
     tenant: Option<String>,
+    /// Whether requests carry credentials.
+    has_credentials: bool,
 }
 
 impl Prometheus {
@@ -89,7 +91,22 @@ impl Prometheus {
             asked: Mutex::default(),
             name,
             tenant: settings.headers.iter().map(|(name, _)| name).find(|n| is_tenant(n)).cloned(),
+            has_credentials: settings.has_credentials(),
         })
+    }
+
+    /// What a reader is told to do about a server that takes no request.
+    fn what_credentials(&self) -> String {
+        let arms =
+            if self.client.dialect == Dialect::Arms { " (for ARMS: AccessKey id and secret)" } else { "" };
+        if self.has_credentials {
+            format!("credentials were sent and are refused: check them{arms}")
+        } else {
+            format!(
+                "none were sent: set PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD, or PROMETHEUS_TOKEN{arms}; of several \
+                 servers in a configuration each names its own, such as `username-env` and `password-env`"
+            )
+        }
     }
 
     /// Tells every request to `log`, without credentials.
@@ -483,18 +500,9 @@ impl MetricsSource for Prometheus {
         let not_found = e.status == Some(404);
         Err(match (e.cause, forwarder(&what)) {
             (_, Some(why)) => SourceError::Unusable { what, why },
-            (GapCause::Unauthorized, _) => SourceError::Unauthorized {
-                what,
-                why: format!(
-                    "{}; set PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD, or PROMETHEUS_TOKEN{}",
-                    e.detail,
-                    if self.client.dialect == Dialect::Arms {
-                        " (for ARMS: AccessKey id and secret)"
-                    } else {
-                        ""
-                    }
-                ),
-            },
+            (GapCause::Unauthorized, _) => {
+                SourceError::Unauthorized { what, why: format!("{}; {}", e.detail, self.what_credentials()) }
+            }
             (GapCause::Unreachable | GapCause::Timeout, _) => {
                 SourceError::Unreachable { what, why: e.detail }
             }

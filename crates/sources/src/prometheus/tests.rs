@@ -406,6 +406,31 @@ async fn arms_is_asked_by_post_with_parameters_in_the_address_and_whole_seconds(
 }
 
 #[tokio::test]
+async fn credentials_that_are_refused_are_told_from_none() {
+    let server = MockServer::start().await;
+    Mock::given(wiremock::matchers::any()).respond_with(ResponseTemplate::new(401)).mount(&server).await;
+    let said = async |settings: &PrometheusSettings| {
+        Prometheus::new(settings).unwrap().probe().await.unwrap_err().to_string()
+    };
+    let mut settings = settings(&server);
+    let none = said(&settings).await;
+    assert!(none.contains("none were sent: set PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD"), "{none}");
+    settings.dialect = Dialect::Arms;
+    settings.auth = Auth::Basic { username: "key".into(), password: Secret::new("hunter2") };
+    let refused = said(&settings).await;
+    assert!(
+        refused.ends_with(
+            "credentials were sent and are refused: check them (for ARMS: AccessKey id and secret)"
+        ),
+        "{refused}"
+    );
+    assert!(!refused.contains("hunter2") && !refused.contains("key:"), "{refused}");
+    settings.auth = Auth::None;
+    settings.headers.push(("authorization".into(), Secret::new("Bearer hunter2")));
+    assert!(said(&settings).await.contains("credentials were sent and are refused"));
+}
+
+#[tokio::test]
 async fn a_forwarder_is_told_from_a_query_endpoint() {
     let server = MockServer::start().await;
     let mut settings = settings(&server);
