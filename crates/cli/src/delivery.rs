@@ -100,6 +100,10 @@ pub(crate) fn open(
         }
         routes.push(route.open()?);
     }
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    if let Some(hint) = slack_without_route(config, &is_set) {
+        output::note(&hint);
+    }
     Ok(Deliverer { routes, options, history: None })
 }
 
@@ -120,6 +124,19 @@ pub(crate) fn plan(deliverer: &Deliverer, config: &Config, off: bool) -> Vec<Str
     let left = routes_of(What::Digest, config).filter(|_| !off);
     lines.extend(left.map(|route| format!("{}: not by a run, but by `digest --deliver`", route.place)));
     lines
+}
+
+/// What is told where the environment holds what Slack wants, and the configuration of clusters has no route to it. A
+/// variable that merely lies in the shell of someone who names a server by an argument says nothing.
+fn slack_without_route(config: &Config, is_set: &dyn Fn(&str) -> bool) -> Option<String> {
+    let has_route = config.deliver.iter().any(|route| matches!(route.sink, Ok(SinkConfig::Slack(_))));
+    if config.clusters.is_empty() || has_route {
+        return None;
+    }
+    let name = ["SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL"].into_iter().find(|name| is_set(name))?;
+    Some(format!(
+        "warning: {name} is set, and the configuration sends no report to Slack: add `deliver: [{{type: slack}}]` there, or unset it"
+    ))
 }
 
 /// Delivers a report, tells how that went, and says why the run counts as failed when it does.
@@ -198,6 +215,36 @@ pub(crate) fn shown(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_slack_that_nothing_uses_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        let environment =
+            |name: &str| (name == "SLACK_BOT_TOKEN").then(|| ["xoxb", "1234567890", "abcdefghij"].join("-"));
+        let told = |text: &str, set: &str| {
+            std::fs::write(&file, text).unwrap();
+            slack_without_route(&Config::read(&file, &environment).unwrap(), &|name| name == set)
+        };
+        let clusters = "clusters: [{name: a, kubernetes: {}}]\n";
+        for name in ["SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL"] {
+            let hint = told(clusters, name).unwrap();
+            assert!(
+                hint.contains(&format!("{name} is set")) && hint.contains("deliver: [{type: slack}]"),
+                "{hint}"
+            );
+        }
+        assert_eq!(told(clusters, "OTHER"), None);
+        assert_eq!(
+            told("lookback: 7d\n", "SLACK_BOT_TOKEN"),
+            None,
+            "no clusters: the variable may be for something else"
+        );
+        let route = format!("{clusters}deliver: [{{type: slack, channel: '#ops'}}]\n");
+        assert_eq!(told(&route, "SLACK_BOT_TOKEN"), None);
+        let another = format!("{clusters}deliver: [{{type: webhook, url: 'https://hooks.corp.net/in'}}]\n");
+        assert!(told(&another, "SLACK_BOT_TOKEN").is_some());
+    }
 
     #[test]
     fn routes_are_shown_with_their_places_and_without_secrets() {
