@@ -54,8 +54,8 @@ pub(crate) struct Times {
     /// When runs are due, in cron notation: minute, hour, day of the month, month, day of the week; or `@daily` and its like
     #[arg(long, value_name = "CRON", group = "when")]
     schedule: Option<String>,
-    /// Time zone of the schedule and of the times in reports, by its IANA name such as `Asia/Taipei` [default: UTC]
-    #[arg(long, value_name = "ZONE", conflicts_with = "every")]
+    /// Time zone of the schedule, if there is one, and of the times in reports, by its IANA name such as `Asia/Taipei` [default: UTC]
+    #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<String>,
     /// A run every so often instead, such as `6h`, at multiples of it since the start of unix time
     #[arg(long, value_name = "DURATION", value_parser = duration, group = "when")]

@@ -47,6 +47,11 @@ const LEFT_OVER: Duration = Duration::from_secs(1);
 
 /// Runs and serves until a signal says to stop.
 pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit> {
+    if args.sources.at.is_some() {
+        anyhow::bail!(
+            "--at: every run would judge the same instant; leave it out, or make one report of the past by `healthcheck check --at`"
+        );
+    }
     let schedule = args.times.schedule(&host())?;
     let token = sources::secret("HEALTHCHECK_RUN_TOKEN")?.map(|secret| Token::new(&secret));
     let reports =

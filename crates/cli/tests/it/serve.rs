@@ -147,7 +147,12 @@ fn what_cannot_be_served_is_named() {
     said(&["--schedule", "0 0 30 2 *"], &["schedule `0 0 30 2 *`: is never due"]);
     said(&["--schedule", "0 9 * * *", "--time-zone", "Taipei"], &["did you mean `Asia/Taipei`?"]);
     said(&["--every", "6h", "--jitter", "6h"], &["jitter `21600s`: expected less than the shortest time"]);
-    said(&["--every", "6h", "--time-zone", "UTC"], &["--time-zone"]);
+    said(&["--every", "6h", "--time-zone", "Taipei"], &["expected", "`Asia/Taipei`"]);
+    let past = ["--prometheus", "http://127.0.0.1:1", "--at", "2026-01-31T01:00:00Z"];
+    refused(
+        &[&["serve", "--every", "6h"], &past[..]].concat(),
+        &["--at: every run would judge the same instant"],
+    );
     said(&["--every", "100ms"], &["interval `100ms`: expected at least one second"]);
     said(
         &["--every", "6h", "--listen", "8080"],
