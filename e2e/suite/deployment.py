@@ -1,4 +1,5 @@
 """Scenarios of running in a cluster: rights, manifests, a CronJob that fires, shards."""
+import base64
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 
 from .case import scenario, shorten
+from .gateway import Answer, Arms, Gateway
 from .product import CLEAN, Report
 from .scenarios import MOVING, SERVICE_ACCOUNT, ran, same_findings
 
@@ -122,6 +124,12 @@ def monitoring_kinds(world):
         kubectl(world, "wait", "--for=condition=Established", f"customresourcedefinition/{plural}.monitoring.coreos.com", "--timeout=60s")
 
 
+def without_monitoring_kinds(world):
+    """A cluster as it is before anyone installs the Prometheus operator."""
+    names = [f"customresourcedefinition/{plural}.monitoring.coreos.com" for plural in ("servicemonitors", "prometheusrules")]
+    kubectl(world, "delete", *names, "--ignore-not-found", "--timeout=60s")
+
+
 def overlay(world, name, config, *components, patches=()):
     """A kustomization like `overlays/dev` for the lab; the folder."""
     folder = world.path(f"kustomize-{name}")
@@ -138,15 +146,34 @@ def overlay(world, name, config, *components, patches=()):
     return folder
 
 
+# Sets of manifests that need the Prometheus operator.
+MONITORED = {"alerts", "serve and serve-monitoring", "large chart", "serving chart"}
+# Values of the chart that nobody means, and a part of what is said of them.
+TYPOS = [
+    (["serve.enabled=true"], "set cron.enabled: false"),
+    (["prometheusrule.enabled=true"], "prometheusrule"),
+    (["cron.shedule=0 9 * * *"], "shedule"),
+    (["cron.schedule=61 * * * *"], "cron.schedule: expected five fields in cron notation such as `0 9 * * *`, got `61 * * * *`"),
+    (["cron.mergeSchedule=9:30"], "cron.mergeSchedule: expected five fields"),
+    (["cron.timeZone=Asia/Tapei"], "cron.timeZone: expected a time zone of the IANA database such as `Asia/Taipei`, got `Asia/Tapei`"),
+    (["cron.enabled=false", "serve.enabled=true", "serve.timeZone=Taipei"], "serve.timeZone: expected a time zone"),
+    (["config.histroy.location=/reports/history"], "histroy"),
+    (["rbac.scope=pod"], "scope"),
+    (["persistence.size=20GB"], "size"),
+]
+
+
 @scenario
 def manifests(world, case):
-    """Every overlay, component and size of the chart is taken by the real API server, and the chart passes helm lint."""
+    """Every overlay, component and size of the chart is taken by the real API server, and the chart passes helm lint and refuses typos."""
     world.namespace(NAMESPACE)
-    monitoring_kinds(world)
     texts = {o: kubectl(world, "kustomize", os.path.join(DEPLOY, "kustomize", "overlays", o)) for o in ("dev", "prod", "exchange")}
     config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}]}
-    for component in ("serve", "alerts", "shards", "digest"):
-        texts[component] = kubectl(world, "kustomize", overlay(world, component, config, component))
+    for components in (["serve"], ["shards"], ["digest"], ["alerts"], ["serve", "serve-monitoring"]):
+        name = " and ".join(components)
+        texts[name] = kubectl(world, "kustomize", overlay(world, "-".join(components), config, *components))
+    with open(os.path.join(DEPLOY, "reader.yaml"), encoding="utf-8") as f:
+        reader = f.read()
     helm = tool("helm")
     lint = call(helm, "lint", "--strict", CHART)
     case.contains(lint, "0 chart(s) failed", "helm lint")
@@ -157,18 +184,29 @@ def manifests(world, case):
     for name, values in (("chart", []), ("large chart", large), ("serving chart", serving), ("small chart", small)):
         sets = [part for value in values for part in ("--set", value)]
         texts[name] = call(helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", "-n", NAMESPACE, *sets)
-    both = subprocess.run([helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", "--set", "serve.enabled=true"], capture_output=True, text=True, timeout=120)
-    case.expect(both.returncode != 0 and "set cron.enabled: false" in both.stderr, f"a chart that reports twice: exit {both.returncode}: {shorten(both.stderr)}")
+    for values, words in TYPOS:
+        sets = [part for value in values for part in ("--set", value)]
+        done = subprocess.run([helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", *sets], capture_output=True, text=True, timeout=120)
+        case.expect(done.returncode != 0 and words in done.stderr, f"{values}: exit {done.returncode}, expected {words!r}: {shorten(done.stderr)}")
     # Objects of the chart name no namespace, but for the roles of others; -n would refuse those.
     own = shutil.copy(world.kubeconfig, world.path("own.kubeconfig"))
     call(tool("kubectl"), "--kubeconfig", own, "config", "set-context", "--current", f"--namespace={NAMESPACE}")
+    # What needs no kinds of the Prometheus operator is taken where there are none.
     count = 0
+    for has_kinds, prepare in ((False, without_monitoring_kinds), (True, monitoring_kinds)):
+        prepare(world)
+        for name, text in [*texts.items(), ("reader", reader)]:
+            if ("monitoring.coreos.com" in text) != has_kinds:
+                continue
+            case.expect(has_kinds == (name in MONITORED), f"{name}: kinds of the Prometheus operator: {has_kinds}")
+            try:
+                said = call(tool("kubectl"), "--kubeconfig", own, "apply", "--dry-run=server", "-f", "-", stdin=text)
+                count += said.count("(server dry run)")
+            except RuntimeError as error:
+                case.fail(f"{name}: {error}")
     for name, text in texts.items():
-        try:
-            said = call(tool("kubectl"), "--kubeconfig", own, "apply", "--dry-run=server", "-f", "-", stdin=text)
-            count += said.count("(server dry run)")
-        except RuntimeError as error:
-            case.fail(f"{name}: {error}")
+        pods = text.count("serviceAccountName: ")
+        case.equal((pods > 0, text.count("kubernetes.io/arch: amd64")), (True, pods), f"{name}: pods, each with the architecture of its node")
     case.note(f"{count} objects of {len(texts)} sets taken")
     # The configurations are such that the program takes them.
     for name in ("prod", "dev"):
@@ -228,7 +266,7 @@ def alert_rules(world, case):
     world.namespace(NAMESPACE)
     monitoring_kinds(world)
     sets = {}
-    for what, sections in (("alerts", ["cron.enabled=true"]), ("serve", ["cron.enabled=false", "serve.enabled=true"])):
+    for what, sections in (("alerts", ["cron.enabled=true"]), ("serve-monitoring", ["cron.enabled=false", "serve.enabled=true"])):
         with open(os.path.join(DEPLOY, "kustomize", "components", what, "prometheusrule.yaml"), encoding="utf-8") as f:
             sets[f"kustomize-{what}"] = f.read()
         chosen = [part for value in ["prometheusRule.enabled=true", *sections] for part in ("--set", value)]
@@ -289,12 +327,20 @@ def as_in_a_pod(world, namespace, account_name):
         shutil.rmtree(made)
 
 
+def secret(world, name):
+    """What a Secret that may be missing holds, by its keys."""
+    there = {s["metadata"]["name"]: s.get("data") or {} for s in world.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets")["items"]}
+    return {key: base64.b64decode(value).decode() for key, value in there.get(name, {}).items()}
+
+
 def run_pod(world, pod, reports, *more):
     """Runs the program as the container of a pod would: its arguments, environment, configuration and account."""
     spec = pod["spec"]
     container = spec["containers"][0]
     host, port = world.api_url.removeprefix("https://").split(":")
     env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    for source in container.get("envFrom", []):
+        env |= secret(world, source["secretRef"]["name"])
     for variable in container.get("env", []):
         path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
         label = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
@@ -321,12 +367,12 @@ def ended(pod):
     return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
-def volume(world):
+def volume(world, storage_class=""):
     """A volume for the claim, as a file share would be."""
     world.api.post("/api/v1/persistentvolumes", {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "nas"},
         "spec": {"capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteMany"], "hostPath": {"path": "/nas"},
-                 "claimRef": {"namespace": NAMESPACE, "name": "healthcheck-reports"}}})
+                 "storageClassName": storage_class, "claimRef": {"namespace": NAMESPACE, "name": "healthcheck-reports"}}})
 
 
 @scenario
@@ -424,3 +470,73 @@ def indexed_job(world, case):
     case.contains(lost.err, "shard 3/4 is missing", "a shard that is missing")
     part = world.product.run("merge", "--at", world.at, "--partial", *shards[:3], "--format", "json", "--fail-on", "never")
     case.contains(part.out, "shard 3/4", "the gap of a shard that is missing")
+
+
+def nothing_left(world):
+    """What scenarios before may have left of the namespace, so that a reader begins with nothing."""
+    for kind, name in (("namespace", NAMESPACE), ("persistentvolume", "nas"), ("clusterrole", "healthcheck"), ("clusterrolebinding", "healthcheck")):
+        kubectl(world, "delete", kind, name, "--ignore-not-found", "--timeout=90s")
+
+
+def edit(path, *changes):
+    """Changes a file as a reader does, each of which must be there."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for old, new in changes:
+        if old not in text:
+            raise RuntimeError(f"{path} does not have {old!r}")
+        text = text.replace(old, new)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+@scenario
+def exchange_overlay(world, case):
+    """The overlay `exchange`, with its addresses edited: a Role of one namespace, ARMS and Slack by the Secret, and a run that ends well."""
+    own, other = world.namespaces[:2]
+    user, password = "LTAI5tLabAccessKey", "lab-access-key-secret-61"
+    folder = world.path("exchange")
+    shutil.copytree(os.path.join(DEPLOY, "kustomize"), folder)
+    exchange = os.path.join(folder, "overlays", "exchange")
+    messages = []
+
+    def slack(request, gateway):
+        messages.append(json.loads(request.body))
+        return Answer(200, "ok", {"Content-Type": "text/plain"})
+
+    with Arms(world.prometheus, user, password) as arms, Gateway(world.prometheus, slack) as hooks:
+        edit(os.path.join(exchange, "healthcheck.yaml"), ("https://workspace.example.aliyuncs.com:9443/prometheus/instance", arms.endpoint),
+             ("namespaces: [exchange]", f"namespaces: [{own}]"))
+        # What step 3 of DEPLOYMENT.md tells: the role of the overlay is written, and nothing else gives rights.
+        printed = world.product.run("rbac", "--all", "--scope", "namespace", "--config", os.path.join(exchange, "healthcheck.yaml"))
+        case.equal(printed.code, CLEAN, f"rbac with the configuration of the overlay: {shorten(printed.err)}")
+        with open(os.path.join(exchange, "account.yaml"), "w", encoding="utf-8") as f:
+            f.write(printed.out)
+        nothing_left(world)
+        without_monitoring_kinds(world)
+        volume(world, "alibabacloud-cnfs-nas")
+        kubectl(world, "apply", "-k", exchange)
+        kubectl(world, "-n", NAMESPACE, "create", "secret", "generic", "healthcheck", f"--from-literal=PROMETHEUS_USERNAME={user}",
+                f"--from-literal=PROMETHEUS_PASSWORD={password}", f"--from-literal=SLACK_WEBHOOK_URL={hooks.url}/services/T024BE7LD/B01ABCDEF12/x7Kq2LmPa9wErT4yUiOp0ZcV")
+        kubectl(world, "-n", NAMESPACE, "patch", "cronjob", "healthcheck", "-p", '{"spec":{"suspend":true}}')
+        account_name = f"{NAMESPACE}/healthcheck"
+        case.expect(may(world, account_name, "list", "", "pods", namespace=own), f"pods of {own} are refused")
+        for verb, resource, namespace in (("list", "pods", other), ("list", "nodes", None), ("list", "secrets", own)):
+            case.expect(not may(world, account_name, verb, "", resource, namespace=namespace), f"{verb} {resource} in {namespace} is allowed")
+        kubectl(world, "-n", NAMESPACE, "create", "job", "exchange", "--from=cronjob/healthcheck")
+        world.wait_for(lambda: pods_of(world, "exchange"), "the pod of the Job", 60)
+        reports = world.path("exchange-reports")
+        os.makedirs(reports, exist_ok=True)
+        with as_in_a_pod(world, NAMESPACE, "healthcheck") as possible:
+            if not possible:
+                case.note(f"skipped: {SERVICE_ACCOUNT} cannot be made here")
+                return
+            run = run_pod(world, pods_of(world, "exchange")[0], reports, "--at", world.at)
+        case.equal(run.code, CLEAN, f"exit code: {shorten(run.err)}")
+        case.equal(arms.broken_rules, [], "rules of ARMS that were broken")
+        case.expect(arms.count(lambda r: r.is_range) > 0, "no range query reached ARMS")
+        case.expect(messages, f"Slack got nothing: {shorten(run.err)}")
+        for value in (password, "x7Kq2LmPa9wErT4yUiOp0ZcV"):
+            case.lacks(run.err + run.out, value, "output")
+    kubectl(world, "-n", own, "delete", "role,rolebinding", "healthcheck")
+    nothing_left(world)

@@ -19,6 +19,13 @@ fn is_made_by_the_program(path: &str, text: &str) {
     assert!(found == text, "deploy/{path} differs from what the program prints; run with UPDATE_DOCS=1");
 }
 
+/// A file of the repository.
+#[track_caller]
+fn read(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
 #[track_caller]
 fn printed(args: &[&str]) -> String {
     let out = run(args);
@@ -45,8 +52,9 @@ fn roles_in_the_repository_are_those_of_the_program() {
     let cluster = ["rbac"];
     let namespace = ["rbac", "--scope", "namespace", "-n", "exchange"];
     let all = |args: &[&'static str]| printed(&[args, &["--all"]].concat());
-    is_made_by_the_program("kustomize/components/rights-cluster/account.yaml", &all(&cluster));
-    is_made_by_the_program("kustomize/components/rights-namespace/account.yaml", &all(&namespace));
+    is_made_by_the_program("kustomize/overlays/dev/account.yaml", &all(&cluster));
+    is_made_by_the_program("kustomize/overlays/prod/account.yaml", &all(&cluster));
+    is_made_by_the_program("kustomize/overlays/exchange/account.yaml", &all(&namespace));
     is_made_by_the_program("helm/healthcheck/files/rules-cluster.yaml", rules(&printed(&cluster)));
     is_made_by_the_program("helm/healthcheck/files/rules-namespace.yaml", rules(&printed(&namespace)));
     let by =
@@ -56,6 +64,121 @@ fn roles_in_the_repository_are_those_of_the_program() {
         &format!("{by}{}", lease_role(&["--all"])),
     );
     is_made_by_the_program("helm/healthcheck/files/rules-lease.yaml", rules(&lease_role(&[])));
+}
+
+/// The configurations of the manifests are taken as they are, on a machine that has none of the credentials.
+#[test]
+fn configurations_of_the_manifests_are_taken() {
+    for (path, has_slack) in [("base", false), ("overlays/prod", false), ("overlays/exchange", true)] {
+        let file = format!("{}/../../deploy/kustomize/{path}/healthcheck.yaml", env!("CARGO_MANIFEST_DIR"));
+        let shown = printed(&["config", "show", "--config", &file]);
+        assert!(shown.contains("time-zone: Asia/Taipei"), "{path}: {shown}");
+        assert!(shown.contains("# clusters[0].prometheus.url: http"), "{path}: {shown}");
+        assert_eq!(shown.contains("- type: \"slack\""), has_slack, "{path}: {shown}");
+        // In what is commented out, too.
+        assert!(read(&format!("deploy/kustomize/{path}/healthcheck.yaml")).contains("- type: slack"));
+    }
+}
+
+/// The values of the chart: keys of the configuration and time zones are those that the program knows.
+#[test]
+fn the_chart_knows_what_the_program_knows() {
+    let path = "helm/healthcheck/values.schema.json";
+    let mut values: serde_json::Value = serde_json::from_str(&read(&format!("deploy/{path}"))).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&printed(&["config", "schema"])).unwrap();
+    let keys = schema["properties"].as_object().unwrap().keys();
+    values["properties"]["config"]["properties"] =
+        keys.map(|key| (key.clone(), serde_json::Value::from(true))).collect();
+    is_made_by_the_program(path, &(serde_json::to_string_pretty(&values).unwrap() + "\n"));
+    let mut zones: Vec<String> =
+        jiff::tz::TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect();
+    zones.sort();
+    assert!(zones.iter().any(|name| name == "Asia/Taipei"));
+    is_made_by_the_program("helm/healthcheck/files/zones.txt", &(zones.join("\n") + "\n"));
+}
+
+/// The ports of addresses such as `https://loki.example:3100` or `smtp.example:587` in a text.
+fn ports(text: &str) -> Vec<(String, u16)> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-');
+    let words = text.split(|c| !word(c)).filter_map(|word| word.trim_matches([':', '.']).rsplit_once(':'));
+    let named =
+        words.filter(|(host, _)| host.contains('.') && host.contains(|c: char| c.is_ascii_alphabetic()));
+    named.filter_map(|(host, port)| Some((host.to_owned(), port.parse().ok()?))).collect()
+}
+
+#[test]
+fn the_network_policy_lets_out_to_every_port_that_the_documents_name() {
+    let kustomize = read("deploy/kustomize/base/networkpolicy.yaml");
+    let mut open: Vec<u16> = kustomize
+        .lines()
+        .filter_map(|line| line.split_once("port: ")?.1.strip_suffix(", protocol: TCP}")?.parse().ok())
+        .filter(|port| *port != 53)
+        .collect();
+    let values = read("deploy/helm/healthcheck/values.yaml");
+    let (_, list) = values.split_once("egressPorts: [").unwrap();
+    let mut chart: Vec<u16> =
+        list.split_once(']').unwrap().0.split(", ").map(|port| port.parse().unwrap()).collect();
+    open.sort_unstable();
+    chart.sort_unstable();
+    assert_eq!(open, chart, "kustomize and the chart");
+    let mut named = 0;
+    for path in [
+        "README.md",
+        "docs/CONFIG.md",
+        "docs/DEPLOYMENT.md",
+        "docs/RUNBOOK.md",
+        "docs/certificates-and-hosts.md",
+        "docs/delivery.md",
+        "docs/fleets.md",
+        "docs/history.md",
+        "docs/logs.md",
+        "docs/serve.md",
+        "deploy/kustomize/base/healthcheck.yaml",
+        "deploy/kustomize/overlays/exchange/healthcheck.yaml",
+        "deploy/kustomize/overlays/prod/healthcheck.yaml",
+        "deploy/helm/healthcheck/values.yaml",
+    ] {
+        for (host, port) in ports(&read(path)) {
+            // 8080 is our own, and a service in a message of an example is nobody that is asked.
+            let asked = !host.starts_with("127.") && !host.starts_with("0.0.0.0") && host != "apm-server.apm";
+            if asked {
+                named += 1;
+                assert!(
+                    open.contains(&port),
+                    "{path} names {host}:{port}, which no network policy lets out to"
+                );
+            }
+        }
+    }
+    assert!(named >= 6, "{named} addresses");
+    // Those that the documents have no example of: ARMS, VictoriaMetrics, SMTP with TLS from the start.
+    assert!([443, 6443, 9443, 8428, 465].iter().all(|port| open.contains(port)));
+}
+
+#[test]
+fn every_alert_is_in_the_runbook() {
+    let runbook = read("docs/RUNBOOK.md");
+    let files = [
+        "deploy/kustomize/components/alerts/prometheusrule.yaml",
+        "deploy/kustomize/components/serve-monitoring/prometheusrule.yaml",
+        "deploy/helm/healthcheck/templates/prometheusrule.yaml",
+    ];
+    let mut alerts = std::collections::BTreeSet::new();
+    for line in files.map(read).iter().flat_map(|text| text.lines()) {
+        if let Some(alert) = line.trim().strip_prefix("- alert: ") {
+            let sign = format!("`{alert}`");
+            assert!(
+                runbook.lines().any(|l| l.starts_with("| ") && l.contains(&sign)),
+                "no sign {sign} in RUNBOOK.md"
+            );
+            alerts.insert(alert.to_owned());
+        }
+        if let Some((_, place)) = line.split_once("runbook: docs/RUNBOOK.md, ") {
+            let heading = format!("## {}", place.trim_matches('"'));
+            assert!(runbook.lines().any(|l| l == heading), "no `{heading}` in RUNBOOK.md");
+        }
+    }
+    assert_eq!(alerts.len(), 7, "{alerts:?}");
 }
 
 /// What the chart adds where Secrets may be read is what the program adds.

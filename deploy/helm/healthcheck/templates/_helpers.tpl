@@ -35,6 +35,22 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* Refuses a schedule or a zone that the API server or the program would refuse later: a dict of root, key, schedule and zone. */}}
+{{- define "healthcheck.due" -}}
+{{- $fields := list }}
+{{- range list "[0-5]?[0-9]" "([01]?[0-9]|2[0-3])" "(0?[1-9]|[12][0-9]|3[01])" "(0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)" "(0?[0-6]|sun|mon|tue|wed|thu|fri|sat)" }}
+{{- $item := printf "([*?]|%s(-%s)?)(/[1-9][0-9]*)?" . . }}
+{{- $fields = append $fields (printf "%s(,%s)*" $item $item) }}
+{{- end }}
+{{- $named := "@(yearly|annually|monthly|weekly|daily|midnight|hourly|every [0-9a-z]+)" }}
+{{- if not (regexMatch (printf "(?i)^(%s|%s)$" (join " +" $fields) $named) .schedule) }}
+{{- fail (printf "%s: expected five fields in cron notation such as `0 9 * * *`, got `%s`" .key .schedule) }}
+{{- end }}
+{{- if not (has .zone (.root.Files.Lines "files/zones.txt")) }}
+{{- fail (printf "%s: expected a time zone of the IANA database such as `Asia/Taipei`, got `%s`" (regexReplaceAll "[a-zA-Z]+$" .key "timeZone") .zone) }}
+{{- end }}
+{{- end }}
+
 {{/* The pod, without restart policy: a dict of root, component and args. */}}
 {{- define "healthcheck.pod" -}}
 {{- $ := .root -}}
@@ -44,7 +60,7 @@ metadata:
     app.kubernetes.io/component: {{ .component }}
   annotations:
     # A changed configuration is a changed pod.
-    checksum/config: {{ toYaml $.Values.config | sha256sum }}
+    checksum/config: {{ printf "%s%s" (toYaml $.Values.config) (toYaml $.Values.configFiles) | sha256sum }}
     {{- with $.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -136,6 +152,9 @@ spec:
           readOnly: true
         - name: reports
           mountPath: /reports
+        {{- with $.Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: config
       configMap:
@@ -147,6 +166,9 @@ spec:
       {{- else }}
       emptyDir: {}
       {{- end }}
+    {{- with $.Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}
 
 {{/* The fields that the CronJobs have in common. */}}
