@@ -55,7 +55,7 @@ impl Check for ErrorLogs {
         remedy: "Look at the server that is named first, or at the way to it. For scans there is nothing to mend in the \
                  workload.",
         false_alarms: "Programs that call an error what is none. A kubelet gives only the newest file of a log (10 MiB unless told \
-                       otherwise), which may hold minutes of a flood: the sentence then says that time, `log-begins` tells when the \
+                       otherwise), which may hold minutes of a flood: the sentence then says that time, the evidence tells when the \
                        log begins, and the errors of the whole day are more than those counted.",
         texts: &[
             ("errors", "{errors} {errors|error|errors} in {time}, {count} of them: {pattern}"),
