@@ -167,7 +167,14 @@ TYPOS = [
 def manifests(world, case):
     """Every overlay, component and size of the chart is taken by the real API server, and the chart passes helm lint and refuses typos."""
     world.namespace(NAMESPACE)
-    texts = {o: kubectl(world, "kustomize", os.path.join(DEPLOY, "kustomize", "overlays", o)) for o in ("dev", "prod", "exchange")}
+    folder = world.path("kustomize")
+    shutil.copytree(os.path.join(DEPLOY, "kustomize"), folder)
+    texts = {}
+    for name in ("dev", "prod", "exchange"):
+        # As DEPLOYMENT.md tells.
+        edit(os.path.join(folder, "overlays", name, "kustomization.yaml"), ("newTag: 0.1.0}", "newName: registry.internal/ops/healthcheck, newTag: v9.9.1}"))
+        texts[name] = kubectl(world, "kustomize", os.path.join(folder, "overlays", name))
+        case.lacks(texts[name], "registry.example", f"{name}: an image of our example")
     config = {"clusters": [{"name": "lab", "kubernetes": {}, "prometheus": {"url": world.prometheus}}]}
     for components in (["serve"], ["shards"], ["digest"], ["alerts"], ["serve", "serve-monitoring"]):
         name = " and ".join(components)
@@ -207,6 +214,9 @@ def manifests(world, case):
     for name, text in texts.items():
         pods = text.count("serviceAccountName: ")
         case.equal((pods > 0, text.count("kubernetes.io/arch: amd64")), (True, pods), f"{name}: pods, each with the architecture of its node")
+        images = re.findall(r"image: (\S+)", text)
+        told = re.findall(r"name: HEALTHCHECK_IMAGE\s+value: (\S+)", text)
+        case.equal((len(images), told), (pods, images), f"{name}: images, and those that the program is told of")
     case.note(f"{count} objects of {len(texts)} sets taken")
     # The configurations are such that the program takes them.
     for name in ("prod", "dev"):

@@ -97,6 +97,33 @@ fn the_chart_knows_what_the_program_knows() {
     is_made_by_the_program("helm/healthcheck/files/zones.txt", &(zones.join("\n") + "\n"));
 }
 
+/// Which image is built: that of the architecture of the nodes, or of one that was named for it.
+#[test]
+fn an_image_for_other_nodes_is_refused_until_it_is_meant() {
+    let file = read("deploy/image/Dockerfile");
+    let (_, rest) = file.split_once("RUN case \" $ARCHITECTURES \"").unwrap();
+    let (rest, _) = rest.split_once("esac\n").unwrap();
+    let script = format!("case \" $ARCHITECTURES \"{rest}esac");
+    let (_, usual) = file.split_once("ARG ARCHITECTURES=").unwrap();
+    let usual = usual.lines().next().unwrap();
+    let built = |architectures: &str, target: &str| {
+        let mut sh = std::process::Command::new("sh");
+        sh.args(["-ec", &script]).env("ARCHITECTURES", architectures).env("TARGETARCH", target);
+        let out = sh.output().unwrap();
+        (out.status.code(), String::from_utf8(out.stderr).unwrap())
+    };
+    assert_eq!(built(usual, "amd64").0, Some(0));
+    assert_eq!(built("amd64 arm64", "arm64").0, Some(0));
+    assert_eq!(built("arm64", "arm64").0, Some(0));
+    let (code, said) = built(usual, "arm64");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("got `arm64`: give --platform linux/amd64"), "{said}");
+    for path in ["base/cronjob.yaml", "components/serve/deployment.yaml", "components/shards/merge.yaml"] {
+        let manifest = read(&format!("deploy/kustomize/{path}"));
+        assert!(manifest.contains(&format!("kubernetes.io/arch: {usual}\n")), "{path} selects other nodes");
+    }
+}
+
 /// The ports of addresses such as `https://loki.example:3100` or `smtp.example:587` in a text.
 fn ports(text: &str) -> Vec<(String, u16)> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-');
