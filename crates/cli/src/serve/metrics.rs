@@ -105,7 +105,9 @@ pub(crate) fn render(state: &State, process: &Process, exposition: Exposition) -
             &[(&[], success)],
         );
     }
-    if let Some(summary) = &state.summary {
+    // Another program may have made a newer report, which the pages show; then the numbers are for that one to tell.
+    let is_latest = |s: &&Summary| state.latest.as_ref().is_none_or(|shown| shown.taken_at <= s.taken_at);
+    if let Some(summary) = state.summary.as_ref().filter(is_latest) {
         page.report(summary);
     }
     page.process(process);
@@ -204,10 +206,11 @@ mod tests {
     use std::time::Duration;
 
     use healthcore::report::Cost;
+    use lambda_free_runner::reports::Rendered;
     use lambda_free_runner::runner::RunFailure;
 
     use super::*;
-    use crate::serve::board::Last;
+    use crate::serve::board::{Last, Pages};
 
     fn state() -> State {
         let failure =
@@ -268,6 +271,22 @@ mod tests {
         let mut once = types.clone();
         once.dedup();
         assert_eq!(types, once, "a family comes once");
+    }
+
+    #[test]
+    fn a_newer_report_of_another_program_ends_the_numbers_of_the_own_one() {
+        let shown = |taken_at: i64| {
+            let pages = Pages::of(Rendered {
+                taken_at: Timestamp(taken_at),
+                pages: std::collections::BTreeMap::new(),
+            });
+            let state = State { latest: Some(std::sync::Arc::new(pages)), ..state() };
+            render(&state, &Process::default(), Exposition::Prometheus)
+        };
+        assert!(shown(1_795_050_000_000).contains("healthcheck_findings{"), "its own");
+        let newer = shown(1_795_050_000_001);
+        assert!(!newer.contains("healthcheck_findings") && !newer.contains("healthcheck_report_"), "{newer}");
+        assert!(newer.contains("healthcheck_runs_total{outcome=\"report\"} 3"), "{newer}");
     }
 
     #[test]
