@@ -191,6 +191,15 @@ def manifests(world, case):
     for name, values in (("chart", []), ("large chart", large), ("serving chart", serving), ("small chart", small)):
         sets = [part for value in values for part in ("--set", value)]
         texts[name] = call(helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", "-n", NAMESPACE, *sets)
+    filled = world.path("filled.json")
+    with open(filled, "w") as f:
+        json.dump({"rbac": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}, "configFiles": {"queries.yaml": "memory_usage: up\n"},
+                   "extraVolumes": [{"name": "kubeconfigs", "secret": {"secretName": "kubeconfigs"}}],
+                   "extraVolumeMounts": [{"name": "kubeconfigs", "mountPath": "/kubeconfigs", "readOnly": True}]}, f)
+    texts["filled chart"] = call(helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", "-n", NAMESPACE, "-f", filled)
+    case.lacks(texts["filled chart"], "replicasets", "rules that were replaced")
+    for part in ("queries.yaml: |", "mountPath: /kubeconfigs", "secretName: kubeconfigs"):
+        case.contains(texts["filled chart"], part, "the filled chart")
     for values, words in TYPOS:
         sets = [part for value in values for part in ("--set", value)]
         done = subprocess.run([helm, "template", "healthcheck", CHART, "--kube-version", "1.35.0", *sets], capture_output=True, text=True, timeout=120)
