@@ -252,7 +252,17 @@ pub const INFERENCES: &[Inference] = &[
     Inference {
         origin: ClassOrigin::Name,
         class: Class::Runner,
-        globs: &["runner-*-project-*", "*gitlab-runner*", "*github-runner*", "*actions-runner*", "*-runner"],
+        globs: &[
+            "runner-*-project-*",
+            "*gitlab-runner*",
+            "*github-runner*",
+            "*actions-runner*",
+            "*ci-runner*",
+            "*-runner",
+            "*-runners",
+            "runner",
+            "runners",
+        ],
     },
     Inference {
         origin: ClassOrigin::Name,
@@ -419,7 +429,7 @@ impl Classifier {
             return Classified { class: rule.class, origin: ClassOrigin::Config };
         }
         let named = workload.annotations.get(CLASS_ANNOTATION);
-        if let Some(class) = named.and_then(|name| Class::from_name(name.trim())) {
+        if let Some(class) = named.and_then(|name| Class::from_name(&name.trim().to_ascii_lowercase())) {
             return Classified { class, origin: ClassOrigin::Annotation };
         }
         let found = INFERENCES.iter().find(|line| {
@@ -507,7 +517,7 @@ mod tests {
         let rule = ClassRule { name: Some("api".into()), ..ClassRule::new(Class::Jvm, "classes[0]") };
         let redis = Some("docker.io/library/redis:7.2@sha256:0123");
         check(&[rule], "shop/Job/api", Some("batch"), redis, "jvm config");
-        check(&[], "shop/Job/api", Some(" runner "), redis, "runner annotation");
+        check(&[], "shop/Job/api", Some(" Runner "), redis, "runner annotation");
         check(&[], "shop/Job/api", Some("no-class"), redis, "batch owner-kind");
         check(&[], "kube-system/StatefulSet/cache", None, redis, "system namespace");
         check(&[], "shop/StatefulSet/coredns", None, redis, "database image");
@@ -535,6 +545,8 @@ mod tests {
         for (name, expected) in [
             ("runner-abc-project-7-concurrent-0-x", "runner name"),
             ("build-runner", "runner name"),
+            ("runner", "runner name"),
+            ("gitlab-ci-runner-1", "runner name"),
             ("runners-api", "service default"),
             ("pay-mysql", "database name"),
             ("mysql-exporter", "service default"),
