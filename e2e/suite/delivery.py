@@ -216,11 +216,18 @@ def slack(world, case):
             case.lacks(refused.out + refused.err, TOKEN, "the secret")
             with open(report) as f:
                 case.expect(json.load(f)["findings"], f"{expected}: the report is written all the same")
-        workspace.script = [Answer(429, "{}", {"Retry-After": "2"}), Answer(503, "later")]
+        workspace.script = [Answer(429, "{}", {"Retry-After": "2"})]
         waited, _ = run(world, plain, BOT=TOKEN)
-        case.contains(waited.err, "sent: message", "after 429 and 503")
-        workspace.script = [Slack.no("token_revoked")]
+        case.contains(waited.err, "sent: message", "after 429")
         both = config(world, "slack-both", [{**entry, "webhook-env": "HOOK"}])
+        posted = len(workspace.posts)
+        for answer in (Answer(502, "Bad Gateway"), Answer(504, ""), Slack.no("internal_error")):
+            workspace.script = [answer]
+            unclear, _ = run(world, both, BOT=TOKEN, HOOK=gateway.url + HOOK)
+            case.equal(unclear.code, COULD_NOT_RUN, "exit code of what may have arrived")
+            case.contains(unclear.err, "it may have arrived, so it is not sent again", "what may have arrived")
+        case.equal(len(workspace.posts), posted, "messages that may have been there already")
+        workspace.script = [Slack.no("token_revoked")]
         fell, _ = run(world, both, BOT=TOKEN, HOOK=gateway.url + HOOK)
         case.contains(fell.err, "message by the webhook", "a refused token with a webhook")
         case.lacks(fell.err, HOOK, "the address of the webhook")
