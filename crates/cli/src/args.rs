@@ -370,7 +370,7 @@ pub(crate) struct Rbac {
     #[arg(long, value_name = "NAMESPACE/NAME", default_value = "healthcheck/healthcheck", value_parser = account)]
     pub(crate) account: (String, String),
     /// Name of roles and bindings
-    #[arg(long, value_name = "NAME", default_value = "healthcheck", value_parser = name)]
+    #[arg(long, value_name = "NAME", default_value = "healthcheck", value_parser = object_name)]
     pub(crate) name: String,
     /// Print the ServiceAccount and the bindings, too
     #[arg(long)]
@@ -396,11 +396,29 @@ pub(crate) enum RbacScope {
 
 fn account(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+        Some((namespace, name)) if is_object_name(namespace) && is_object_name(name) => {
             Ok((namespace.to_owned(), name.to_owned()))
         }
         _ => Err(format!("expected `NAMESPACE/NAME`, got `{text}`")),
     }
+}
+
+fn object_name(text: &str) -> Result<String, String> {
+    match is_object_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "expected lower-case letters, digits, `-` and `.` between letters or digits, as Kubernetes has names, got `{text}`"
+        )),
+    }
+}
+
+/// Whether Kubernetes takes it as a name: a subdomain of RFC 1123.
+pub(crate) fn is_object_name(text: &str) -> bool {
+    let alone = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 253
+        && text.starts_with(alone)
+        && text.ends_with(alone)
+        && text.chars().all(|c| alone(c) || matches!(c, '-' | '.'))
 }
 
 const LEAKS_HELP: &str = "\

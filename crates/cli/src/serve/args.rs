@@ -9,7 +9,7 @@ use healthcore::unit::Seconds;
 use healthcore_report::Lang;
 use lambda_free_runner::schedule::{CatchUp, Schedule};
 
-use crate::args::{Choice, OF_SERVERS, Sources};
+use crate::args::{Choice, OF_SERVERS, Sources, is_object_name};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -160,12 +160,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn lease_name(text: &str) -> Result<LeaseName, String> {
-    let is_name = |part: &str| {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-        !part.is_empty() && part.len() <= 253 && part.chars().all(fits)
-    };
     match text.split_once('/') {
-        Some((namespace, name)) if is_name(namespace) && is_name(name) => {
+        Some((namespace, name)) if is_object_name(namespace) && is_object_name(name) => {
             Ok(LeaseName { namespace: namespace.to_owned(), name: name.to_owned() })
         }
         _ => Err(format!("expected a namespace and a name such as `monitoring/healthcheck`, got `{text}`")),

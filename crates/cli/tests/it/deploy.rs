@@ -291,6 +291,9 @@ fn wrong_rights_are_refused_with_what_to_do() {
     );
     refused(&["rbac", "--scope", "namespace", "-n", "pay-*"], &["`pay-*` may stand for several"]);
     refused(&["rbac", "--account", "ops"], &["expected `NAMESPACE/NAME`, got `ops`"]);
+    // What is printed is applied, so no name may hold more than a name.
+    refused(&["rbac", "--account", "ns/x\nevil: true"], &["expected `NAMESPACE/NAME`"]);
+    refused(&["rbac", "--name", "Bad Name!"], &["expected lower-case letters", "got `Bad Name!`"]);
     refused(
         &["rbac", "--lease", "ops"],
         &["expected a namespace and a name such as `monitoring/healthcheck`, got `ops`"],
