@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+mod agreement;
 pub mod analyse;
 pub mod api_versions;
 pub mod chart;

@@ -372,6 +372,7 @@ impl Report {
                 .then_with(|| a.subject.cmp(&b.subject))
                 .then_with(|| a.fingerprint.cmp(&b.fingerprint))
         };
+        crate::agreement::agree(&mut all.findings);
         all.findings.sort_by(by_weight);
         all.watch.sort_by(by_weight);
         all.facts.sort_by(|a, b| a.key().cmp(b.key()));

@@ -2,10 +2,10 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{completed, workload_in_words};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
-use crate::phrase::or;
+use crate::phrase::{or, phrase};
 use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
@@ -103,7 +103,12 @@ impl Check for PodUnschedulable {
         }
         let scarce = scarce(said);
         let advice = match scarce.is_empty() {
-            false => Advice::new(Text::new("resources").with("resource", scarce.join(", "))),
+            false => {
+                let named =
+                    |name: &&str| if *name == "memory" { phrase("memory").into() } else { (*name).into() };
+                let scarce: Vec<Value> = scarce.iter().map(named).collect();
+                Advice::new(Text::new("resources").with("resource", scarce))
+            }
             true => Advice::new(Text::new("constraints")),
         };
         let namespace = &subject.workload.id.namespace;
