@@ -1,9 +1,10 @@
 //! CSV (RFC 4180): a row a finding, then a row a gap.
 
-use healthcore::finding::{Finding, SubjectRef};
+use healthcore::finding::{Finding, SubjectRef, Value};
 use healthcore::report::Report;
 
 use crate::escape::visible;
+use crate::json::number;
 use crate::locale::Locale;
 use crate::quantity::rfc3339;
 use crate::{RenderError, RenderOptions};
@@ -50,7 +51,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
 fn finding(f: &Finding, locale: &Locale) -> Vec<String> {
     let SubjectRef { cluster, namespace, kind, name, pod, container } = &f.subject;
     let evidence: Vec<String> =
-        f.evidence.iter().map(|e| format!("{}={}", e.name, locale.show(&e.value))).collect();
+        f.evidence.iter().map(|e| format!("{}={}", e.name, measured(&e.value, locale))).collect();
     let advice: Vec<String> = f.advice.iter().map(|a| locale.sentence(&f.check, &a.text)).collect();
     let commands: Vec<&str> = f.advice.iter().filter_map(|a| a.command.as_deref()).collect();
     vec![
@@ -73,6 +74,19 @@ fn finding(f: &Finding, locale: &Locale) -> Vec<String> {
     ]
 }
 
+/// A value for programs, the same in every language: a number with its unit, as JSON has them, and times in UTC.
+fn measured(value: &Value, locale: &Locale) -> String {
+    let number = || Some(serde_json::to_string(&number(value.number()?)).unwrap_or_default());
+    match value {
+        Value::Time(at) => rfc3339(*at),
+        value => match number() {
+            Some(number) if matches!(value.unit(), "count" | "number") => number,
+            Some(number) => format!("{number} {}", value.unit()),
+            None => locale.show(value),
+        },
+    }
+}
+
 /// A cell that no spreadsheet takes for a formula: a quote stands before what would begin one.
 fn harmless(cell: &str) -> String {
     let cell = visible(cell);
@@ -82,6 +96,18 @@ fn harmless(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_for_programs() {
+        let chinese = Locale::new(&RenderOptions { lang: crate::Lang::ZhTw, ..RenderOptions::default() });
+        for locale in [Locale::default(), chinese] {
+            let told = |value: Value| measured(&value, &locale);
+            assert_eq!(told(Value::Bytes(1_898_971_136.0)), "1898971136 bytes");
+            assert_eq!(told(Value::Ratio(0.884)), "0.884 ratio");
+            assert_eq!(told(Value::Count(97)), "97");
+            assert_eq!(told(Value::Time(healthcore::time::Timestamp(0))), "1970-01-01T00:00:00Z");
+        }
+    }
 
     #[test]
     fn a_name_is_no_formula() {
