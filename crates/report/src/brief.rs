@@ -129,7 +129,14 @@ impl Brief {
             most: 12,
             ..Group::default()
         };
-        let problems = problems(report, &page, lang);
+        let mut problems = problems(report, &page, lang);
+        if page.is_quiet {
+            // Who reads it every day knows them: a line each, and the details once, below.
+            for line in &mut problems.lines {
+                line.text.clear();
+                line.colon = "";
+            }
+        }
         let nothing = changes.lines.is_empty() && problems.lines.is_empty();
         let mut groups = vec![changes.clone(), problems];
         if nothing && page.problems.is_empty() {

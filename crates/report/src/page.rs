@@ -62,6 +62,8 @@ pub(crate) struct Page {
     /// What changed since the run before, in one line; empty without history.
     pub(crate) changed: String,
     pub(crate) changes: Vec<ChangeRow>,
+    /// Whether there are problems, and all of them were there in the run before and are as they were.
+    pub(crate) is_quiet: bool,
     pub(crate) more_changes: usize,
     pub(crate) problems: Vec<ProblemRow>,
     pub(crate) no_problems: &'static str,
@@ -175,6 +177,7 @@ impl Page {
             ),
             clusters: say.clusters(report),
             changed: say.changed(report),
+            is_quiet: is_quiet(report),
             more_changes: say.changes(report).count().saturating_sub(MOST_CHANGES),
             changes: say.changes(report).take(MOST_CHANGES).collect(),
             watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
@@ -274,6 +277,13 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
         vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
     };
     order.iter().map(row).collect()
+}
+
+/// Whether a reader of the report before knows all of it.
+fn is_quiet(report: &Report) -> bool {
+    let compared = report.changes.as_ref().is_some_and(|c| !c.is_first() && c.gone.is_empty());
+    let ongoing = report.findings.iter().all(|f| f.state == Some(State::Ongoing));
+    compared && ongoing && report.findings.iter().any(|f| f.severity > Severity::Info)
 }
 
 /// How many findings and gaps there are, and of what.
@@ -506,7 +516,11 @@ impl Say {
                 c.unknown.to_string(),
                 self.score(c.score.as_ref()),
                 from.to_owned(),
-                c.metrics_via.clone().unwrap_or_else(|| self.w("none").to_owned()),
+                match c.metrics_via.as_deref() {
+                    None => self.w("none").to_owned(),
+                    Some("direct") => self.w("direct").to_owned(),
+                    Some(way) => way.to_owned(),
+                },
             ]
         });
         Table {

@@ -72,7 +72,7 @@ impl Out {
     }
 
     fn page(&mut self, page: &Page) {
-        let [colon, open, close] = ["colon", "open", "close"].map(|key| self.w(key));
+        let colon = self.w("colon");
         let verdict = self.severity(page.verdict_id, &page.verdict.to_uppercase());
         let head =
             format!("{}{}{verdict}  {}", self.paint("1", self.w("title")), self.w("colon"), page.counts);
@@ -106,6 +106,10 @@ impl Out {
         self.line("");
         self.table(&page.clusters);
 
+        if page.is_quiet {
+            self.quiet(page);
+            return;
+        }
         self.heading(self.w("problems"));
         if page.problems.is_empty() {
             self.line(page.no_problems);
@@ -147,10 +151,7 @@ impl Out {
                 self.more(page.more_watch);
             }
         }
-        if !page.trends.rows.is_empty() {
-            self.heading(page.trends.title);
-            self.table(&page.trends);
-        }
+        self.trends(page);
         for table in &page.tops {
             self.heading(table.title);
             self.table(table);
@@ -164,6 +165,44 @@ impl Out {
                 self.more(page.more_notes);
             }
         }
+        self.gaps(page);
+        if !page.checks.rows.is_empty() {
+            self.heading(self.w("checks"));
+            self.table(&page.checks);
+        }
+        for line in &page.discoveries {
+            self.wrapped("  - ", "    ", line);
+        }
+        self.line("");
+        let cost = page.cost.clone();
+        self.wrapped("", "", &cost);
+        self.line(&page.made_by);
+    }
+
+    /// A day on which nothing changed: what is still there in a line each, what could not be checked, and where the rest is.
+    fn quiet(&mut self, page: &Page) {
+        self.heading(self.w("still-there"));
+        for p in &page.problems {
+            let severity = self.severity(p.severity_id, p.severity);
+            let pad = " ".repeat(SEVERITY.saturating_sub(p.severity.width()));
+            self.line(&format!("{severity}{pad} {}  {}", visible(&p.subject), p.check));
+        }
+        self.trends(page);
+        self.gaps(page);
+        self.line("");
+        self.wrapped("", "", self.w("rest-elsewhere"));
+        self.line(&page.made_by);
+    }
+
+    fn trends(&mut self, page: &Page) {
+        if !page.trends.rows.is_empty() {
+            self.heading(page.trends.title);
+            self.table(&page.trends);
+        }
+    }
+
+    fn gaps(&mut self, page: &Page) {
+        let [colon, open, close] = ["colon", "open", "close"].map(|key| self.w(key));
         self.heading(self.w("not-checked"));
         if page.gaps.rows.is_empty() && page.unknown.rows.is_empty() {
             self.line(self.w("nothing-missing"));
@@ -191,17 +230,6 @@ impl Out {
                 ),
             );
         }
-        if !page.checks.rows.is_empty() {
-            self.heading(self.w("checks"));
-            self.table(&page.checks);
-        }
-        for line in &page.discoveries {
-            self.wrapped("  - ", "    ", line);
-        }
-        self.line("");
-        let cost = page.cost.clone();
-        self.wrapped("", "", &cost);
-        self.line(&page.made_by);
     }
 
     fn more(&mut self, n: usize) {
@@ -251,9 +279,10 @@ impl Out {
                 cells.iter().map(|row| row[i].width()).chain([table.headers[i].width()]).max().unwrap_or(0)
             })
             .collect();
-        let line = |row: Vec<&str>| {
+        let shown = columns(&widths, self.width);
+        let line = |row: &[&str]| {
             let mut line = String::from("  ");
-            for (i, cell) in row.iter().enumerate() {
+            for (i, cell) in row.iter().enumerate().take(shown) {
                 let pad = " ".repeat(widths[i] - cell.width());
                 let _ = if table.numeric[i] {
                     write!(line, "{pad}{cell}  ")
@@ -263,12 +292,28 @@ impl Out {
             }
             line
         };
-        let head = self.paint("2", line(table.headers.clone()).trim_end());
+        let head = self.paint("2", line(&table.headers).trim_end());
         self.line(&head);
         for row in &cells {
-            self.line(&line(row.iter().map(String::as_str).collect()));
+            let row: Vec<&str> = row.iter().map(String::as_str).collect();
+            self.line(&line(&row));
+            let rest = table.headers.iter().zip(&row).skip(shown);
+            let rest: Vec<String> = rest.map(|(header, cell)| format!("{header} {cell}")).collect();
+            if !rest.is_empty() {
+                self.wrapped("      ", "      ", &rest.join(self.w("list")));
+            }
         }
     }
+}
+
+/// How many columns of a table stand beside each other; the others stand below each row, with their names.
+fn columns(widths: &[usize], room: usize) -> usize {
+    let mut used = 0;
+    let fits = widths.iter().take_while(|width| {
+        used += 2 + *width;
+        used <= room
+    });
+    fits.count().max(1)
 }
 
 /// Parts of a text between which a line may end, and whether a space stands before each. Text without spaces, as Chinese
@@ -299,6 +344,24 @@ mod tests {
 
     fn out(width: usize) -> Out {
         Out { text: String::new(), color: false, width, locale: Locale::default() }
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_stands_below() {
+        let table = Table {
+            headers: vec!["Name", "Pods", "Objects from"],
+            numeric: vec![false, true, false],
+            rows: vec![vec!["prod".into(), "7".into(), "Kubernetes API".into()]],
+            ..Table::default()
+        };
+        let shown = |width| {
+            let mut out = out(width);
+            out.table(&table);
+            out.text
+        };
+        assert_eq!(shown(40), "  Name  Pods  Objects from\n  prod     7  Kubernetes API\n");
+        assert_eq!(shown(20), "  Name  Pods\n  prod     7\n      Objects from\n      Kubernetes API\n");
+        assert_eq!(columns(&[50, 4], 20), 1, "the first column always stands");
     }
 
     #[test]

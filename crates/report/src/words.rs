@@ -105,6 +105,11 @@ const EN: &[(&str, &str)] = &[
     ("more", "and {n} more: the JSON report has them all"),
     ("and-more", "and {n} more"),
     ("still-there", "Still there"),
+    (
+        "rest-elsewhere",
+        "Nothing has changed. Evidence, advice and tables are in the other formats, such as Markdown or HTML.",
+    ),
+    ("direct", "direct"),
     ("not-checked", "What could not be checked"),
     ("nothing-missing", "Nothing: everything that was asked was answered."),
     ("scope", "Where"),

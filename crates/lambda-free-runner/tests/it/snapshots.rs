@@ -1,6 +1,7 @@
 //! Every format of every fixture, as people and programs see it.
 
-use healthcore::finding::Severity;
+use healthcore::finding::{Severity, State};
+use healthcore::history::Changes;
 use healthcore::report::Report;
 use healthcore_report::{Format, Lang, RenderOptions, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
@@ -239,4 +240,31 @@ fn a_part_says_that_it_is_one() {
         let text = render(&part, format, &options).unwrap();
         assert!(text.contains("Health report of prod/wallet") && text.contains(&grade), "{text}");
     }
+}
+
+/// Where nothing changed, terminal text and the first message have a line for what is still there; details are elsewhere.
+#[test]
+fn a_day_without_changes_is_short() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let spec = RunSpec::new(Input::Recording(fixtures().join("demo")));
+    let mut report = runtime.block_on(run_once(&spec, &Silent)).unwrap();
+    report.findings.iter_mut().for_each(|f| f.state = Some(State::Ongoing));
+    let before = [("prod".to_owned(), report.taken_at.plus_seconds(-86_400.0))].into();
+    report.changes = Some(Changes { before, ..Changes::default() });
+    let told = |report: &Report, format| render(report, format, &RenderOptions::default()).unwrap();
+    let (detail, advice) = ("memory is at 88.4 % of its limit", "What to do");
+    let place = "exchange/deploy/exchange-service [app]";
+
+    let text = told(&report, Format::Text);
+    assert!(text.contains(place) && !text.contains(detail) && !text.contains(advice), "{text}");
+    assert!(text.lines().count() < 45, "{} lines: {text}", text.lines().count());
+    let slack: Value = serde_json::from_str(&told(&report, Format::Slack)).unwrap();
+    let (first, thread) = (slack["message"].to_string(), slack["thread"].to_string());
+    assert!(first.contains(place) && !first.contains(detail), "{first}");
+    assert_eq!(thread.matches(detail).count(), 1, "{thread}");
+    assert!(told(&report, Format::Markdown).contains(detail));
+
+    report.findings[0].state = Some(State::New);
+    let text = told(&report, Format::Text);
+    assert!(text.contains(detail) && text.contains(advice), "what is new is told with all the rest");
 }
