@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use healthcore::checks::CHECKS;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::history::Trend;
@@ -333,6 +334,10 @@ fn unseen(report: &Report, locale: &Locale) -> String {
     let (unknown, all) = report.unknown();
     say("counts-unknown", unknown, all);
     say("counts-unanswered", report.unanswered().count() as u64, report.checks.len() as u64);
+    let usual: Vec<&str> = CHECKS.iter().filter(|c| !c.on_request()).map(|c| c.info().id).collect();
+    let ran = |id: &str| report.checks.iter().any(|c| c.id == id);
+    let left_out = usual.iter().filter(|id| !report.checks.is_empty() && !ran(id)).count();
+    say("counts-left-out", left_out as u64, usual.len() as u64);
     let clusters = report.clusters.iter().filter(|c| c.is_unseen()).count();
     say("counts-unseen", clusters as u64, report.clusters.len() as u64);
     out
@@ -1001,7 +1006,6 @@ fn not_compared(report: &Report) -> &'static str {
 #[cfg(test)]
 mod tests {
     use healthcore::analyse::analyse;
-    use healthcore::checks::CHECKS;
     use healthcore::fixture::Fixture;
     use healthcore::report::ClusterSummary;
     use healthcore::settings::Settings;

@@ -149,6 +149,7 @@ const EN: &[(&str, &str)] = &[
     ("part-critical", "critical findings"),
     ("counts-unknown", ", {of} of {all} {all|judgement|judgements} unknown"),
     ("counts-unanswered", ", {of} of {all} {all|check|checks} mostly unanswered"),
+    ("counts-left-out", ", {of} of {all} {all|check|checks} not asked for"),
     ("counts-unseen", ", {of} of {all} {all|cluster|clusters} not seen"),
     ("class", "class"),
     ("origin-config", "configuration"),
