@@ -20,6 +20,7 @@ from . import (  # noqa: F401
     past,
     jvm,
     loki,
+    registry,
     history,
 )
 from .case import SCENARIOS, Case
