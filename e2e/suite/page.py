@@ -74,6 +74,9 @@ def paper_is_white(b, case, path):
     ink = "[getComputedStyle(document.body).color, getComputedStyle(document.querySelector('.finding')).backgroundColor]"
     b.look(1280)
     b.open(path)
+    # The page remembers what was chosen there before.
+    b.evaluate("localStorage.clear()")
+    b.open(path)
     light = b.evaluate(ink)
     b.look(1280, dark=True)
     b.open(path)

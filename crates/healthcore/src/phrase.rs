@@ -137,8 +137,6 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("gap-no-namespace", "there is no namespace `{pattern}`"),
     ("gap-no-namespace-matches", "no namespace matches `{pattern}`"),
     ("gap-no-cluster-matches", "no cluster matches `{pattern}`"),
-    ("gap-checks-left-out", "{n} of {all} checks were not asked for: {checks}"),
-    ("gap-checks-only", "{n} of {all} checks were not asked for; asked for: {checks}"),
     ("gap-unresolved", "cannot resolve `{glob}`: {why}; give the namespaces by name"),
     (
         "gap-unresolved-but-one",

@@ -8,7 +8,7 @@ use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::{AnyCheck, CheckInfo};
 use crate::checks::CHECKS;
 use crate::facts::ContainerFacts;
-use crate::finding::{Finding, Severity, SubjectRef, Value};
+use crate::finding::{Finding, Severity, SubjectRef};
 use crate::history::{self, Changes, Coverage};
 use crate::metric::SeriesOf;
 use crate::model::Event;
@@ -376,7 +376,6 @@ impl Report {
         all.findings.sort_by(by_weight);
         all.watch.sort_by(by_weight);
         all.facts.sort_by(|a, b| a.key().cmp(b.key()));
-        gaps.extend(left_out(checks, &all.tallies));
         gaps.sort();
         gaps.dedup();
         let checks = checks
@@ -566,26 +565,6 @@ impl Report {
     }
 }
 
-/// Names of checks in one line of a report.
-const MOST_NAMED: usize = 12;
-
-/// That a run was not asked for all checks: it looks whole otherwise, and has a better score.
-fn left_out(checks: &[&'static dyn AnyCheck], tallies: &BTreeMap<&'static str, Tally>) -> Option<Gap> {
-    let usual = checks.iter().filter(|check| !check.on_request()).map(|check| check.info().id);
-    let (asked, left): (Vec<&str>, Vec<&str>) = usual.partition(|id| tallies.contains_key(id));
-    if tallies.is_empty() || left.is_empty() {
-        return None;
-    }
-    let (key, names) = match left.len() > asked.len() {
-        true => ("gap-checks-only", &asked),
-        false => ("gap-checks-left-out", &left),
-    };
-    let mut list: Vec<Value> = names.iter().take(MOST_NAMED).map(|id| (*id).into()).collect();
-    list.extend((names.len() > MOST_NAMED).then(|| "…".into()));
-    let said = phrase(key).with("n", left.len()).with("all", left.len() + asked.len()).with("checks", list);
-    Some(Gap::new("checks", GapCause::Skipped, said))
-}
-
 /// Namespaces of a cluster, those too that are known from a finding alone.
 fn namespaces(assessment: &Assessment) -> Vec<NamespaceSummary> {
     let mut tallies = assessment.namespaces.clone();
@@ -761,32 +740,6 @@ mod tests {
         assert_eq!(nowhere.verdict(), Verdict::Unknown);
         assert_eq!(told(&nowhere)[3..], ["deliver"], "a glob that matches nothing is told");
         assert_eq!(told(&narrowed(Severity::Info, "c1", &[])), ["healthcheck", "deliver"]);
-    }
-
-    #[test]
-    fn what_was_not_asked_for_is_told() {
-        let settings = |only: &[&str], skip: &[&str]| Settings {
-            only: only.iter().map(ToString::to_string).collect(),
-            skip: skip.iter().map(ToString::to_string).collect(),
-            ..Settings::default()
-        };
-        let told = |settings: Settings| -> Vec<String> {
-            let fixture = Fixture::new(FINE);
-            let summary =
-                ClusterSummary { metrics_via: Some("direct".to_owned()), ..ClusterSummary::default() };
-            let parts = vec![(summary, fixture.assess(&settings.resolve(CHECKS).expect("settings")))];
-            report(parts).gaps.into_iter().map(|gap| gap.detail).collect()
-        };
-        let usual = CHECKS.iter().filter(|check| !check.on_request()).count();
-        assert!(told(settings(&[], &[])).is_empty(), "what runs on request only is not left out");
-        assert_eq!(
-            told(settings(&["memory-leak"], &[])),
-            [format!("{} of {usual} checks were not asked for; asked for: memory-leak", usual - 1)]
-        );
-        assert_eq!(
-            told(settings(&[], &["restarts", "memory-leak"])),
-            [format!("2 of {usual} checks were not asked for: memory-leak, restarts")]
-        );
     }
 
     #[test]

@@ -184,7 +184,7 @@ fn without_agreement(finding: &Finding) -> Finding {
         (advice.to, advice.command) = (None, None);
         advice.text.args.remove("to");
     }
-    for series in &mut finding.series {
+    if let Some(series) = &mut finding.series {
         let advised = [LineKind::AdvisedLimit, LineKind::AdvisedRequest];
         series.lines.retain(|line| !advised.contains(&line.kind));
     }
