@@ -123,7 +123,8 @@ def judge(world, case, server, now):
     for secret in (CANARY, PASSWORD, TENANT):
         case.lacks(whole.out + whole.err, secret, "the report")
     pages = server.count(lambda r: "flood" in r.query)
-    case.equal(pages, 3, "pages of 12,000 lines")
+    # The first is small, to see how long lines are; no page is larger than Loki gives.
+    case.expect(3 <= pages <= 5, f"{pages} pages of 12,000 lines")
     case.expect(all(r.method == "GET" for r in server.requests), "something else than GET was sent")
 
     past = run("--at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now / 1e9 - 1800)))

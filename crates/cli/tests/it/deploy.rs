@@ -231,7 +231,7 @@ fn the_digest_runs_as_the_check_does() {
         .split_once("              args:\n")
         .unwrap()
         .1
-        .split_once("              envFrom")
+        .split_once("              env")
         .unwrap()
         .0;
     let arguments = arguments.to_owned();
