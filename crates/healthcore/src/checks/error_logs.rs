@@ -277,7 +277,7 @@ mod tests {
             &text,
             "warning web/api: 12758 errors in 1d, 12758 of them about one server, apm-server.apm:8200: \
              [apm-reporter] IntakeV2ReportingEventHandler - Error sending data to APM server at \
-             http://apm-server.apm:<*>/intake/v2/events, response code is <*> (<*>)",
+             http://apm-server.apm:<*>/intake/v2/events, response code is 503 (<*>)",
         );
         assert_eq!(
             advice("error-logs", &text),

@@ -235,7 +235,9 @@ impl Masking<'_> {
         }
         let before = self.out.trim_ascii_end();
         let before = before.strip_suffix(b"=").or(before.strip_suffix(b":")).unwrap_or(before);
-        [&b"status"[..], b"code", b"http", b"answered"].iter().any(|name| {
+        // `response code is 503`, `status of 503`
+        let before = before.strip_suffix(b" is").or(before.strip_suffix(b" of")).unwrap_or(before);
+        [&b"status"[..], b"code", b"http", b"answered", b"returned", b"responded with"].iter().any(|name| {
             before.len() >= name.len() && before[before.len() - name.len()..].eq_ignore_ascii_case(name)
         })
     }
@@ -346,6 +348,8 @@ mod tests {
         );
         check("ORA-00942: table does not exist", "ORA-00942: table does not exist");
         check("upstream answered 503, code=429, in 503 ms", "upstream answered 503, code=429, in <*> ms");
+        check("response code is 503 (503)", "response code is 503 (<*>)");
+        check("a status of 429, order 429 is lost", "a status of 429, order <*> is lost");
         check("log4j over http2 with IntakeV2Handler", "log4j over http2 with IntakeV2Handler");
         check("at 0x7fff5fbff8c0", "at <*>");
     }
