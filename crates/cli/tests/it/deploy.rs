@@ -227,13 +227,8 @@ fn the_digest_runs_as_the_check_does() {
         std::fs::read_to_string(file).unwrap()
     };
     let mut expected = read("base/cronjob.yaml");
-    let arguments = expected
-        .split_once("              args:\n")
-        .unwrap()
-        .1
-        .split_once("              env")
-        .unwrap()
-        .0;
+    let arguments =
+        expected.split_once("              args:\n").unwrap().1.split_once("              env").unwrap().0;
     let arguments = arguments.to_owned();
     for (of_check, of_digest) in [
         ("  name: healthcheck\n  namespace", "  name: healthcheck-digest\n  namespace"),
