@@ -79,8 +79,27 @@ pub(crate) struct Target {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LoggedPod {
     pub(crate) name: String,
-    /// When the container started that has written the log.
-    pub(crate) started: Option<Timestamp>,
+    /// When its first run began, where that is known.
+    pub(crate) began: Option<Timestamp>,
+    /// When the run before the one that is read ended, whose log is kept too.
+    pub(crate) run_before_ended: Option<Timestamp>,
+}
+
+impl LoggedPod {
+    fn new(pod: &Pod, container: &Container) -> Self {
+        let last = container.last_termination.as_ref();
+        let (began, run_before_ended) = match &container.state {
+            // The log that is given is that of the run before.
+            Some(ContainerState::Waiting { .. }) | None => (last.and_then(|run| run.started), None),
+            Some(ContainerState::Running { started }) => (*started, last.and_then(|run| run.finished)),
+            Some(ContainerState::Terminated(run)) => (run.started, last.and_then(|run| run.finished)),
+        };
+        let began = match container.restarts {
+            None | Some(0) => began,
+            Some(_) => pod.created,
+        };
+        Self { name: pod.name.clone(), began, run_before_ended }
+    }
 }
 
 /// Which logs are read: every container that has run, of some pods of each workload, in order.
@@ -91,7 +110,7 @@ pub(crate) fn targets(objects: &Objects, most_pods: usize) -> Vec<Target> {
     let mut found: BTreeMap<(&WorkloadId, &str), Vec<LoggedPod>> = BTreeMap::new();
     for pod in pods {
         for container in pod.containers.iter().filter(|c| has_logs(c)) {
-            let logged = LoggedPod { name: pod.name.clone(), started: started(container) };
+            let logged = LoggedPod::new(pod, container);
             found.entry((&pod.workload, &container.name)).or_default().push(logged);
         }
     }
@@ -107,15 +126,6 @@ pub(crate) fn targets(objects: &Objects, most_pods: usize) -> Vec<Target> {
 fn has_logs(container: &Container) -> bool {
     let runs_or_ran = !matches!(container.state, Some(ContainerState::Waiting { .. }));
     container.role != ContainerRole::Init && (runs_or_ran || container.last_termination.is_some())
-}
-
-/// When the run of a container started whose log can be read.
-fn started(container: &Container) -> Option<Timestamp> {
-    match &container.state {
-        Some(ContainerState::Running { started }) => *started,
-        Some(ContainerState::Terminated(run)) => run.started,
-        Some(ContainerState::Waiting { .. }) | None => container.last_termination.as_ref()?.started,
-    }
 }
 
 /// New pods show what a release brought, old ones what comes with time.

@@ -104,17 +104,33 @@ impl Logs<'_> {
             encode(&pod.name),
             encode(&target.container),
         );
-        let LogSettings { lookback, time, .. } = *self.settings;
-        let (server, lookback) = (&self.api.server, lookback.get());
-        let log = Newest { server, path, lookback, bytes: run.share, deadline: run.deadline, time };
         let before = tally.errors();
-        let Part { whole, first } = log.read(tally).await?;
+        // A kubelet keeps the log of one earlier run of a container. Both share what may be read of it.
+        let earlier = match pod.run_before_ended.is_some_and(|ended| ended >= run.since) {
+            true => {
+                let log = self.newest(format!("{path}&previous=true"), run.share / 2, run);
+                // It may be gone already.
+                log.read(tally).await.ok().map(|part| (log, part))
+            }
+            false => None,
+        };
+        let share = if earlier.is_some() { run.share / 2 } else { run.share };
+        let log = self.newest(path, share, run);
+        let part = log.read(tally).await?;
         let errors = tally.errors() - before;
+        let whole = part.whole && earlier.as_ref().is_none_or(|(_, part)| part.whole);
+        let (log, Part { whole: is_all, first }) = earlier.unwrap_or((log, part));
         let begins = match first {
-            Some(first) if whole && errors > 0 => self.begins(&log, pod, first, run.since).await,
-            _ => first.filter(|_| !whole),
+            Some(first) if is_all && errors > 0 => self.begins(&log, pod, first, run.since).await,
+            _ => first.filter(|_| !is_all),
         };
         Ok(OfPod { whole, errors, begins })
+    }
+
+    fn newest(&self, path: String, bytes: u64, run: &Run) -> Newest<'_> {
+        let LogSettings { lookback, time, .. } = *self.settings;
+        let (server, lookback) = (&self.api.server, lookback.get());
+        Newest { server, path, lookback, bytes, deadline: run.deadline, time }
     }
 
     /// When a log begins, if the runtime has thrown older lines away. A container that was silent has older ones still.
@@ -125,7 +141,7 @@ impl Logs<'_> {
         first: Timestamp,
         since: Timestamp,
     ) -> Option<Timestamp> {
-        let from = pod.started.map_or(since, |started| started.max(since));
+        let from = pod.began.map_or(since, |began| began.max(since));
         if first.seconds_since(from) < LATE {
             return None;
         }

@@ -145,6 +145,33 @@ fn a_log_whose_older_files_are_gone_tells_when_it_begins() {
     assert_eq!(begins(old, written(["INFO up".to_owned()])), (None, 1));
 }
 
+/// What a container said before it was restarted is what is looked for.
+#[test]
+fn the_log_of_the_run_before_is_read_too() {
+    let before = written((0..2_000).map(|_| "ERROR no route".to_owned()));
+    let reply = move |uri: &str| match uri.contains("previous=true") {
+        true => kubelet(&before, uri),
+        false => said("2026-11-20T00:50:30.000000000Z INFO up\n"),
+    };
+    let restarted = "container web/api-0/app state=running@10m last=Error:1@11m restarts=1 created=5d";
+    let (fetched, asked) = logs(restarted, LogSettings::default(), reply);
+    let api = of(&fetched, "api");
+    assert_eq!((api.said.levels.error, api.said.levels.info, api.pods_read), (2_000, 1, 1), "{asked:?}");
+    assert_eq!(api.begins, Some(END.plus_seconds(-80_000.0)), "runs before that are gone");
+    let (_, asked) = logs(&restarted.replace("@11m", "@2d"), LogSettings::default(), |_| said(""));
+    assert!(asked.iter().all(|uri| !uri.contains("previous")), "{asked:?}");
+    // The runtime may have cleaned it up, and a container that waits has the log of the run before as its own.
+    let gone = |uri: &str| match uri.contains("previous=true") {
+        true => status(400, "previous terminated container \"app\" in pod \"api-0\" not found"),
+        false => said("2026-11-20T00:50:30.000000000Z ERROR no route\n"),
+    };
+    let (fetched, _) = logs(restarted, LogSettings::default(), gone);
+    assert_eq!((of(&fetched, "api").said.levels.error, fetched.gaps.len()), (1, 0));
+    let waiting = restarted.replace("running@10m", "waiting:CrashLoopBackOff");
+    let (_, asked) = logs(&waiting, LogSettings::default(), |_| said(""));
+    assert_eq!(asked.len(), 1, "{asked:?}");
+}
+
 #[test]
 fn the_log_with_most_errors_tells_when_it_begins() {
     let flood = written((0..50).map(|_| "ERROR no route".to_owned()));
