@@ -254,6 +254,14 @@ pub const PHRASES: &[(&str, &str)] = &[
         "gap-logs-late",
         "the time for logs ({seconds} s) was over before those of {n} containers were read; give more with `logs.time`",
     ),
+    (
+        "gap-log-cut",
+        "of the log of 1 container only the newest part was read; read more with `logs.bytes-of-container`, `logs.bytes` and `logs.time`",
+    ),
+    (
+        "gap-logs-cut",
+        "of the logs of {n} containers only the newest part was read; read more with `logs.bytes-of-container`, `logs.bytes` and `logs.time`",
+    ),
     ("gap-logs-sampled", "logs of {read} of {all} pods are read: the newest and the oldest of each workload"),
     (
         "gap-shards-disagree",

@@ -208,6 +208,7 @@ impl Logs<'_> {
         let troubles = run.troubles.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut gaps: Vec<Gap> = Vec::new();
         gaps.extend(sampled.map(|said| self.gap(GapCause::Info, said)));
+        gaps.extend(cut(&summaries).map(|said| self.gap(GapCause::Thinned, said)));
         gaps.extend(self.told(&troubles));
         let denied = |namespace: &String| {
             let why = Missing::AccessDenied {
@@ -270,6 +271,15 @@ impl Logs<'_> {
             gaps.push(self.gap(GapCause::Thinned, said));
         }
         gaps
+    }
+}
+
+/// Tells of logs that were not read whole.
+fn cut(summaries: &[LogSummary]) -> Option<Text> {
+    match summaries.iter().filter(|summary| summary.cut).count() {
+        0 => None,
+        1 => Some(phrase("gap-log-cut")),
+        n => Some(phrase("gap-logs-cut").with("n", n)),
     }
 }
 

@@ -189,6 +189,9 @@ fn a_node_that_keeps_to_no_bound_is_cut_off() {
     let (fetched, _) = logs("container web/api-0/app", bounded(65_536.0), move |_| said(&log));
     let api = of(&fetched, "api");
     assert!(api.cut && api.said.bytes <= 65_536, "{:?}", api.said);
+    let [(scope, cause, detail)] = told(&fetched)[..] else { panic!("{:?}", fetched.gaps) };
+    assert_eq!((scope, cause), ("prod/pods/log", GapCause::Thinned));
+    assert!(detail.starts_with("of the log of 1 container only the newest part was read"), "{detail}");
 }
 
 #[test]
