@@ -5,6 +5,7 @@ use crate::finding::{Advice, Problem, Severity, Text};
 use crate::logs::{LogContent, LogPattern, LogSource, LogSummary, ScanNoise, SourceKind};
 use crate::model::{ContainerState, ObjectKind, WorkloadId};
 use crate::need::Needs;
+use crate::phrase::phrase;
 use crate::snapshot::Missing;
 use crate::time::Timestamp;
 use crate::unit::{Ratio, Seconds};
@@ -58,18 +59,12 @@ impl Check for ErrorLogs {
                        otherwise), which may hold minutes of a flood: the sentence then says that time, the evidence tells when the \
                        log begins, and the errors of the whole day are more than those counted.",
         texts: &[
-            ("errors", "{errors} {errors|error|errors} in {time}, {count} of them: {pattern}"),
-            (
-                "errors-server",
-                "{errors} {errors|error|errors} in {time}, {count} of them about one server, {source}: {pattern}",
-            ),
-            (
-                "errors-client",
-                "{errors} {errors|error|errors} in {time}, {count} of them for one client, {source}: {pattern}",
-            ),
+            ("errors", "{errors} in {time}, {count} of them: {pattern}"),
+            ("errors-server", "{errors} in {time}, {count} of them about one server, {source}: {pattern}"),
+            ("errors-client", "{errors} in {time}, {count} of them for one client, {source}: {pattern}"),
             (
                 "errors-logger",
-                "{errors} {errors|error|errors} in {time}, {count} of them from one part of the program, {source}: {pattern}",
+                "{errors} in {time}, {count} of them from one part of the program, {source}: {pattern}",
             ),
             (
                 "scan",
@@ -118,8 +113,12 @@ impl Check for ErrorLogs {
         } else {
             return Ok(scan.map_or(Outcome::Ok, |scan| scanned(params, scan, errors).into()));
         };
-        let problem = Problem::new(severity, sentence(params, worst, errors, view.snapshot.taken_at))
-            .measured("errors", errors as usize, bound);
+        let many = Errors { counted: errors, expected };
+        let mut problem = Problem::new(severity, sentence(params, worst, many, view.snapshot.taken_at))
+            .measured("errors", many.rounded(), bound);
+        if many.is_estimate() {
+            problem = problem.evidence("errors-counted", errors as usize);
+        }
         Ok(with_evidence(problem, params, worst, &logs, scan).into())
     }
 }
@@ -128,6 +127,37 @@ impl Check for ErrorLogs {
 fn has_started(subject: &WorkloadPods<'_>) -> bool {
     let waits = |state: &Option<ContainerState>| matches!(state, None | Some(ContainerState::Waiting { .. }));
     subject.pods.iter().flat_map(|p| &p.containers).any(|c| !waits(&c.state) || c.last_termination.is_some())
+}
+
+/// Errors of a workload.
+#[derive(Clone, Copy)]
+struct Errors {
+    counted: u64,
+    /// Of all pods, as far as those that were read tell.
+    expected: f64,
+}
+
+impl Errors {
+    fn is_estimate(self) -> bool {
+        self.rounded() as u64 > self.counted
+    }
+
+    fn rounded(self) -> usize {
+        self.expected.round() as usize
+    }
+
+    /// The number as a reader takes it: an estimate has two digits that mean something.
+    fn told(self, log: &LogSummary) -> Text {
+        if !self.is_estimate() {
+            return phrase("errors-counted").with("n", self.counted as usize);
+        }
+        let unit = 10_f64.powf((self.expected.max(1.0).log10().floor() - 1.0).max(0.0));
+        phrase("errors-estimated")
+            .with("n", ((self.expected / unit).round() * unit) as usize)
+            .with("counted", self.counted as usize)
+            .with("read", log.pods_read)
+            .with("pods", log.pods)
+    }
 }
 
 /// The errors of all pods, as far as those that were read tell.
@@ -142,7 +172,7 @@ fn one_source<'l>(params: &ErrorLogsParams, said: &'l LogContent) -> Option<&'l 
     said.sources.iter().filter(enough).min_by_key(|s| (s.kind, std::cmp::Reverse(s.count)))
 }
 
-fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: u64, now: Timestamp) -> Text {
+fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: Errors, now: Timestamp) -> Text {
     let source = one_source(params, &worst.said);
     let key = match source.map(|s| s.kind) {
         None => "errors",
@@ -154,7 +184,7 @@ fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: u64, now: Time
     let count = source.map(|s| s.count).or(pattern.map(|p| p.count)).unwrap_or_default();
     let time = Seconds(now.seconds_since(worst.counted_since()).max(0.0));
     let text = Text::new(key)
-        .with("errors", errors as usize)
+        .with("errors", errors.told(worst))
         .with("time", time)
         .with("count", count as usize)
         .with("pattern", pattern.map_or("", |p| p.text.as_str()));
@@ -324,9 +354,19 @@ mod tests {
     #[test]
     fn pods_that_were_not_read_are_expected_to_be_like_those_that_were() {
         let text = format!("{POD}log web/StatefulSet/api times=300 pods=40 read=10 line=\"ERROR no route\"");
-        check(&text, "warning web/api: 300 errors in 1d, 300 of them: no route");
+        check(
+            &text,
+            "warning web/api: about 1200 errors (300 in 10 of 40 pods) in 1d, 300 of them: no route",
+        );
         let evidence = &findings("error-logs", &text)[0].evidence;
-        assert!(evidence.iter().any(|e| e.name == "pods-read"));
+        let value = |name: &str| evidence.iter().find(|e| e.name == name).map(|e| format!("{:?}", e.value));
+        assert_eq!(value("errors"), Some("Count(1200)".to_owned()));
+        assert_eq!(value("errors-counted"), Some("Count(300)".to_owned()));
+        assert!(value("pods-read").is_some());
+        check(
+            &text.replace("times=300 pods=40 read=10", "times=1234 pods=7 read=3"),
+            "warning web/api: about 2900 errors (1234 in 3 of 7 pods) in 1d, 1234 of them: no route",
+        );
     }
 
     /// A kubelet has the newest file of a log only.
