@@ -238,7 +238,7 @@ fn with_evidence(
     if let Some(server) = server {
         problem = problem.advise(Advice::new(Text::new("server").with("source", server.name.as_str())));
     }
-    problem.advise(read(&worst.workload, &worst.container))
+    problem.advise(read(worst))
 }
 
 fn messages(said: &LogContent) -> u64 {
@@ -253,16 +253,20 @@ fn began(pattern: &LogPattern, log: &LogSummary) -> Option<Timestamp> {
     (first.seconds_since(log_begins) >= 3600.0).then_some(first)
 }
 
-fn read(id: &WorkloadId, container: &str) -> Advice {
-    let kind = id.kind.to_ascii_lowercase();
-    let command = format!("kubectl -n {} logs {kind}/{} -c {container} --since=24h", id.namespace, id.name);
+/// The pod with the most errors is named: of a workload `kubectl logs` takes any one.
+fn read(log: &LogSummary) -> Advice {
+    let WorkloadId { namespace, name, kind } = &log.workload;
+    let (container, kind) = (&log.container, kind.to_ascii_lowercase());
     let advice = Advice::new(Text::new("read"));
-    match kind.as_str() {
+    let (of, name) = match kind.as_str() {
+        _ if !log.worst_pod.is_empty() => (log.worst_pod.clone(), &log.worst_pod),
         "deployment" | "statefulset" | "daemonset" | "job" | "pod" | "replicaset" => {
-            advice.command(command, &[&id.namespace, &id.name, container])
+            (format!("{kind}/{name}"), name)
         }
-        _ => advice,
-    }
+        _ => return advice,
+    };
+    let command = format!("kubectl -n {namespace} logs {of} -c {container} --since=24h");
+    advice.command(command, &[namespace, name, container])
 }
 
 /// Only somebody who looks around.
@@ -315,6 +319,10 @@ mod tests {
                 "look at apm-server.apm:8200, and at the way to it: it is what the errors are about",
                 "read the messages with what stands around them [kubectl -n web logs statefulset/api -c app --since=24h]",
             ]
+        );
+        assert_eq!(
+            advice("error-logs", &text.replace("times=", "worst=api-3 times="))[1],
+            "read the messages with what stands around them [kubectl -n web logs api-3 -c app --since=24h]"
         );
     }
 

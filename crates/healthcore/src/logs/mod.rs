@@ -42,6 +42,9 @@ pub struct LogSummary {
     /// has thrown them away. Of the pod with the most errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins: Option<Timestamp>,
+    /// The pod with the most errors; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub worst_pod: String,
     /// Pods that have the container.
     pub pods: u32,
     /// Pods whose logs were read.

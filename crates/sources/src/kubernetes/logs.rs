@@ -54,7 +54,8 @@ impl Logs<'_> {
     async fn read(&self, target: Target, run: &Run) -> Option<LogSummary> {
         let namespace = &target.workload.namespace;
         let mut tally = LogTally::default();
-        let (mut pods_read, mut cut, mut most_errors, mut begins) = (0, false, 0, None);
+        let (mut pods_read, mut cut, mut begins) = (0, false, None);
+        let (mut most_errors, mut worst_pod) = (0, "");
         for pod in &target.pods {
             if Instant::now() >= run.deadline {
                 run.note(|troubles| troubles.late += 1);
@@ -69,7 +70,7 @@ impl Logs<'_> {
                     pods_read += 1;
                     cut |= !log.whole;
                     if log.errors > most_errors {
-                        (most_errors, begins) = (log.errors, log.begins);
+                        (most_errors, worst_pod, begins) = (log.errors, &pod.name, log.begins);
                     }
                 }
                 // The pod is gone, or the container has not written anything yet.
@@ -83,6 +84,7 @@ impl Logs<'_> {
             container: target.container,
             since: run.since,
             begins,
+            worst_pod: worst_pod.to_owned(),
             pods: target.all as u32,
             pods_read,
             cut,

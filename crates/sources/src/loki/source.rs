@@ -133,6 +133,7 @@ impl Loki {
             container: target.container,
             since,
             begins: said.first.filter(|_| older_left),
+            worst_pod: String::new(),
             pods: target.all as u32,
             pods_read: target.all as u32,
             cut: cut || older_left,

@@ -181,6 +181,7 @@ fn the_log_with_most_errors_tells_when_it_begins() {
             if uri.contains("/api-0/") { kubelet(&flood, uri) } else { said(&calm) }
         });
     assert_eq!(of(&fetched, "api").begins, Some(END.plus_seconds(-80_000.0)));
+    assert_eq!(of(&fetched, "api").worst_pod, "api-0");
 }
 
 #[test]
