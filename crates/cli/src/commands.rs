@@ -62,7 +62,14 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
             let pages: Vec<String> = CHECKS.iter().map(|c| docs::page(*c)).collect();
             done(&pages.join("\n"))
         }
-        Command::List => done(&docs::list()),
+        Command::List => {
+            let listed = done(&docs::list());
+            // Beside the list, so that each of its lines is a check.
+            if !io.quiet {
+                output::note(&docs::number());
+            }
+            listed
+        }
         Command::Config(command) => config(&command),
         Command::Merge(args) => crate::merge::run(&args, io.color, io.quiet),
         Command::Digest(args) => crate::digest::run(&args, io.color, io.quiet),

@@ -18,8 +18,17 @@ use crate::delivery;
 /// All checks, a line each.
 pub(crate) fn list() -> String {
     let width = CHECKS.iter().map(|c| c.info().id.len()).max().unwrap_or(0);
-    let line = |c: &&dyn AnyCheck| format!("{:width$}  {}\n", c.info().id, c.info().title);
+    let line = |c: &&dyn AnyCheck| {
+        let when = if c.on_request() { " (only when asked for)" } else { "" };
+        format!("{:width$}  {}{when}\n", c.info().id, c.info().title)
+    };
     CHECKS.iter().map(line).collect()
+}
+
+/// How many checks there are.
+pub(crate) fn number() -> String {
+    let asked = CHECKS.iter().filter(|c| c.on_request()).count();
+    format!("{} checks, {asked} of them only when asked for", CHECKS.len())
 }
 
 /// The check of an id.

@@ -804,7 +804,11 @@ fn help_says_what_it_said() {
 #[test]
 fn what_is_generated_is_whole() {
     let said = |args: &[&str]| String::from_utf8(run(args).stdout).unwrap();
-    assert_eq!(said(&["list"]).lines().count(), healthcore::checks::CHECKS.len());
+    let list = run(&["list"]);
+    let (lines, beside) = (String::from_utf8(list.stdout).unwrap(), String::from_utf8(list.stderr).unwrap());
+    assert_eq!(lines.lines().count(), healthcore::checks::CHECKS.len());
+    assert_eq!(beside, format!("{} checks, 1 of them only when asked for\n", lines.lines().count()));
+    assert_eq!(lines.matches("Errors in logs (only when asked for)").count(), 1);
     assert!(said(&["explain", "memory-leak"]).contains("## How it decides"));
     assert!(said(&["completions", "bash"]).contains("_healthcheck"));
     assert!(said(&["man"]).contains(".TH healthcheck"));
