@@ -238,6 +238,8 @@ mod tests {
             "<*> --- [nio-<*>-exec-<*>] Auth : token expired",
         ]);
         assert_eq!(found.len(), 3, "{found:?}");
+        // Nor where the tree does not tell them apart already.
+        assert_eq!(mined(["<*> --- shop : payment failed", "<*> --- shop : disk full"]).len(), 2);
         assert_eq!(mined(["<*> <*> - failed: alice", "<*> <*> - unreachable: bob"]).len(), 2);
         // What is the same but for numbers is one.
         assert_eq!(mined(["order <*> <*> <*>"; 3]).len(), 1);
@@ -254,9 +256,10 @@ mod tests {
         let letters =
             |n: u32| -> String { n.to_string().bytes().map(|d| char::from(b'a' + (d - b'0'))).collect() };
         let mut miner = Miner::default();
-        for i in 0..40_000_u32 {
-            let noise = letters(i % 5_000);
-            miner.add(format!("{noise} {noise} broke").as_bytes(), false, None);
+        // All groups have more messages than a new one.
+        for i in 0..20_000_u32 {
+            let noise = letters(i);
+            (0..2).for_each(|_| miner.add(format!("{noise} {noise} broke").as_bytes(), false, None));
         }
         for _ in 0..5_000 {
             miner.add(b"cannot reach the broker", false, None);
