@@ -36,7 +36,7 @@ impl Import<'_> {
             "# Made by `healthcheck config import`. Look at the end for what was not taken over.\n"
                 .to_owned();
         text.push_str(&self.clusters(&mut left_out));
-        if self.skips_tls() {
+        if self.skips_tls(&mut left_out) {
             text.push_str(
                 "certificates:\n  skip: [{namespace: \"*\", reason: \"SKIP_TLS_CHECK was set\"}]\n",
             );
@@ -44,6 +44,8 @@ impl Import<'_> {
         text.push_str(&self.deliveries(&mut left_out));
         text.push_str(&self.query_file(&mut left_out)?);
         text.push_str(&self.checks(&mut left_out)?);
+        text.push_str("# The old systems knew no yesterday. With a history the report says what changed; docs/history.md.\n");
+        text.push_str("# history: {location: /reports/history}\n");
         if !left_out.is_empty() {
             text.push_str("\n# Not taken over:\n");
             for line in left_out {
@@ -58,9 +60,16 @@ impl Import<'_> {
         (self.environment)(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
     }
 
-    fn skips_tls(&self) -> bool {
-        self.variable("SKIP_TLS_CHECK")
-            .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "true" | "1" | "yes"))
+    fn skips_tls(&self, left_out: &mut Vec<String>) -> bool {
+        let Some(given) = self.variable("SKIP_TLS_CHECK") else { return false };
+        match given.to_ascii_lowercase().as_str() {
+            "true" | "t" | "1" | "yes" | "y" | "on" => true,
+            "false" | "f" | "0" | "no" | "n" | "off" => false,
+            _ => {
+                left_out.push(format!("SKIP_TLS_CHECK: expected `true` or `false`, got `{given}`"));
+                false
+            }
+        }
     }
 
     fn clusters(&self, left_out: &mut Vec<String>) -> String {
@@ -71,7 +80,11 @@ impl Import<'_> {
                 text.push_str("    kubernetes: {}\n");
             }
             Some(path) => {
-                let _ = writeln!(text, "    # KUBECONFIG\n    kubernetes: {{kubeconfig: {}}}", quoted(&path));
+                let _ = writeln!(
+                    text,
+                    "    # KUBECONFIG. In a pod write `kubernetes: {{}}`: it has an account and not this file.\n    kubernetes: {{kubeconfig: {}}}",
+                    quoted(&path)
+                );
             }
             None => text.push_str("    # As kubectl does: KUBECONFIG, ~/.kube/config, or the account of the pod.\n    kubernetes: {}\n"),
         }
@@ -84,6 +97,10 @@ impl Import<'_> {
         };
         let (url, said) = address(&url);
         left_out.extend(said.map(str::to_owned));
+        if let Some(why) = no_address(&url) {
+            left_out.push(format!("PROMETHEUS_URL: {why}"));
+            return text;
+        }
         let _ = writeln!(text, "    prometheus:\n      # PROMETHEUS_URL\n      url: {}", quoted(&url));
         if url.contains(".aliyuncs.com") {
             text.push_str("      # Alibaba Cloud\n      dialect: arms\n");
@@ -127,6 +144,11 @@ impl Import<'_> {
                 let _ = writeln!(text, "    {key}: {name}");
             }
         }
+        if self.variable("SLACK_BOT_TOKEN").is_some() && self.variable("SLACK_CHANNEL").is_none() {
+            left_out.push("SLACK_BOT_TOKEN: counts only with SLACK_CHANNEL, which is not set".to_owned());
+            text =
+                text.lines().filter(|line| !line.contains("token-env")).map(|l| format!("{l}\n")).collect();
+        }
         match (self.variable("SLACK_CHANNEL"), text.is_empty()) {
             (None, true) => return text,
             (Some(_), true) => {
@@ -150,7 +172,11 @@ impl Import<'_> {
                 Some(format!("{}: {key}: {}", path.display(), legacy::query(&key, &template).err()?))
             })
             .collect();
-        let mark = if refused.is_empty() { "" } else { "# Once the queries below are taken out of it:\n# " };
+        let mark = if refused.is_empty() {
+            "# A path beside this file: in a cluster, put both into the ConfigMap.\n"
+        } else {
+            "# Once the queries below are taken out of it:\n# "
+        };
         left_out.extend(refused);
         Ok(format!("{mark}queries: {}\n", quoted(&path.display().to_string())))
     }
@@ -202,6 +228,21 @@ fn entries(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
         let why = why.strip_prefix(&format!("{file}: ")).unwrap_or(&why).to_owned();
         ConfigError { file, why }
     })
+}
+
+/// Why a text is no address of a server.
+fn no_address(text: &str) -> Option<String> {
+    let found = reqwest::Url::parse(text).ok();
+    let is_one =
+        found.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+    // What stands before `@` may be a secret.
+    let shown = text.rsplit('@').next().unwrap_or_default();
+    let hint = || match shown.contains("://") || shown.contains(' ') {
+        true => String::new(),
+        false => format!("; did you mean `http://{shown}`?"),
+    };
+    (!is_one)
+        .then(|| format!("expected an address such as `http://prometheus:9090`, got `{shown}`{}", hint()))
 }
 
 /// The address without credentials and without the path of a query, and what to say of it.
@@ -343,6 +384,42 @@ mod tests {
             "{text}"
         );
         assert!(config.settings.checks.is_empty());
+    }
+
+    #[test]
+    fn what_the_next_command_would_refuse_is_not_written() {
+        for (url, expected) in [
+            (
+                "p:9090",
+                "PROMETHEUS_URL: expected an address such as `http://prometheus:9090`, got `p:9090`; did you mean `http://p:9090`?",
+            ),
+            ("bob:hunter2@p:9090", "got `p:9090`; did you mean `http://p:9090`?"),
+            (
+                "not a url",
+                "PROMETHEUS_URL: expected an address such as `http://prometheus:9090`, got `not a url`",
+            ),
+        ] {
+            let (text, config) = import("", "", &[("PROMETHEUS_URL", url)]);
+            assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
+            assert!(config.clusters[0].prometheus.is_none(), "{text}");
+        }
+        let (text, config) = import("", "", &[("SLACK_BOT_TOKEN", "xoxb-1")]);
+        assert!(config.deliver.is_empty(), "{text}");
+        assert!(text.contains("SLACK_BOT_TOKEN: counts only with SLACK_CHANNEL"), "{text}");
+        let both =
+            [("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/h")];
+        let (text, config) = import("", "", &both);
+        assert_eq!(config.deliver.len(), 1, "{text}");
+        assert!(text.contains("webhook-env") && !text.contains("token-env"), "{text}");
+    }
+
+    #[test]
+    fn switches_are_read_as_people_write_them() {
+        for (given, skipped) in [("on", 1), ("Y", 1), ("t", 1), ("off", 0), ("0", 0), ("maybe", 0)] {
+            let (text, config) = import("", "", &[("SKIP_TLS_CHECK", given)]);
+            assert_eq!(config.certificates.skip.len(), skipped, "{text}");
+            assert_eq!(text.contains("SKIP_TLS_CHECK: expected"), given == "maybe", "{text}");
+        }
     }
 
     #[test]
