@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::{Clock, SystemClock, after, span};
+use crate::deliver::{Deliverer, Outcome};
 use crate::history::History;
 use crate::progress::{Progress, Silent};
 use crate::redact;
@@ -46,6 +47,8 @@ pub trait Hooks: Progress {
     fn finding(&self, _finding: &Finding) {}
     /// A run has ended, with a report or without. It is part of the run: none starts before it has returned.
     async fn done(&self, _run: &Done) {}
+    /// How a delivery of the report ended, for runners with [`RunnerBuilder::deliver_by`]. It comes after [`done`](Self::done).
+    fn delivered(&self, _run: &Started, _outcome: &Outcome) {}
     /// A run was given up before its end, for the program stops or its future was dropped. Nothing of it is left.
     fn abandoned(&self, _run: &Started) {}
 }
@@ -165,8 +168,10 @@ pub struct Runner {
     clock: Arc<dyn Clock>,
     hooks: Arc<dyn Hooks>,
     limit: Option<Duration>,
+    deliverer: Deliverer,
     count: AtomicU64,
     one_at_a_time: tokio::sync::Mutex<()>,
+    is_running: AtomicBool,
     asked: Notify,
 }
 
@@ -206,6 +211,7 @@ impl Runner {
             clock: Arc::new(SystemClock),
             hooks: Arc::new(Silent),
             limit: None,
+            deliverer: Deliverer::default(),
         }
     }
 
@@ -220,7 +226,7 @@ impl Runner {
     /// Whether a run is under way.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.one_at_a_time.try_lock().is_err()
+        self.is_running.load(Ordering::Relaxed)
     }
 
     /// Asks the schedule that is waiting for a run at once.
@@ -316,7 +322,8 @@ impl Runner {
         let _alone = self.one_at_a_time.try_lock().map_err(|_| busy())?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let run = Started { number, due, at: self.clock.now() };
-        let under_way = UnderWay { run, hooks: &*self.hooks, ended: false };
+        let under_way = UnderWay { run, hooks: &*self.hooks, is_running: &self.is_running, ended: false };
+        self.is_running.store(true, Ordering::Relaxed);
         self.hooks.started(&run);
         let begun = Instant::now();
         let result = self.report().await.map(Arc::new);
@@ -325,6 +332,11 @@ impl Runner {
         }
         let tried_again = tried_again(due, tries, &result);
         self.hooks.done(&Done { run, took: begun.elapsed(), result: result.clone(), tried_again }).await;
+        if let Ok(report) = &result {
+            for outcome in self.deliverer.deliver(report).await {
+                self.hooks.delivered(&run, &outcome);
+            }
+        }
         under_way.end();
         result
     }
@@ -390,6 +402,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 struct UnderWay<'a> {
     run: Started,
     hooks: &'a dyn Hooks,
+    is_running: &'a AtomicBool,
     ended: bool,
 }
 
@@ -401,6 +414,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        self.is_running.store(false, Ordering::Relaxed);
         if !self.ended {
             self.hooks.abandoned(&self.run);
         }
@@ -415,6 +429,7 @@ pub struct RunnerBuilder {
     clock: Arc<dyn Clock>,
     hooks: Arc<dyn Hooks>,
     limit: Option<Duration>,
+    deliverer: Deliverer,
 }
 
 impl RunnerBuilder {
@@ -461,6 +476,11 @@ impl RunnerBuilder {
         Self { hooks, ..self }
     }
 
+    /// Where reports go when a run has one: into these sinks, by the routes that hold them. Nowhere unless told otherwise.
+    pub fn deliver_by(self, deliverer: Deliverer) -> Self {
+        Self { deliverer, ..self }
+    }
+
     /// The longest time that a run may take; none unless told otherwise.
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit: Some(limit), ..self }
@@ -481,8 +501,10 @@ impl RunnerBuilder {
             clock: self.clock,
             hooks: self.hooks,
             limit: self.limit,
+            deliverer: self.deliverer,
             count: AtomicU64::new(0),
             one_at_a_time: tokio::sync::Mutex::new(()),
+            is_running: AtomicBool::new(false),
             asked: Notify::new(),
         }
     }

@@ -306,6 +306,48 @@ async fn a_run_that_is_asked_for() {
     ]);
 }
 
+/// A question must not stand in the way of a run that is due at the same moment.
+#[tokio::test(start_paused = true)]
+async fn who_asks_whether_it_runs_does_not_keep_it_from_running() {
+    let scene = scene("2026-11-20T08:59:50Z", 0, |_| None);
+    let held = scene.runner.one_at_a_time.try_lock().unwrap();
+    assert!(!scene.runner.is_running(), "a lock that somebody holds is no run");
+    drop(held);
+    scene.runner.run_once().await.unwrap();
+    assert!(!scene.runner.is_running());
+}
+
+/// Takes every report, and what comes of it is told.
+#[tokio::test]
+async fn a_report_goes_where_the_runner_was_told() {
+    use crate::deliver::{FileSettings, FileSink, Route};
+
+    struct Told(Mutex<Vec<String>>);
+    impl Progress for Told {}
+    #[async_trait]
+    impl Hooks for Told {
+        async fn done(&self, run: &Done) {
+            self.0.lock().unwrap().push(format!("done {}", run.result.is_ok()));
+        }
+        fn delivered(&self, run: &Started, outcome: &Outcome) {
+            self.0.lock().unwrap().push(format!("run {} {:?}", run.number, outcome.faults()));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        FileSettings { path: folder.path().join("report.md"), format: healthcore_report::Format::Markdown };
+    let routes = vec![Route::new(Box::new(FileSink::new(settings).unwrap()))];
+    let told = Arc::new(Told(Mutex::default()));
+    let runner = Runner::builder()
+        .spec(RunSpec::new(Input::Recording(recording())))
+        .hooks(Arc::clone(&told) as Arc<dyn Hooks>)
+        .deliver_by(Deliverer { routes, ..Deliverer::default() })
+        .build();
+    runner.run_once().await.unwrap();
+    assert_eq!(*told.0.lock().unwrap(), ["done true", "run 1 []"]);
+    assert!(std::fs::read_to_string(folder.path().join("report.md")).unwrap().starts_with("# "));
+}
+
 /// Another part of the program may run beside the schedule, which then leaves its own run out.
 #[tokio::test(start_paused = true)]
 async fn a_run_beside_the_schedule_stands_for_the_one_that_is_due() {
