@@ -15,7 +15,7 @@ use crate::redact;
 /// Times that a request is sent at most.
 const ATTEMPTS: u32 = 4;
 /// Longest pause that another side may ask for.
-const MOST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const MOST_WAIT: Duration = Duration::from_secs(60);
 /// Longest answer that is read, in bytes.
 const LARGEST: usize = 64 << 10;
 /// Longest part of an answer that an error repeats.
@@ -85,7 +85,7 @@ impl Call {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
 }
 
 pub(crate) struct Http {

@@ -341,7 +341,7 @@ impl Deliverer {
         let mut missed = news.missed;
         let content = Content::of(route.selection.of_report(&news.report));
         let delivered = self.bring(route, content, news.is_first, patience).await?;
-        let remembered = match &self.history {
+        let remembered = match self.memory(route) {
             Some(history) if news.told.is_none_or(|told| told < report.taken_at) => {
                 history.remember_told(&route.key(), report.taken_at, patience).await
             }
@@ -362,11 +362,17 @@ impl Deliverer {
         })
     }
 
+    /// Where it is kept what a route was told. A file that each run writes over has no readers who wait for changes.
+    fn memory(&self, route: &Route) -> Option<&History> {
+        let waits = !route.sink.is_repeatable() || route.when == When::Changes;
+        self.history.as_ref().filter(|_| waits)
+    }
+
     /// The report as it is news to the readers of a route: against the last run that they were told of.
     async fn news<'r>(&self, route: &Route, report: &'r Report, patience: &Patience) -> News<'r> {
         let mut news =
             News { report: Cow::Borrowed(report), told: None, is_first: false, missed: Vec::new() };
-        let Some(history) = &self.history else { return news };
+        let Some(history) = self.memory(route) else { return news };
         match history.told(&route.key(), patience).await {
             Ok(told) => (news.told, news.is_first) = (told, told.is_none()),
             Err(why) => news.missed.push(format!("it is not known what was told there last: {why}")),

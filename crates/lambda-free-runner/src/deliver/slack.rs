@@ -14,7 +14,7 @@ use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
-use super::http::{Answer, Call, Http, HttpSettings, address};
+use super::http::{Answer, Call, Http, HttpSettings, MOST_WAIT, address};
 use super::{DeliverError, Delivery, Receipt, Sink, placeholder};
 
 /// Where the methods of Slack are, unless told otherwise.
@@ -85,7 +85,11 @@ fn check_token(token: &str) -> Result<(), String> {
                 .into(),
         );
     }
-    if token.split('-').skip(1).any(placeholder::is_word) || token.len() < 12 {
+    let is_of_a_token = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if token.split('-').skip(1).any(placeholder::is_word)
+        || token.len() < 12
+        || !token.chars().all(is_of_a_token)
+    {
         return Err(
             "the bot token: it is a placeholder; give the one that Slack shows under OAuth & Permissions"
                 .into(),
@@ -97,8 +101,14 @@ fn check_token(token: &str) -> Result<(), String> {
 fn webhook_address(text: &str) -> Result<Url, String> {
     let url = address(text, false).map_err(|why| format!("the webhook: {why}"))?;
     let segment = || url.path_segments().into_iter().flatten().any(placeholder::is_word);
-    let unfilled =
-        placeholder::in_address(&url).or_else(|| segment().then_some("its parts are no real ones"));
+    // `/services/TEAM/APP/KEY`; those of workflows have more.
+    let short = || {
+        let parts = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).count();
+        url.host_str().is_some_and(|host| host.starts_with("hooks.slack")) && parts < 4
+    };
+    let unfilled = placeholder::in_address(&url)
+        .or_else(|| segment().then_some("its parts are no real ones"))
+        .or_else(|| short().then_some("parts of it are missing"));
     match unfilled {
         Some(why) => Err(format!(
             "the webhook: it is a placeholder, {why}; give the address that Slack shows under Incoming Webhooks, or leave Slack out"
@@ -243,8 +253,16 @@ impl Slack {
     /// Calls a method. Slack says no with 200 as well.
     async fn ask(&self, token: &Secret, call: Call) -> Result<Value, DeliverError> {
         let call = call.secret(AUTHORIZATION, &format!("Bearer {}", token.reveal()))?;
-        let answer = self.http.send(&call).await?;
-        let value: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let mut answer = self.http.send(&call).await?;
+        let mut value = said_by(&answer);
+        // A limit of its own comes with 200, and the pause that it asks for; nobody has seen the message.
+        if matches!(value["error"].as_str(), Some("ratelimited" | "rate_limited"))
+            && let Some(pause) = answer.retry_after.filter(|pause| *pause <= MOST_WAIT)
+        {
+            (self.http.wait)(pause).await;
+            answer = self.http.send(&call).await?;
+            value = said_by(&answer);
+        }
         match (&value["ok"], value["error"].as_str()) {
             (Value::Bool(true), _) => Ok(value),
             (_, Some(error)) if UNCLEAR.contains(&error) => {
@@ -360,6 +378,10 @@ impl Sink for Slack {
             (None, None) => Err(DeliverError::Setting("neither token nor webhook".into())),
         }
     }
+}
+
+fn said_by(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).unwrap_or_default()
 }
 
 fn counted(n: usize, one: &str, other: &str) -> String {

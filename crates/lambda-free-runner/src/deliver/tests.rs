@@ -183,6 +183,30 @@ fn webhook_of(server: &MockServer) -> Option<Secret> {
     Some(Secret::new(format!("{}/services/T024BE7LD/B01ABCDEF12/x7Kq2LmPa9wErT4yUiOp0ZcV", server.uri())))
 }
 
+#[test]
+fn what_was_never_filled_in_is_refused() {
+    let slack = |token: Option<&str>, webhook: Option<&str>| SlackSettings {
+        channel: Some("#ops".into()),
+        token: token.map(Secret::new),
+        webhook: webhook.map(Secret::new),
+        files: vec![],
+        api: DEFAULT_API.into(),
+        http: HttpSettings::default(),
+    };
+    let host = "https://hooks.slack.com";
+    for path in ["", "/", "/services/", "/services/T024BE7LD", "/services/T024BE7LD/B01ABCDEF12/"] {
+        let why = slack(None, Some(&format!("{host}{path}"))).check().unwrap_err();
+        assert!(why.contains("it is a placeholder, parts of it are missing"), "{path}: {why}");
+    }
+    let whole = format!("{host}/services/T024BE7LD/B01ABCDEF12/x7Kq2LmPa9wErT4yUiOp0ZcV");
+    assert_eq!(slack(None, Some(&whole)).check(), Ok(()));
+    for token in ["xoxb-<token>", "xoxb-<your-bot-token>", "xoxb-1234 5678 abcd"] {
+        let why = slack(Some(token), None).check().unwrap_err();
+        assert!(why.contains("it is a placeholder") && !why.contains(token), "{why}");
+    }
+    assert_eq!(slack(Some(TOKEN), None).check(), Ok(()));
+}
+
 fn refusal(error: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({ "ok": false, "error": error }))
 }
@@ -262,6 +286,7 @@ async fn what_slack_refuses_is_explained() {
 async fn faults_that_pass_are_waited_out() {
     let busy = |seconds| ResponseTemplate::new(429).insert_header("retry-after", seconds);
     let (server, workspace) = workspace(vec![
+        ("chat.postMessage", refusal("ratelimited").insert_header("retry-after", "3")),
         ("chat.postMessage", busy("7")),
         ("getUploadURLExternal", ResponseTemplate::new(500)),
         ("upload/F0", ResponseTemplate::new(503)),
@@ -273,8 +298,8 @@ async fn faults_that_pass_are_waited_out() {
     assert_eq!(receipt.missed, Vec::<String>::new());
     assert_eq!(
         *pauses.lock().unwrap(),
-        [7, 1, 1, 1, 1],
-        "as asked, the pace, and once more for what may come twice: an address and the bytes"
+        [3, 7, 1, 1, 1, 1],
+        "as asked, with 200 or 429, the pace, and once more for what may come twice: an address and the bytes"
     );
     workspace.script.lock().unwrap().extend((0..4).map(|_| ("upload/F1", ResponseTemplate::new(500))));
     let receipt = sink.deliver(&delivery("healthy").await).await.unwrap();

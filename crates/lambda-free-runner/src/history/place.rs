@@ -45,7 +45,15 @@ pub(super) fn open(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Opened, HistoryError> {
     let error = |why: String| HistoryError { place: place.to_owned(), why };
-    let Some((scheme, rest)) = place.split_once("://") else { return folder(place) };
+    let Some((scheme, rest)) = place.split_once("://") else {
+        // Nobody means a folder of that name.
+        return match place.split_once(":/") {
+            Some((scheme @ ("s3" | "oss" | "gs" | "az" | "file"), rest)) => Err(error(format!(
+                "expected two slashes behind the colon; did you mean `{scheme}://{rest}`?"
+            ))),
+            _ => folder(place),
+        };
+    };
     if scheme == "file" {
         return folder(rest);
     }
@@ -279,6 +287,10 @@ mod tests {
         assert_eq!(
             why("ftp://host/p", &[]),
             "history `ftp://host/p`: no store is known for `ftp://`; expected a folder, s3://, gs://, az:// or oss://"
+        );
+        assert_eq!(
+            why("s3:/bucket/p", &[]),
+            "history `s3:/bucket/p`: expected two slashes behind the colon; did you mean `s3://bucket/p`?"
         );
         assert!(why("", &[]).starts_with("history ``: expected a folder"));
     }
