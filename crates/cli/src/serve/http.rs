@@ -1,9 +1,14 @@
 //! The pages over HTTP/1.1, with bounds on what a client may take: connections, time and size.
+//!
+//! Clients that take all connections and never finish a request must not keep the kubelet from `/healthz`: where there is no
+//! room, the connection that has waited longest for its request gives way.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,12 +19,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::serve::pages::{Pages, message};
 
-/// Connections at once; more wait until one ends.
+/// Connections at once; one more takes the place of the one that has waited longest.
 const CONNECTIONS: u32 = 512;
 /// Time for the head of a request, the wait for it on an open connection included.
 const HEAD: Duration = Duration::from_secs(10);
@@ -38,41 +43,84 @@ pub(crate) const STOPPING: Duration = Duration::from_secs(3);
 /// The wait after a connection could not be taken, for instance for want of file descriptors.
 const REFUSED: Duration = Duration::from_millis(200);
 
+/// A connection as it is seen where there is no room.
+#[derive(Default)]
+struct Client {
+    /// Whether a whole request has come.
+    has_asked: AtomicBool,
+    give_way: Notify,
+}
+
+/// The connections, the oldest first.
+#[derive(Default)]
+struct Clients(VecDeque<Weak<Client>>);
+
+impl Clients {
+    fn enter(&mut self) -> Arc<Client> {
+        self.0.retain(|client| client.strong_count() > 0);
+        let client = Arc::default();
+        self.0.push_back(Arc::downgrade(&client));
+        client
+    }
+
+    /// Sends away the oldest one that never asked for anything; the oldest one where all have.
+    fn make_room(&mut self) {
+        let asked =
+            |client: &Weak<Client>| client.upgrade().is_none_or(|c| c.has_asked.load(Ordering::Relaxed));
+        let at = self.0.iter().position(|client| !asked(client)).unwrap_or(0);
+        if let Some(client) = self.0.remove(at).and_then(|client| client.upgrade()) {
+            client.give_way.notify_one();
+        }
+    }
+}
+
 /// Answers requests until told to stop, and lets those under way end.
-pub(crate) async fn serve(listener: TcpListener, pages: Arc<Pages>, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS as usize));
+pub(crate) async fn serve(listener: TcpListener, pages: Arc<Pages>, stop: watch::Receiver<bool>) {
+    serve_at_once(CONNECTIONS, listener, pages, stop).await;
+}
+
+async fn serve_at_once(
+    connections: u32,
+    listener: TcpListener,
+    pages: Arc<Pages>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(connections as usize));
+    let mut clients = Clients::default();
     loop {
-        let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
+        let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
             sleep(REFUSED).await;
             continue;
         };
+        if room.available_permits() == 0 {
+            clients.make_room();
+        }
+        let client = clients.enter();
+        let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
         let _ = stream.set_nodelay(true);
         let (pages, stop) = (Arc::clone(&pages), stop.clone());
         tokio::spawn(async move {
-            connection(stream, pages, stop).await;
+            connection(stream, pages, stop, client).await;
             drop(place);
         });
     }
     drop(listener);
-    let _ = timeout(STOPPING, room.acquire_many(CONNECTIONS)).await;
+    let _ = timeout(STOPPING, room.acquire_many(connections)).await;
 }
 
 /// Serves one connection. It ends in time, whatever the client does or leaves undone.
-async fn connection<I>(io: I, pages: Arc<Pages>, mut stop: watch::Receiver<bool>)
+async fn connection<I>(io: I, pages: Arc<Pages>, mut stop: watch::Receiver<bool>, client: Arc<Client>)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
+    let asking = Arc::clone(&client);
     let answer = service_fn(move |request| {
-        let pages = Arc::clone(&pages);
-        async move { Ok::<_, Infallible>(answer(request, &pages).await) }
+        let (pages, client) = (Arc::clone(&pages), Arc::clone(&asking));
+        async move { Ok::<_, Infallible>(answer(request, &pages, &client).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -83,6 +131,7 @@ where
     let patience = tokio::select! {
         // What is wrong with a connection is the client's matter.
         _ = connection.as_mut() => return,
+        () = client.give_way.notified() => return,
         () = sleep(CONNECTION) => LAST_RESPONSE,
         _ = stop.wait_for(|stop| *stop) => STOPPING,
     };
@@ -90,10 +139,13 @@ where
     let _ = timeout(patience, connection).await;
 }
 
-async fn answer(request: Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, pages: &Pages, client: &Client) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     match timeout(BODY, Limited::new(body, BODY_BYTES).collect()).await {
-        Ok(Ok(_)) => pages.answer(&head),
+        Ok(Ok(_)) => {
+            client.has_asked.store(true, Ordering::Relaxed);
+            pages.answer(&head)
+        }
         Ok(Err(_)) => {
             message(StatusCode::PAYLOAD_TOO_LARGE, "the body of the request is too large; no page needs one")
         }
@@ -109,6 +161,7 @@ pub(crate) async fn listen(address: std::net::SocketAddr) -> io::Result<TcpListe
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::net::TcpStream;
     use tokio::time::Instant;
 
     use super::*;
@@ -117,7 +170,7 @@ mod tests {
     fn connected(report: usize) -> (DuplexStream, watch::Sender<bool>) {
         let (client, server) = duplex(4096);
         let (stopper, stop) = watch::channel(false);
-        tokio::spawn(connection(server, Arc::new(Pages::sample(report)), stop));
+        tokio::spawn(connection(server, Arc::new(Pages::sample(report)), stop, Arc::default()));
         (client, stopper)
     }
 
@@ -178,6 +231,43 @@ mod tests {
         let (said, seconds) = until_closed(&mut client).await;
         assert!(said.starts_with("HTTP/1.1 408"), "{said}");
         assert_eq!(seconds, BODY.as_secs());
+    }
+
+    /// No client ends its request, and nobody waits for a time-out.
+    #[tokio::test]
+    async fn who_never_asks_gives_way_to_who_does() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stopper, stop) = watch::channel(false);
+        let serving = serve_at_once(4, listener, Arc::new(Pages::sample(0)), stop);
+        let asking = async {
+            let mut patient = TcpStream::connect(address).await.unwrap();
+            let mut first = [0; 15];
+            patient.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            patient.read_exact(&mut first).await.unwrap();
+            let mut slow = Vec::new();
+            for _ in 0..8 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"GET /healthz HTTP/1.1\r\nX-Slow: ").await.unwrap();
+                slow.push(stream);
+            }
+            let mut probe = TcpStream::connect(address).await.unwrap();
+            probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            probe.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200 OK");
+            // Who has asked before is still there.
+            patient
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            let mut rest = String::new();
+            patient.read_to_string(&mut rest).await.unwrap();
+            assert!(rest.contains("HTTP/1.1 200 OK"), "{rest}");
+        };
+        tokio::select! {
+            () = serving => unreachable!("nobody stops it"),
+            () = asking => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]
