@@ -25,7 +25,7 @@ use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailO
 use crate::delivery::Publication;
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::{delivery, docs, leaks, output, serve, sources};
+use crate::{delivery, docs, leaks, output, serve, signals, sources};
 
 /// The sample of `demo`, recorded as any snapshot.
 const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
@@ -51,6 +51,10 @@ pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
         }
     };
     let io = Io { quiet: cli.quiet, verbose: cli.verbose, color: cli.color };
+    // `serve` has its own.
+    if !matches!(cli.command, Command::Serve(_)) {
+        signals::end_by();
+    }
     match cli.command {
         Command::Check(args) => check(&args, io),
         Command::Demo(args) => demo(&args, io),

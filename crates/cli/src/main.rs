@@ -15,6 +15,7 @@ mod rbac;
 #[cfg(test)]
 mod reference;
 mod serve;
+mod signals;
 mod sources;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use healthcore::report::Report;
 use healthcore_report::{Format, Lang, RenderOptions, Template, Zone, render};
 use healthcore_sources::recording::Recorder;
 use lambda_free_runner::config::Config;
+use lambda_free_runner::unfinished;
 
 use crate::args::{Color, FormatArg, Output};
 
@@ -251,6 +252,7 @@ impl Whole {
             }
             target = std::fs::canonicalize(path).with_context(failed)?;
         }
+        unfinished::clear(folder_of(&target));
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         {
@@ -259,7 +261,7 @@ impl Whole {
             builder.permissions(std::fs::Permissions::from_mode(0o644));
         }
         let file = builder
-            .prefix(".healthcheck-")
+            .prefix(unfinished::PREFIX)
             .tempfile_in(folder_of(&target))
             .map_err(without_path)
             .with_context(failed)?;

@@ -26,6 +26,7 @@ mod run;
 pub mod runner;
 pub mod schedule;
 mod spec;
+pub mod unfinished;
 mod version;
 
 pub use certificates::Certificates;

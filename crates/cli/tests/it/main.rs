@@ -902,3 +902,62 @@ fn an_image_of_another_version_is_told() {
     assert!(told("registry.example/ops/healthcheck:v23"));
     assert!(!told(concat!("registry.example/ops/healthcheck:v", env!("CARGO_PKG_VERSION"))));
 }
+
+/// To the first process of a container Linux delivers no signal that it has no handler for.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_process_of_a_container_ends_by_a_signal() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let as_first = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]).args(args);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    };
+    if !as_first(&["true"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success()) {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine makes no namespace of processes");
+        return;
+    }
+    let (input, output) = (path("snapshot"), path("report.md"));
+    assert!(Command::new("mkfifo").arg(&input).status().unwrap().success());
+    std::fs::write(&output, "of yesterday").unwrap();
+    let program = assert_cmd::cargo::cargo_bin("healthcheck").display().to_string();
+    // The recording never comes: the first process of the namespace waits for it, and its shell outside sends the signal.
+    let script = format!("exec {program} check --snapshot {input} -o {output}");
+    let mut child = as_first(&["sh", "-c", &script]).stderr(Stdio::piped()).spawn().unwrap();
+    let parent = format!("PPid:\t{}\n", child.id());
+    let child_of_it = || {
+        let pids =
+            std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+        let is_child = |pid: &String| {
+            std::fs::read_to_string(format!("/proc/{pid}/status"))
+                .is_ok_and(|status| status.contains(&parent))
+        };
+        pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit())).find(is_child).unwrap_or_default()
+    };
+    let named = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let handles = |pid: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+        caught.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> 14 & 1 == 1)
+    };
+    let pid = loop {
+        let pid = child_of_it();
+        if !pid.is_empty() && named(&pid).trim() == "healthcheck" && handles(&pid) {
+            break pid;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it waits for its recording");
+        std::thread::yield_now();
+    };
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(143), "{said}");
+    assert!(said.contains("SIGTERM: stopped"), "{said}");
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "of yesterday");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use healthcore_report::Format;
 
 use super::{Content, DeliverError, Delivery, Receipt, Sink};
+use crate::unfinished;
 
 /// What a template of a name may hold.
 const NAMES: [&str; 4] = ["cluster", "date", "time", "format"];
@@ -99,6 +100,7 @@ impl Sink for FileSink {
 fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
+    unfinished::clear(folder);
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
@@ -106,7 +108,7 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(std::fs::Permissions::from_mode(0o644));
     }
-    let mut file = builder.prefix(".healthcheck-").tempfile_in(folder)?;
+    let mut file = builder.prefix(unfinished::PREFIX).tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
