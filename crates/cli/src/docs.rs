@@ -14,6 +14,7 @@ use lambda_free_runner::config::{CertificatesConfig, Config};
 
 use crate::args::Choice;
 use crate::delivery;
+use crate::sources::chosen;
 
 /// All checks, a line each.
 pub(crate) fn list() -> String {
@@ -99,15 +100,7 @@ pub(crate) fn effective(
     place: Place<'_>,
     environment: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<String> {
-    if let Some(name) = place.cluster
-        && !config.clusters.iter().any(|c| c.name == name)
-    {
-        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
-        anyhow::bail!(
-            "--cluster {name}: the configuration has no cluster of this name; it has {}",
-            names.join(", ")
-        );
-    }
+    chosen(place.cluster, config)?;
     let resolved = settings.resolve(CHECKS)?;
     let site = |class| Site {
         cluster: place.cluster.unwrap_or_default(),

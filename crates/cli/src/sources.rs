@@ -108,10 +108,12 @@ pub(crate) fn chosen<'c>(name: Option<&str>, config: &'c Config) -> anyhow::Resu
     let found = config.clusters.iter().find(|c| c.name == name);
     found.map(|c| vec![c]).with_context(|| {
         let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
-        format!(
-            "--cluster {name}: the configuration has no cluster of this name; it has {}",
+        let there = if names.is_empty() {
+            "none; name a file that has it with --config".into()
+        } else {
             names.join(", ")
-        )
+        };
+        format!("--cluster {name}: the configuration has no cluster of this name; it has {there}")
     })
 }
 

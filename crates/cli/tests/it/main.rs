@@ -887,6 +887,7 @@ clusters:
         why.contains("--cluster prd: the configuration has no cluster of this name; it has prod"),
         "{why}"
     );
+    refused(&["config", "show", "--cluster", "prd"], &["it has none; name a file that has it with --config"]);
 }
 
 /// The running image is told by the manifest.
