@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     deployment,
     image,
     documents,
+    guides,
     serve,
     broken,
     logs,

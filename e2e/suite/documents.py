@@ -94,9 +94,9 @@ def without_comment(line):
 class Lab:
     """A reader: a clone, a home with a kubeconfig, and a shell that has the programs."""
 
-    def __init__(self, world):
-        self.world = world
-        self.clone, self.home = world.path("clone"), world.path("reader")
+    def __init__(self, world, name="reader", not_run=NOT_RUN, put_in=PUT_IN):
+        self.world, self.not_run, self.put_in = world, not_run, put_in
+        self.clone, self.home = world.path(f"{name}-clone"), world.path(name)
         self.pod = "none"
         self.seconds = {}
         for folder in (self.clone, os.path.join(self.home, ".kube"), os.path.join(self.home, ".docker"), os.path.join(self.home, "bin")):
@@ -123,10 +123,10 @@ class Lab:
 
     def run(self, case, command):
         """Runs a command with what a reader puts in; whether it was one that is run."""
-        if any(part in command.text for part in NOT_RUN):
+        if any(part in command.text for part in self.not_run):
             return False
         text = command.text
-        for part, of in PUT_IN:
+        for part, of in self.put_in:
             text = text.replace(part, of(self))
         if text.startswith(STAYS):
             text = f"timeout -s TERM --preserve-status 5 {text}"
