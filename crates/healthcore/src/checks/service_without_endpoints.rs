@@ -40,8 +40,8 @@ impl Check for ServiceWithoutEndpoints {
         texts: &[
             ("no-pods", "has no endpoint, and nothing sends requests to it by a route"),
             ("no-pods-routed", "has no endpoint, and requests of {route} to it fail"),
-            ("none-ready", "none of its {all} endpoints is ready"),
-            ("none-ready-routed", "none of its {all} endpoints is ready, and requests of {route} to it fail"),
+            ("none-ready", "{all} of {all} {all|endpoint is|endpoints are} not ready"),
+            ("none-ready-routed", "{all} of {all} {all|endpoint is|endpoints are} not ready, and requests of {route} to it fail"),
             ("see-pods", "see which pods it selects and why they are not ready"),
             (
                 "see-selector",
@@ -157,11 +157,11 @@ mod tests {
     fn pods_that_are_not_ready_are_told_loud_elsewhere() {
         check(
             "service web/api ready=0 all=2 created=30d\nroute web/Ingress/front backends=api:80",
-            "warning web/api: none of its 2 endpoints is ready, and requests of Ingress front to it fail",
+            "warning web/api: 2 of 2 endpoints are not ready, and requests of Ingress front to it fail",
         );
         check(
-            "service web/api ready=0 all=2 created=30d",
-            "warning web/api: none of its 2 endpoints is ready",
+            "service web/api ready=0 all=1 created=30d",
+            "warning web/api: 1 of 1 endpoint is not ready",
         );
         check("service web/api ready=1 all=2 created=30d", "1 ok");
     }
