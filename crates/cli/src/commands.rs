@@ -147,7 +147,12 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
     let spec = match &args.snapshot {
         Some(path) => {
             fit(&args.judging.choice, Seconds(Recording::open(path)?.header().window.seconds()))?;
-            RunSpec { settings, image: image(), ..RunSpec::new(Input::Recording(path.clone())) }
+            RunSpec {
+                settings,
+                image: image(),
+                certificates: certificates(&config.certificates)?,
+                ..RunSpec::new(Input::Recording(path.clone()))
+            }
         }
         None => {
             fit(&args.judging.choice, lookback(&args.sources, &config))?;
@@ -300,7 +305,7 @@ fn hosts(args: &Sources, config: &Config) -> Hosts {
 
 /// The TLS servers of routes are asked for their certificates, unless `SKIP_TLS_CHECK` says that no certificate is to be
 /// looked at, as the k8s-health-monitor had it.
-fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certificates> {
+pub(crate) fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certificates> {
     let skip = match std::env::var("SKIP_TLS_CHECK").unwrap_or_default().trim().to_ascii_lowercase().as_str()
     {
         "true" | "yes" | "on" | "1" => true,

@@ -39,22 +39,13 @@ impl Certificates {
 
     /// Puts into the inventory of a cluster what its TLS servers show.
     pub(crate) async fn look(&self, cluster: &str, inventory: &mut Inventory) -> Vec<Gap> {
-        let gap = |cause, said: Text| Gap::new(format!("{cluster}/certificates"), cause, said);
-        let skipped = |reason: &str| phrase("gap-certificates-skipped").with("reason", reason);
+        let gap = |cause, said: Text| Gap::new(scope(cluster, None), cause, said);
         let mut gaps = Vec::new();
-        if let Some(reason) = &self.skip {
-            inventory
-                .certificates_skipped
-                .push(CertificatesSkipped { namespace: None, reason: reason.clone() });
-            return vec![gap(GapCause::Skipped, skipped(reason))];
-        }
         for skip in self.skipped(inventory) {
-            let namespace = skip.namespace.as_deref().unwrap_or_default();
-            let scope = format!("{cluster}/{namespace}/certificates");
-            gaps.push(Gap::new(scope, GapCause::Skipped, skipped(&skip.reason)));
+            gaps.push(not_looked_at(cluster, &skip));
             inventory.certificates_skipped.push(skip);
         }
-        let Some(source) = &self.source else { return gaps };
+        let Some(source) = self.source.as_ref().filter(|_| self.skip.is_none()) else { return gaps };
         let (servers, all) = self.asked(inventory);
         inventory.served = source.served(&servers).await;
         inventory.sort();
@@ -64,6 +55,49 @@ impl Certificates {
         }
         gaps.extend(silent(&inventory.served).map(|said| gap(GapCause::Partial, said)));
         gaps
+    }
+
+    /// Leaves out of a recorded inventory what is not to be looked at today, as [`Self::look`] would have. What the
+    /// recording left out stays so. `gaps` are those of the cluster.
+    pub(crate) fn leave_out(&self, cluster: &str, inventory: &mut Inventory, gaps: &mut Vec<Gap>) {
+        let known = std::mem::take(&mut inventory.certificates_skipped);
+        let of_recording = |namespace: Option<&str>| {
+            known.iter().any(|k| k.namespace.is_none() || k.namespace.as_deref() == namespace)
+        };
+        let mut skipped = self.skipped(inventory);
+        skipped.retain(|skip| !of_recording(skip.namespace.as_deref()));
+        inventory.certificates_skipped = known;
+        if skipped.is_empty() {
+            return;
+        }
+        let told: Vec<Gap> = skipped.iter().map(|skip| not_looked_at(cluster, skip)).collect();
+        let nothing_asked = skipped.iter().any(|skip| skip.namespace.is_none());
+        inventory.certificates_skipped.extend(skipped);
+        // Who is not asked is not silent either.
+        let mut served = std::mem::take(&mut inventory.served);
+        let was_silent = silent(&served).is_some();
+        let asked = servers_of(inventory);
+        served.retain_mut(|server| {
+            if !inventory.skips_certificates(&server.id.namespace) {
+                return true;
+            }
+            // A host of several namespaces is that of the first.
+            let of_another = asked.iter().find(|a| server.id.name == format!("{}:{}", a.host, a.port));
+            of_another.map(|other| server.id.namespace.clone_from(&other.namespace)).is_some()
+        });
+        inventory.served = served;
+        inventory.sort();
+        if was_silent || nothing_asked {
+            let is_outdated = |gap: &Gap| nothing_asked || gap.cause == GapCause::Partial;
+            gaps.retain(|gap| gap.scope != scope(cluster, None) || !is_outdated(gap));
+            let said = silent(&inventory.served);
+            gaps.extend(said.map(|said| Gap::new(scope(cluster, None), GapCause::Partial, said)));
+        }
+        for gap in told {
+            if !gaps.contains(&gap) {
+                gaps.push(gap);
+            }
+        }
     }
 
     /// The TLS servers that are asked, and how many there are in all.
@@ -94,11 +128,15 @@ impl Certificates {
         (!named.is_empty()).then(|| format!("TLS handshake: {}{more}", named.join(", ")))
     }
 
-    /// Namespaces with certificates that are not to be looked at.
+    /// What is not to be looked at: all, or namespaces with certificates.
     fn skipped(&self, inventory: &Inventory) -> Vec<CertificatesSkipped> {
+        if let Some(reason) = &self.skip {
+            return vec![CertificatesSkipped { namespace: None, reason: reason.clone() }];
+        }
         let of_secrets = inventory.tls_secrets.iter().map(|s| &s.id.namespace);
+        let of_managed = inventory.managed_certificates.iter().map(|m| &m.id.namespace);
         let of_routes = inventory.routes.iter().filter(|r| !r.tls.is_empty()).map(|r| &r.id.namespace);
-        let namespaces: BTreeSet<&String> = of_secrets.chain(of_routes).collect();
+        let namespaces: BTreeSet<&String> = of_secrets.chain(of_managed).chain(of_routes).collect();
         let skip = |namespace: &String| {
             let (_, reason) =
                 self.skip_namespaces.iter().find(|(glob, _)| WildMatch::new(glob).matches(namespace))?;
@@ -106,6 +144,18 @@ impl Certificates {
         };
         namespaces.into_iter().filter_map(skip).collect()
     }
+}
+
+/// What a gap about certificates is about.
+fn scope(cluster: &str, namespace: Option<&str>) -> String {
+    namespace
+        .map_or_else(|| format!("{cluster}/certificates"), |name| format!("{cluster}/{name}/certificates"))
+}
+
+/// Tells what is skipped, and why.
+fn not_looked_at(cluster: &str, skip: &CertificatesSkipped) -> Gap {
+    let said = phrase("gap-certificates-skipped").with("reason", skip.reason.as_str());
+    Gap::new(scope(cluster, skip.namespace.as_deref()), GapCause::Skipped, said)
 }
 
 /// The TLS servers of routes, one for each host, in order. A wildcard names no server.
@@ -217,6 +267,32 @@ mod tests {
         assert!(told[1].starts_with("c/certificates: 2 of 2 TLS servers gave no certificate: "), "{told:?}");
         let mut other = Inventory::default();
         assert!(certificates.of_cluster(1).look("d", &mut other).await.is_empty() && other.served.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_recording_is_judged_as_the_cluster_would_be() {
+        let mut recorded = Fixture::new(ROUTES).snapshot.objects.inventory;
+        let of_recording = asking(Vec::new()).look("c", &mut recorded).await;
+        assert!(of_recording[0].detail.starts_with("2 of 2 TLS servers gave no certificate"));
+        let skip_namespaces = vec![("sh*".to_owned(), "self-signed on purpose".to_owned())];
+        let some = Certificates { skip_namespaces, ..asking(Vec::new()) };
+        let all = Certificates { skip: Some("SKIP_TLS_CHECK is set".to_owned()), ..asking(Vec::new()) };
+        for certificates in [&some, &all, &asking(Vec::new())] {
+            let mut live = Fixture::new(ROUTES).snapshot.objects.inventory;
+            let expected = certificates.look("c", &mut live).await;
+            let (mut replayed, mut gaps) = (recorded.clone(), of_recording.clone());
+            certificates.leave_out("c", &mut replayed, &mut gaps);
+            gaps.sort();
+            let mut expected = expected;
+            expected.sort();
+            assert_eq!(gaps, expected);
+            assert_eq!(replayed.certificates_skipped, live.certificates_skipped);
+            assert_eq!(replayed.served, live.served);
+            // Another part of the same cluster says it no second time, and a recording that skips already neither.
+            certificates.leave_out("c", &mut replayed, &mut gaps);
+            certificates.leave_out("c", &mut live, &mut gaps);
+            assert_eq!(gaps.len(), expected.len());
+        }
     }
 
     #[test]

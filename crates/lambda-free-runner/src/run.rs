@@ -64,9 +64,9 @@ pub async fn run_once(spec: &RunSpec, progress: &dyn Progress) -> Result<Report,
     let checks = Arc::new(spec.settings.resolve(CHECKS)?);
     let mut report = match &spec.input {
         Input::Live(clusters) => live(spec, clusters, &checks, started, progress).await?,
-        Input::Recording(path) => replay(Recording::open(path)?, checks, spec.shard, progress).await?,
+        Input::Recording(path) => replay(spec, Recording::open(path)?, checks, progress).await?,
         Input::Embedded(name, bytes) => {
-            replay(Recording::read(name, Box::new(*bytes))?, checks, spec.shard, progress).await?
+            replay(spec, Recording::read(name, Box::new(*bytes))?, checks, progress).await?
         }
     };
     // What a shard does not find another one may; the whole is compared when it is merged.
@@ -336,13 +336,16 @@ impl Pass<'_> {
 }
 
 async fn replay(
+    spec: &RunSpec,
     recording: Recording,
     checks: Arc<Resolved>,
-    shard: Option<Shard>,
     progress: &dyn Progress,
 ) -> Result<Report, RunError> {
     let header = recording.header();
+    let shard = spec.shard;
     let needed = checks.needs().objects;
+    let sees_certificates =
+        shard.is_none_or(Shard::is_first) && needed.contains(&ObjectKind::ServedCertificates);
     let header = Header::new(header.taken_at, header.window);
     let mut folds: Vec<Fold> = Vec::new();
     let mut unrecorded: Vec<Unavailable> = Vec::new();
@@ -376,6 +379,10 @@ async fn replay(
                 let fold = folds
                     .last_mut()
                     .ok_or_else(|| RunError::Stopped("a part without a cluster".to_owned()))?;
+                if sees_certificates {
+                    let inventory = &mut part.objects.inventory;
+                    spec.certificates.leave_out(&part.cluster, inventory, &mut fold.gaps);
+                }
                 if let Some(shard) = shard {
                     shard.keep(&part.cluster, &mut part.objects);
                 }

@@ -258,7 +258,12 @@ async fn spec(args: &Serve, verbose: u8) -> anyhow::Result<(RunSpec, Deliverer)>
     let spec = match &args.snapshot {
         Some(path) => {
             commands::fit(&args.choice, Seconds(Recording::open(path)?.header().window.seconds()))?;
-            RunSpec { settings, ..RunSpec::new(Input::Recording(path.clone())) }
+            RunSpec {
+                settings,
+                image: commands::image(),
+                certificates: commands::certificates(&config.certificates)?,
+                ..RunSpec::new(Input::Recording(path.clone()))
+            }
         }
         None => {
             commands::fit(&args.choice, commands::lookback(&args.sources, &config))?;

@@ -121,7 +121,23 @@ fn what_tls_servers_show_is_told_and_recorded() {
         |report: &Report| report.findings.iter().find(|f| f.check == "certificate-expiring").cloned();
     let told = of_host(&first).expect("it ends soon");
     assert_eq!((told.subject.kind.as_str(), told.subject.name.as_str()), ("Host", "a.example:443"));
-    assert_eq!(first, run(&RunSpec::new(Input::Recording(path))).unwrap());
+    assert_eq!(first, run(&RunSpec::new(Input::Recording(path.clone()))).unwrap());
+    // What is not to be looked at today is not, whatever the recording holds.
+    for (skip, glob) in [(Some("SKIP_TLS_CHECK is set"), "none"), (None, "w*")] {
+        let certificates = Certificates {
+            skip: skip.map(str::to_owned),
+            skip_namespaces: vec![(glob.to_owned(), "no TLS there".to_owned())],
+            ..live.certificates.clone()
+        };
+        let replay =
+            RunSpec { certificates: certificates.clone(), ..RunSpec::new(Input::Recording(path.clone())) };
+        let now = run(&RunSpec { certificates, record: None, ..live.clone() }).unwrap();
+        let again = run(&replay).unwrap();
+        assert_eq!(of_host(&again), None);
+        let said = format!("N/A: certificates are not looked at: {}", skip.unwrap_or("no TLS there"));
+        assert_eq!(again.gaps.iter().filter(|g| g.detail == said).count(), 1, "{:?}", again.gaps);
+        assert_eq!(Report { cost: Cost::default(), ..now }, Report { cost: Cost::default(), ..again });
+    }
     // Nobody is asked for a check that is left out.
     let mut skipping = live;
     skipping.record = None;
