@@ -167,9 +167,12 @@ async fn configured(
             let at = format!("{}: prometheus.via", cluster.name);
             let reach = via.parse().with_context(|| at.clone())?;
             let api = objects.as_ref().with_context(|| format!("{at}: needs `kubernetes` beside it"))?;
-            Some(usable(api.prometheus(reach, settings), verbose)?)
+            Some(usable(api.prometheus(reach, settings), verbose).with_context(|| at.clone())?)
         }
-        (Some(settings), None) => Some(usable(Prometheus::new(settings), verbose)?),
+        (Some(settings), None) => {
+            let made = usable(Prometheus::new(settings), verbose);
+            Some(made.with_context(|| format!("{}: prometheus", cluster.name))?)
+        }
         (None, _) => None,
     };
     let logs = cluster.loki.as_ref().map(|loki| {

@@ -45,12 +45,22 @@ pub enum RunError {
         "no source to read: give `--prometheus URL`, a Kubernetes context, `--snapshot PATH` or `--config FILE`; `healthcheck demo` shows a sample"
     )]
     NoSource,
-    /// None of the sources can be used.
-    #[error("no source can be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    NoneReachable(Vec<SourceError>),
+    /// None of the sources can be used: why, with the name of the cluster of each.
+    #[error("no source can be used: {}", each(.0))]
+    NoneReachable(Vec<(String, SourceError)>),
     /// The recording stopped before its end.
     #[error("the analysis stopped: {0}")]
     Stopped(String),
+}
+
+/// Why each cannot be used, with its cluster where there are several.
+fn each(errors: &[(String, SourceError)]) -> String {
+    let is_fleet = errors.iter().any(|(cluster, _)| *cluster != errors[0].0);
+    let one = |(cluster, why): &(String, SourceError)| match is_fleet {
+        true => format!("cluster {cluster}: {why}"),
+        false => why.to_string(),
+    };
+    errors.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Fetches (or reads), judges, and puts the report together.
@@ -118,10 +128,15 @@ pub async fn dry_run(spec: &RunSpec, progress: &dyn Progress) -> Result<Vec<Stri
         .collect()
         .await;
     if planned.iter().all(|(_, errors)| !errors.is_empty()) {
-        return Err(RunError::NoneReachable(planned.into_iter().flat_map(|(_, errors)| errors).collect()));
+        let errors = clusters.iter().zip(planned).flat_map(|(c, (_, errors))| of_cluster(&c.name, errors));
+        return Err(RunError::NoneReachable(errors.collect()));
     }
     lines.extend(planned.into_iter().flat_map(|(lines, _)| lines));
     Ok(lines)
+}
+
+fn of_cluster(name: &str, errors: Vec<SourceError>) -> impl Iterator<Item = (String, SourceError)> {
+    errors.into_iter().map(move |why| (name.to_owned(), why))
 }
 
 /// What a run would ask of one cluster; errors when none of its servers can be used.
@@ -239,7 +254,8 @@ async fn live(
         stream::iter(all).buffer_unordered(spec.clusters_at_once.get()).try_collect().await?;
     covered.sort_by_key(|c| c.at);
     if !covered.iter().any(|c| c.fold.answered()) {
-        return Err(RunError::NoneReachable(covered.into_iter().flat_map(|c| c.errors).collect()));
+        let errors = covered.into_iter().flat_map(|c| of_cluster(&clusters[c.at].name, c.errors));
+        return Err(RunError::NoneReachable(errors.collect()));
     }
     let mut cost = Closing {
         seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,

@@ -242,6 +242,15 @@ fn a_source_that_fails_is_a_gap() {
 
     let why = run(&spec(Some(Fake::down(part.clone())), Some(Fake::down(part.clone())))).unwrap_err();
     assert!(why.starts_with("no source can be used: cannot reach http://fake"), "{why}");
+    let two = ["stg", "prod"].map(|name| ClusterSources {
+        name: name.to_owned(),
+        metrics: Some(Fake::down(part.clone())),
+        objects: None,
+        ..ClusterSources::default()
+    });
+    let why = run(&RunSpec::new(Input::Live(two.into()))).unwrap_err();
+    assert!(why.starts_with("no source can be used: cluster stg: cannot reach http://fake"), "{why}");
+    assert!(why.contains("; cluster prod: cannot reach http://fake"), "{why}");
     let why = run(&RunSpec::new(Input::Live(vec![]))).unwrap_err();
     assert!(why.starts_with("no source to read: give `--prometheus URL`"), "{why}");
 
