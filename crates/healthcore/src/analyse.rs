@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::Finding;
-use crate::fleet;
+use crate::fleet::{self, builds::RunningBuild};
 use crate::history::Coverage;
 use crate::model::{Event, PodPhase, Workload};
 use crate::settings::{Resolved, Site};
@@ -90,6 +90,8 @@ pub struct Assessment {
     pub facts: Vec<ContainerFacts>,
     /// Names in DNS that a route of the cluster serves.
     pub routed: BTreeSet<String>,
+    /// Builds of images that run, for the comparison with other clusters.
+    pub builds: Vec<RunningBuild>,
     /// Warning events, for runs to come.
     pub events: Vec<Event>,
 }
@@ -167,6 +169,7 @@ impl Assessment {
         self.completed_pods += part.completed_pods;
         self.facts.extend(part.facts);
         self.routed.extend(part.routed);
+        self.builds.extend(part.builds);
         self.events.extend(part.events);
     }
 }
@@ -185,6 +188,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         facts: facts(&view),
         coverage: Coverage::of(&snapshot.objects),
         routed: fleet::routed(&snapshot.objects.inventory),
+        builds: fleet::builds::running(&view, checks),
         events: snapshot.objects.events.clone(),
         ..Assessment::default()
     };

@@ -1,4 +1,7 @@
-//! What only a look at all clusters of a run can tell: a name of DNS is without route when no cluster has one for it.
+//! What only a look at all clusters of a run can tell: a name of DNS is without route when no cluster has one for it, and an
+//! image is stale when another cluster runs a newer build under the same tag.
+
+pub(crate) mod builds;
 
 use std::collections::{BTreeMap, BTreeSet};
 

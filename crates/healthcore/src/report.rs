@@ -340,6 +340,7 @@ impl Report {
         checks: &[&'static dyn AnyCheck],
     ) -> Self {
         crate::fleet::settle_hosts(&mut parts);
+        crate::fleet::builds::settle(&mut parts, taken_at);
         let mut all = Assessment::default();
         let mut clusters = Vec::new();
         let mut coverage = BTreeMap::new();

@@ -13,6 +13,7 @@ use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
 use crate::finding::Finding;
+use crate::fleet::builds::RunningBuild;
 use crate::history::Coverage;
 use crate::model::Event;
 use crate::phrase::phrase;
@@ -167,6 +168,8 @@ pub struct PartialCluster {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     routed: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    builds: Vec<RunningBuild>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<Event>,
 }
 
@@ -218,6 +221,7 @@ impl PartialCluster {
             namespaces: a.namespaces,
             facts: a.facts,
             routed: a.routed,
+            builds: a.builds,
             events: a.events,
         }
     }
@@ -242,6 +246,7 @@ impl PartialCluster {
             namespaces: self.namespaces,
             facts: self.facts,
             routed: self.routed,
+            builds: self.builds,
             events: self.events,
             coverage: Coverage {
                 namespaces: self.seen,

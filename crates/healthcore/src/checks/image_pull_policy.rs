@@ -26,7 +26,7 @@ impl Check for ImagePullPolicy {
         title: "Stale or moving image",
         since: "0.1.0",
         checks: "Whether all replicas run the same build of their image, whether another build runs under the same tag elsewhere in \
-                 the cluster, and whether the pull policy lets that happen.",
+                 the cluster or in another cluster of the run, and whether the pull policy lets that happen.",
         why: "A tag can be given to another image. With IfNotPresent a node that has the old one goes on to start it: the version \
               that runs depends on the node, and a fix that was released is not there.",
         decides: "Running containers whose reference is the same are compared by digest, those on nodes of one architecture. With \
@@ -36,13 +36,16 @@ impl Check for ImagePullPolicy {
                   newer one, or than the one seen last for the first time, is a warning in a workload that runs both, and where \
                   the tag moves by its name and the policy is not Always; else info; in any case once that build has run for \
                   longer than `rollout`. A tag that moves by its name (none, latest, main, dev, prod, ...; no digits in it) with \
-                  IfNotPresent is info. An image with a digest in its reference passes.",
+                  IfNotPresent is info. Clusters of one run are compared by the same rules, where both have the same reference: \
+                  a container whose own cluster does not run that newer build is told the cluster that does. An image with a digest in its reference passes.",
         remedy: "Give every build a tag of its own, or write the digest. Where a tag must move, set imagePullPolicy: Always.",
         false_alarms: "Public images are rebuilt under the same version now and then; pods of different age then differ, which is \
                        harmless mostly. Images loaded into the nodes by hand need IfNotPresent or Never.",
         texts: &[
             ("two-builds", "{stale} of {all} replicas run an older build of {image}"),
             ("stale", "runs an older build of {image} than {elsewhere}"),
+            ("stale-in-fleet", "runs an older build of {image} than cluster {cluster}"),
+            ("differs-in-fleet", "runs another build of {image} than cluster {cluster}"),
             ("mixed", "{other} of {all} replicas run another build of {image} than the rest"),
             ("differs", "runs another build of {image} than {elsewhere}"),
             ("moving", "nodes that have {image} do not pull it again (IfNotPresent), and its tag moves"),
@@ -104,8 +107,8 @@ fn builds(
     (differing, all): (usize, usize),
 ) -> Problem {
     let reference = ImageReference::new(&own.image);
-    let drifts = own.pull_policy != "Always" && reference.is_mutable();
-    let severity = if both || drifts { Severity::Warning } else { Severity::Info };
+    let severity =
+        if both || drifts(&own.pull_policy, &own.image) { Severity::Warning } else { Severity::Info };
     let text = match (both, other.is_newer) {
         (true, true) => Text::new("two-builds").with("stale", differing).with("all", all),
         (true, false) => Text::new("mixed").with("other", differing).with("all", all),
@@ -138,7 +141,12 @@ fn pin(container: &WorkloadContainer<'_>, reference: &ImageReference<'_>, digest
     pin.command(command, &[&id.namespace, &id.name, &container.name, reference.name, digest])
 }
 
-fn compare(image: &str) -> Advice {
+/// Whether what runs may change without anyone changing the workload: its tag moves, and not every node follows.
+pub(crate) fn drifts(policy: &str, image: &str) -> bool {
+    policy != "Always" && ImageReference::new(image).is_mutable()
+}
+
+pub(crate) fn compare(image: &str) -> Advice {
     Advice::new(Text::new("compare")).command(format!("docker buildx imagetools inspect {image}"), &[image])
 }
 
