@@ -74,7 +74,7 @@ impl Inventory {
     }
 
     /// The namespaces of all that is in it, in no order, one as often as it has objects.
-    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
         fn of<T: Held>(inventory: &Inventory) -> impl Iterator<Item = &str> {
             T::all(inventory).iter().map(|object| object.id().namespace.as_str())
         }

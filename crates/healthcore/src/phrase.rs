@@ -137,6 +137,10 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("gap-unreadable", "cannot read {resource} {trouble}"),
     ("gap-more-unreadable", "cannot read {n} more {resource}"),
     ("gap-no-namespace", "there is no namespace `{pattern}`"),
+    (
+        "gap-nothing-in-namespace",
+        "nothing is seen in namespace `{namespace}`: it is empty or does not exist; the account may not ask which",
+    ),
     ("gap-no-namespace-matches", "no namespace matches `{pattern}`"),
     ("gap-no-cluster-matches", "no cluster matches `{pattern}`"),
     ("gap-unresolved", "cannot resolve `{glob}`: {why}; give the namespaces by name"),

@@ -105,6 +105,9 @@ pub struct ClusterSummary {
     pub score: Option<Score>,
     /// Its namespaces in which something is or was found, by name.
     pub namespaces: Vec<NamespaceSummary>,
+    /// Whether it has no workload and no pod in the namespaces that were chosen, and some of these are not there.
+    #[serde(default)]
+    pub chosen_in_vain: bool,
 }
 
 /// Number of findings by severity.
@@ -200,10 +203,11 @@ impl ClusterSummary {
         }
     }
 
-    /// Whether it was not seen at all, or a check could not judge most of what it should have judged.
+    /// Whether it was not seen at all, what was chosen of it is not there, or a check could not judge most of what it should have
+    /// judged.
     #[must_use]
     pub fn is_blind(&self) -> bool {
-        self.is_unseen() || !self.unanswered.is_empty()
+        self.is_unseen() || self.chosen_in_vain || !self.unanswered.is_empty()
     }
 
     /// Makes it what its namespaces are together.
@@ -360,6 +364,8 @@ impl Report {
                 judged: assessment.tallies.values().map(|t| t.ok + t.problem).sum(),
                 unknown: assessment.tallies.values().map(|t| t.unknown).sum(),
                 namespaces: namespaces(&assessment),
+                chosen_in_vain: assessment.workloads + assessment.pods == 0
+                    && gaps.iter().any(|gap| is_of_nothing(gap, &summary.name)),
                 ..summary
             });
             all.fold(assessment);
@@ -564,6 +570,12 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()
     }
+}
+
+/// Whether a gap says of a cluster that what was chosen of it is not there.
+fn is_of_nothing(gap: &Gap, cluster: &str) -> bool {
+    gap.cause == GapCause::NothingMatches
+        && gap.scope.strip_prefix(cluster).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Namespaces of a cluster, those too that are known from a finding alone.

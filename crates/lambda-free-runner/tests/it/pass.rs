@@ -229,6 +229,36 @@ fn a_workload_that_is_too_large_is_not_in_order() {
 }
 
 #[test]
+fn a_cluster_without_the_chosen_namespaces_is_not_healthy() {
+    let part = stories::all().remove(0).parts.remove(0);
+    let mut empty = part.clone();
+    empty.objects = Default::default();
+    empty.series = Default::default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.ndjson");
+    let verdicts = |report: &Report| report.clusters.iter().map(|c| c.verdict()).collect::<Vec<_>>();
+    let gap = Gap::new("stg/payment", GapCause::NothingMatches, "there is no namespace `payment`");
+    let of = |gaps: Vec<Gap>| {
+        let stg = ClusterSources {
+            name: "stg".to_owned(),
+            objects: Some(Fake::with_gaps(empty.clone(), gaps)),
+            ..ClusterSources::default()
+        };
+        let mut spec = spec(None, Some(Fake::new(part.clone())));
+        spec.settings.only.insert("pod-not-running".to_owned());
+        let Input::Live(clusters) = &mut spec.input else { unreachable!("it is live") };
+        clusters.push(stg);
+        RunSpec { record: Some(path.clone()), ..spec }
+    };
+    assert_eq!(verdicts(&run(&of(vec![])).unwrap()), [Verdict::Healthy, Verdict::Healthy]);
+    let report = run(&of(vec![gap])).unwrap();
+    assert_eq!(verdicts(&report), [Verdict::Healthy, Verdict::Unknown]);
+    assert_eq!(report.verdict(), Verdict::Unknown);
+    let replay = RunSpec { input: Input::Recording(path.clone()), record: None, ..of(vec![]) };
+    assert_eq!(report, run(&replay).unwrap());
+}
+
+#[test]
 fn a_source_that_fails_is_a_gap() {
     let part = stories::all().remove(0).parts.remove(0);
     let report = run(&spec(Some(Fake::down(part.clone())), Some(Fake::new(part.clone())))).unwrap();

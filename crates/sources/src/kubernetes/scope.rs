@@ -41,12 +41,27 @@ pub(super) async fn namespaces(server: &ApiServer, page_size: u32) -> Listed<Str
     list(server, &NAMESPACES, None, page_size, |raw: wire::MetaOnly, _| Some(raw.metadata.name)).await
 }
 
+/// The namespaces that patterns stand for.
+pub(super) struct Found {
+    pub(super) scope: Scope,
+    pub(super) troubles: Vec<Trouble>,
+    /// Names of which the server does not say whether they are there.
+    pub(super) unsure: BTreeSet<String>,
+}
+
 /// Finds the namespaces that the patterns stand for.
-pub(super) async fn resolve(
+pub(super) async fn resolve(server: &ApiServer, patterns: &[String], page_size: u32) -> Found {
+    let (mut troubles, mut unsure) = (Vec::new(), BTreeSet::new());
+    let scope = find(server, patterns, page_size, &mut troubles, &mut unsure).await;
+    Found { scope, troubles, unsure }
+}
+
+async fn find(
     server: &ApiServer,
     patterns: &[String],
     page_size: u32,
     troubles: &mut Vec<Trouble>,
+    unsure: &mut BTreeSet<String>,
 ) -> Scope {
     if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
         return Scope::Cluster;
@@ -64,9 +79,13 @@ pub(super) async fn resolve(
         for (name, answer) in join_all(ask).await {
             match answer {
                 Err(Refusal::NotFound) => troubles.push(nothing(name)),
-                // Not being allowed to look at a namespace says nothing about what is in it.
-                _ => {
+                Ok(_) => {
                     names.insert(name.to_owned());
+                }
+                // Not being allowed to look at a namespace says nothing about what is in it.
+                Err(_) => {
+                    names.insert(name.to_owned());
+                    unsure.insert(name.to_owned());
                 }
             }
         }
@@ -80,6 +99,7 @@ pub(super) async fn resolve(
             // Names are still good; globs can be tried on the namespace of the context only.
             let own = BTreeSet::from([server.client().default_namespace().to_owned()]);
             let mut names: BTreeSet<String> = literal.iter().map(|n| (*n).to_owned()).collect();
+            unsure.clone_from(&names);
             for glob in globs {
                 let (cause, why) = explain(&refusal, &NAMESPACES, None);
                 let matched: BTreeSet<String> =
@@ -126,6 +146,12 @@ fn matching(
 fn nothing(pattern: &str) -> Trouble {
     let key = if is_glob(pattern) { "gap-no-namespace-matches" } else { "gap-no-namespace" };
     (pattern.to_owned(), GapCause::NothingMatches, phrase(key).with("pattern", pattern).into())
+}
+
+/// That nothing is in a namespace of which the server does not say whether it is there.
+pub(super) fn nothing_seen(name: &str) -> Trouble {
+    let said = phrase("gap-nothing-in-namespace").with("namespace", name);
+    (name.to_owned(), GapCause::NothingMatches, said.into())
 }
 
 /// A refusal in words that name verb, resource and namespace.

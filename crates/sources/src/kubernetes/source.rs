@@ -328,6 +328,25 @@ fn scaled_to_zero(controllers: &Controllers) -> Vec<ScaledToZero> {
     deployments.iter().chain(stateful_sets).filter_map(zero).collect()
 }
 
+/// Says of namespaces that may not be there that nothing is seen in them, where pods could be listed.
+fn nothing_seen(
+    unsure: &BTreeSet<String>,
+    kinds: &BTreeSet<ObjectKind>,
+    objects: &Objects,
+) -> Vec<scope::Trouble> {
+    if unsure.is_empty() || !kinds.contains(&ObjectKind::Pods) {
+        return Vec::new();
+    }
+    let workloads = objects.workloads.iter().map(|w| w.id.namespace.as_str());
+    let pods = objects.pods.iter().map(|p| p.workload.namespace.as_str());
+    let events = objects.events.iter().map(|e| e.namespace.as_str());
+    let seen: BTreeSet<&str> =
+        workloads.chain(pods).chain(events).chain(objects.inventory.namespaces()).collect();
+    let hidden = |name: &str| objects.unavailable.iter().any(|u| u.hides(ObjectKind::Pods, name));
+    let empty = unsure.iter().filter(|name| !seen.contains(name.as_str()) && !hidden(name));
+    empty.map(|name| scope::nothing_seen(name)).collect()
+}
+
 /// The living pod that mounts each claim, the first by name where several do.
 fn mounted(pods: &[convert::PodEntry]) -> BTreeMap<ObjectId, String> {
     let mut out = BTreeMap::new();
@@ -503,9 +522,9 @@ impl ObjectSource for KubernetesSource {
 
     async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         let mut gaps = Vec::new();
-        let mut troubles = Vec::new();
         let size = self.settings.page_size;
-        let scope = scope::resolve(&self.server, &selection.namespaces, size, &mut troubles).await;
+        let scope::Found { scope, troubles, unsure } =
+            scope::resolve(&self.server, &selection.namespaces, size).await;
         self.note_scope(troubles, &mut gaps);
         let run = Run { kinds, scope, fallback: OnceCell::new(), written: Mutex::default() };
         let run = &run;
@@ -592,6 +611,7 @@ impl ObjectSource for KubernetesSource {
         objects.give_architectures_to_pods();
         objects.give_other_builds();
         objects.give_node_kills_to_pods();
+        self.note_scope(nothing_seen(&unsure, kinds, &objects), &mut gaps);
         Fetched { value: objects, gaps }
     }
 

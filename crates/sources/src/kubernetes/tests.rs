@@ -743,7 +743,7 @@ fn named_namespaces_need_no_right_beyond_them() {
     let (fetched, log) = objects(&["a", "gone", "b"], |uri| match path_of(uri) {
         "/api/v1/namespaces/gone" => status(404, "not found"),
         "/api/v1/namespaces/a" => status(403, "cannot get"),
-        "/api/v1/namespaces/a/pods" => list(&[json!({"metadata": meta("web")})]),
+        "/api/v1/namespaces/a/pods" => list(&[json!({"metadata": {"name": "web", "namespace": "a"}})]),
         "/api/v1/namespaces/b/pods" => status(403, "pods is forbidden"),
         "/api/v1/nodes" => status(403, "nodes is forbidden"),
         _ => empty(),
@@ -763,6 +763,32 @@ fn named_namespaces_need_no_right_beyond_them() {
     );
     assert_eq!(fetched.value.pods.len(), 1);
     assert!(!log.iter().any(|uri| uri.starts_with("/api/v1/pods")), "{log:?}");
+}
+
+/// Whether a namespace is there is not always told; what is in it is, or is not.
+#[test]
+fn a_name_in_which_nothing_is_seen_is_told_where_nobody_says_that_it_is_there() {
+    let (fetched, _) = objects(&["a", "there", "typo", "closed"], |uri| match path_of(uri) {
+        "/api/v1/namespaces/there" => ok(&json!({"metadata": {"name": "there"}})),
+        path if path.starts_with("/api/v1/namespaces/") && path.matches('/').count() == 4 => {
+            status(403, "cannot get")
+        }
+        "/api/v1/namespaces/a/pods" => list(&[json!({"metadata": {"name": "web", "namespace": "a"}})]),
+        "/api/v1/namespaces/closed/pods" => status(403, "pods is forbidden"),
+        _ => empty(),
+    });
+    let told: Vec<_> =
+        gaps(&fetched).into_iter().filter(|(_, cause, _)| *cause == GapCause::NothingMatches).collect();
+    let said =
+        "nothing is seen in namespace `typo`: it is empty or does not exist; the account may not ask which";
+    assert_eq!(told, [("prod/typo", GapCause::NothingMatches, said)]);
+
+    let (fetched, _) = objects(&["x*", "typo"], |uri| match path_of(uri) {
+        "/api/v1/namespaces" => status(403, "namespaces is forbidden"),
+        _ => empty(),
+    });
+    let told: Vec<_> = gaps(&fetched).iter().map(|(scope, ..)| (*scope).to_owned()).collect();
+    assert_eq!(told, ["prod/x*", "prod/typo"]);
 }
 
 #[test]
