@@ -11,7 +11,7 @@ use healthcore::shard::Shard;
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
 use healthcore_report::{DigestFormat, Format, Lang, Zone};
-use healthcore_sources::kubernetes::Reach;
+use healthcore_sources::kubernetes::{Reach, SERVICE_ACCOUNT};
 use lambda_free_runner::FailOn;
 use lambda_free_runner::config::{namespace_pattern, request_timeout};
 
@@ -378,6 +378,9 @@ pub(crate) struct Rbac {
     /// Ask the server which of these rights the account of the kubeconfig has, and print a table
     #[arg(long, conflicts_with = "all")]
     pub(crate) check: bool,
+    /// Ask for another account than that of the kubeconfig, as kubectl's --as: system:serviceaccount:NAMESPACE:NAME
+    #[arg(long = "as", value_name = "USER", value_parser = user, requires = "check")]
+    pub(crate) as_user: Option<String>,
     /// Kubeconfig file, for --check
     #[arg(long, value_name = "FILE", requires = "check")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -400,6 +403,17 @@ fn account(text: &str) -> Result<(String, String), String> {
             Ok((namespace.to_owned(), name.to_owned()))
         }
         _ => Err(format!("expected `NAMESPACE/NAME`, got `{text}`")),
+    }
+}
+
+fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        return Err(format!("expected the name of a user in printable ASCII characters, got `{text}`"));
+    }
+    let Some(account) = text.strip_prefix(SERVICE_ACCOUNT) else { return Ok(text.to_owned()) };
+    match account.split_once(':') {
+        Some((namespace, name)) if is_object_name(namespace) && is_object_name(name) => Ok(text.to_owned()),
+        _ => Err(format!("expected `{SERVICE_ACCOUNT}NAMESPACE:NAME`, got `{text}`")),
     }
 }
 

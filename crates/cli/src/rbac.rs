@@ -61,6 +61,7 @@ async fn ask(args: &args::Rbac, spec: &Rbac) -> anyhow::Result<Exit> {
     let source = KubernetesSource::connect(KubernetesSettings {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
+        impersonate: args.as_user.clone(),
         ..KubernetesSettings::default()
     })
     .await?;

@@ -296,6 +296,14 @@ fn wrong_rights_are_refused_with_what_to_do() {
     refused(&["rbac", "--only", "memory-leek"], &["did you mean `memory-leak`?"]);
     refused(&["rbac", "--prometheus-via", "proxy:a/b"], &["`proxy` is no way"]);
     refused(&["rbac", "--context", "prod"], &["--check"]);
+    refused(&["rbac", "--as", "system:serviceaccount:a:b"], &["--check"]);
+    for wrong in ["system:serviceaccount:doctor", "system:serviceaccount:Ops:doctor"] {
+        refused(
+            &["rbac", "--check", "--as", wrong],
+            &["expected `system:serviceaccount:NAMESPACE:NAME`", &format!("got `{wrong}`")],
+        );
+    }
+    refused(&["rbac", "--check", "--as", ""], &["expected the name of a user"]);
     refused(
         &["rbac", "--check", "--kubeconfig", "/no/kubeconfig"],
         &["/no/kubeconfig: cannot read the kubeconfig"],

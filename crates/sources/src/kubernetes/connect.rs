@@ -1,14 +1,16 @@
 //! From settings to a client, with errors that say what to do.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::client::{AuthError, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+use super::request::encode;
 use super::send::{Retry, chain};
 use crate::SourceError;
 use crate::logs::LogSettings;
@@ -22,6 +24,9 @@ pub struct KubernetesSettings {
     pub kubeconfig: Option<PathBuf>,
     /// The context in it; else its current one.
     pub context: Option<String>,
+    /// The user to act as, as `--as` of kubectl: `system:serviceaccount:NAMESPACE:NAME` for an account of the cluster. Else the
+    /// one that the kubeconfig's user acts as (`as`), if any.
+    pub impersonate: Option<String>,
     /// Time limit of one request.
     pub timeout: Duration,
     /// Objects in one page of a list; 0 for all at once.
@@ -40,6 +45,7 @@ impl Default for KubernetesSettings {
             cluster: String::new(),
             kubeconfig: None,
             context: None,
+            impersonate: None,
             timeout: Duration::from_secs(30),
             page_size: 500,
             concurrency: 4,
@@ -53,6 +59,17 @@ impl Default for KubernetesSettings {
 pub(super) async fn client(settings: &KubernetesSettings) -> Result<(Client, String), SourceError> {
     crate::tls::install_provider();
     let mut config = config(settings).await?;
+    if let Some(user) = &settings.impersonate {
+        let kept = std::mem::take(&mut config.auth_info);
+        config.auth_info = AuthInfo {
+            impersonate: Some(user.clone()),
+            impersonate_uid: None,
+            impersonate_groups: None,
+            impersonate_user_extra: None,
+            ..kept
+        };
+    }
+    config.headers.extend(impersonation(&config.auth_info)?);
     let url = config.cluster_url.to_string();
     let url = url.trim_end_matches('/').to_owned();
     // On the same machine compression costs more time than it saves.
@@ -87,6 +104,34 @@ pub(super) async fn client(settings: &KubernetesSettings) -> Result<(Client, Str
             command.unwrap_or_default()
         ))),
     }
+}
+
+/// The headers by which a server is asked to answer as it would to another user. kube reads their values from the kubeconfig, and
+/// sends none of them.
+fn impersonation(user: &AuthInfo) -> Result<Vec<(HeaderName, HeaderValue)>, SourceError> {
+    let Some(name) = user.impersonate.as_ref().filter(|name| !name.is_empty()) else { return Ok(Vec::new()) };
+    let one = |header: &str, value: &str| {
+        let made = header.parse().ok().zip(HeaderValue::from_str(value).ok());
+        made.ok_or_else(|| SourceError::Setting {
+            what: "impersonation".to_owned(),
+            why: format!("expected {header} in printable ASCII characters, got `{}`", value.escape_debug()),
+        })
+    };
+    let mut out = vec![one("impersonate-user", name)?];
+    if let Some(uid) = &user.impersonate_uid {
+        out.push(one("impersonate-uid", uid)?);
+    }
+    for group in user.impersonate_groups.iter().flatten() {
+        out.push(one("impersonate-group", group)?);
+    }
+    let extra: BTreeMap<_, _> = user.impersonate_user_extra.iter().flatten().collect();
+    for (key, values) in extra {
+        let header = format!("impersonate-extra-{}", encode(key).to_ascii_lowercase());
+        for value in values {
+            out.push(one(&header, value)?);
+        }
+    }
+    Ok(out)
 }
 
 fn is_local(url: &http::Uri) -> bool {
@@ -276,4 +321,36 @@ pub(super) fn explain_unreachable(said: &str) -> String {
         "check `server` of the cluster, the network and the VPN"
     };
     format!("{said}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(yaml: &str) -> Result<Vec<String>, String> {
+        let user: AuthInfo = serde_json::from_str(yaml).expect("a user of a kubeconfig");
+        let told = |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
+        impersonation(&user).map(|all| all.iter().map(told).collect()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_user_may_act_as_another() {
+        assert_eq!(headers("{}"), Ok(vec![]));
+        assert_eq!(headers(r#"{"as-groups": ["nobody"]}"#), Ok(vec![]));
+        assert_eq!(
+            headers(
+                r#"{"as": "system:serviceaccount:ops:doctor", "as-uid": "7", "as-groups": ["a", "b"],
+                    "as-user-extra": {"Example.org/Scopes": ["view"]}}"#
+            )
+            .unwrap(),
+            [
+                "impersonate-user: system:serviceaccount:ops:doctor",
+                "impersonate-uid: 7",
+                "impersonate-group: a",
+                "impersonate-group: b",
+                "impersonate-extra-example.org%2fscopes: view",
+            ]
+        );
+        assert!(headers(r#"{"as": "a\nb"}"#).unwrap_err().contains("got `a\\nb`"));
+    }
 }

@@ -17,6 +17,9 @@ use super::send::chain;
 use super::source::KubernetesSource;
 use crate::SourceError;
 
+/// What the user name of an account of a cluster begins with; namespace and name follow, with a colon between them.
+pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
 /// One thing that an account must be allowed: a verb on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
@@ -182,9 +185,19 @@ impl KubernetesSource {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client().clone());
         let answer = api.create(&PostParams::default(), &review).await;
         let status = answer.map(|answer| answer.status.unwrap_or_default());
-        status.map(|status| status.allowed).map_err(|e| SourceError::Unusable {
-            what: format!("the Kubernetes API, asked whether it allows to {right},"),
-            why: chain(&e),
+        status.map(|status| status.allowed).map_err(|e| match (&self.settings.impersonate, chain(&e)) {
+            // The server looks at that first, and then answers for the other account.
+            (Some(user), said) if said.contains("impersonate") => SourceError::Setting {
+                what: format!("--as {user}"),
+                why: format!(
+                    "the account of the kubeconfig may not act as it ({said}); ask as an administrator, or grant it the verb `impersonate` on {}",
+                    if user.starts_with(SERVICE_ACCOUNT) { "serviceaccounts" } else { "users" }
+                ),
+            },
+            (_, why) => SourceError::Unusable {
+                what: format!("the Kubernetes API, asked whether it allows to {right},"),
+                why,
+            },
         })
     }
 }

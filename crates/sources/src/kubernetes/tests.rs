@@ -1473,3 +1473,30 @@ fn the_server_says_what_it_allows() {
     let why = asked(status(403, "no")).unwrap_err();
     assert!(why.contains("asked whether it allows to list nodes"), "{why}");
 }
+
+#[test]
+fn who_may_not_act_as_another_is_told_so() {
+    let nodes = BTreeSet::from([ObjectKind::Nodes]);
+    let [right] = super::rights(&nodes, &[], None).try_into().unwrap();
+    let refused = |user: &str, said: &'static str| {
+        let settings = KubernetesSettings { impersonate: Some(user.to_owned()), ..settings() };
+        run(async {
+            let (source, _) = source(settings, move |_| status(403, said));
+            source.may(&right, None).await.unwrap_err().to_string()
+        })
+    };
+    let said = "serviceaccounts \"doctor\" is forbidden: User \"me\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"ops\"";
+    let why = refused("system:serviceaccount:ops:doctor", said);
+    assert!(
+        why.starts_with(
+            "--as system:serviceaccount:ops:doctor: the account of the kubeconfig may not act as it ("
+        ),
+        "{why}"
+    );
+    assert!(
+        why.contains("User \"me\" cannot impersonate") && why.ends_with("`impersonate` on serviceaccounts"),
+        "{why}"
+    );
+    assert!(refused("jane", "users \"jane\" is forbidden: cannot impersonate").ends_with("on users"));
+    assert!(!refused("jane", "no").contains("--as"));
+}
