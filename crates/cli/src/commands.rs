@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -124,6 +125,7 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
+    let started = Instant::now();
     let shard = crate::merge::shard(args)?;
     if let Some(path) = &args.record {
         output::recordable(path)?;
@@ -181,6 +183,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         quiet: io.quiet,
         history: spec.history.as_ref(),
         deliverer,
+        started,
     };
     let published = runtime.block_on(publication.publish(&report));
     // A look-up of a name that hangs is not waited for.
@@ -214,7 +217,7 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
     let settings = settings(&args.judging.choice, &Config::default())?;
     let spec = RunSpec { settings, ..RunSpec::new(Input::Embedded("the sample", SAMPLE)) };
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
-    delivery::all_told(output::write(&report, &args.output, &Config::default(), &targets, io.color))?;
+    delivery::all_told(output::write(&report, &args.output, &Config::default(), &targets, io.color).faults)?;
     // The sample is full of problems on purpose; showing them is a success.
     Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into()).into())
 }
@@ -254,7 +257,7 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
     Ok(if pods + workloads == 0 { Exit::TooLittleData } else { Exit::Success })
 }
 
-fn counted(n: u64, what: &str) -> String {
+pub(crate) fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

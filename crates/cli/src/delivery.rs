@@ -1,6 +1,11 @@
 //! After a report or a digest is written: where else it goes.
 
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use anyhow::{anyhow, bail};
+use healthcore::finding::Severity;
 use healthcore::report::Report;
 use healthcore_report::RenderOptions;
 use lambda_free_runner::config::{Config, RouteConfig, SinkConfig};
@@ -9,9 +14,10 @@ use lambda_free_runner::history::History;
 use serde_json::{Value, json};
 
 use crate::args::{Check, Color, Output};
+use crate::commands::counted;
 use crate::docs::without_secrets;
 use crate::exit::is_broken_pipe;
-use crate::output::{self, Target};
+use crate::output::{self, Target, Written};
 
 /// What a run does with its report.
 pub(crate) struct Publication<'a> {
@@ -23,6 +29,8 @@ pub(crate) struct Publication<'a> {
     /// Where the run is remembered, if anywhere.
     pub(crate) history: Option<&'a History>,
     pub(crate) deliverer: Deliverer,
+    /// When the command began.
+    pub(crate) started: Instant,
 }
 
 impl Publication<'_> {
@@ -32,10 +40,17 @@ impl Publication<'_> {
     /// # Errors
     /// All that went wrong, when everything is done.
     pub(crate) async fn publish(self, report: &Report) -> anyhow::Result<()> {
-        let mut faults = output::write(report, self.output, self.config, self.targets, self.color);
+        let Written { files, mut faults } =
+            output::write(report, self.output, self.config, self.targets, self.color);
         let written = faults.iter().all(is_broken_pipe);
         let deliverer = Deliverer { history: self.history.cloned(), ..self.deliverer };
-        let undelivered = deliver(&deliverer, report, self.quiet, &output::note).await;
+        let outcomes = deliverer.deliver(report).await;
+        let sent = Sent::of(&outcomes);
+        let undelivered = told(outcomes, self.quiet, &output::note);
+        // On a terminal the report is what is looked at; the log of a Job would be empty.
+        if !self.quiet && !std::io::stderr().is_terminal() {
+            output::note(&closing(report, &files, sent, self.started.elapsed()));
+        }
         let missed = report.gaps.iter().find(|g| self.history.is_some() && History::is_own(g));
         let required = self.config.history.as_ref().is_some_and(|h| h.required);
         let missed = missed.filter(|_| required).map(|gap| format!("{}: {}", gap.scope, gap.detail));
@@ -46,6 +61,48 @@ impl Publication<'_> {
         faults.extend(missed.into_iter().chain(undelivered).map(consoled));
         all_told(faults)
     }
+}
+
+/// How many deliveries there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sent {
+    sent: usize,
+    /// Those too that were not to be sent.
+    all: usize,
+}
+
+impl Sent {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let sent = outcomes.iter().filter(|o| matches!(o.result, Ok(Delivered::Sent(_)))).count();
+        Self { sent, all: outcomes.len() }
+    }
+}
+
+/// The last line of a run: what it found, where that is, and how long it took.
+fn closing(report: &Report, files: &[PathBuf], Sent { sent, all }: Sent, took: Duration) -> String {
+    let number = |severity: Severity| report.count(severity) as u64;
+    let mut parts = vec![
+        match &report.shard {
+            // The whole decides.
+            Some(part) => format!("shard {}", part.shard),
+            None => report.verdict().name().to_owned(),
+        },
+        format!("{} critical", number(Severity::Critical)),
+        counted(number(Severity::Warning), "warning"),
+        format!("{} info", number(Severity::Info)),
+    ];
+    if !report.gaps.is_empty() {
+        parts.push(counted(report.gaps.len() as u64, "gap"));
+    }
+    let mut line = parts.join(", ");
+    if !files.is_empty() {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        line += &format!("; written: {}", files.join(", "));
+    }
+    if all > 0 {
+        line += &format!("; delivered: {sent} of {all}");
+    }
+    format!("{line}; took {:.1} s", took.as_secs_f64())
 }
 
 /// Several faults as one error; a reader that has gone away is none beside others.

@@ -1,6 +1,7 @@
 //! Shards: which one a process is, and `healthcheck merge`.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use healthcore::checks::CHECKS;
@@ -48,6 +49,7 @@ pub(crate) fn only_json(targets: &[Target]) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exit> {
+    let started = Instant::now();
     let config = read_config(args.config.as_deref())?;
     let targets = output::targets(&args.output, &config, None)?;
     let read = args.reports.iter().flat_map(|path| output::used("a shard", Some(path)));
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
         quiet,
         history: history.as_ref(),
         deliverer,
+        started,
     };
     runtime.block_on(publication.publish(&report))?;
     Ok(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into()).into())

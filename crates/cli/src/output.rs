@@ -183,6 +183,15 @@ pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
     Ok(Recorder::check(path)?)
 }
 
+/// What became of the places that a report goes to.
+#[derive(Default)]
+pub(crate) struct Written {
+    /// Files that hold it now.
+    pub(crate) files: Vec<PathBuf>,
+    /// Why others do not, and standard output.
+    pub(crate) faults: Vec<anyhow::Error>,
+}
+
 /// Writes the report everywhere it goes, and says which places it could not reach: one that fails costs no other.
 /// Arguments win over what the configuration says of language and zone.
 pub(crate) fn write(
@@ -191,7 +200,7 @@ pub(crate) fn write(
     config: &Config,
     targets: &[Target],
     color: Color,
-) -> Vec<anyhow::Error> {
+) -> Written {
     let one = |(writing, path): &Target| {
         let text_on_screen = path.is_none() && matches!(writing, Writing::Known(Format::Text));
         let options = RenderOptions {
@@ -208,7 +217,14 @@ pub(crate) fn write(
             Some(path) => replace(path, text.as_bytes()),
         }
     };
-    targets.iter().filter_map(|target| one(target).err()).collect()
+    let mut written = Written::default();
+    for target in targets {
+        match one(target) {
+            Ok(()) => written.files.extend(target.1.clone()),
+            Err(why) => written.faults.push(why),
+        }
+    }
+    written
 }
 
 /// The folder of a file.

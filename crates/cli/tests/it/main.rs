@@ -360,6 +360,39 @@ fn exit_codes_follow_the_findings() {
     assert_eq!(code(&["demo", "--fail-on", "critical"]), Some(1));
 }
 
+/// The log of a Job that ends well is not empty.
+#[test]
+fn without_a_terminal_a_run_ends_with_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (page, broken) = (path("r.html"), path("no/r.json"));
+    let config = path("h.yaml");
+    std::fs::write(&config, "deliver: [{type: stdout}]\n").unwrap();
+    let snapshot = fixture("pods-in-trouble");
+    let last = |args: &[&str]| {
+        let out = run(&[&["check", "--snapshot", &snapshot][..], args].concat());
+        let said = String::from_utf8(out.stderr).unwrap();
+        // The time that it takes is another one each time.
+        let line = said.lines().find(|line| line.contains("; took ")).unwrap_or_default().to_owned();
+        let (line, took) = line.split_once("; took ").unwrap_or_default();
+        assert!(took.is_empty() || took.trim_end_matches(" s").parse::<f64>().is_ok(), "{said}");
+        line.replace(&path(""), "")
+    };
+    let counts = last(&[]);
+    let (verdict, _) = counts.split_once(", ").unwrap();
+    assert_eq!(verdict, "critical");
+    insta::assert_snapshot!("closing_line", counts);
+    assert_eq!(
+        last(&["-o", &page, "--config", &config]),
+        format!("{counts}; written: r.html; delivered: 1 of 1")
+    );
+    assert_eq!(last(&["-o", &page, "-q"]), "");
+    assert_eq!(last(&["--dry-run"]), "");
+    assert_eq!(last(&["-o", &broken]), "", "refused before anything is read");
+    let part = last(&["--shard", "0/2", "-f", "json", "-o", &path("0.json")]);
+    assert!(part.starts_with("shard 0/2, ") && part.ends_with("; written: 0.json"), "{part}");
+}
+
 #[test]
 fn reports_go_where_they_are_sent() {
     let folder = tempfile::tempdir().unwrap();
