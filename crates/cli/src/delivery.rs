@@ -81,12 +81,12 @@ impl Sent {
 /// The last line of a run: what it found, where that is, and how long it took.
 fn closing(report: &Report, files: &[PathBuf], Sent { sent, all }: Sent, took: Duration) -> String {
     let number = |severity: Severity| report.count(severity) as u64;
+    let what = match &report.shard {
+        // The whole decides.
+        Some(part) => format!("shard {}", part.shard),
+        None => report.verdict().name().to_owned(),
+    };
     let mut parts = vec![
-        match &report.shard {
-            // The whole decides.
-            Some(part) => format!("shard {}", part.shard),
-            None => report.verdict().name().to_owned(),
-        },
         format!("{} critical", number(Severity::Critical)),
         counted(number(Severity::Warning), "warning"),
         format!("{} info", number(Severity::Info)),
@@ -94,7 +94,7 @@ fn closing(report: &Report, files: &[PathBuf], Sent { sent, all }: Sent, took: D
     if !report.gaps.is_empty() {
         parts.push(counted(report.gaps.len() as u64, "gap"));
     }
-    let mut line = parts.join(", ");
+    let mut line = format!("{what}: {}", parts.join(", "));
     if !files.is_empty() {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         line += &format!("; written: {}", files.join(", "));

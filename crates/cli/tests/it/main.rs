@@ -379,7 +379,7 @@ fn without_a_terminal_a_run_ends_with_a_line() {
         line.replace(&path(""), "")
     };
     let counts = last(&[]);
-    let (verdict, _) = counts.split_once(", ").unwrap();
+    let (verdict, _) = counts.split_once(": ").unwrap();
     assert_eq!(verdict, "critical");
     insta::assert_snapshot!("closing_line", counts);
     assert_eq!(
@@ -390,7 +390,7 @@ fn without_a_terminal_a_run_ends_with_a_line() {
     assert_eq!(last(&["--dry-run"]), "");
     assert_eq!(last(&["-o", &broken]), "", "refused before anything is read");
     let part = last(&["--shard", "0/2", "-f", "json", "-o", &path("0.json")]);
-    assert!(part.starts_with("shard 0/2, ") && part.ends_with("; written: 0.json"), "{part}");
+    assert!(part.starts_with("shard 0/2: ") && part.ends_with("; written: 0.json"), "{part}");
 }
 
 #[test]
