@@ -9,7 +9,7 @@ use healthcore::snapshot::{Gap, GapCause};
 const PACKAGE: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of this build, `0.1.0+4f2c1aa`: that of the package, and the revision where the variable
-/// `HEALTHCHECK_REVISION` named one when it was compiled.
+/// `HEALTHCHECK_REVISION` named one when it was compiled, or a release was built in a checkout of git.
 #[must_use]
 pub fn version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();

@@ -9,7 +9,7 @@ use crate::locale::Locale;
 use crate::quantity::rfc3339;
 use crate::{RenderError, RenderOptions};
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "record",
     "severity",
     "check",
@@ -26,6 +26,7 @@ const COLUMNS: [&str; 16] = [
     "since",
     "state",
     "fingerprint",
+    "version",
 ];
 
 pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
@@ -41,7 +42,9 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
         row[9] = format!("{}: {}", g.scope, locale.gap(g));
         row
     });
-    for row in findings.chain(gaps) {
+    for mut row in findings.chain(gaps) {
+        // Behind the others: who counts columns finds each where it was. Rows of several runs may be in one table.
+        row[COLUMNS.len() - 1].clone_from(&report.version);
         writer.write_record(row.iter().map(|cell| harmless(cell))).map_err(|e| wrong(e.to_string()))?;
     }
     let bytes = writer.into_inner().map_err(|e| wrong(e.to_string()))?;
@@ -71,6 +74,7 @@ fn finding(f: &Finding, locale: &Locale) -> Vec<String> {
         f.since.map(rfc3339).unwrap_or_default(),
         f.state.map_or("", healthcore::finding::State::name).to_owned(),
         f.fingerprint.clone(),
+        String::new(),
     ]
 }
 

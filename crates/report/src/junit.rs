@@ -7,6 +7,7 @@
 //! | subjects in order | one test case that passes |
 //! | unknown subjects, by reason | one skipped test case a reason |
 //! | gap | skipped test case of the suite `gaps` |
+//! | version of the program | property `healthcheck.version` of each suite, for programs that keep suites apart |
 
 use healthcore::finding::{Finding, Severity};
 use healthcore::report::{CheckTally, Report};
@@ -50,6 +51,7 @@ pub(crate) fn render(report: &Report, options: &RenderOptions) -> Result<String,
     let context = context! {
         tests => total(|s| s.tests), failures => total(|s| s.failures), skipped => total(|s| s.skipped),
         taken_at => crate::quantity::rfc3339_without_zone(report.taken_at),
+        version => report.version.as_str(),
         suites => minijinja::Value::from(minijinja::value::Serde(&suites)),
     };
     env.get_template(NAME).and_then(|t| t.render(context)).map_err(wrong)

@@ -72,6 +72,8 @@ const JUNIT: &[(&str, &[&str])] = &[
             "package",
         ],
     ),
+    ("properties", &[]),
+    ("property", &["name", "value"]),
     ("testcase", &["name", "assertions", "time", "classname", "status"]),
     ("failure", &["type", "message"]),
     ("skipped", &["type", "message"]),
@@ -99,7 +101,13 @@ pub(crate) fn junit(text: &str, report: &Report, what: &str) {
     for suite in root.children().filter(roxmltree::Node::is_element) {
         assert_eq!(suite.tag_name().name(), "testsuite", "{what}");
         assert!(suite.has_attribute("name"), "{what}");
-        let cases: Vec<_> = suite.children().filter(roxmltree::Node::is_element).collect();
+        let (properties, cases): (Vec<_>, Vec<_>) = suite
+            .children()
+            .filter(roxmltree::Node::is_element)
+            .partition(|part| part.tag_name().name() == "properties");
+        let version: Vec<_> =
+            properties.iter().flat_map(|p| p.children()).filter_map(|p| p.attribute("value")).collect();
+        assert_eq!(version, [report.version.as_str()], "{what}");
         for case in &cases {
             assert_eq!(case.tag_name().name(), "testcase", "{what}");
             assert!(case.has_attribute("name") && case.has_attribute("classname"), "{what}");
