@@ -5,7 +5,7 @@ use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::inventory::DisruptionBudget;
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::phrase::phrase;
+use crate::phrase::{or, phrase};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -29,7 +29,8 @@ impl Check for DisruptionBudgetBlocking {
         why: "A node whose pods may not be evicted cannot be drained: upgrades and scale-downs hang until somebody \
               deletes the budget.",
         decides: "A warning when the budget demands as many healthy pods as it counts (`desiredHealthy >= expectedPods`), \
-                  so that it allows no eviction even when all are healthy. Info when it counts no pod at all. When pods are \
+                  so that it allows no eviction even when all are healthy, and when Kubernetes says that it cannot work the \
+                  budget out (reason `SyncFailed`), for then it allows none either. Info when it counts no pod at all. When pods are \
                   unhealthy and only therefore none may go, the budget does its work and the pods are told of by other \
                   checks. Budgets younger than `min-age` are left out.",
         remedy: "Let one pod go: `maxUnavailable: 1`, or more replicas than `minAvailable`. A budget that selects nothing \
@@ -38,7 +39,15 @@ impl Check for DisruptionBudgetBlocking {
                        workload, or leave the check out for that namespace.",
         texts: &[
             ("blocks", "allows no eviction even when all {expected} pods are healthy: {rule}"),
+            (
+                "broken",
+                "allows no eviction, for Kubernetes cannot work out how many pods may go ({rule}): {why}",
+            ),
             ("selects-nothing", "selects no pod"),
+            (
+                "look",
+                "see what it says: a percentage and maxUnavailable need pods whose owner can be scaled, a number as minAvailable does not",
+            ),
             ("loosen", "let one pod go at a time: `maxUnavailable: 1`"),
             ("labels", "compare its selector with the labels of the pods, or delete it"),
         ],
@@ -54,8 +63,20 @@ impl Check for DisruptionBudgetBlocking {
         if view.is_younger(budget.created, params.min_age) {
             return Ok(Outcome::NotApplicable);
         }
-        let Some(expected) = budget.expected_pods else { return Ok(Outcome::NotApplicable) };
         let (namespace, name) = (&budget.id.namespace, &budget.id.name);
+        if let Some(failed) = budget.conditions.iter().find(|c| c.reason == "SyncFailed") {
+            if view.is_younger(failed.since, params.min_age) {
+                return Ok(Outcome::NotApplicable);
+            }
+            let why = or(&failed.message, "no-reason");
+            let text = Text::new("broken").with("rule", rule(budget)).with("why", why);
+            let command = format!("kubectl -n {namespace} describe pdb {name}");
+            return Ok(Problem::new(Severity::Warning, text)
+                .since(failed.since)
+                .advise(Advice::new(Text::new("look")).command(command, &[namespace, name]))
+                .into());
+        }
+        let Some(expected) = budget.expected_pods else { return Ok(Outcome::NotApplicable) };
         if expected == 0 {
             let command = format!("kubectl -n {namespace} get pdb {name} -o yaml");
             let advice = Advice::new(Text::new("labels")).command(command, &[namespace, name]);
@@ -120,6 +141,25 @@ mod tests {
     #[test]
     fn one_that_selects_nothing_is_told() {
         check("budget web/api min=1 expected=0 created=30d", "info web/api: selects no pod");
+    }
+
+    /// A share of pods whose owner has no scale, or a text that is no share: the controller says so, and allows nothing.
+    #[test]
+    fn one_that_cannot_be_worked_out_blocks() {
+        let budget = "budget web/api min=50% expected=0 created=30d";
+        check(
+            &format!("{budget} DisruptionAllowed=\"no:SyncFailed@2d:found no controller for pod a\""),
+            "warning web/api: allows no eviction, for Kubernetes cannot work out how many pods may go (minAvailable 50%): found no controller for pod a",
+        );
+        check(
+            &format!("{budget} DisruptionAllowed=no:SyncFailed"),
+            "warning web/api: allows no eviction, for Kubernetes cannot work out how many pods may go (minAvailable 50%): no reason given",
+        );
+        check(&format!("{budget} DisruptionAllowed=no:SyncFailed@5m"), "nothing");
+        check(
+            "budget web/api min=half expected=3 healthy=3 desired=2 created=30d DisruptionAllowed=yes:SufficientPods",
+            "1 ok",
+        );
     }
 
     #[test]
