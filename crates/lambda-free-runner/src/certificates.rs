@@ -82,7 +82,7 @@ impl Certificates {
                 return true;
             }
             // A host of several namespaces is that of the first.
-            let of_another = asked.iter().find(|a| server.id.name == format!("{}:{}", a.host, a.port));
+            let of_another = asked.iter().find(|a| server.id.name == a.address());
             of_another.map(|other| server.id.namespace.clone_from(&other.namespace)).is_some()
         });
         inventory.served = served;
@@ -119,8 +119,7 @@ impl Certificates {
         let mut inventory = inventory.clone();
         inventory.certificates_skipped = self.skipped(&inventory);
         let (servers, _) = self.asked(&inventory);
-        let named: Vec<String> =
-            servers.iter().take(MOST_NAMED).map(|s| format!("{}:{}", s.host, s.port)).collect();
+        let named: Vec<String> = servers.iter().take(MOST_NAMED).map(TlsServer::address).collect();
         let more = match servers.len() - named.len() {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -1,5 +1,7 @@
 //! `certificate-expiring`: a TLS certificate has ended, ends soon, or is not one that clients accept for its host.
 
+use std::net::IpAddr;
+
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
 use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::inventory::{
@@ -374,10 +376,14 @@ fn of_server(
         alone(server, &stored),
     ]);
     let (host, port) = (&server.host, server.port);
-    let look = Advice::new(Text::new("look-served")).command(
-        format!("openssl s_client -connect {host}:{port} -servername {host} -showcerts </dev/null"),
-        &[host],
-    );
+    // An address has no name to ask for, and one of IPv6 stands in brackets.
+    let (at, asked) = match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => (format!("[{host}]:{port}"), String::new()),
+        Ok(IpAddr::V4(_)) => (format!("{host}:{port}"), String::new()),
+        Err(_) => (format!("{host}:{port}"), format!(" -servername {host}")),
+    };
+    let look = Advice::new(Text::new("look-served"))
+        .command(format!("openssl s_client -connect {at}{asked} -showcerts </dev/null"), &[host]);
     let first = |p: &Problem| match p.summary.key.as_ref() {
         "stale" => Some(Advice::new(Text::new("reload"))),
         "alone" | "intermediate" | "chain" => Some(Advice::new(Text::new("add-chain"))),

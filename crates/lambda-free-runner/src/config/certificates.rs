@@ -1,5 +1,7 @@
 //! What the file says of certificates.
 
+use std::net::Ipv6Addr;
+
 use healthcore_sources::tls::TlsServer;
 
 use super::namespace_pattern;
@@ -45,17 +47,38 @@ pub(super) fn certificates(node: &Node<'_>) -> Result<CertificatesConfig, String
     Ok(out)
 }
 
-/// `HOST` or `HOST:PORT`.
+/// `HOST` or `HOST:PORT`; an address of IPv6 stands in brackets, for it has colons itself (RFC 3986, section 3.2.2).
 fn server(node: &Node<'_>) -> Result<TlsServer, String> {
     let text = node.text()?;
-    let wrong = || format!("{}: expected `HOST` or `HOST:PORT`, got `{text}`", node.path());
-    let (host, port) = text.split_once(':').unwrap_or((&text, "443"));
-    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+    let wrong = || {
+        let hint = if text.parse::<Ipv6Addr>().is_ok() {
+            format!(", did you mean `[{text}]`?")
+        } else {
+            String::new()
+        };
+        format!("{}: expected `HOST`, `HOST:PORT` or `[IPV6]:PORT`, got `{text}`{hint}", node.path())
+    };
     let of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if host.is_empty() || !host.chars().all(of_name) {
-        return Err(wrong());
-    }
-    Ok(TlsServer { namespace: String::new(), host: host.to_ascii_lowercase(), port })
+    let (host, rest) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(bracketed) => {
+            let (address, rest) = bracketed.ok_or_else(wrong)?;
+            let address = address.parse::<Ipv6Addr>().map_err(|_| wrong())?;
+            (address.to_string(), rest)
+        }
+        None => {
+            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            if host.is_empty() || !host.chars().all(of_name) {
+                return Err(wrong());
+            }
+            (host.to_ascii_lowercase(), rest)
+        }
+    };
+    let port = match rest.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?,
+        None if rest.is_empty() => 443,
+        None => return Err(wrong()),
+    };
+    Ok(TlsServer { namespace: String::new(), host, port })
 }
 
 fn skip(node: &Node<'_>) -> Result<(String, String), String> {
@@ -86,11 +109,11 @@ mod tests {
     #[test]
     fn servers_and_namespaces() {
         let found = read(
-            "ask: false\nservers: [API.example, 'b.example:8443']\nskip: [{namespace: 'dev-*', reason: self-signed}]",
+            "ask: false\nservers: [API.example, 'b.example:8443', '[::1]:443', '[2001:DB8::7]']\nskip: [{namespace: 'dev-*', reason: self-signed}]",
         )
         .unwrap();
         let servers: Vec<_> = found.servers.iter().map(|s| (s.host.as_str(), s.port)).collect();
-        assert_eq!(servers, [("api.example", 443), ("b.example", 8443)]);
+        assert_eq!(servers, [("api.example", 443), ("b.example", 8443), ("::1", 443), ("2001:db8::7", 443)]);
         assert_eq!(found.skip, [("dev-*".to_owned(), "self-signed".to_owned())]);
         assert!(!found.ask && CertificatesConfig::default().ask);
     }
@@ -100,9 +123,14 @@ mod tests {
         for (text, expected) in [
             (
                 "servers: ['https://a.example']",
-                "servers[0]: expected `HOST` or `HOST:PORT`, got `https://a.example`",
+                "servers[0]: expected `HOST`, `HOST:PORT` or `[IPV6]:PORT`, got `https://a.example`",
             ),
-            ("servers: ['a.example:0']", "expected `HOST` or `HOST:PORT`"),
+            ("servers: ['a.example:0']", "expected `HOST`, `HOST:PORT` or `[IPV6]:PORT`"),
+            ("servers: ['::1']", "got `::1`, did you mean `[::1]`?"),
+            ("servers: ['[::1']", "got `[::1`"),
+            ("servers: ['[::1]443']", "got `[::1]443`"),
+            ("servers: ['[::1]:0']", "got `[::1]:0`"),
+            ("servers: ['[a.example]:443']", "got `[a.example]:443`"),
             ("skip: [{namespace: dev}]", "skip[0]: expected `namespace` and `reason`"),
             ("skip: [{namespace: dev, reason: ' '}]", "skip[0]: expected `namespace` and `reason`"),
             ("skip: [{namespace: 'A b', reason: x}]", "skip[0].namespace: "),

@@ -27,6 +27,15 @@ pub struct TlsServer {
     pub port: u16,
 }
 
+impl TlsServer {
+    /// Name and port, as addresses are written: `[::1]:443` for one of IPv6 (RFC 3986, section 3.2.2).
+    #[must_use]
+    pub fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
 /// What asks TLS servers for their certificates.
 #[async_trait]
 pub trait CertificateSource: Send + Sync {
@@ -71,7 +80,7 @@ impl TlsProbe {
             Err(_) => (Shown::default(), Some(format!("no answer within {} s", self.timeout.as_secs_f64()))),
         };
         ServedCertificate {
-            id: ObjectId::new(namespace, &format!("{host}:{port}")),
+            id: ObjectId::new(namespace, &server.address()),
             host: host.clone(),
             port: *port,
             chain: shown.chain,
