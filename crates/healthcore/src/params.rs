@@ -24,7 +24,7 @@ macro_rules! param_by_text {
             fn read(text: &str) -> Result<Self, String> {
                 let refused = || format!("expected {}, got `{text}`", $expected);
                 // No parameter is negative, and none is NaN or infinite.
-                let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == 't' || c == 'f');
+                let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '.');
                 if plain { text.parse().map_err(|_| refused()) } else { Err(refused()) }
             }
             fn show(&self) -> String { self.to_string() }
@@ -39,7 +39,21 @@ param_by_text! {
     Seconds = "a duration such as `30m`",
     u32 = "a whole number such as `5`",
     f64 = "a number such as `0.05`",
-    bool = "`true` or `false`",
+}
+
+impl Param for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+    /// The words of YAML 1.1 count too: `yes` and `no`, `on` and `off`.
+    fn read(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "y" | "on" => Ok(true),
+            "false" | "no" | "n" | "off" => Ok(false),
+            _ => Err(format!("expected {}, got `{text}`", Self::EXPECTED)),
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
 }
 
 /// What the documentation says of a parameter.

@@ -71,10 +71,10 @@ pub(super) fn hosts(node: &Node<'_>, folder: &Path) -> Result<HostsConfig, Strin
 
 /// The names of a file.
 fn read(text: &str, file: &str) -> Result<Vec<DnsName>, String> {
-    let document = tree::parse(text).map_err(|why| format!("{file}: {why}"))?;
-    let lines = Lines { file, places: tree::places(text) };
     let mut out = Vec::new();
-    document_of(&Node::root(&document), &lines, &mut out)?;
+    for (document, places) in tree::parse_all(text).map_err(|why| format!("{file}: {why}"))? {
+        document_of(&Node::root(&document), &Lines { file, places }, &mut out)?;
+    }
     match out.is_empty() {
         true => Err(format!("{file}: expected records that lead to a host, found none")),
         false => Ok(out),
@@ -84,7 +84,7 @@ fn read(text: &str, file: &str) -> Result<Vec<DnsName>, String> {
 /// Where the parts of a file stand.
 struct Lines<'f> {
     file: &'f str,
-    places: BTreeMap<String, (String, u64)>,
+    places: tree::Places,
 }
 
 impl Lines<'_> {
@@ -279,6 +279,24 @@ mod tests {
     fn an_endpoint_of_external_dns() {
         let text = "apiVersion: externaldns.k8s.io/v1alpha1\nkind: DNSEndpoint\nmetadata: {name: a}\nspec:\n  endpoints:\n  - dnsName: a.example.com\n    recordType: A\n    recordTTL: 60\n    targets: [192.0.2.1]\n";
         assert_eq!(told(text), ["a.example.com dns.yaml:6 192.0.2.1"]);
+    }
+
+    /// As `kubectl get dnsendpoints -o yaml` and tools that join files write them.
+    #[test]
+    fn several_documents_are_read_one_after_the_other() {
+        let text = "---\n# names\n- name: a.example.com\n---\nzones:\n  example.org: [{name: b}]\n---\n---\nspec:\n  endpoints:\n  - dnsName: c.example.com\n";
+        assert_eq!(
+            told(text),
+            ["a.example.com dns.yaml:3", "b.example.org dns.yaml:6", "c.example.com dns.yaml:11"]
+        );
+        for (text, expected) in [
+            ("- name: a.example\n---\n- name: a b\n", "dns.yaml:3: expected a host name"),
+            ("- name: a.example\n---\n- {name: b\n", "dns.yaml: is no YAML: line 3"),
+            ("---\n---\n", "dns.yaml: expected records that lead to a host, found none"),
+        ] {
+            let why = read(text, "dns.yaml").unwrap_err();
+            assert!(why.starts_with(expected), "{text}: {why}");
+        }
     }
 
     #[test]

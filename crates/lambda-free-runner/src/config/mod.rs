@@ -782,6 +782,48 @@ mod tests {
         Config::parse(text, Path::new("/nowhere"), &environment)
     }
 
+    /// In YAML 1.1 `y`, `no` and `on` are booleans. A name is what is written, and a switch takes the words of both.
+    #[test]
+    fn names_that_look_like_something_else_are_names() {
+        let config = parse(
+            "profiles:\n  y: {namespaces: [off]}\n  no: {checks: {memory-leak: {enabled: no}}}\n  on: {classes: [{class: jvm, name: yes}]}\nclasses:\n- {class: runner, namespace: y, name: no}\nclusters:\n- name: on\n  extends: [y, no, on]\n  kubernetes: {context: off}\n  namespaces: [no, 123, {name: 123, class: batch}, {name: yes, extends: no}]\ncertificates: {ask: off}\n",
+        );
+        let why = config.unwrap_err();
+        assert!(why.contains("clusters[0].namespaces[2]: `123` is given twice"), "{why}");
+        let config = parse(
+            "profiles:\n  y: {namespaces: [off, 123]}\n  no: {checks: {memory-leak: {enabled: no}}}\n  on: {classes: [{class: jvm, name: yes}]}\nclasses:\n- {class: runner, namespace: y, name: no}\nclusters:\n- name: on\n  extends: [y, no, on]\n  kubernetes: {context: off}\n  namespaces: [no, {name: 123, class: batch}, {name: yes, extends: no}]\ncertificates: {ask: off}\n",
+        )
+        .unwrap();
+        let cluster = &config.clusters[0];
+        assert_eq!(
+            (cluster.name.as_str(), &*cluster.namespaces),
+            ("on", &["off", "123", "no", "yes"].map(str::to_owned)[..])
+        );
+        assert_eq!(cluster.kubernetes.as_ref().unwrap().context.as_deref(), Some("off"));
+        let rules = format!("{:?}", config.settings.classes);
+        assert!(
+            rules.contains("Some(\"y\")")
+                && rules.contains("Some(\"no\")")
+                && rules.contains("Some(\"yes\")"),
+            "{rules}"
+        );
+        let leak = config.settings.scopes.iter().find_map(|scope| scope.checks.get("memory-leak")).unwrap();
+        assert_eq!(leak.enabled, Some(false));
+        assert!(!config.certificates.ask);
+        let why = parse("profiles: {a: {}}\nclusters: [{name: b, extends: [no]}]\n").unwrap_err();
+        assert!(why.contains("`no`") && !why.contains("false"), "{why}");
+        let why = parse("lookback: 1d\n---\nstep: 1m\n").unwrap_err();
+        assert!(
+            why.contains(
+                "is no YAML: line 3 column 1: a second document begins (`---`), and one is expected"
+            ),
+            "{why}"
+        );
+        // What is no name at all is refused, and not tripped over.
+        let why = parse("clusters: [{name: a, namespaces: [[b], {name: [b]}]}]\n").unwrap_err();
+        assert!(why.contains("clusters[0].namespaces"), "{why}");
+    }
+
     #[test]
     fn a_whole_file() {
         let config = parse(

@@ -183,7 +183,8 @@ impl<'a> Profiles<'a> {
         let Some(Value::Array(items)) = cluster.value.get("namespaces").cloned() else { return Ok(()) };
         let written = cluster.written.clone();
         let mut merged: Vec<(Value, Layers)> = Vec::new();
-        for (at, item) in items.iter().enumerate() {
+        for (at, item) in items.iter().map(as_text).enumerate() {
+            let item = &item;
             let Value::Object(own) = item else {
                 if !merged.iter().any(|(name, _)| name == item) {
                     merged.push((item.clone(), plain(item, at, &written)));
@@ -191,8 +192,8 @@ impl<'a> Profiles<'a> {
                 continue;
             };
             let path = origin_of(at, &written);
-            let name = own.get("name").cloned().unwrap_or_default();
-            let known = merged.iter().position(|(n, _)| *n == name && !name.is_null());
+            let name = own.get("name").map(as_text).unwrap_or_default();
+            let known = merged.iter().position(|(n, _)| *n == name && name.is_string());
             let place = known.unwrap_or_else(|| {
                 merged.push((name, Layers { value: Value::Object(Map::new()), written: BTreeMap::new() }));
                 merged.len() - 1
@@ -245,7 +246,7 @@ impl<'a> Profiles<'a> {
 
 /// Refuses a namespace that one list names twice.
 fn once_each(items: &[Value], path: &str) -> Result<(), String> {
-    let name = |item: &Value| item.get("name").unwrap_or(item).as_str().map(str::to_owned);
+    let name = |item: &Value| as_text(item.get("name").unwrap_or(item)).as_str().map(str::to_owned);
     let mut seen = BTreeMap::new();
     for (at, name) in items.iter().enumerate().filter_map(|(at, item)| Some((at, name(item)?))) {
         if let Some(before) = seen.insert(name.clone(), at) {
@@ -255,6 +256,14 @@ fn once_each(items: &[Value], path: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A name that YAML takes for a number or a boolean is a text all the same.
+fn as_text(value: &Value) -> Value {
+    match value {
+        Value::Number(_) | Value::Bool(_) => Value::String(value.to_string()),
+        other => other.clone(),
+    }
 }
 
 /// A namespace of which only the name is given.
@@ -273,8 +282,8 @@ fn origin_of(at: usize, written: &BTreeMap<String, String>) -> String {
 
 /// The profiles that a map extends: a list, or a single one.
 fn names(own: &Map<String, Value>, path: &str) -> Result<Vec<String>, String> {
-    let text = |value: &Value| match value {
-        Value::String(name) => Ok(name.clone()),
+    let text = |value: &Value| match as_text(value) {
+        Value::String(name) => Ok(name),
         _ => Err(format!("{path}.extends: expected the name of a profile or a list of such names")),
     };
     match own.get("extends") {

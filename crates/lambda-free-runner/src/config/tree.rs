@@ -21,13 +21,38 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    serde_saphyr::from_str(&bare(text))
-        .map_err(|e| format!("is no YAML: {}", own_words(e.to_string().lines().next().unwrap_or_default())))
+    serde_saphyr::from_str_with_options(&bare(text), options()).map_err(|e| refused(&e))
+}
+
+/// Reads every document of a text, those that hold nothing left out, each with its places.
+pub(super) fn parse_all(text: &str) -> Result<Vec<(Value, Places)>, String> {
+    let one = parse(text);
+    if one.is_ok() || text.len() > LONGEST {
+        return one.map(|document| vec![(document, places(text))]);
+    }
+    let text = bare(text);
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(&text, options()).map_err(|e| refused(&e))?;
+    let shapes: Vec<Spanned<Shape>> =
+        serde_saphyr::from_multiple_with_options(&text, options()).map_err(|e| refused(&e))?;
+    Ok(documents.into_iter().zip(shapes.into_iter().map(places_of)).collect())
+}
+
+/// Names are texts: a namespace `no` and a profile `on` are what is written, and only `true` and `false` are no texts.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! { strict_booleans: true }
+}
+
+fn refused(error: &serde_saphyr::Error) -> String {
+    format!("is no YAML: {}", own_words(error.to_string().lines().next().unwrap_or_default()))
 }
 
 /// What the parser says, without what only its callers can do.
 fn own_words(said: &str) -> String {
     let said = said.trim_start_matches("error: ");
+    if let Some((place, _)) = said.split_once("multiple YAML documents detected") {
+        return format!("{place}a second document begins (`---`), and one is expected");
+    }
     let Some((place, key)) = said.split_once("duplicate mapping key: ") else { return said.to_owned() };
     let key = key.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     format!("{place}the key `{key}` is given twice")
@@ -41,12 +66,17 @@ fn bare(text: &str) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// Every single value of a document by its path, with its line. A document that is no map has none.
-pub(super) fn places(text: &str) -> BTreeMap<String, (String, u64)> {
+/// Single values by their paths, as they are written, with their lines.
+pub(super) type Places = BTreeMap<String, (String, u64)>;
+
+/// Every single value of a document. A document that is no map has none.
+pub(super) fn places(text: &str) -> Places {
+    serde_saphyr::from_str_with_options(&bare(text), options()).map(places_of).unwrap_or_default()
+}
+
+fn places_of(shape: Spanned<Shape>) -> Places {
     let mut out = BTreeMap::new();
-    if let Ok(shape) = serde_saphyr::from_str::<Spanned<Shape>>(&bare(text)) {
-        shape.value.walk("", shape.referenced.line(), &mut out);
-    }
+    shape.value.walk("", shape.referenced.line(), &mut out);
     out
 }
 
@@ -58,7 +88,7 @@ enum Shape {
 }
 
 impl Shape {
-    fn walk(self, path: &str, line: u64, out: &mut BTreeMap<String, (String, u64)>) {
+    fn walk(self, path: &str, line: u64, out: &mut Places) {
         match self {
             Self::Single(text) => {
                 out.insert(path.to_owned(), (text, line));
