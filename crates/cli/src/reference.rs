@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use healthcore::checks::CHECKS;
+use healthcore::unit::{Bytes, Seconds};
 use lambda_free_runner::config::schema;
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ One YAML file says everything that a run can be told. `healthcheck config init` 
 the JSON schema that this page is made from, and `healthcheck config import` makes a file from those of an older system. Unknown keys are
 refused. Secrets are never in it: a key that ends in `-env` names an environment variable, one that ends in `-file` a file. Files are
 relative to the configuration file.
+
+A duration is written as `30s`, `5m`, `12h` or `7d`, an amount of memory as `512Mi` or `16MiB`, a share as `85%`. Where a default is empty,
+nothing holds without the key, or what its meaning says.
 ";
 
 /// The page.
@@ -43,10 +47,12 @@ fn page() -> String {
             maps(&mut text, key, value);
         }
     }
-    text.push_str("\n## checks\n\nBy id of a check: its parameters, `enabled: false`, and `classes: {batch: {...}}` with parameters for workloads of a class.\n\n| check | parameters |\n| --- | --- |\n");
+    text.push_str("\n## checks\n\nBy id of a check: its parameters, `enabled: false`, and `classes: {batch: {...}}` with parameters for workloads of a class.\n\n| check | parameters with their defaults |\n| --- | --- |\n");
     for check in CHECKS {
         let id = check.info().id;
-        let params: Vec<String> = check.param_infos().iter().map(|p| format!("`{}`", p.name)).collect();
+        let usual = check.configure(&[]).expect("the defaults fit together");
+        let one = |name: &str| format!("`{name}: {}`", check.show(&usual, name).unwrap_or_default());
+        let params: Vec<String> = check.param_infos().iter().map(|p| one(&p.name)).collect();
         let _ = writeln!(
             text,
             "| [{id}](checks/{id}.md) | {} |",
@@ -81,18 +87,23 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
 
 fn section(text: &mut String, title: &str, schema: &Value) {
     let title = if title.contains(' ') { title.to_owned() } else { format!("`{title}`") };
-    let _ = writeln!(text, "\n## {title}\n\n| key | value | meaning |\n| --- | --- | --- |");
+    let _ = writeln!(text, "\n## {title}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |");
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (key, value) in properties(schema) {
         let must = if required.contains(&key) { " Required." } else { "" };
         let meaning = value["description"].as_str().unwrap_or_default().replace('|', "\\|");
-        let _ = writeln!(text, "| `{key}` | {} | {meaning}{must} |", kind(value));
+        let usual = match &value["default"] {
+            Value::Null => String::new(),
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let _ = writeln!(text, "| `{key}` | {} | {usual} | {meaning}{must} |", kind(key, value));
     }
 }
 
 /// What may stand there, in a word.
-fn kind(value: &Value) -> String {
+fn kind(key: &str, value: &Value) -> String {
     if let Some(words) = value["enum"].as_array() {
         return words
             .iter()
@@ -112,7 +123,27 @@ fn kind(value: &Value) -> String {
     }
     match &value["type"] {
         Value::String(word) if word == "boolean" => "`true`, `false`".to_owned(),
-        _ => "text".to_owned(),
+        _ => single(key, &value["default"]).to_owned(),
+    }
+}
+
+/// What a single value is: by the end of its key, else as the value that holds without it is written.
+fn single(key: &str, usual: &Value) -> &'static str {
+    let usual = match usual {
+        Value::Number(_) => return "number",
+        Value::String(text) => text.as_str(),
+        _ => "",
+    };
+    if key.ends_with("-env") {
+        "variable"
+    } else if key.ends_with("-file") || matches!(key, "kubeconfig" | "queries" | "thresholds") {
+        "file"
+    } else if key == "step" || usual.parse::<Seconds>().is_ok() {
+        "duration"
+    } else if usual.parse::<Bytes>().is_ok() {
+        "amount of memory"
+    } else {
+        "text"
     }
 }
 

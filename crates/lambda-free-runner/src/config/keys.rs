@@ -16,13 +16,13 @@ const KEYS: &[(&str, &str, &str)] = &[
         "Rules that give workloads their class, where what is inferred is wrong; the closest rule wins.",
     ),
     ("", "clusters", "Clusters to look at, in the order of the report."),
-    ("", "clusters-at-once", "Clusters that are read at once, from 1 to 64; 4 without it."),
+    ("", "clusters-at-once", "Clusters that are read at once, from 1 to 64."),
     ("", "deliver", "Where reports go after a run, and digests when one is made."),
     ("", "history", "Where runs are remembered. Without it every run stands alone."),
     ("", "hosts", "Which names DNS leads to the clusters, so that those without a route are found."),
     ("", "lang", "Language of the reports."),
     ("", "logs", "Reads the logs of workloads, within these bounds; `{}` for the usual ones."),
-    ("", "lookback", "How far to look back, such as `7d`."),
+    ("", "lookback", "How far to look back."),
     ("", "only", "Ids of the checks to run; all without it."),
     (
         "",
@@ -42,9 +42,8 @@ const KEYS: &[(&str, &str, &str)] = &[
         "templates",
         "Templates of your own by name, as files relative to this one, for `--format template=NAME`.",
     ),
-    ("", "time-zone", "Zone in which people read times, such as `Asia/Taipei`; UTC without it."),
+    ("", "time-zone", "Zone in which people read times, such as `Asia/Taipei`."),
     ("", "thresholds", "An old `thresholds.yaml`, relative to this file."),
-    ("clusters", "certificates", "How certificates are looked at in this cluster."),
     ("clusters", "checks", "Checks and their parameters in this cluster."),
     ("clusters", "classes", "Rules that give its workloads their class."),
     ("clusters", "extends", "Profiles that it takes over, the later over the earlier; its own words last."),
@@ -65,15 +64,15 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("kubernetes", "kubeconfig", "Kubeconfig file, relative to this file; found as kubectl does without it."),
     ("prometheus", "ca-file", "Certificates (PEM) of authorities to trust."),
     ("prometheus", "compression", "Whether answers are compressed; `auto` does without on the same machine."),
-    ("prometheus", "concurrency", "Requests under way at once, from 1 to 64; 4 without it."),
+    ("prometheus", "concurrency", "Requests under way at once, from 1 to 64."),
     ("prometheus", "dialect", "Rules of the server: `arms` for Alibaba Cloud."),
     ("prometheus", "headers", "Headers to send, such as that of a tenant."),
     ("prometheus", "insecure-skip-verify", "Accepts any certificate."),
     ("prometheus", "matchers", "Label matchers that are put into every query, such as `cluster=\"prod\"`."),
     ("prometheus", "password-env", "Environment variable that holds the password."),
     ("prometheus", "password-file", "File that holds the password."),
-    ("prometheus", "retries", "Times that a request that failed is sent again; 2 without it."),
-    ("prometheus", "timeout", "Time for one request; `30s` without it."),
+    ("prometheus", "retries", "Times that a request that failed is sent again."),
+    ("prometheus", "timeout", "Time for one request."),
     ("prometheus", "token-env", "Environment variable that holds a bearer token."),
     ("prometheus", "token-file", "File that holds a bearer token."),
     (
@@ -111,8 +110,12 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("classes", "kind", "Kind of the workload, such as `Deployment`."),
     ("classes", "name", "Glob of its name."),
     ("classes", "namespace", "Glob of its namespace."),
-    ("certificates", "ask", "Whether the TLS servers of routes are asked for theirs; `true` without it."),
-    ("certificates", "servers", "TLS servers to ask besides, `HOST` or `HOST:PORT`."),
+    ("certificates", "ask", "Whether the TLS servers of routes are asked for theirs."),
+    (
+        "certificates",
+        "servers",
+        "TLS servers to ask besides, `HOST`, `HOST:PORT` or `[IPV6]:PORT`; the port is 443 without one.",
+    ),
     ("certificates", "skip", "Namespaces whose certificates are not looked at, each with the reason."),
     ("registries", "ca-file", "Certificates (PEM) of authorities to trust."),
     (
@@ -123,7 +126,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("registries", "password-env", "Environment variable that holds the password."),
     ("registries", "password-file", "File that holds the password."),
     ("registries", "plain-http", "Whether it is spoken to without TLS."),
-    ("registries", "timeout", "Time for one request; `10s` without it."),
+    ("registries", "timeout", "Time for one request."),
     ("registries", "token-env", "Environment variable that holds a bearer token, which is sent as it is."),
     ("registries", "token-file", "File that holds such a token."),
     ("registries", "username-env", "Environment variable that holds the user name."),
@@ -149,7 +152,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("deliver", "path", "File, by a template of its name."),
     ("deliver", "secret-env", "Environment variable that holds what messages are signed with."),
     ("deliver", "secret-file", "File that holds what messages are signed with."),
-    ("deliver", "security", "How the connection to the mail server is kept private."),
+    (
+        "deliver",
+        "security",
+        "How the connection to the mail server is kept private: `starttls`, `tls` or `none`; `tls` at port 465.",
+    ),
     ("deliver", "server", "Mail server, `HOST` or `HOST:PORT`."),
     ("deliver", "severity", "The least severity that goes there."),
     ("deliver", "timeout", "Time for one request."),
@@ -164,23 +171,15 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("deliver", "username-file", "File that holds the user name."),
     ("deliver", "webhook-env", "Environment variable that holds the address of a webhook."),
     ("deliver", "webhook-file", "File that holds the address of a webhook."),
-    (
-        "deliver",
-        "what",
-        "`report`, or `digest` for what `healthcheck digest --deliver` sends; `report` without it.",
-    ),
+    ("deliver", "what", "`report`, or `digest` for what `healthcheck digest --deliver` sends."),
     ("deliver", "when", "After which runs, or which digests."),
-    (
-        "logs",
-        "bytes",
-        "How much is read of a cluster; 1 GiB without it, shared out evenly among the containers.",
-    ),
-    ("logs", "bytes-of-container", "How much is read of a container, the newest first; 16 MiB without it."),
-    ("logs", "lookback", "How old lines may be; 1 day without it."),
-    ("logs", "pods", "Pods of a workload whose logs are read, newest and oldest; 4 without it."),
-    ("logs", "time", "How long reading may take in a cluster; 2 minutes without it."),
-    ("history", "keep", "Age at which a run is removed; `400d` without it."),
-    ("history", "keep-runs", "Runs of a cluster that are kept at most; 2000 without it."),
+    ("logs", "bytes", "How much is read of a cluster, shared out evenly among the containers."),
+    ("logs", "bytes-of-container", "How much is read of a container, the newest first."),
+    ("logs", "lookback", "How old lines may be."),
+    ("logs", "pods", "Pods of a workload whose logs are read, newest and oldest."),
+    ("logs", "time", "How long reading may take in a cluster."),
+    ("history", "keep", "Age at which a run is removed."),
+    ("history", "keep-runs", "Runs of a cluster that are kept at most."),
     ("history", "location", "A folder, relative to this file, or the address of an object store."),
     (
         "history",
@@ -189,15 +188,48 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Adds to the properties of a schema what they mean. A key without words stays without.
+/// What holds where a key is left out, as it would be written. Keys that are not here have no value then, or one that their
+/// meaning tells.
+const DEFAULTS: &[(&str, &str, &str)] = &[
+    ("", "clusters-at-once", "4"),
+    ("", "lang", "en"),
+    ("", "lookback", "7d"),
+    ("", "time-zone", "UTC"),
+    ("prometheus", "compression", "auto"),
+    ("prometheus", "concurrency", "4"),
+    ("prometheus", "dialect", "prometheus"),
+    ("prometheus", "insecure-skip-verify", "false"),
+    ("prometheus", "retries", "2"),
+    ("prometheus", "timeout", "30s"),
+    ("certificates", "ask", "true"),
+    ("registries", "plain-http", "false"),
+    ("registries", "timeout", "10s"),
+    ("deliver", "job", "healthcheck"),
+    ("deliver", "on-failure", "warn"),
+    ("deliver", "security", "starttls"),
+    ("deliver", "severity", "info"),
+    ("deliver", "timeout", "30s"),
+    ("deliver", "what", "report"),
+    ("deliver", "when", "always"),
+    ("logs", "bytes", "1GiB"),
+    ("logs", "bytes-of-container", "16MiB"),
+    ("logs", "lookback", "1d"),
+    ("logs", "pods", "4"),
+    ("logs", "time", "2m"),
+    ("history", "keep", "400d"),
+    ("history", "keep-runs", "2000"),
+    ("history", "required", "false"),
+];
+
+/// Adds to the properties of a schema what they mean, and what holds without them. A key without words stays without.
 pub(super) fn describe(schema: &mut Value) {
     within(schema, "");
 }
 
-/// What a key means. What a Loki has in common with a metrics server means the same.
-fn of_key(parent: &str, key: &str) -> Option<&'static str> {
+/// What a table says of a key. What a Loki has in common with a metrics server means the same.
+fn of_key(table: &[(&str, &str, &'static str)], parent: &str, key: &str) -> Option<&'static str> {
     let of = |parent: &str| {
-        KEYS.iter().find(|(of, name, _)| *of == parent && *name == key).map(|(.., words)| *words)
+        table.iter().find(|(of, name, _)| *of == parent && *name == key).map(|(.., words)| *words)
     };
     of(parent).or_else(|| if parent == "loki" { of("prometheus") } else { None })
 }
@@ -215,10 +247,74 @@ fn within(schema: &mut Value, parent: &str) {
     }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (key, value) in properties {
-        if let Some(words) = of_key(parent, key) {
+        if let Some(words) = of_key(KEYS, parent, key) {
             value["description"] = words.into();
+        }
+        if let Some(usual) = of_key(DEFAULTS, parent, key) {
+            value["default"] = match usual {
+                "true" | "false" => (usual == "true").into(),
+                text => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
+            };
         }
         // A profile says what a cluster says.
         within(value, if key == "profiles" { "clusters" } else { key });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::{DEFAULT_CLUSTERS_AT_ONCE, DEFAULT_LOOKBACK};
+
+    /// What a file says, without where it says it.
+    fn read(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        std::fs::write(&path, text).unwrap();
+        let mut config = Config::read(&path, &|_| None).unwrap_or_else(|why| panic!("{text}: {why}"));
+        config.given.clear();
+        // What the command line fills in.
+        config.lookback.get_or_insert(DEFAULT_LOOKBACK);
+        config.clusters_at_once.get_or_insert(DEFAULT_CLUSTERS_AT_ONCE);
+        config.lang.get_or_insert_default();
+        config.zone.get_or_insert_default();
+        format!("{config:?}").replace(&folder.path().display().to_string(), "")
+    }
+
+    #[test]
+    fn what_is_told_to_hold_without_a_key_is_what_holds() {
+        for (parent, key, usual) in DEFAULTS {
+            let map = |others: &str, own: bool| match own {
+                true => format!("{{{others}, {key}: {usual}}}"),
+                false => format!("{{{others}}}"),
+            };
+            let of_type = match *key {
+                "job" => "type: pushgateway, url: 'https://p.example'",
+                "security" => "type: email, server: mail.example, from: a@b.example, to: [c@d.example]",
+                _ => "type: webhook, url: 'https://w.example/x'",
+            };
+            let file = |own: bool| match *parent {
+                "" => {
+                    if own {
+                        format!("{key}: {usual}\n")
+                    } else {
+                        String::new()
+                    }
+                }
+                "prometheus" => {
+                    format!("clusters: [{{name: a, prometheus: {}}}]\n", map("url: 'http://p.example'", own))
+                }
+                "registries" => format!("registries: [{}]\n", map("host: r.example", own)),
+                "deliver" => format!("deliver: [{}]\n", map(of_type, own)),
+                "history" => format!("history: {}\n", map("location: runs", own)),
+                "certificates" => format!("certificates: {}\n", map("skip: []", own)),
+                _ => format!(
+                    "{parent}: {}\n",
+                    if own { format!("{{{key}: {usual}}}") } else { "{}".to_owned() }
+                ),
+            };
+            assert_eq!(read(&file(true)), read(&file(false)), "{parent}.{key}: {usual}");
+        }
     }
 }

@@ -45,8 +45,10 @@ pub fn schema() -> Value {
     let mut checks = Map::new();
     for check in CHECKS {
         let mut params = Map::new();
+        let usual = check.configure(&[]).expect("the defaults fit together");
         for p in check.param_infos() {
-            params.insert(p.name.clone(), json!({ "type": ["string", "number", "boolean"], "description": format!("{} Expected: {}{}.", p.doc, p.expected, p.bounds.map_or_else(String::new, |(low, high)| format!(", from `{low}` to `{high}`"))) }));
+            let usual = check.show(&usual, &p.name);
+            params.insert(p.name.clone(), json!({ "type": ["string", "number", "boolean"], "default": usual, "description": format!("{} Expected: {}{}.", p.doc, p.expected, p.bounds.map_or_else(String::new, |(low, high)| format!(", from `{low}` to `{high}`"))) }));
         }
         let classes = Class::ALL.iter().map(|c| (c.name().to_owned(), object(params.clone()))).collect();
         params.insert("enabled".into(), json!({ "type": "boolean" }));
@@ -59,10 +61,11 @@ pub fn schema() -> Value {
     let mut prometheus = keyed(super::PROMETHEUS);
     prometheus.insert("dialect".into(), json!({ "enum": ["prometheus", "arms"] }));
     prometheus.insert("compression".into(), json!({ "enum": ["auto", "on", "off"] }));
+    prometheus.insert("insecure-skip-verify".into(), json!({ "type": "boolean" }));
     prometheus.insert("matchers".into(), texts());
     prometheus.insert("headers".into(), json!({ "type": "array", "items": object(keyed(super::HEADER)) }));
     let mut loki = keyed(super::loki::LOKI);
-    for key in ["compression", "headers"] {
+    for key in ["compression", "headers", "insecure-skip-verify"] {
         loki.insert(key.into(), prometheus[key].clone());
     }
     let class = || json!({ "enum": Class::ALL.iter().map(|c| c.name()).collect::<Vec<_>>() });
