@@ -444,6 +444,13 @@ impl Report {
             changes.gone.retain(|g| g.was.severity >= floor && concerns(&g.was.subject));
             changes.trends.retain(|t| concerns(&t.subject));
             changes.before.retain(|name, _| fits(clusters, name));
+            changes.scores.retain(|name, _| fits(clusters, name));
+            if !namespaces.is_empty() {
+                for scores in changes.scores.values_mut() {
+                    scores.cluster = None;
+                    scores.retain(&|name| fits(namespaces, name));
+                }
+            }
         }
         out.clusters.retain(|c| fits(clusters, &c.name));
         if !namespaces.is_empty() {

@@ -135,6 +135,20 @@ pub enum Grade {
 }
 
 impl Grade {
+    /// The grade of points of which a share of the judgements is behind, 0..=1; none where less than half of them could be
+    /// made, for what was not looked at is not healthy.
+    #[must_use]
+    pub fn of(points: u8, confidence: f64) -> Option<Self> {
+        let grade = match points {
+            90.. => Self::A,
+            80.. => Self::B,
+            70.. => Self::C,
+            60.. => Self::D,
+            _ => Self::F,
+        };
+        (confidence >= ENOUGH).then_some(grade)
+    }
+
     /// The letter.
     #[must_use]
     pub const fn letter(self) -> &'static str {
@@ -152,18 +166,10 @@ impl Grade {
 const ENOUGH: f64 = 0.5;
 
 impl Score {
-    /// The grade of the points; none where less than half of the judgements could be made, for what was not looked at is
-    /// not healthy.
+    /// The grade of the points, as [`Grade::of`] gives it.
     #[must_use]
     pub fn grade(&self) -> Option<Grade> {
-        let grade = match self.points {
-            90.. => Grade::A,
-            80.. => Grade::B,
-            70.. => Grade::C,
-            60.. => Grade::D,
-            _ => Grade::F,
-        };
-        (self.confidence >= ENOUGH).then_some(grade)
+        Grade::of(self.points, self.confidence)
     }
 }
 

@@ -272,7 +272,9 @@ fn clusters(report: &Report, say: &Say) -> Vec<(Mark, String, String)> {
     all.sort_by_key(|c| (Mark::of_cluster(c), std::cmp::Reverse(c.found)));
     let told = |c: &ClusterSummary| {
         let found = [("critical", c.found.critical), ("warning", c.found.warning), ("info", c.found.info)];
-        let mut told: Vec<String> = say.graded(c.score.as_ref()).into_iter().collect();
+        let score =
+            say.graded(c.score.as_ref()).map(|_| say.compared(report, &c.name, None, c.score.as_ref()));
+        let mut told: Vec<String> = score.into_iter().collect();
         match found.iter().all(|(_, n)| *n == 0) {
             true => told.push(say.w(c.verdict().name()).to_owned()),
             false => {

@@ -203,7 +203,7 @@ fn places(report: &Report, say: &Say) -> Vec<Place> {
                 warning: found.warning,
                 info: found.info,
                 containers,
-                score: say.score(summary.and_then(|n| n.score.as_ref())),
+                score: say.compared(report, cluster, Some(namespace), summary.and_then(|n| n.score.as_ref())),
             }
         })
         .collect();

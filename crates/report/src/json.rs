@@ -6,7 +6,7 @@ use std::io;
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
-use healthcore::history::{Changes, Trend};
+use healthcore::history::{Changes, PastScore, Trend};
 use healthcore::report::{Found, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
@@ -145,6 +145,8 @@ struct Cluster {
     findings: Counts,
     unknown: u64,
     score: Option<JsonScore>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_before: Option<JsonPastScore>,
     namespaces: Vec<Namespace>,
 }
 
@@ -204,6 +206,23 @@ struct Namespace {
     findings: Counts,
     unknown: u64,
     score: Option<JsonScore>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_before: Option<JsonPastScore>,
+}
+
+/// A score that was told before.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonPastScore {
+    points: u8,
+    grade: Option<&'static str>,
+    confidence_ratio: Scalar,
+}
+
+impl From<PastScore> for JsonPastScore {
+    fn from(score: PastScore) -> Self {
+        let grade = score.grade().map(Grade::letter);
+        Self { points: score.points, grade, confidence_ratio: number(score.confidence) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -473,6 +492,16 @@ fn scalar(value: &Value, locale: &Locale) -> Scalar {
     }
 }
 
+/// 1.2 adds `score`; 1.3 adds `shard`, 1.4 `score_before`, and what has neither is of 1.2 still.
+fn minor(report: &Report) -> u32 {
+    let compared = report.changes.as_ref().is_some_and(|changes| !changes.scores.is_empty());
+    match (compared, &report.shard) {
+        (true, _) => 4,
+        (false, Some(_)) => 3,
+        (false, None) => 2,
+    }
+}
+
 impl JsonReport {
     /// The contract's view of a report, in the language of `options`. Times are in UTC.
     #[must_use]
@@ -482,9 +511,12 @@ impl JsonReport {
 
     /// The same with the times in sentences in the zone of a reader.
     pub(crate) fn told(report: &Report, locale: &Locale) -> Self {
+        let score_before = |cluster: &str, namespace: Option<&str>| {
+            let changes = report.changes.as_ref()?;
+            changes.score_before(cluster, namespace).map(JsonPastScore::from)
+        };
         Self {
-            // 1.2 adds `score`; 1.3 adds `shard`, and what is no shard is of 1.2 still.
-            format: JsonFormat { name: NAME, major: MAJOR, minor: 2 + u32::from(report.shard.is_some()) },
+            format: JsonFormat { name: NAME, major: MAJOR, minor: minor(report) },
             tool: Tool { version: report.version.clone() },
             taken_at: rfc3339(report.taken_at),
             window: JsonWindow {
@@ -511,6 +543,7 @@ impl JsonReport {
                     findings: c.found.into(),
                     unknown: c.unknown,
                     score: c.score.as_ref().map(JsonScore::from),
+                    score_before: score_before(&c.name, None),
                     namespaces: c
                         .namespaces
                         .iter()
@@ -522,6 +555,7 @@ impl JsonReport {
                             findings: n.found.into(),
                             unknown: n.tally.unknown,
                             score: n.score.as_ref().map(JsonScore::from),
+                            score_before: score_before(&c.name, Some(&n.name)),
                         })
                         .collect(),
                 })

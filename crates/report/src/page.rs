@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use healthcore::checks::CHECKS;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
-use healthcore::history::Trend;
+use healthcore::history::{PastScore, Trend};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
@@ -53,7 +53,8 @@ pub(crate) struct Page {
     pub(crate) verdict_id: &'static str,
     /// `Health report of prod`
     pub(crate) title: String,
-    /// `F 40`, where the report tells of one cluster or namespace that has a grade.
+    /// `F 40`, with what it was before where that is known and another one. Empty where the report tells of several clusters
+    /// or there is no grade.
     pub(crate) score: String,
     /// Findings by severity, what is unknown, and of a part what it is of.
     pub(crate) counts: String,
@@ -235,6 +236,11 @@ fn one_namespace(report: &Report) -> Option<&NamespaceSummary> {
     }
 }
 
+/// The score of a cluster, or of one of its namespaces, in the run before.
+fn score_before(report: &Report, cluster: &str, namespace: Option<&str>) -> Option<PastScore> {
+    report.changes.as_ref().and_then(|changes| changes.score_before(cluster, namespace))
+}
+
 /// What the run cost. Where it could not be measured, its memory is not told.
 fn cost(report: &Report, locale: &Locale) -> String {
     let cost = &report.cost;
@@ -384,16 +390,50 @@ impl Say {
 
     /// The grade and the points of what the title names, where there is enough for a grade.
     fn grade(&self, report: &Report) -> String {
-        let score = match report.clusters.as_slice() {
-            [one] => one_namespace(report).map_or(one.score.as_ref(), |n| n.score.as_ref()),
-            _ => None,
-        };
-        self.graded(score).unwrap_or_default()
+        let told = self
+            .score_of_title(report)
+            .and_then(|(now, before)| Some(self.with_before(self.graded(now)?, now, before)));
+        told.unwrap_or_default()
+    }
+
+    /// The score of the one cluster or namespace that the title names, and what it was in the run before.
+    fn score_of_title<'r>(&self, report: &'r Report) -> Option<(Option<&'r Score>, Option<PastScore>)> {
+        let [one] = report.clusters.as_slice() else { return None };
+        Some(match one_namespace(report) {
+            Some(n) => (n.score.as_ref(), score_before(report, &one.name, Some(&n.name))),
+            None => (one.score.as_ref(), score_before(report, &one.name, None)),
+        })
     }
 
     /// `C 70`; none without a grade.
     pub(crate) fn graded(&self, score: Option<&Score>) -> Option<String> {
-        score.and_then(|s| Some(format!("{} {}", s.grade()?.letter(), s.points)))
+        score.and_then(|s| self.past(s.into()))
+    }
+
+    /// `C 70`; none without a grade.
+    pub(crate) fn past(&self, score: PastScore) -> Option<String> {
+        score.grade().map(|grade| format!("{} {}", grade.letter(), score.points))
+    }
+
+    /// The words of a score with the one before, where that had a grade and was another one.
+    fn with_before(&self, words: String, now: Option<&Score>, before: Option<PastScore>) -> String {
+        let before =
+            before.and_then(|before| self.past(before)).filter(|b| Some(b) != self.graded(now).as_ref());
+        match before {
+            Some(before) => self.w("score-was").replace("{now}", &words).replace("{before}", &before),
+            None => words,
+        }
+    }
+
+    /// The score of a cluster or a namespace in a table.
+    pub(crate) fn compared(
+        &self,
+        report: &Report,
+        cluster: &str,
+        namespace: Option<&str>,
+        now: Option<&Score>,
+    ) -> String {
+        self.with_before(self.score(now), now, score_before(report, cluster, namespace))
     }
 
     fn workload(&self, s: &SubjectRef) -> String {
@@ -456,7 +496,24 @@ impl Say {
         } else {
             counts.join(self.w("list"))
         };
-        self.w("changed-since").replace("{time}", &self.locale.time(*before)).replace("{counts}", &counts)
+        let time = self.locale.time(*before);
+        let changed = self.w("changed-since").replace("{time}", &time).replace("{counts}", &counts);
+        match self.score_changed(report) {
+            // The sentence brings its own stop.
+            Some(score) => {
+                let space = self.w("next-sentence").trim_start_matches(self.w("stop"));
+                format!("{changed}{space}{score}")
+            }
+            None => changed,
+        }
+    }
+
+    /// What the score was in the run before, and what it is; none where one of them has no grade.
+    fn score_changed(&self, report: &Report) -> Option<String> {
+        let (now, before) = self.score_of_title(report)?;
+        let (now, before) = (self.graded(now)?, self.past(before?)?);
+        let key = if now == before { "score-stayed" } else { "score-changed" };
+        Some(self.w(key).replace("{now}", &now).replace("{before}", &before))
     }
 
     /// What is not as it was, most important first: the list is in the order of the states.
@@ -519,7 +576,7 @@ impl Say {
                 c.found.warning.to_string(),
                 c.found.info.to_string(),
                 c.unknown.to_string(),
-                self.score(c.score.as_ref()),
+                self.compared(report, &c.name, None, c.score.as_ref()),
                 from.to_owned(),
                 match c.metrics_via.as_deref() {
                     None => self.w("none").to_owned(),
@@ -564,6 +621,7 @@ impl Say {
         all.sort_by_key(|(_, n)| Reverse((n.found, n.tally.unknown)));
         let title = if all.len() > MOST_NAMESPACES { "worst-namespaces" } else { "namespaces" };
         let rows = all.into_iter().take(MOST_NAMESPACES).map(|(cluster, n)| {
+            let score = self.compared(report, &cluster, Some(&n.name), n.score.as_ref());
             let name = if self.many_clusters { format!("{cluster} {}", n.name) } else { n.name };
             let (found, tally) = (n.found, n.tally);
             let pods = match tally.completed_pods {
@@ -572,7 +630,6 @@ impl Say {
             };
             let counts = [found.critical, found.warning, found.info, tally.unknown];
             let head = [name, tally.workloads.to_string(), pods];
-            let score = self.score(n.score.as_ref());
             head.into_iter().chain(counts.map(|n| n.to_string())).chain([score]).collect()
         });
         let headers =

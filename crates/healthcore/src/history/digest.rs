@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kept, PastRun, Rises, Rules, Trend};
+use super::{Kept, PastRun, PastScore, Rises, Rules, Scores, Trend};
 use crate::finding::{Severity, SubjectRef};
 use crate::report::Found;
 use crate::time::Timestamp;
@@ -40,6 +40,13 @@ pub struct Digest {
     pub not_checked: Vec<Told>,
     /// Containers whose headroom shrinks, those that are full soonest first; filled by [`tell_trends`].
     pub trends: Vec<Trend>,
+    /// The scores of [`Self::before`]; nothing where the last run was asked for other checks, or nothing was kept of them.
+    pub scores_before: Scores,
+    /// The scores of the last run of the period.
+    pub scores: Scores,
+    /// The lowest score with a grade that the cluster had in the period, since the checks were those of the last run, and the
+    /// first run that told it.
+    pub lowest_score: Option<(Timestamp, PastScore)>,
     rises: Rises,
 }
 
@@ -75,11 +82,20 @@ pub struct DigestBuilder {
     rules: Rules,
     runs: usize,
     longest_silence_s: f64,
-    before: Option<(Timestamp, BTreeMap<String, Found>)>,
+    before: Option<Before>,
+    lowest_score: Option<(Timestamp, PastScore)>,
     last: Option<PastRun>,
     lives: BTreeMap<String, Told>,
     /// Shares of limits of the last run of each day, for trends.
     daily: Vec<PastRun>,
+}
+
+/// What the run had found that a period is compared with.
+#[derive(Debug)]
+struct Before {
+    /// Without its lists.
+    run: PastRun,
+    found: BTreeMap<String, Found>,
 }
 
 const DAY_S: f64 = 86_400.0;
@@ -96,6 +112,7 @@ impl DigestBuilder {
             runs: 0,
             longest_silence_s: 0.0,
             before: None,
+            lowest_score: None,
             last: None,
             lives: BTreeMap::new(),
             daily: Vec::new(),
@@ -114,6 +131,7 @@ impl DigestBuilder {
         if within {
             self.runs += 1;
             self.longest_silence_s = self.silence_until(run.taken_at);
+            self.weigh(&run);
         }
         if !within || self.before.is_none() {
             self.begin(&run);
@@ -129,9 +147,22 @@ impl DigestBuilder {
         self.longest_silence_s.max(silence)
     }
 
+    /// Keeps the score of a run where none was lower.
+    fn weigh(&mut self, run: &PastRun) {
+        if self.last.as_ref().is_some_and(|last| !last.is_scored_as(run)) {
+            self.lowest_score = None;
+        }
+        let Some(score) = run.scores.cluster.filter(|score| score.grade().is_some()) else { return };
+        if self.lowest_score.is_none_or(|(_, lowest)| score.points < lowest.points) {
+            self.lowest_score = Some((run.taken_at, score));
+        }
+    }
+
     /// What is there when the period begins.
     fn begin(&mut self, run: &PastRun) {
-        self.before = Some((run.taken_at, found(run)));
+        let PastRun { cluster, taken_at, scores, checks, .. } = run.clone();
+        let kept = PastRun { cluster, taken_at, scores, checks, ..PastRun::default() };
+        self.before = Some(Before { run: kept, found: found(run) });
         let told = |kept: &Kept| Told {
             kept: kept.clone(),
             severity_before: Some(kept.severity),
@@ -190,6 +221,11 @@ impl DigestBuilder {
             digest.namespaces.entry(name).or_default().now = now;
         }
         digest.rises = Rises::of(&self.daily, &last);
+        if let Some(before) = self.before.filter(|before| last.is_scored_as(&before.run)) {
+            digest.scores_before = before.run.scores;
+        }
+        digest.lowest_score = self.lowest_score;
+        digest.scores = last.scores;
         for (_, mut life) in self.lives {
             life.kept.subject = SubjectRef { cluster: digest.cluster.clone(), ..life.kept.subject };
             digest.list(&life, last.taken_at, &self.rules).push(life);
@@ -204,14 +240,14 @@ impl DigestBuilder {
 
     fn of_no_run(&self) -> Digest {
         let mut namespaces = BTreeMap::new();
-        for (name, before) in self.before.iter().flat_map(|(_, found)| found) {
+        for (name, before) in self.before.iter().flat_map(|before| &before.found) {
             namespaces.insert(name.clone(), Counted { before: *before, now: Found::default() });
         }
         Digest {
             cluster: self.cluster.clone(),
             runs: self.runs,
             last_run: None,
-            before: self.before.as_ref().map(|(at, _)| *at),
+            before: self.before.as_ref().map(|before| before.run.taken_at),
             longest_silence_s: self.silence_until(self.end),
             found_before: namespaces.values().map(|n| n.before).fold(Found::default(), Found::and),
             found: Found::default(),
@@ -222,6 +258,9 @@ impl DigestBuilder {
             open: Vec::new(),
             not_checked: Vec::new(),
             trends: Vec::new(),
+            scores_before: Scores::default(),
+            scores: Scores::default(),
+            lowest_score: None,
             rises: Rises::default(),
         }
     }
@@ -248,6 +287,13 @@ impl Digest {
             list.retain(|t| t.kept.severity >= floor && namespace(&t.kept.subject.namespace));
         }
         out.trends.retain(|t| namespace(&t.subject.namespace));
+        let scored = out.scores.namespaces.keys().chain(out.scores_before.namespaces.keys());
+        // A cluster that is told in part has no score.
+        if !out.namespaces.keys().chain(scored).all(|name| namespace(name)) {
+            (out.scores.cluster, out.scores_before.cluster, out.lowest_score) = (None, None, None);
+        }
+        out.scores.retain(namespace);
+        out.scores_before.retain(namespace);
         out.namespaces.retain(|name, _| namespace(name));
         (out.found_before, out.found) = Default::default();
         for counted in out.namespaces.values_mut() {
@@ -422,6 +468,64 @@ mod tests {
         assert_eq!(whole.narrowed(Severity::Info, &|_| true), whole);
         let none = whole.narrowed(Severity::Info, &|_| false);
         assert_eq!((none.found, none.new.len() + none.open.len()), (count(0, 0), 0));
+    }
+
+    /// Runs with these scores of the cluster, from a day before the period on; a run with `?` was asked for other checks.
+    fn scored(days: &[(u8, f64, &str)]) -> Digest {
+        let mut builder = DigestBuilder::new("prod", at(0.5), at(9.0), Rules::default());
+        for (day, (points, confidence, checks)) in (0..).map(f64::from).zip(days) {
+            let score = PastScore { points: *points, confidence: *confidence };
+            let namespaces =
+                [("shop".to_owned(), score), ("web".to_owned(), PastScore { points: 100, ..score })];
+            builder.add(PastRun {
+                taken_at: at(day),
+                scores: Scores { cluster: Some(score), namespaces: namespaces.into() },
+                checks: checks.split_whitespace().map(str::to_owned).collect(),
+                ..PastRun::default()
+            });
+        }
+        builder.finish()
+    }
+
+    /// Points before, at the end, and the lowest between with its day.
+    #[track_caller]
+    fn check_scores(days: &[(u8, f64, &str)], expected: (Option<u8>, u8, Option<(u8, f64)>)) {
+        let d = scored(days);
+        let lowest = d.lowest_score.map(|(when, score)| (score.points, when.seconds_since(at(0.0)) / DAY_S));
+        let of = |scores: &Scores| scores.cluster.map(|score| score.points);
+        assert_eq!((of(&d.scores_before), of(&d.scores).unwrap(), lowest), expected, "{days:?}");
+    }
+
+    #[test]
+    fn scores_of_the_same_checks_are_compared() {
+        let usual = "a b";
+        check_scores(
+            &[(92, 1.0, usual), (64, 1.0, usual), (60, 0.4, usual), (72, 1.0, usual)],
+            (Some(92), 72, Some((64, 1.0))),
+        );
+        // The run before the period is not in it.
+        check_scores(
+            &[(40, 1.0, usual), (72, 1.0, usual), (72, 1.0, usual)],
+            (Some(40), 72, Some((72, 1.0))),
+        );
+        check_scores(
+            &[(92, 1.0, "a"), (64, 1.0, "a"), (72, 1.0, usual), (84, 1.0, usual)],
+            (None, 84, Some((72, 2.0))),
+        );
+        check_scores(&[(92, 1.0, ""), (64, 1.0, "")], (None, 64, Some((64, 1.0))));
+    }
+
+    #[test]
+    fn a_part_has_the_scores_of_its_namespaces() {
+        let whole = scored(&[(92, 1.0, "a"), (64, 1.0, "a")]);
+        let part = whole.narrowed(Severity::Info, &|name| name == "shop");
+        assert_eq!((part.scores.cluster, part.scores_before.cluster, part.lowest_score), (None, None, None));
+        let names = |scores: &Scores| scores.namespaces.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            (names(&part.scores), names(&part.scores_before)),
+            (vec!["shop".to_owned()], vec!["shop".to_owned()])
+        );
+        assert_eq!(whole.narrowed(Severity::Critical, &|_| true).scores, whole.scores);
     }
 
     #[test]

@@ -21,6 +21,7 @@
 mod digest;
 mod events;
 mod headroom;
+mod scores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,7 @@ pub use digest::{Counted, Digest, DigestBuilder, Told, tell_trends};
 pub(crate) use events::together;
 pub(crate) use headroom::Rises;
 pub use headroom::{Headroom, Resource, Trend};
+pub use scores::{PastScore, Scores};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
 use crate::model::Event;
@@ -54,6 +56,10 @@ pub struct PastRun {
     pub headroom: Vec<Headroom>,
     /// Warning events, which Kubernetes forgets after an hour: those of the run, and those that it remembered.
     pub events: Vec<Event>,
+    /// How healthy the cluster and its namespaces were; nothing in what was kept before scores were.
+    pub scores: Scores,
+    /// Ids of the checks that it was asked for, in order: scores of other checks are not to be compared.
+    pub checks: Vec<String>,
 }
 
 /// A finding as history keeps it.
@@ -188,6 +194,9 @@ pub struct Changes {
     pub gone: Vec<Gone>,
     /// Containers whose headroom shrinks, those that are full soonest first.
     pub trends: Vec<Trend>,
+    /// The scores that each cluster had in the run it was compared with, where the same checks were asked of both.
+    #[serde(default)]
+    pub scores: BTreeMap<String, Scores>,
 }
 
 impl Changes {
@@ -195,6 +204,16 @@ impl Changes {
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.before.is_empty()
+    }
+
+    /// The score that a cluster had in the run before, or one of its namespaces.
+    #[must_use]
+    pub fn score_before(&self, cluster: &str, namespace: Option<&str>) -> Option<PastScore> {
+        let scores = self.scores.get(cluster)?;
+        match namespace {
+            None => scores.cluster,
+            Some(name) => scores.namespaces.get(name).copied(),
+        }
     }
 
     /// Whether the run before has not told this already: what it could not look for either is as it was.
@@ -284,6 +303,8 @@ impl Life<'_> {
             version: self.report.version.clone(),
             headroom: headroom::of(&self.report.facts, self.cluster),
             events: self.events(),
+            scores: Scores::of(self.report, self.cluster),
+            checks: self.report.checks.iter().map(|check| check.id.to_owned()).collect(),
             ..PastRun::default()
         };
         let mut findings = std::mem::take(&mut self.report.findings);
@@ -294,6 +315,9 @@ impl Life<'_> {
         self.report.watch = watch;
 
         if let Some(before) = self.runs.last() {
+            if run.is_scored_as(before) {
+                changes.scores.insert(cluster.clone(), before.scores.clone());
+            }
             changes.before.insert(cluster, before.taken_at);
             for was in self.missing(&run.findings, before) {
                 let state = self.farewell(&was);

@@ -365,3 +365,36 @@ fn every_upper_bound_of_use_has_its_last_tenth() {
     assert_eq!([memory(760, 700), memory(800, 700), memory(900, 700)], ["", "watch - api@0", "- api@0"]);
     assert_eq!(memory(800, 100), "- api@0", "short of its request, and near its limit: one finding");
 }
+
+/// A run is compared with the one before where the same checks were asked of both, and a part has no score of its cluster.
+#[test]
+fn scores_are_kept_and_compared() {
+    let mut story = Story::new();
+    let report = |story: &mut Story, text: &str| {
+        let mut report = story.report(text);
+        story.day += 1;
+        let runs = compare(&mut report, &story.past, &Rules::default());
+        runs.into_iter().for_each(|run| story.past.entry(run.cluster.clone()).or_default().push(run));
+        report
+    };
+    let before = |report: &Report| {
+        let of = |namespace| {
+            let changes = report.changes.as_ref().expect("it was compared");
+            let score = changes.score_before(&report.clusters[0].name, namespace)?;
+            Some((score.points, score.grade()?.letter()))
+        };
+        (of(None), of(Some("web")), of(Some("shop")))
+    };
+    assert_eq!(before(&report(&mut story, &at(95))), (None, None, None), "the first run");
+    let second = report(&mut story, &at(50));
+    assert_eq!(before(&second), (Some((70, "C")), Some((70, "C")), None));
+    assert_eq!(second.clusters[0].score.as_ref().map(|s| s.points), Some(100));
+    let part = second.narrowed(Severity::Info, &[], &["shop".to_owned()], &|glob, name| glob == name);
+    assert_eq!(before(&part), (None, None, None));
+    let part = second.narrowed(Severity::Info, &[], &["web".to_owned()], &|glob, name| glob == name);
+    assert_eq!(before(&part), (None, Some((70, "C")), None));
+
+    story.settings.only.remove("requests-missing");
+    assert_eq!(before(&report(&mut story, &at(50))), (None, None, None), "another check is missing");
+    assert_eq!(before(&report(&mut story, &at(50))).0, Some((100, "A")));
+}

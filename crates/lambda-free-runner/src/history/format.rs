@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 
 use healthcore::finding::Text;
-use healthcore::history::{Headroom, Kept, PastRun};
+use healthcore::history::{Headroom, Kept, PastRun, PastScore, Scores};
 use healthcore::model::Event;
 use healthcore::phrase::phrase;
 use healthcore::time::Timestamp;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the format.
 const MAJOR: u32 = 1;
-const MINOR: u32 = 1;
+const MINOR: u32 = 2;
 
 /// Compression level of zstd: files are small, so the time does not matter.
 const LEVEL: i32 = 9;
@@ -72,7 +72,40 @@ enum Line {
     Watch(Kept),
     Headroom(Headroom),
     Event(Event),
+    Score(ScoreOf),
+    Checks(Vec<String>),
     End(usize),
+}
+
+/// The score of a cluster, or of one of its namespaces.
+#[derive(Serialize, Deserialize)]
+struct ScoreOf {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    points: u8,
+    confidence: f64,
+}
+
+impl ScoreOf {
+    fn all(scores: &Scores) -> impl Iterator<Item = Self> {
+        let line = |namespace: Option<&String>, score: &PastScore| Self {
+            namespace: namespace.cloned(),
+            points: score.points,
+            confidence: score.confidence,
+        };
+        let own = scores.cluster.iter().map(move |score| line(None, score));
+        own.chain(scores.namespaces.iter().map(move |(name, score)| line(Some(name), score)))
+    }
+
+    fn put(self, scores: &mut Scores) {
+        let score = PastScore { points: self.points, confidence: self.confidence };
+        match self.namespace {
+            None => scores.cluster = Some(score),
+            Some(name) => {
+                scores.namespaces.insert(name, score);
+            }
+        }
+    }
 }
 
 /// The lines of a run, not compressed. Equal runs have equal lines.
@@ -90,8 +123,10 @@ pub(super) fn lines(run: &PastRun) -> Vec<u8> {
     let watch = run.watch.iter().cloned().map(Line::Watch);
     let headroom = run.headroom.iter().cloned().map(Line::Headroom);
     let events = run.events.iter().cloned().map(Line::Event);
+    let scores = ScoreOf::all(&run.scores).map(Line::Score);
+    let checks = (!run.checks.is_empty()).then(|| Line::Checks(run.checks.clone()));
     let mut count = 0;
-    for entry in findings.chain(watch).chain(headroom).chain(events) {
+    for entry in findings.chain(watch).chain(headroom).chain(events).chain(scores).chain(checks) {
         line(&entry);
         count += 1;
     }
@@ -156,6 +191,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<PastRun, FormatError> {
             Ok(Line::Watch(kept)) => run.watch.push(kept),
             Ok(Line::Headroom(headroom)) => run.headroom.push(headroom),
             Ok(Line::Event(event)) => run.events.push(event),
+            Ok(Line::Score(score)) => score.put(&mut run.scores),
+            Ok(Line::Checks(ids)) => run.checks = ids,
             // Something that a later minor version tells.
             Err(_) if head.version.minor > MINOR => {}
             Err(e) => return Err(FormatError::Damaged(format!("line {}: {e}", count + 2))),
@@ -198,6 +235,16 @@ mod tests {
             watch: vec![kept("0c")],
             headroom: vec![Headroom { subject, memory: Some(700), cpu: None }],
             events: vec![event()],
+            scores: scores(),
+            checks: vec!["memory-usage".into(), "oom-killed".into()],
+        }
+    }
+
+    fn scores() -> Scores {
+        let score = |points, confidence| PastScore { points, confidence };
+        Scores {
+            cluster: Some(score(72, 0.98)),
+            namespaces: [("web".to_owned(), score(72, 0.5)), ("shop".to_owned(), score(100, 1.0))].into(),
         }
     }
 
@@ -243,25 +290,41 @@ mod tests {
         let without_last = text.trim_end().rsplit_once('\n').unwrap().0;
         assert_eq!(
             of(without_last).unwrap_err(),
-            "is cut or damaged: it ends after 5 lines, without its last"
+            "is cut or damaged: it ends after 9 lines, without its last"
         );
         let without_one = text.replacen(text.lines().nth(1).unwrap(), "", 1).replacen("\n\n", "\n", 1);
-        assert_eq!(of(&without_one).unwrap_err(), "is cut or damaged: it has 4 lines of 5");
+        assert_eq!(of(&without_one).unwrap_err(), "is cut or damaged: it has 8 lines of 9");
         let strange = text.replacen("{\"watch\"", "{\"wotch\"", 1);
         assert!(of(&strange).unwrap_err().starts_with("is cut or damaged: line 4: unknown variant `wotch`"));
+    }
+
+    /// A text without the lines of a kind, as a program wrote it that did not know them.
+    fn without(text: &str, minor: u32, kinds: &[&str]) -> String {
+        let kept = |line: &&str| !kinds.iter().any(|kind| line.starts_with(&format!("{{\"{kind}\":")));
+        let lines: Vec<&str> =
+            text.lines().filter(kept).filter(|line| !line.starts_with("{\"end\"")).collect();
+        let end = format!("\n{{\"end\":{}}}\n", lines.len() - 1);
+        (lines.join("\n") + &end).replacen(&format!("\"minor\":{MINOR}"), &format!("\"minor\":{minor}"), 1)
     }
 
     /// Runs that were kept before events were have none, and their events had no run that saw them.
     #[test]
     fn a_history_of_version_1_0_is_read() {
-        let text = String::from_utf8(lines(&run())).unwrap();
+        let text = without(&String::from_utf8(lines(&run())).unwrap(), 0, &["score", "checks"]);
         let seen = format!(",\"seen\":{}", run().taken_at.0);
         assert!(text.contains(&seen));
-        let old = text.replacen("\"minor\":1", "\"minor\":0", 1).replacen(&seen, "", 1);
+        let old = text.replacen(&seen, "", 1);
         assert_eq!(of(&old).unwrap().events, [Event { seen: None, ..event() }]);
-        let older = old.lines().filter(|l| !l.contains("\"event\"")).collect::<Vec<_>>().join("\n");
-        let older = older.replacen("{\"end\":5}", "{\"end\":4}\n", 1);
-        assert_eq!(of(&older).unwrap(), PastRun { events: Vec::new(), ..run() });
+        let older = without(&old, 0, &["event"]);
+        let unscored = PastRun { scores: Scores::default(), checks: Vec::new(), ..run() };
+        assert_eq!(of(&older).unwrap(), PastRun { events: Vec::new(), ..unscored });
+    }
+
+    /// Runs that were kept before scores were have none.
+    #[test]
+    fn a_history_of_version_1_1_is_read() {
+        let text = without(&String::from_utf8(lines(&run())).unwrap(), 1, &["score", "checks"]);
+        assert_eq!(of(&text).unwrap(), PastRun { scores: Scores::default(), checks: Vec::new(), ..run() });
     }
 
     #[test]
@@ -276,7 +339,7 @@ mod tests {
     fn a_later_minor_version_is_read() {
         let text = String::from_utf8(lines(&run())).unwrap();
         let later = text
-            .replacen("\"minor\":1", "\"minor\":2", 1)
+            .replacen("\"minor\":2", "\"minor\":3", 1)
             .replacen("{\"watch\"", "{\"wotch\"", 1)
             .replacen("\"fingerprint\"", "\"new-field\":1,\"fingerprint\"", 1);
         let read = of(&later).unwrap();

@@ -103,7 +103,7 @@ fn the_last_runs_and_one_a_day_are_read() {
 /// A run of a fleet with 200 findings and 1,000 containers, no two alike.
 fn large(day: i64) -> PastRun {
     use healthcore::finding::{Severity, SubjectRef, Text};
-    use healthcore::history::{Headroom, Kept, MainValue};
+    use healthcore::history::{Headroom, Kept, MainValue, PastScore, Scores};
     let taken_at = Timestamp::from_unix_seconds(1_795_136_400 + day * 86_400);
     // Values that no compressor can guess.
     let noise = |i: i64| name::object(taken_at, &i.to_le_bytes())[17..33].to_owned();
@@ -137,12 +137,21 @@ fn large(day: i64) -> PastRun {
         memory: Some((number(i) % 1000) as u32),
         cpu: Some((number(i + 1000) % 1000) as u32),
     };
+    let score = |i: i64| PastScore {
+        points: (number(i) % 101) as u8,
+        confidence: (number(i + 2000) % 1001) as f64 / 1000.0,
+    };
     let mut run = PastRun {
         cluster: "prod".into(),
         taken_at,
         version: "0.1.0".into(),
         findings: (0..200).map(kept).collect(),
         headroom: (0..1000).map(headroom).collect(),
+        scores: Scores {
+            cluster: Some(score(0)),
+            namespaces: (1..=50).map(|i| (format!("team-{i}"), score(i))).collect(),
+        },
+        checks: healthcore::checks::CHECKS.iter().map(|check| check.info().id.to_owned()).collect(),
         ..PastRun::default()
     };
     run.sort();

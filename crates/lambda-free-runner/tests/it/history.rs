@@ -71,6 +71,22 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
+async fn scores_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), keep()).unwrap();
+    let first = run(day(0, 95), &history).await;
+    assert!(first.changes.unwrap().scores.is_empty());
+    let second = run(day(1, 50), &history).await;
+    let cluster = &second.clusters[0].name;
+    let before = second.changes.as_ref().unwrap().score_before(cluster, Some("web")).unwrap();
+    assert_eq!((before.points, before.grade().unwrap().letter()), (70, "C"));
+    assert_eq!(second.clusters[0].score.as_ref().unwrap().points, 100);
+    let other = RunSpec { settings: Default::default(), ..day(2, 50) };
+    let other = run(other, &history).await;
+    assert!(other.changes.unwrap().scores.is_empty(), "more checks were asked of it");
+}
+
+#[tokio::test]
 async fn findings_have_a_life() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("made/when/needed");

@@ -1,8 +1,9 @@
 //! Every format of every fixture, as people and programs see it.
 
 use healthcore::finding::{Severity, State};
-use healthcore::history::Changes;
+use healthcore::history::{Changes, PastScore, Scores};
 use healthcore::report::Report;
+use healthcore::score::Score;
 use healthcore_report::{Format, Lang, RenderOptions, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
 use serde_json::Value;
@@ -270,4 +271,62 @@ fn a_day_without_changes_is_short() {
     report.findings[0].state = Some(State::New);
     let text = told(&report, Format::Text);
     assert!(text.contains(detail) && text.contains(advice), "what is new is told with all the rest");
+}
+
+/// The score of today with the one before it, of the cluster and of each namespace; a part tells only what is its own.
+#[test]
+fn the_score_is_compared_with_the_run_before() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let spec = RunSpec::new(Input::Recording(fixtures().join("demo")));
+    let mut report = runtime.block_on(run_once(&spec, &Silent)).unwrap();
+    let graded = |score: &Option<Score>| {
+        let score = score.as_ref().unwrap();
+        format!("{} {}", score.grade().unwrap().letter(), score.points)
+    };
+    let now = graded(&report.clusters[0].score);
+    let wallet = report.clusters[0].namespaces.iter().find(|n| n.name == "wallet").unwrap();
+    let wallet_now = graded(&wallet.score);
+    let before = [("prod".to_owned(), report.taken_at.plus_seconds(-86_400.0))].into();
+    let score = |points| PastScore { points, confidence: 0.9 };
+    let scores = Scores { cluster: Some(score(100)), namespaces: [("wallet".to_owned(), score(91))].into() };
+    let scores = [("prod".to_owned(), scores)].into();
+    report.changes = Some(Changes { before, scores, ..Changes::default() });
+    let told = |report: &Report, format| render(report, format, &RenderOptions::default()).unwrap();
+
+    let (sentence, cell) = (format!("The score is {now}, it was A 100."), format!("{now}, was A 100"));
+    let wallet_cell = format!("{wallet_now}, was A 91");
+    // In tables the share that was judged stands between.
+    for format in [Format::Text, Format::Markdown, Format::Html] {
+        let text = told(&report, format);
+        for words in [sentence.as_str(), ", was A 100", ", was A 91"] {
+            assert!(text.contains(words), "{}: {words}: {text}", format.name());
+        }
+    }
+    let slack = told(&report, Format::Slack);
+    assert!(slack.contains(&format!("critical, {cell}")) && slack.contains(&sentence), "{slack}");
+    let mail = healthcore_report::Mail::new(&report, &RenderOptions::default());
+    assert!(mail.subject.contains(&cell), "{}", mail.subject);
+    let zh = RenderOptions { lang: Lang::ZhTw, ..RenderOptions::default() };
+    let zh = render(&report, Format::Text, &zh).unwrap();
+    assert!(zh.contains(&format!("健康分數為 {now}，先前為 A 100。")), "{zh}");
+
+    let json: Value = serde_json::from_str(&told(&report, Format::Json)).unwrap();
+    fits_schema(&json);
+    assert_eq!(json["format"]["minor"], 4);
+    assert_eq!(
+        json["clusters"][0]["score_before"],
+        serde_json::json!({"points": 100, "grade": "A", "confidence_ratio": 0.9})
+    );
+
+    let part = report.narrowed(Severity::Info, &[], &["wallet".to_owned()], &|glob, name| glob == name);
+    let text = told(&part, Format::Slack);
+    assert!(text.contains(&wallet_cell) && !text.contains("A 100"), "{text}");
+
+    let same = report.changes.as_mut().unwrap().scores.get_mut("prod").unwrap();
+    same.cluster = report.clusters[0].score.as_ref().map(PastScore::from);
+    let text = told(&report, Format::Text);
+    assert!(
+        text.contains(&format!("The score is {now}, as it was.")) && !text.contains("was A 100"),
+        "{text}"
+    );
 }

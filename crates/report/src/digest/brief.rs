@@ -92,7 +92,11 @@ impl Opening {
                 let changed = lines.pop().unwrap_or_default();
                 // How often it ran is said small.
                 let footer = lines.pop().map_or_else(String::new, |runs| format!("{runs} · "));
-                let place = format!("{}{}{}", say.w("open"), cut(&one.cluster, 60), say.w("close"));
+                let mut place = format!("{}{}{}", say.w("open"), cut(&one.cluster, 60), say.w("close"));
+                if let Some(score) = teller.score_of(one) {
+                    place.push_str(say.w("list"));
+                    place.push_str(&score);
+                }
                 Self { place, changed, footer }
             }
             several => {
@@ -143,7 +147,10 @@ fn clusters(report: &DigestReport, teller: &Teller<'_>) -> Vec<(Mark, String, St
     let mut all: Vec<&Digest> = report.digests.iter().collect();
     all.sort_by_key(|d| (mark_of_cluster(d), std::cmp::Reverse(d.found)));
     let told = |d: &Digest| match d.last_run {
-        Some(_) => teller.severities(d.found_before, d.found),
+        Some(_) => {
+            let severities = teller.severities(d.found_before, d.found);
+            teller.score_of(d).into_iter().chain([severities]).collect::<Vec<_>>().join(teller.say.w("list"))
+        }
         None => teller.say.w("digest-no-run-at-all").to_owned(),
     };
     all.into_iter().take(MOST_CLUSTERS).map(|d| (mark_of_cluster(d), d.cluster.clone(), told(d))).collect()

@@ -1,11 +1,13 @@
 //! The JSON contract of digests; `schema/digest-1.json` describes it.
 
-use healthcore::history::{Digest, Told};
+use std::collections::BTreeSet;
+
+use healthcore::history::{Digest, PastScore, Told};
 use serde::Serialize;
 
 use super::DigestReport;
 use crate::json::{
-    Counts, JsonFormat, JsonGap, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
+    Counts, JsonFormat, JsonGap, JsonPastScore, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
 };
 use crate::locale::Locale;
 use crate::quantity::rfc3339;
@@ -31,12 +33,35 @@ struct Cluster {
     longest_silence_s: Scalar,
     findings_before: Counts,
     findings: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_before: Option<JsonPastScore>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<JsonPastScore>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_lowest: Option<Lowest>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    namespaces: Vec<Namespace>,
     new: Vec<Entry>,
     resolved: Vec<Entry>,
     flapping: Vec<Entry>,
     open: Vec<Entry>,
     not_checked: Vec<Entry>,
     trends: Vec<JsonTrend>,
+}
+
+#[derive(Debug, Serialize)]
+struct Lowest {
+    at: String,
+    score: JsonPastScore,
+}
+
+#[derive(Debug, Serialize)]
+struct Namespace {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_before: Option<JsonPastScore>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<JsonPastScore>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,7 +83,7 @@ struct Entry {
 pub(super) fn render(report: &DigestReport, options: &RenderOptions) -> Result<String, RenderError> {
     let locale = &Locale::of_data(options);
     let digest = JsonDigest {
-        format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 0 },
+        format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 1 },
         tool: Tool { version: report.version.clone() },
         start: rfc3339(report.start),
         end: rfc3339(report.end),
@@ -79,6 +104,10 @@ fn cluster(d: &Digest, locale: &Locale) -> Cluster {
         longest_silence_s: number(d.longest_silence_s),
         findings_before: Counts::from(d.found_before),
         findings: Counts::from(d.found),
+        score_before: d.scores_before.cluster.map(JsonPastScore::from),
+        score: d.scores.cluster.map(JsonPastScore::from),
+        score_lowest: d.lowest_score.map(|(at, score)| Lowest { at: rfc3339(at), score: score.into() }),
+        namespaces: namespaces(d),
         new: entries(&d.new),
         resolved: entries(&d.resolved),
         flapping: entries(&d.flapping),
@@ -86,6 +115,18 @@ fn cluster(d: &Digest, locale: &Locale) -> Cluster {
         not_checked: entries(&d.not_checked),
         trends: d.trends.iter().map(JsonTrend::from).collect(),
     }
+}
+
+fn namespaces(d: &Digest) -> Vec<Namespace> {
+    let (before, now) = (&d.scores_before.namespaces, &d.scores.namespaces);
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let score = |score: Option<&PastScore>| score.copied().map(JsonPastScore::from);
+    let of = |name: &String| Namespace {
+        name: name.clone(),
+        score_before: score(before.get(name)),
+        score: score(now.get(name)),
+    };
+    names.into_iter().map(of).collect()
 }
 
 fn entry(told: &Told, locale: &Locale) -> Entry {

@@ -4,10 +4,11 @@
 mod brief;
 mod json;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use healthcore::finding::{Severity, Value};
-use healthcore::history::{Digest, Told};
+use healthcore::history::{Digest, PastScore, Told};
 use healthcore::report::Found;
 use healthcore::snapshot::Gap;
 use healthcore::time::Timestamp;
@@ -19,6 +20,8 @@ use crate::{Format, RenderError, RenderOptions};
 
 /// Rows of one list: a digest is read in a minute.
 const MOST: usize = 15;
+/// Namespaces whose change of the score is told.
+const MOST_SCORES: usize = 5;
 
 /// The key of the title of a list, and its findings.
 type Titled = (&'static str, fn(&Digest) -> &[Told]);
@@ -174,7 +177,7 @@ impl DigestReport {
         for cluster in &page.clusters {
             let _ = write!(out, "\n## {}\n", markdown(&cluster.name));
             for line in &cluster.lines {
-                let _ = write!(out, "\n{line}\n");
+                let _ = write!(out, "\n{}\n", markdown(line));
             }
             for list in &cluster.lists {
                 let _ = write!(out, "\n### {}\n\n", list.title);
@@ -307,6 +310,7 @@ impl Teller<'_> {
         let lists = LISTS.map(|(key, of)| (key, of(d))).into_iter().filter(|(_, told)| !told.is_empty());
         let lists: Vec<List> = lists.map(|(key, told)| self.list(key, told, d)).collect();
         let mut lines = self.runs(d);
+        lines.extend(self.scores(d));
         if lists.is_empty() && d.last_run.is_some() {
             lines.push(self.say.w("digest-nothing").to_owned());
         }
@@ -333,6 +337,67 @@ impl Teller<'_> {
             );
         }
         lines
+    }
+
+    /// How the score of the cluster moved over the period, and those of its namespaces.
+    fn scores(&self, d: &Digest) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(score) = self.score(d.scores_before.cluster, d.scores.cluster) {
+            let ends = [d.scores_before.cluster, d.scores.cluster];
+            let below = |lowest: PastScore| ends.iter().flatten().all(|end| lowest.points < end.points);
+            lines.push(match d.lowest_score.filter(|(_, lowest)| below(*lowest)) {
+                None => self.phrase("digest-score", &[("score", score.into())]),
+                Some((at, lowest)) => {
+                    let lowest = self.say.past(lowest).unwrap_or_default();
+                    let values = [("score", score.into()), ("lowest", lowest.into()), ("time", at.into())];
+                    self.phrase("digest-score-lowest", &values)
+                }
+            });
+        }
+        let moved = self.moved(d);
+        // One alone says what its cluster says.
+        if !moved.is_empty() && d.scores.namespaces.len() > 1 {
+            let scores = moved.join(self.say.w("list"));
+            lines.push(self.phrase("digest-score-namespaces", &[("scores", scores.into())]));
+        }
+        lines
+    }
+
+    /// Namespaces whose score changed, those that changed the most first.
+    fn moved(&self, d: &Digest) -> Vec<String> {
+        let both = d.scores.namespaces.iter().filter_map(|(name, now)| {
+            let before = d.scores_before.namespaces.get(name)?;
+            let by = now.points.abs_diff(before.points);
+            (by > 0 && now.grade().is_some() && before.grade().is_some()).then_some((by, name, before, now))
+        });
+        let mut all: Vec<_> = both.collect();
+        // The sort is stable: else they stay in the order of their names.
+        all.sort_by_key(|(by, ..)| std::cmp::Reverse(*by));
+        let told = all.into_iter().take(MOST_SCORES).filter_map(|(_, name, before, now)| {
+            Some(format!("{} {}", visible(name), self.score(Some(*before), Some(*now))?))
+        });
+        told.collect()
+    }
+
+    /// `C 72 → D 64`, or only the last one where the one before has no grade or is the same; none where the last has none.
+    fn score(&self, before: Option<PastScore>, now: Option<PastScore>) -> Option<String> {
+        let now = self.say.past(now?)?;
+        let before = before.and_then(|before| self.say.past(before)).filter(|before| *before != now);
+        Some(before.map_or_else(|| now.clone(), |before| format!("{before} → {now}")))
+    }
+
+    /// The score of the cluster, or of the one namespace of it that is told.
+    fn score_of(&self, d: &Digest) -> Option<String> {
+        let only = |scores: &BTreeMap<String, PastScore>| match scores.len() {
+            1 => scores.values().next().copied(),
+            _ => None,
+        };
+        match only(&d.scores.namespaces) {
+            Some(now) if d.scores.cluster.is_none() => {
+                self.score(only(&d.scores_before.namespaces), Some(now))
+            }
+            _ => self.score(d.scores_before.cluster, d.scores.cluster),
+        }
     }
 
     fn severities(&self, before: Found, now: Found) -> String {
