@@ -55,7 +55,7 @@ pub(crate) struct Group {
 #[derive(Clone, Default)]
 pub(crate) struct Line {
     pub(crate) mark: Option<Mark>,
-    /// Severity and state.
+    /// Severity, state, and since when it is there.
     pub(crate) label: String,
     /// The check.
     pub(crate) what: String,
@@ -200,7 +200,7 @@ fn problems(report: &Report, page: &Page, lang: Lang) -> Group {
 }
 
 fn line(state: &str, row: &ProblemRow, lang: Lang) -> Line {
-    let told = [row.severity, state].into_iter().filter(|word| !word.is_empty());
+    let told = [row.severity, state, &row.since].into_iter().filter(|word| !word.is_empty());
     let label = told.collect::<Vec<_>>().join(word(lang, "list"));
     Line {
         mark: Some(Mark::of_severity(row.severity_id)),

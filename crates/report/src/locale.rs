@@ -149,6 +149,20 @@ impl Locale {
         instant.to_zoned(zone.clone()).strftime(pattern).to_string()
     }
 
+    /// The day of an instant in short, in the zone of the reader: the time of the day that `now` is in, the year of another one.
+    pub(crate) fn day(&self, t: Timestamp, now: Timestamp) -> String {
+        let zoned = |t: Timestamp| {
+            jiff::Timestamp::from_millisecond(t.0).map(|instant| instant.to_zoned(self.zone.get().clone()))
+        };
+        let (Ok(then), Ok(now)) = (zoned(t), zoned(now)) else { return self.time(t) };
+        let pattern = match (then.year() == now.year(), then.date() == now.date()) {
+            (_, true) => "%H:%M",
+            (true, false) => self.w("day"),
+            (false, false) => self.w("day-of-year"),
+        };
+        then.strftime(pattern).to_string()
+    }
+
     /// Seconds that the zone is ahead of UTC at an instant.
     pub(crate) fn ahead_of_utc(&self, t: Timestamp) -> i64 {
         jiff::Timestamp::from_millisecond(t.0)
@@ -190,6 +204,19 @@ mod tests {
         assert_eq!(locale(Lang::En, "Asia/Taipei").time(t), "2026-11-20 09:00 +08:00");
         assert_eq!(locale(Lang::En, "America/St_Johns").time(t), "2026-11-19 21:30 -03:30");
         assert_eq!(locale(Lang::En, "Asia/Taipei").ahead_of_utc(t), 28_800);
+    }
+
+    #[test]
+    fn days_are_short_and_in_the_zone_of_the_reader() {
+        let now = Timestamp::from_unix_seconds(1_795_136_400);
+        let day = |lang, zone, days: f64| locale(lang, zone).day(now.plus_seconds(-86_400.0 * days), now);
+        assert_eq!(day(Lang::En, "UTC", 1.0), "19 Nov");
+        assert_eq!(day(Lang::En, "UTC", 400.0), "16 Oct 2025");
+        assert_eq!(day(Lang::En, "UTC", 0.25 / 24.0), "00:45");
+        assert_eq!(day(Lang::En, "America/St_Johns", 0.25), "15:30", "one day there, two in UTC");
+        assert_eq!(day(Lang::En, "UTC", 0.25), "19 Nov");
+        assert_eq!(day(Lang::ZhTw, "Asia/Taipei", 12.0), "11月8日");
+        assert_eq!(day(Lang::ZhTw, "Asia/Taipei", 400.0), "2025年10月16日");
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub(crate) struct Page {
     pub(crate) is_quiet: bool,
     pub(crate) more_changes: usize,
     pub(crate) problems: Vec<ProblemRow>,
+    /// Whether of some problem it is told since when it is there.
+    pub(crate) tells_since: bool,
     pub(crate) no_problems: &'static str,
     pub(crate) notes: Vec<ProblemRow>,
     pub(crate) more_notes: usize,
@@ -109,6 +111,10 @@ pub(crate) struct ProblemRow {
     /// Class of the workload, and where it comes from.
     pub(crate) class: String,
     pub(crate) summary: String,
+    /// `since 19 Nov`, of what earlier runs know; else empty.
+    pub(crate) since: String,
+    /// The same without the word.
+    pub(crate) since_day: String,
 }
 
 /// A finding that is not what it was in the run before.
@@ -182,7 +188,7 @@ impl Page {
             is_quiet: is_quiet(report),
             more_changes: say.changes(report).count().saturating_sub(MOST_CHANGES),
             changes: say.changes(report).take(MOST_CHANGES).collect(),
-            watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
+            watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(report, f)).collect(),
             more_watch: report.watch.len().saturating_sub(MOST_NOTES),
             trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
             no_problems: w(match report.floor() {
@@ -190,8 +196,9 @@ impl Page {
                 Severity::Info => "no-problems",
                 _ => "no-problems-above",
             }),
-            problems: loud.iter().map(|f| say.row(f)).collect(),
-            notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(f)).collect(),
+            problems: loud.iter().map(|f| say.row(report, f)).collect(),
+            tells_since: loud.iter().any(|f| is_known(f) && f.since.is_some()),
+            notes: quiet.iter().take(MOST_NOTES).map(|f| say.row(report, f)).collect(),
             more_notes: quiet.len().saturating_sub(MOST_NOTES),
             tops: say.namespaces(report).into_iter().chain(say.tops(report)).collect(),
             details,
@@ -284,6 +291,11 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
         vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
     };
     order.iter().map(row).collect()
+}
+
+/// Whether the run before knew of a finding.
+fn is_known(f: &Finding) -> bool {
+    matches!(f.state, Some(State::Ongoing | State::Worse | State::Better))
 }
 
 /// Whether a reader of the report before knows all of it.
@@ -459,7 +471,8 @@ impl Say {
         }
     }
 
-    fn row(&self, f: &Finding) -> ProblemRow {
+    fn row(&self, report: &Report, f: &Finding) -> ProblemRow {
+        let since = f.since.filter(|_| is_known(f)).map(|since| self.locale.day(since, report.taken_at));
         ProblemRow {
             severity: self.w(f.severity.name()),
             severity_id: f.severity.name(),
@@ -468,6 +481,8 @@ impl Say {
             subject: self.subject(&f.subject),
             class: self.class(f),
             summary: self.locale.sentence(&f.check, &f.summary),
+            since: since.as_ref().map_or_else(String::new, |day| self.w("since-day").replace("{day}", day)),
+            since_day: since.unwrap_or_default(),
         }
     }
 
@@ -522,7 +537,7 @@ impl Say {
         let told = State::ALL.iter().filter(|s| **s != State::Ongoing);
         told.flat_map(move |state| {
             let of_state = move |f: &&Finding| f.state == Some(*state);
-            let found = report.findings.iter().filter(of_state).map(|f| self.row(f));
+            let found = report.findings.iter().filter(of_state).map(|f| self.row(report, f));
             let was = gone.clone().filter(move |g| g.state == *state).map(|g| ProblemRow {
                 severity: self.w(g.was.severity.name()),
                 severity_id: g.was.severity.name(),
@@ -531,6 +546,8 @@ impl Say {
                 subject: self.subject(&g.was.subject),
                 class: String::new(),
                 summary: self.locale.sentence(&g.was.check, &g.was.summary),
+                since: String::new(),
+                since_day: String::new(),
             });
             found.chain(was).map(|row| ChangeRow { state: self.state(*state), state_id: state.name(), row })
         })

@@ -185,7 +185,7 @@ impl Out {
         for p in &page.problems {
             let severity = self.severity(p.severity_id, p.severity);
             let pad = " ".repeat(SEVERITY.saturating_sub(p.severity.width()));
-            self.line(&format!("{severity}{pad} {}  {}", visible(&p.subject), p.check));
+            self.line(&format!("{severity}{pad} {}  {}  {}", visible(&p.subject), p.check, p.since));
         }
         self.trends(page);
         self.gaps(page);
@@ -240,9 +240,10 @@ impl Out {
     fn problem(&mut self, p: &ProblemRow) {
         let padding = " ".repeat(SEVERITY.saturating_sub(p.severity.width()));
         let severity = self.severity(p.severity_id, &format!("{}{padding}", p.severity));
-        let class = self.paint("2", &p.class);
-        let head = format!("{severity} {}  {}  {class}", self.paint("1", &visible(&p.subject)), p.check);
-        self.line(&head);
+        let class = if p.class.is_empty() { String::new() } else { self.paint("2", &p.class) };
+        let told = [self.paint("1", &visible(&p.subject)), p.check.to_owned(), p.since.clone(), class];
+        let told: Vec<String> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        self.line(&format!("{severity} {}", told.join("  ")));
         self.wrapped("         ", "         ", &visible(&p.summary));
     }
 

@@ -96,6 +96,11 @@ const EN: &[(&str, &str)] = &[
     ("evidence", "Evidence"),
     ("threshold", "threshold"),
     ("since", "since"),
+    ("since-head", "Since"),
+    ("since-day", "since {day}"),
+    // How days are written (strftime).
+    ("day", "%-d %b"),
+    ("day-of-year", "%-d %b %Y"),
     ("advice", "What to do"),
     ("urgent", "Urgent"),
     ("watch", "Watch"),

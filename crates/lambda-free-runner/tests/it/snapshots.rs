@@ -273,6 +273,35 @@ fn a_day_without_changes_is_short() {
     assert!(text.contains(detail) && text.contains(advice), "what is new is told with all the rest");
 }
 
+/// What earlier runs know is told with its day, in the zone of the reader, where people read; what is new is not.
+#[test]
+fn what_goes_on_is_told_with_its_day() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let spec = RunSpec::new(Input::Recording(fixtures().join("demo")));
+    let mut report = runtime.block_on(run_once(&spec, &Silent)).unwrap();
+    let before = [("prod".to_owned(), report.taken_at.plus_seconds(-86_400.0))].into();
+    report.changes = Some(Changes { before, ..Changes::default() });
+    for (state, days) in [(State::New, 0.0), (State::Ongoing, 4.3)] {
+        report.findings.iter_mut().for_each(|f| {
+            f.state = Some(state);
+            f.since = Some(report.taken_at.plus_seconds(-86_400.0 * days));
+        });
+        let told = |format| {
+            let zone = "Asia/Taipei".parse().unwrap();
+            render(&report, format, &RenderOptions { zone, ..RenderOptions::default() }).unwrap()
+        };
+        let [text, markdown, slack] = [Format::Text, Format::Markdown, Format::Slack].map(told);
+        let known = state == State::Ongoing;
+        assert_eq!(text.contains("Memory near the limit  since 16 Nov"), known, "{text}");
+        assert_eq!(
+            markdown.contains("| Problem | Since |") && markdown.contains(" | 16 Nov |"),
+            known,
+            "{markdown}"
+        );
+        assert_eq!(slack.contains("*critical, since 16 Nov*"), known, "{slack}");
+    }
+}
+
 /// The score of today with the one before it, of the cluster and of each namespace; a part tells only what is its own.
 #[test]
 fn the_score_is_compared_with_the_run_before() {
