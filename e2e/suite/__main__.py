@@ -23,6 +23,7 @@ from . import (  # noqa: F401
     loki,
     registry,
     history,
+    stores,
 )
 from .case import SCENARIOS, Case
 from .lab import World

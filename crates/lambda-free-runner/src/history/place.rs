@@ -65,8 +65,8 @@ pub(super) fn open(
     let store = match scheme {
         "s3" => s3(bucket, environment),
         "oss" => oss(bucket, environment).map_err(error)?,
-        "gs" => google(bucket),
-        "az" => azure(bucket),
+        "gs" => google(bucket, environment),
+        "az" => azure(bucket, environment),
         _ => {
             return Err(error(format!(
                 "no store is known for `{scheme}://`; expected a folder, s3://, gs://, az:// or oss://"
@@ -88,11 +88,14 @@ fn retry() -> RetryConfig {
     RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() }
 }
 
+/// Whether the first of these variables that is set names an endpoint without TLS: who writes that means it.
+fn is_plain(names: &[&str], environment: &dyn Fn(&str) -> Option<String>) -> bool {
+    names.iter().find_map(|name| environment(name)).is_some_and(|endpoint| endpoint.starts_with("http://"))
+}
+
 /// Amazon S3 and what speaks its protocol, by the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
 fn s3(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Store {
-    let endpoint = environment("AWS_ENDPOINT_URL").or_else(|| environment("AWS_ENDPOINT"));
-    // Who names an endpoint without TLS means it.
-    let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
+    let plain = is_plain(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT"], environment);
     let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_disable_bulk_delete(true);
     Ok(Arc::new(builder.with_client_options(client(plain)).with_retry(retry()).build()?))
 }
@@ -107,7 +110,7 @@ fn oss(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Sto
     let region = need("OSS_REGION")?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_region(&region)
+        .with_region(oss_region(&region))
         .with_endpoint(oss_endpoint(bucket, &region))
         .with_virtual_hosted_style_request(true)
         .with_access_key_id(need("OSS_ACCESS_KEY_ID")?)
@@ -127,16 +130,26 @@ fn oss_endpoint(bucket: &str, region: &str) -> String {
     format!("https://{bucket}.s3.oss-{region}.aliyuncs.com")
 }
 
-/// Google Cloud Storage by the usual variables (`GOOGLE_APPLICATION_CREDENTIALS`, ...) or the metadata server.
-fn google(bucket: &str) -> Store {
-    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
-    Ok(Arc::new(builder.with_client_options(client(false)).with_retry(retry()).build()?))
+/// The region that requests are signed for, whichever way it is reached.
+fn oss_region(region: &str) -> &str {
+    let region = region.strip_prefix("oss-").unwrap_or(region);
+    region.strip_suffix("-internal").unwrap_or(region)
 }
 
-/// Azure Blob Storage by the usual variables (`AZURE_STORAGE_ACCOUNT_NAME`, ...); the bucket is a container.
-fn azure(container: &str) -> Store {
+/// Google Cloud Storage by the usual variables (`GOOGLE_APPLICATION_CREDENTIALS`, ...) or the metadata server;
+/// `GOOGLE_BASE_URL` where it is another endpoint than the public one.
+fn google(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Store {
+    let plain = is_plain(&["GOOGLE_BASE_URL"], environment);
+    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+    Ok(Arc::new(builder.with_client_options(client(plain)).with_retry(retry()).build()?))
+}
+
+/// Azure Blob Storage by the usual variables (`AZURE_STORAGE_ACCOUNT_NAME`, ...), `AZURE_STORAGE_ENDPOINT` where it is
+/// another endpoint than the public one; the bucket is a container.
+fn azure(container: &str, environment: &dyn Fn(&str) -> Option<String>) -> Store {
+    let plain = is_plain(&["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"], environment);
     let builder = MicrosoftAzureBuilder::from_env().with_container_name(container);
-    Ok(Arc::new(builder.with_client_options(client(false)).with_retry(retry()).build()?))
+    Ok(Arc::new(builder.with_client_options(client(plain)).with_retry(retry()).build()?))
 }
 
 /// Refuses a folder that is not there. Whether a bucket is, shows when it is asked.
@@ -353,6 +366,10 @@ mod tests {
     fn oss_takes_the_bucket_in_the_host() {
         for region in ["cn-hangzhou", "oss-cn-hangzhou"] {
             assert_eq!(oss_endpoint("b", region), "https://b.s3.oss-cn-hangzhou.aliyuncs.com");
+            assert_eq!(oss_region(region), "cn-hangzhou");
         }
+        let within = "oss-cn-hangzhou-internal";
+        assert_eq!(oss_endpoint("b", within), "https://b.s3.oss-cn-hangzhou-internal.aliyuncs.com");
+        assert_eq!(oss_region(within), "cn-hangzhou");
     }
 }
