@@ -89,6 +89,8 @@ def history_s3(world, case):
         case.equal(first.json["changes"]["before"], [], "the first run is compared with nothing")
         second = check(world, url, 1).report
         case.expect(len(second.json["changes"]["before"]) == 1, f"the second run is compared with the first: {second.json['changes']['before']}")
+        score = first.json["clusters"][0]["score"]["points"]
+        case.equal(second.json["clusters"][0]["score_before"]["points"], score, "the score of the run before")
         states = {f["state"] for f in second.findings}
         case.expect(states and states <= {"ongoing", "worse", "better"}, f"the same findings are not new: {states}")
         case.equal(check(world, url, 1).report.json, second.json, "the same run again")
@@ -110,6 +112,8 @@ def history_s3(world, case):
         [cluster] = json.loads(digest.out)["clusters"]
         case.equal(cluster["runs"], 7, "runs of the week, one a second")
         case.expect(cluster["open"], "what is open is told")
+        case.equal(cluster["score"]["points"], score, "the score at the end of the week")
+        case.expect("score_before" not in cluster, "a score is compared with that of a run that was asked for one check")
         none = world.product.run("digest", "--history", "s3://health/elsewhere", "--at", end, env=access(url))
         case.equal(none.code, TOO_LITTLE_DATA, "exit code of a digest without runs")
 
