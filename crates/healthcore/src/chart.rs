@@ -233,7 +233,6 @@ impl ChartSeries {
         points.push((window.end(), total));
         let mut chart = Self { points: strided(points, MOST_POINTS), ..Self::new(Metric::Restarts, counted) };
         chart.marks = marks(view, container, member);
-        chart.marks.retain(|m| m.kind != MarkKind::Restart);
         (total > 0.0).then_some(chart)
     }
 
@@ -324,6 +323,12 @@ fn marks(view: &View<'_>, container: &WorkloadContainer<'_>, member: &Member<'_>
     let kills: Vec<Timestamp> = marks.iter().map(|m| m.at).collect();
     let follows = |m: &ChartMark| kills.iter().any(|kill| near(m.at, *kill));
     marks.extend(events(Metric::Restarts, MarkKind::Restart).into_iter().filter(|m| !follows(m)));
+    // Where nobody counts restarts, the object tells of the last one.
+    if let Some(at) = told.and_then(|t| t.finished)
+        && marks.iter().all(|m| !near(m.at, at))
+    {
+        marks.push(ChartMark { at, kind: MarkKind::Restart });
+    }
     let deploys = container.workload.revisions.iter().filter_map(|r| r.created);
     marks.extend(deploys.map(|at| ChartMark { at, kind: MarkKind::Deploy }));
     marks.retain(|m| (window.start()..=window.end()).contains(&m.at));
@@ -366,6 +371,20 @@ mod tests {
         assert!(chart.marks[0].at < chart.marks[1].at);
     }
 
+    /// The object tells of one restart, which nobody counted, or which the counter tells too.
+    #[test]
+    fn the_last_restart_is_marked_where_nobody_counts() {
+        let marked = |counted: &str| {
+            let text = format!(
+                "container web/api-0/app limit=1000Mi restarts=1 last=Error:1@2h  memory: 950x11{counted}"
+            );
+            chart("memory-usage", &text).marks.iter().map(|m| m.kind.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(""), ["restart"]);
+        assert_eq!(marked("  restarts: 0x8 1 0x1"), ["restart"]);
+        assert_eq!(marked("  restarts: 0x3 1 0x6"), ["restart", "restart"]);
+    }
+
     #[test]
     fn restarts_are_counted_up() {
         let chart = chart(
@@ -374,7 +393,8 @@ mod tests {
         );
         let counts: Vec<f64> = chart.points.iter().map(|p| p.1).collect();
         assert_eq!(counts, [0.0, 1.0, 3.0, 3.0]);
-        assert_eq!(chart.marks.iter().map(|m| m.kind).collect::<Vec<_>>(), [MarkKind::OomKill]);
+        let marks: Vec<MarkKind> = chart.marks.iter().map(|m| m.kind).collect();
+        assert_eq!(marks, [MarkKind::OomKill, MarkKind::Restart]);
     }
 
     #[test]
