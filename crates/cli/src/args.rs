@@ -220,6 +220,9 @@ pub(crate) struct Demo {
     pub(crate) judging: Judging,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Refused with what to do instead: the sample is of one time.
+    #[arg(long, value_name = "PLACE", hide = true)]
+    pub(crate) history: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -212,6 +212,11 @@ pub(crate) fn history(given: Option<&str>, off: bool, config: &Config) -> anyhow
 }
 
 fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
+    if args.history.is_some() {
+        anyhow::bail!(
+            "--history: the sample of `demo` is of one time, and no run is before it to be compared with; runs of your own clusters are remembered by `healthcheck check --history PLACE`"
+        );
+    }
     let targets = output::targets(&args.output, &Config::default(), None)?;
     output::separate(output::templates(&targets), output::written(&targets))?;
     let settings = settings(&args.judging.choice, &Config::default())?;

@@ -107,6 +107,10 @@ fn bad_input_is_named_with_what_to_do() {
         &["expected a time-out above zero and at most `1d`"],
     );
     refused(&["demo", "-f", "json", "-o", "/"], &["--output /: is a folder"]);
+    refused(
+        &["demo", "--history", "runs"],
+        &["--history: the sample of `demo` is of one time", "`healthcheck check --history PLACE`"],
+    );
     for (path, expected) in [
         ("/dev/null", "/dev/null: is no regular file"),
         ("-", "a recording cannot go to standard output"),
