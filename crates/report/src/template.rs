@@ -60,6 +60,14 @@ impl Template {
         &self.name
     }
 
+    /// The ending of what it makes, by its name without `.j2`: `md` of `daily.md.j2`; `txt` where that has none.
+    #[must_use]
+    pub fn ending(&self) -> &str {
+        let file = self.name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let plain = file.trim_end_matches(".j2").trim_end_matches(".jinja");
+        plain.rsplit_once('.').map_or("txt", |(_, ending)| ending)
+    }
+
     /// Fills it with a report.
     ///
     /// # Errors

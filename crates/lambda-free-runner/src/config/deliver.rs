@@ -1,15 +1,18 @@
 //! The list `deliver`: where reports go after a run, and digests.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use healthcore::finding::Severity;
-use healthcore_report::{Chat, Format};
+use healthcore_report::{Chat, Format, Template};
 use healthcore_sources::prometheus::Secret;
 
 use super::tree::Node;
 use super::{HEADER, Secrets, holds_credentials, namespace_pattern, request_timeout};
 use crate::deliver::{
     ChatSettings, ChatSink, DEFAULT_API, DeliverError, Email, EmailSettings, FileSettings, FileSink,
-    HttpSettings, Pushgateway, PushgatewaySettings, Route, Security, Selection, Sink, Slack, SlackSettings,
-    StdoutSink, Webhook, WebhookSettings, What, When,
+    HttpSettings, NO_TEMPLATE, Pushgateway, PushgatewaySettings, Route, Security, Selection, Sink, Slack,
+    SlackSettings, StdoutSink, Webhook, WebhookSettings, What, When, Writing,
 };
 
 /// Keys of every entry.
@@ -90,7 +93,7 @@ pub enum SinkConfig {
     /// Files.
     File(FileSettings),
     /// Standard output.
-    Stdout(Format),
+    Stdout(Writing),
     /// A Pushgateway.
     Pushgateway(PushgatewaySettings),
 }
@@ -128,11 +131,18 @@ impl RouteConfig {
     }
 }
 
-pub(super) fn routes(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<Vec<RouteConfig>, String> {
-    node.list()?.iter().map(|item| route(item, secrets)).collect()
+/// Files of the user's templates, by name.
+type Templates = BTreeMap<String, PathBuf>;
+
+pub(super) fn routes(
+    node: &Node<'_>,
+    secrets: &Secrets<'_>,
+    templates: &Templates,
+) -> Result<Vec<RouteConfig>, String> {
+    node.list()?.iter().map(|item| route(item, secrets, templates)).collect()
 }
 
-fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> {
+fn route(node: &Node<'_>, secrets: &Secrets<'_>, templates: &Templates) -> Result<RouteConfig, String> {
     let types: Vec<(&str, usize)> = TYPES.iter().enumerate().map(|(at, (name, ..))| (*name, at)).collect();
     let given = node.entries()?.into_iter().find(|(key, _)| *key == "type");
     let Some((_, kind)) = given else {
@@ -147,7 +157,7 @@ fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> 
     let entries = node.map(&known)?;
     let mut out = RouteConfig {
         place: node.path().to_owned(),
-        sink: Ok(SinkConfig::Stdout(Format::Markdown)),
+        sink: Ok(SinkConfig::Stdout(Format::Markdown.into())),
         what: What::default(),
         selection: Selection::default(),
         when: When::default(),
@@ -183,7 +193,7 @@ fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> 
             _ => {}
         }
     }
-    let of = Entry { node, entries: &entries, secrets, what: out.what };
+    let of = Entry { node, entries: &entries, secrets, templates, what: out.what };
     out.sink = match name {
         "slack" => of.slack().map(SinkConfig::Slack),
         "webhook" => of.webhook().map(SinkConfig::Webhook),
@@ -192,7 +202,7 @@ fn route(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RouteConfig, String> 
         "feishu" => of.chat(Chat::Feishu).map(SinkConfig::Chat),
         "email" => of.email().map(SinkConfig::Email),
         "file" => of.file().map(SinkConfig::File),
-        "stdout" => of.format().map(|format| SinkConfig::Stdout(format.unwrap_or(Format::Markdown))),
+        "stdout" => of.writing().map(|w| SinkConfig::Stdout(w.unwrap_or(Format::Markdown.into()))),
         _ => of.pushgateway().map(SinkConfig::Pushgateway),
     };
     Ok(out)
@@ -203,6 +213,7 @@ struct Entry<'a> {
     node: &'a Node<'a>,
     entries: &'a [(&'a str, Node<'a>)],
     secrets: &'a Secrets<'a>,
+    templates: &'a Templates,
     what: What,
 }
 
@@ -233,8 +244,28 @@ impl Entry<'_> {
         format!("{}: {why}", self.node.path())
     }
 
-    fn format(&self) -> Result<Option<Format>, String> {
-        self.get("format").map(|node| self.format_of(node)).transpose()
+    fn writing(&self) -> Result<Option<Writing>, String> {
+        self.get("format").map(|node| self.writing_of(node)).transpose()
+    }
+
+    /// A format, or `template=FILE` with a file or the name of one.
+    fn writing_of(&self, node: &Node<'_>) -> Result<Writing, String> {
+        let text = node.text()?;
+        let name = match text.split_once('=') {
+            Some(("template", name)) if !name.is_empty() => name,
+            _ if text == "template" || text == "template=" => {
+                return Err(format!("{}: name the file too, such as `template=daily.md.j2`", node.path()));
+            }
+            _ => return self.format_of(node).map(Writing::Known),
+        };
+        if self.what == What::Digest {
+            return Err(format!("{}: {NO_TEMPLATE}", node.path()));
+        }
+        let path = self.templates.get(name).cloned().unwrap_or_else(|| self.secrets.folder.join(name));
+        let source = std::fs::read_to_string(&path)
+            .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))?;
+        let template = Template::new(&path.display().to_string(), source);
+        Ok(Writing::Own(Box::new(template.map_err(|e| format!("{}: {e}", node.path()))?)))
     }
 
     /// A format that what the entry carries has.
@@ -354,7 +385,13 @@ impl Entry<'_> {
             from: self.text("from")?.unwrap_or_default(),
             to: self.get("to").map(Node::texts).transpose()?.unwrap_or_default(),
             // The text of the mail is the whole digest.
-            attach: self.formats("attach", if self.what == What::Report { &[Format::Html] } else { &[] })?,
+            attach: match self.get("attach") {
+                Some(node) => {
+                    node.items()?.iter().map(|item| self.writing_of(item)).collect::<Result<_, _>>()?
+                }
+                None if self.what == What::Report => vec![Format::Html.into()],
+                None => Vec::new(),
+            },
             timeout,
             ca_file,
         };
@@ -366,20 +403,22 @@ impl Entry<'_> {
     fn file(&self) -> Result<FileSettings, String> {
         let path = self.text("path")?.unwrap_or_default();
         let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-        let format = match self.format()? {
-            Some(format) => format,
-            None => Format::from_ending(ending).ok_or_else(|| {
+        let format = match self.writing()? {
+            Some(writing) => writing,
+            None => Writing::Known(Format::from_ending(ending).ok_or_else(|| {
                 self.wrong("format: expected the name of a format, for the path has no ending that tells it")
-            })?,
+            })?),
         };
-        if !self.what.formats().contains(&format) {
+        if matches!(&format, Writing::Known(format) if !self.what.formats().contains(format)) {
             let known = self.what.formats().iter().map(|f| format!("`{}`", f.ending())).collect::<Vec<_>>();
             return Err(self.wrong(format_args!(
                 "path: expected the ending of a digest, {}, got `{ending}`",
                 known.join(" or ")
             )));
         }
-        FileSettings { path: path.clone().into(), format }.check().map_err(|why| self.wrong(why))?;
+        FileSettings { path: path.clone().into(), format: format.clone() }
+            .check()
+            .map_err(|why| self.wrong(why))?;
         Ok(FileSettings { path: self.secrets.folder.join(path), format })
     }
 
@@ -545,6 +584,46 @@ mod tests {
         assert!(plans[1].contains(
             "#payments, when something has changed, severity warning and above, namespaces pay-* ledger"
         ));
+    }
+
+    /// By its file, or by the name that the configuration gives it, wherever that stands.
+    #[test]
+    fn templates_are_read_with_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("daily.md.j2"), "{{ verdict }}\n").unwrap();
+        std::fs::write(folder.path().join("wrong.j2"), "one\n{% if %}\n").unwrap();
+        let read = |entry: &str| {
+            let text = format!("deliver: [{{{entry}}}]\ntemplates: {{daily: daily.md.j2}}");
+            let config = Config::parse(&text, folder.path(), &|_| None)?;
+            match config.deliver[0].sink.clone()? {
+                SinkConfig::File(settings) => Ok(settings.format.ending().to_owned()),
+                SinkConfig::Stdout(writing) => Ok(writing.ending().to_owned()),
+                SinkConfig::Email(settings) => {
+                    Ok(settings.attach.iter().map(Writing::ending).collect::<Vec<_>>().join(" "))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            read("type: file, path: 'x/{date}.{format}', format: template=daily").as_deref(),
+            Ok("md")
+        );
+        assert_eq!(read("type: file, path: 'x.txt', format: template=daily.md.j2").as_deref(), Ok("md"));
+        assert_eq!(read("type: stdout, format: template=daily").as_deref(), Ok("md"));
+        let mail = "type: email, server: s, from: d@corp.net, to: a@corp.net, attach: [html, template=daily]";
+        assert_eq!(read(mail).as_deref(), Ok("html md"));
+        for (entry, part) in [
+            ("type: stdout, format: template=none.j2", "none.j2 cannot be read: "),
+            ("type: stdout, format: template=wrong.j2", "wrong.j2:2: "),
+            ("type: stdout, format: template", "deliver[0].format: name the file too"),
+            (
+                "type: stdout, what: digest, format: template=daily",
+                "deliver[0].format: templates are filled with reports",
+            ),
+        ] {
+            let why: String = read(entry).unwrap_err();
+            assert!(why.contains(part), "{entry}: {why}");
+        }
     }
 
     #[test]

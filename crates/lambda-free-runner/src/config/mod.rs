@@ -207,6 +207,9 @@ impl Config {
             if is_file || path.starts_with("templates.") {
                 config.files.push(folder.join(&text));
             }
+            if let Some(file) = text.strip_prefix("template=").filter(|_| path.starts_with("deliver[")) {
+                config.files.push(folder.join(file));
+            }
             config.given.insert(path, Given { text, origin: format!("{file}:{line}") });
         }
         Ok(config)
@@ -223,6 +226,13 @@ impl Config {
         let root = Node::root(&expanded.root);
         let mut config = Self::default();
         let secrets = Secrets { folder, environment };
+        for (key, node) in root.map(TOP)? {
+            if key == "templates" {
+                for (name, file) in node.entries()? {
+                    config.templates.insert(name.to_owned(), folder.join(file.text()?));
+                }
+            }
+        }
         for (key, node) in root.map(TOP)? {
             match key {
                 "clusters-at-once" => config.clusters_at_once = NonZeroUsize::new(from_1_to_64(&node)?),
@@ -242,13 +252,8 @@ impl Config {
                 "registries" => config.registries = registries::registries(&node, &secrets)?,
                 "lang" => config.lang = Some(node.parse()?),
                 "time-zone" => config.zone = Some(node.parse()?),
-                "templates" => {
-                    for (name, file) in node.entries()? {
-                        config.templates.insert(name.to_owned(), folder.join(file.text()?));
-                    }
-                }
                 "history" => config.history = Some(history(&node, folder)?),
-                "deliver" => config.deliver = deliver::routes(&node, &secrets)?,
+                "deliver" => config.deliver = deliver::routes(&node, &secrets, &config.templates)?,
                 "only" => config.settings.only.extend(node.texts()?),
                 "skip" => config.settings.skip.extend(node.texts()?),
                 "checks" => {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use healthcore_report::Format;
 use healthcore_sources::prometheus::Secret;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
@@ -15,7 +14,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::http::Wait;
-use super::{DeliverError, Delivery, Receipt, Sink};
+use super::{DeliverError, Delivery, Receipt, Sink, Writing};
 use crate::redact;
 
 /// Times that a mail is sent at most: the same mail has the same id, by which mailboxes know it.
@@ -47,8 +46,8 @@ pub struct EmailSettings {
     pub from: String,
     /// Who gets it.
     pub to: Vec<String>,
-    /// Formats that are attached.
-    pub attach: Vec<Format>,
+    /// What is attached.
+    pub attach: Vec<Writing>,
     /// Time for one command.
     pub timeout: Duration,
     /// A file with certificates (PEM) of authorities to trust beside the system's.
@@ -145,12 +144,14 @@ impl Email {
             builder = builder.to(to.clone());
         }
         let mut body = MultiPart::mixed().multipart(MultiPart::alternative_plain_html(mail.text, mail.html));
-        for format in &self.settings.attach {
-            let kind =
-                if *format == Format::Html { "text/html; charset=utf-8" } else { "application/octet-stream" };
+        for writing in &self.settings.attach {
+            let kind = match writing.ending() {
+                "html" => "text/html; charset=utf-8",
+                _ => "application/octet-stream",
+            };
             let kind = ContentType::parse(kind).map_err(|e| wrong(&e))?;
             let part: SinglePart =
-                Attachment::new(delivery.file_name(*format)).body(delivery.render(*format)?, kind);
+                Attachment::new(delivery.file_name(writing.ending())).body(delivery.write(writing)?, kind);
             body = body.singlepart(part);
         }
         builder.multipart(body).map_err(|e| wrong(&e))

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use healthcore_report::Format;
+use healthcore_report::{Format, Template};
 
 use super::{Content, DeliverError, Delivery, Receipt, Sink};
 use crate::unfinished;
@@ -12,14 +12,48 @@ use crate::unfinished;
 /// What a template of a name may hold.
 const NAMES: [&str; 4] = ["cluster", "date", "time", "format"];
 
+/// What a file is written as.
+#[derive(Debug, Clone)]
+pub enum Writing {
+    /// A format.
+    Known(Format),
+    /// A template of the user; for reports.
+    Own(Box<Template>),
+}
+
+impl Writing {
+    /// The ending of its files.
+    #[must_use]
+    pub fn ending(&self) -> &str {
+        match self {
+            Self::Known(format) => format.ending(),
+            Self::Own(template) => template.ending(),
+        }
+    }
+
+    /// How messages name it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Known(format) => format.name(),
+            Self::Own(template) => template.name(),
+        }
+    }
+}
+
+impl From<Format> for Writing {
+    fn from(format: Format) -> Self {
+        Self::Known(format)
+    }
+}
+
 /// A file a report or a digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileSettings {
     /// Path with `{cluster}` (its name, `fleet` for several), `{date}` and `{time}` (UTC, of the data) and `{format}` (the
     /// ending).
     pub path: PathBuf,
-    /// Format.
-    pub format: Format,
+    /// What it is written as.
+    pub format: Writing,
 }
 
 impl FileSettings {
@@ -58,13 +92,13 @@ impl FileSink {
 }
 
 /// A template with the values of what is delivered. A cluster's name cannot lead to another folder.
-pub(super) fn filled(template: &str, content: &Content, format: Format) -> String {
+pub(super) fn filled(template: &str, content: &Content, ending: &str) -> String {
     let at = jiff::Timestamp::from_second(content.at().unix_seconds()).unwrap_or_default();
     let cluster = content.only_cluster().map_or_else(|| "fleet".to_owned(), safe);
     template
         .replace("{date}", &at.strftime("%Y-%m-%d").to_string())
         .replace("{time}", &at.strftime("%H%M%S").to_string())
-        .replace("{format}", format.ending())
+        .replace("{format}", ending)
         .replace("{cluster}", &cluster)
 }
 
@@ -88,8 +122,9 @@ impl Sink for FileSink {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        let text = delivery.render(self.0.format)?;
-        let path = PathBuf::from(filled(&self.0.path.to_string_lossy(), &delivery.content, self.0.format));
+        let text = delivery.write(&self.0.format)?;
+        let ending = self.0.format.ending();
+        let path = PathBuf::from(filled(&self.0.path.to_string_lossy(), &delivery.content, ending));
         write_whole(&path, text.as_bytes())
             .map_err(|e| DeliverError::File { path: path.display().to_string(), why: e.to_string() })?;
         Ok(Receipt::of(path.display().to_string()))
@@ -116,7 +151,7 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
 }
 
 /// Standard output.
-pub struct StdoutSink(pub Format);
+pub struct StdoutSink(pub Writing);
 
 #[async_trait]
 impl Sink for StdoutSink {
@@ -129,7 +164,7 @@ impl Sink for StdoutSink {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        let text = delivery.render(self.0)?;
+        let text = delivery.write(&self.0)?;
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             // The reader has gone away, and wants no more.

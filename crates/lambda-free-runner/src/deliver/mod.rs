@@ -28,7 +28,7 @@ use wildmatch::WildMatch;
 pub use chat::{ChatSettings, ChatSink};
 pub use content::{Content, What};
 pub use email::{Email, EmailSettings, Security};
-pub use file::{FileSettings, FileSink, StdoutSink};
+pub use file::{FileSettings, FileSink, StdoutSink, Writing};
 pub use http::HttpSettings;
 pub use pushgateway::{Pushgateway, PushgatewaySettings};
 pub use slack::{DEFAULT_API, Slack, SlackSettings};
@@ -38,6 +38,10 @@ use crate::history::{History, Patience};
 
 /// Time for one delivery with all its requests and pauses.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Why a digest is not written by a template.
+pub(crate) const NO_TEMPLATE: &str =
+    "templates are filled with reports, and a digest is none; leave `what: digest` out, or name a format";
 
 /// A place where reports and digests go.
 #[async_trait]
@@ -76,11 +80,23 @@ impl Delivery {
         Ok(self.content.render(format, &self.options)?)
     }
 
+    /// It in a format, or by a template of the user.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and a digest by a template, or a template that names what is not there.
+    pub fn write(&self, writing: &Writing) -> Result<String, DeliverError> {
+        match (writing, &self.content) {
+            (Writing::Known(format), _) => self.render(*format),
+            (Writing::Own(template), Content::Report(report)) => Ok(template.render(report, &self.options)?),
+            (Writing::Own(_), Content::Digest(_)) => Err(DeliverError::Setting(NO_TEMPLATE.to_owned())),
+        }
+    }
+
     /// A name for a file of it: `healthcheck-CLUSTER-DATE.ENDING`.
     #[must_use]
-    pub fn file_name(&self, format: Format) -> String {
+    pub fn file_name(&self, ending: &str) -> String {
         let template = format!("{}-{{cluster}}-{{date}}.{{format}}", self.content.stem());
-        file::filled(&template, &self.content, format)
+        file::filled(&template, &self.content, ending)
     }
 }
 

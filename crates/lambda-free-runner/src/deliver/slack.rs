@@ -219,7 +219,7 @@ impl Slack {
         delivery: &Delivery,
     ) -> Result<(), DeliverError> {
         let bytes = delivery.render(format)?.into_bytes();
-        let name = delivery.file_name(format);
+        let name = delivery.file_name(format.ending());
         let mut form = Url::parse("form:?").map_err(|e| DeliverError::Setting(e.to_string()))?;
         form.query_pairs_mut().append_pair("filename", &name).append_pair("length", &bytes.len().to_string());
         let call = Call::post(

@@ -483,8 +483,10 @@ async fn a_pushgateway_gets_samples_in_place_of_the_last() {
 #[tokio::test]
 async fn files_have_the_name_of_their_report_and_stay_in_their_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        FileSettings { path: folder.path().join("new/{cluster}-{date}.{format}"), format: Format::Markdown };
+    let settings = FileSettings {
+        path: folder.path().join("new/{cluster}-{date}.{format}"),
+        format: Format::Markdown.into(),
+    };
     let sink = FileSink::new(settings).unwrap();
     let mut report = fixture("healthy").await;
     sink.deliver(&on_its_way(Content::of(report.clone()))).await.unwrap();
@@ -497,10 +499,37 @@ async fn files_have_the_name_of_their_report_and_stay_in_their_folder() {
         .collect();
     names.sort();
     assert_eq!(names, ["-..-etc-x-2026-11-20.md", "prod-2026-11-20.md"]);
-    let nowhere =
-        FileSettings { path: folder.path().join("new/prod-2026-11-20.md/x.md"), format: Format::Markdown };
+    let nowhere = FileSettings {
+        path: folder.path().join("new/prod-2026-11-20.md/x.md"),
+        format: Format::Markdown.into(),
+    };
     let why = FileSink::new(nowhere).unwrap().deliver(&delivery).await.unwrap_err().to_string();
     assert!(why.contains("x.md: cannot be written: "), "{why}");
+}
+
+/// A template of a user.
+fn template() -> healthcore_report::Template {
+    healthcore_report::Template::new("templates/daily.md.j2", "# {{ verdict }}\n".to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_is_written_by_a_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |source: &str| {
+        let template = healthcore_report::Template::new("daily.md.j2", source.to_owned()).unwrap();
+        let path = folder.path().join("{cluster}.{format}");
+        FileSink::new(FileSettings { path, format: Writing::Own(Box::new(template)) }).unwrap()
+    };
+    let delivery = on_its_way(Content::of(fixture("healthy").await));
+    written("# {{ verdict }}\n").deliver(&delivery).await.unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("prod.md")).unwrap(), "# healthy\n");
+    let why = written("{{ verdikt }}").deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.starts_with("template daily.md.j2:1: "), "{why}");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("prod.md")).unwrap(),
+        "# healthy\n",
+        "what was there stays"
+    );
 }
 
 /// Takes everything, and notes it; or fails.
@@ -800,7 +829,7 @@ async fn a_mail_has_text_and_html_and_no_foreign_header() {
         credentials: None,
         from: "Doctor <doctor@corp.net>".into(),
         to: vec!["sre@corp.net".into(), "Ops <ops@corp.net>".into()],
-        attach: vec![Format::Json],
+        attach: vec![Format::Json.into(), Writing::Own(Box::new(template()))],
         timeout: Duration::from_secs(20),
         ca_file: None,
     };
@@ -818,6 +847,9 @@ async fn a_mail_has_text_and_html_and_no_foreign_header() {
         "multipart/alternative",
         "text/html",
         "healthcheck-prod--Bcc",
+        // The file of the template, and what it makes.
+        "-2026-11-20.md\"",
+        "# healthy",
     ] {
         assert!(mail.contains(part), "{part}\n{mail}");
     }

@@ -142,7 +142,7 @@ async fn chats_a_webhook_and_a_mail_get_it_too() {
         credentials: None,
         from: "Doctor <doctor@corp.net>".into(),
         to: vec!["sre@corp.net".into()],
-        attach: vec![Format::Markdown],
+        attach: vec![Format::Markdown.into()],
         timeout: Duration::from_secs(20),
         ca_file: None,
     };
@@ -161,7 +161,7 @@ async fn chats_a_webhook_and_a_mail_get_it_too() {
 async fn a_file_has_the_day_of_the_end_and_a_pushgateway_gets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("{cluster}-{date}.{format}");
-    let sink = FileSink::new(FileSettings { path, format: Format::Text }).unwrap();
+    let sink = FileSink::new(FileSettings { path, format: Format::Text.into() }).unwrap();
     sink.deliver(&delivery_of(of_a_week())).await.unwrap();
     let text = std::fs::read_to_string(folder.path().join("prod-2026-11-28.txt")).unwrap();
     assert!(text.starts_with("Health digest\n"), "{text}");
