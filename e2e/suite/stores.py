@@ -231,7 +231,7 @@ def history_gcs(world, case):
 # --- Alibaba Cloud OSS -------------------------------------------------------------------------------------------------
 
 REGION = "cn-hangzhou"
-OSS_HOST = f"s3.oss-{REGION}.aliyuncs.com"
+OSS_HOST, OSS_HOST_WITHIN = (f"s3.oss-{REGION}{network}.aliyuncs.com" for network in ("", "-internal"))
 
 
 class Tunnel:
@@ -312,7 +312,7 @@ class Oss(Gateway):
             return Answer(status, f"<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the rules of OSS</Message></Error>", {"Content-Type": "application/xml"})
 
         bucket, _, host = request.headers.get("Host", "").partition(".")
-        if host != OSS_HOST:
+        if host not in (OSS_HOST, OSS_HOST_WITHIN):
             return no(403, "SecondLevelDomainForbidden")
         region, right = signature(request, KEY)
         if region != REGION:
@@ -325,11 +325,14 @@ class Oss(Gateway):
 @scenario
 def history_oss(world, case):
     """Runs are remembered in Alibaba Cloud OSS: at its own addresses, the bucket in the host, each request signed for the region."""
-    certificate = Authority(world.path("oss")).server("oss", 80, f"DNS:*.{OSS_HOST},DNS:*.s3.oss-{REGION}-internal.aliyuncs.com")
+    certificate = Authority(world.path("oss")).server("oss", 80, f"DNS:*.{OSS_HOST},DNS:*.{OSS_HOST_WITHIN}")
     with moto(world) as url, Oss(url, certificate) as oss, Tunnel(oss.port) as tunnel:
         env = {"OSS_REGION": REGION, "OSS_ACCESS_KEY_ID": KEY_ID, "OSS_ACCESS_KEY_SECRET": KEY, "HTTPS_PROXY": tunnel.url,
                "SSL_CERT_FILE": world.path("oss/root.crt")}
         other = {**env, "OSS_ACCESS_KEY_SECRET": "another"}
         remembers(world, case, f"oss://{BUCKET}/runs", env, lambda: keys(url), (other, "unauthorized"))
+        within = {**env, "OSS_REGION": f"oss-{REGION}-internal"}
+        inside = world.product.check("--snapshot", sample(world, "demo", 5), "--history", f"oss://{BUCKET}/runs", env=within, timeout=300)
+        case.equal(own_gaps(inside.report), [], "gaps of a run within the network of the region")
         case.equal(set(oss.broken_rules), {"SignatureDoesNotMatch"}, "rules of OSS that were broken, the wrong secret apart")
-        case.equal(tunnel.asked, {f"{bucket}.{OSS_HOST}:443" for bucket in (BUCKET, "nobody")}, "hosts that were asked")
+        case.equal(tunnel.asked, {f"{BUCKET}.{OSS_HOST}:443", f"nobody.{OSS_HOST}:443", f"{BUCKET}.{OSS_HOST_WITHIN}:443"}, "hosts that were asked")

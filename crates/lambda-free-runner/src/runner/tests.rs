@@ -334,8 +334,10 @@ async fn a_report_goes_where_the_runner_was_told() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        FileSettings { path: folder.path().join("report.md"), format: healthcore_report::Format::Markdown.into() };
+    let settings = FileSettings {
+        path: folder.path().join("report.md"),
+        format: healthcore_report::Format::Markdown.into(),
+    };
     let routes = vec![Route::new(Box::new(FileSink::new(settings).unwrap()))];
     let told = Arc::new(Told(Mutex::default()));
     let runner = Runner::builder()
