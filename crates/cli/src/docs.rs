@@ -9,6 +9,7 @@ use healthcore::class::Class;
 use healthcore::class::INFERENCES;
 use healthcore::settings::{Resolved, Settings, Site, nearest};
 use healthcore::unit::Seconds;
+use healthcore::view::WATCH_SHARE;
 use lambda_free_runner::DEFAULT_CLUSTERS_AT_ONCE;
 use lambda_free_runner::config::{CertificatesConfig, Config};
 
@@ -133,6 +134,8 @@ pub(crate) fn effective(
     }
     let at_once = config.clusters_at_once.unwrap_or(DEFAULT_CLUSTERS_AT_ONCE);
     text.push_str(&format!("clusters-at-once: {at_once}  # {}\n", origin("clusters-at-once")));
+    let watch_share = config.settings.watch_share.clone().unwrap_or_else(|| WATCH_SHARE.to_string());
+    text.push_str(&format!("watch-share: {watch_share}  # {}\n", origin("watch-share")));
     if let Some(history) = &config.history {
         text.push_str(&format!(
             "history:\n  location: {}  # {}\n  keep: {}  # {}\n  keep-runs: {}  # {}\n  required: {}  # {}\n",

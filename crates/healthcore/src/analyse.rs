@@ -74,6 +74,8 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// What is near its bound and not beyond it.
     pub watch: Vec<Finding>,
+    /// What is a little further away: it stays on the watch list when it was there in the run before.
+    pub almost: Vec<Finding>,
     /// What was looked at, and what could not be.
     pub coverage: Coverage,
     /// Workloads seen.
@@ -124,6 +126,16 @@ impl Assessment {
         advice.for_each(|advice| advice.in_context(context));
     }
 
+    /// Puts what has not reached its bound where its distance says.
+    pub(crate) fn watch(&mut self, near: Finding, view: &View<'_>) {
+        let distance = near.distance.unwrap_or(f64::INFINITY);
+        if view.watches(distance) {
+            self.watch.push(near);
+        } else if view.keeps_watching(distance) {
+            self.almost.push(near);
+        }
+    }
+
     /// The counts of a check.
     pub fn tally(&mut self, id: &'static str) -> &mut Tally {
         self.tallies.entry(id).or_default()
@@ -162,6 +174,7 @@ impl Assessment {
         }
         self.findings.extend(part.findings);
         self.watch.extend(part.watch);
+        self.almost.extend(part.almost);
         self.coverage.fold(part.coverage);
         self.workloads += part.workloads;
         self.pods += part.pods;
@@ -177,7 +190,7 @@ impl Assessment {
 /// Runs all checks over one partition.
 #[must_use]
 pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
-    let view = View::new(snapshot, checks.classifier());
+    let view = View::new(snapshot, checks.classifier()).watching(checks.watch_share());
     let Objects { workloads, pods, .. } = &snapshot.objects;
     let mut out = Assessment {
         cluster: snapshot.cluster.clone(),

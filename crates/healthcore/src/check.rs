@@ -49,9 +49,9 @@ impl CheckInfo {
 pub enum Outcome {
     /// Nothing wrong.
     Ok,
-    /// Nothing wrong yet, and not far from it: the problem that it would be. The subject counts as ok and goes on the
-    /// watch list.
-    Near(Box<Problem>),
+    /// Nothing wrong yet: the problem that it would be, and how far from its bound it is, as a share of the bound. The
+    /// subject counts as ok, and goes on the watch list where it is near enough ([`View::watches`]).
+    Near(Box<Problem>, f64),
     /// Something wrong.
     Problem(Box<Problem>),
     /// The question does not arise for this subject; it is not counted.
@@ -59,11 +59,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// A problem when its bound is reached, else one for the watch list.
+    /// A problem when its bound is reached, else one for the watch list, at a distance from the bound
+    /// ([`crate::measure::below`], [`crate::measure::above`]).
     #[must_use]
-    pub fn when(reached: bool, problem: Problem) -> Self {
+    pub fn when(reached: bool, distance: f64, problem: Problem) -> Self {
         let problem = Box::new(problem);
-        if reached { Self::Problem(problem) } else { Self::Near(problem) }
+        if reached { Self::Problem(problem) } else { Self::Near(problem, distance) }
     }
 }
 
@@ -226,7 +227,7 @@ impl<C: Check> AnyCheck for Erased<C> {
                 (judged, None) => judged,
             };
             let judged = match judged {
-                Ok(fine @ (Outcome::Ok | Outcome::Near(_))) => {
+                Ok(fine @ (Outcome::Ok | Outcome::Near(..))) => {
                     all_seen::<C>(typed::<C>(&params), &subject, view).map(|_| fine)
                 }
                 judged => judged,
@@ -236,12 +237,13 @@ impl<C: Check> AnyCheck for Erased<C> {
             }
             match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
-                Ok(Outcome::Near(problem)) => {
+                Ok(Outcome::Near(problem, distance)) => {
                     out.tally(info.id).ok += 1;
                     // Many are near; a curve for each would be a report of its own.
                     let problem =
                         Problem { severity: Severity::Info, series: None, advice: Vec::new(), ..*problem };
-                    out.watch.push(finding(info, subject.reference(), class, problem, view));
+                    let near = finding(info, subject.reference(), class, problem, view);
+                    out.watch(Finding { distance: Some(distance), ..near }, view);
                 }
                 Ok(Outcome::NotApplicable) => {}
                 Err(why) => {
@@ -315,5 +317,6 @@ fn finding(
         fingerprint,
         series,
         chance: problem.chance,
+        distance: None,
     }
 }

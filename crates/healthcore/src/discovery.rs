@@ -88,6 +88,7 @@ mod tests {
                     unsure: Text::new("unsure"),
                     unsure_advice: vec![Advice::new(Text::new("look-again"))],
                 }),
+                distance: None,
             })
             .collect();
         let tally = Tally { ok, problem: p_values.len() as u64, ..Tally::default() };

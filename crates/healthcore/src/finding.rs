@@ -465,6 +465,9 @@ pub struct Finding {
     /// How easily a healthy subject would look like this, until the fleet is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<Chance>,
+    /// On the watch list: how far the value is from its bound, as a share of the bound; 0 is at the bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
 }
 
 /// A finding against the run before.

@@ -8,10 +8,20 @@ use crate::time::{Timestamp, Window};
 use crate::unit::{Bytes, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
-/// From where on a value is near an upper bound that it has not reached: the last tenth.
+/// How far a value is from an upper bound, as a share of it; 0 from the bound on.
 #[must_use]
-pub fn near(bound: f64) -> f64 {
-    0.9 * bound
+pub fn below(value: f64, bound: f64) -> f64 {
+    distance(bound - value, bound)
+}
+
+/// How far a value is from a lower bound, as a share of it; 0 from the bound on.
+#[must_use]
+pub fn above(value: f64, bound: f64) -> f64 {
+    distance(value - bound, bound)
+}
+
+fn distance(way: f64, bound: f64) -> f64 {
+    if way <= 0.0 { 0.0 } else { way / bound }
 }
 
 /// A limit that Kubernetes takes beside a request: never below it.

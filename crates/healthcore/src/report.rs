@@ -35,8 +35,11 @@ pub struct Report {
     pub clusters: Vec<ClusterSummary>,
     /// Problems: most severe first, then in the order of the checks, then by subject.
     pub findings: Vec<Finding>,
-    /// What is near its bound and not beyond it, in the same order.
+    /// What is near its bound and not beyond it: the nearest first, then in the order of the checks, then by subject.
     pub watch: Vec<Finding>,
+    /// What is a little further away, in the same order: it stays on the watch list when it was there in the run before.
+    #[serde(skip)]
+    pub almost: Vec<Finding>,
     /// What changed since the runs before; none without history.
     pub changes: Option<Changes>,
     /// What was looked at, by cluster.
@@ -381,7 +384,11 @@ impl Report {
         };
         crate::agreement::agree(&mut all.findings);
         all.findings.sort_by(by_weight);
-        all.watch.sort_by(by_weight);
+        let distance = |f: &Finding| f.distance.unwrap_or_default();
+        let by_distance =
+            |a: &Finding, b: &Finding| distance(a).total_cmp(&distance(b)).then_with(|| by_weight(a, b));
+        all.watch.sort_by(by_distance);
+        all.almost.sort_by(by_distance);
         all.facts.sort_by(|a, b| a.key().cmp(b.key()));
         gaps.sort();
         gaps.dedup();
@@ -404,6 +411,7 @@ impl Report {
             clusters,
             findings: all.findings,
             watch: all.watch,
+            almost: all.almost,
             changes: None,
             coverage,
             checks,
@@ -439,9 +447,11 @@ impl Report {
         let worst = out.findings.iter().map(|f| f.severity).max();
         out.findings.retain(|f| f.severity >= floor);
         out.watch.retain(|f| concerns(&f.subject));
+        out.almost.retain(|f| concerns(&f.subject));
         out.facts.retain(|f| concerns(&f.subject));
         if let Some(changes) = &mut out.changes {
             changes.gone.retain(|g| g.was.severity >= floor && concerns(&g.was.subject));
+            changes.unwatched.retain(|g| concerns(&g.was.subject));
             changes.trends.retain(|t| concerns(&t.subject));
             changes.before.retain(|name, _| fits(clusters, name));
             changes.scores.retain(|name, _| fits(clusters, name));

@@ -252,6 +252,7 @@ mod tests {
             state: None,
             series: None,
             chance: None,
+            distance: None,
         }
     }
 

@@ -7,7 +7,9 @@ use wildmatch::WildMatch;
 use crate::check::{AnyCheck, AnyParams};
 use crate::class::{Class, ClassRule, Classifier, Contradiction, literal};
 use crate::need::Needs;
-use crate::unit::Seconds;
+use crate::params::{Param, within};
+use crate::unit::{Ratio, Seconds};
+use crate::view::WATCH_SHARE;
 
 /// Choices of the user, as text. [`Settings::resolve`] turns them into values or says what is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub struct Settings {
     pub classes: Vec<ClassRule>,
     /// What holds in one cluster, or in some of its namespaces.
     pub scopes: Vec<Scope>,
+    /// Share of a bound within which a value that has not reached it is on the watch list, as text; [`WATCH_SHARE`]
+    /// without a word.
+    pub watch_share: Option<String>,
 }
 
 /// Choices that hold in one cluster or in some of its namespaces. What they do not say is as in the cluster, and what that does
@@ -126,6 +131,9 @@ pub enum SettingsError {
         /// What is wrong with it.
         why: Box<Self>,
     },
+    /// The share of a bound that is watched.
+    #[error("watch-share: {0}")]
+    WatchShare(String),
     /// Two rules of classes contradict each other.
     #[error(transparent)]
     Classes(#[from] Contradiction),
@@ -160,6 +168,7 @@ pub struct Resolved {
     /// The closest first.
     scopes: Vec<Scope>,
     classifier: Classifier,
+    watch_share: Ratio,
     digest: String,
 }
 
@@ -240,6 +249,12 @@ impl Resolved {
         &self.classifier
     }
 
+    /// Share of a bound within which a value is on the watch list.
+    #[must_use]
+    pub fn watch_share(&self) -> Ratio {
+        self.watch_share
+    }
+
     /// What all checks together read.
     #[must_use]
     pub fn needs(&self) -> Needs {
@@ -269,6 +284,7 @@ impl Settings {
     pub fn resolve(&self, checks: &'static [&'static dyn AnyCheck]) -> Result<Resolved, SettingsError> {
         self.know_ids(checks)?;
         let classifier = Classifier::new(&self.classes)?;
+        let watch_share = self.watched().map_err(SettingsError::WatchShare)?;
         let mut scopes: Vec<Scope> = self.scopes.iter().rev().cloned().collect();
         scopes.sort_by_key(|scope| std::cmp::Reverse(scope.closeness()));
         let mut resolved = Vec::new();
@@ -291,8 +307,15 @@ impl Settings {
             Err(SettingsError::NothingLeft)
         } else {
             let digest = crate::shard::digest(&format!("{self:?}"));
-            Ok(Resolved { checks: resolved, scopes, classifier, digest })
+            Ok(Resolved { checks: resolved, scopes, classifier, watch_share, digest })
         }
+    }
+
+    fn watched(&self) -> Result<Ratio, String> {
+        let Some(text) = &self.watch_share else { return Ok(WATCH_SHARE) };
+        let share = Ratio::read(text)?;
+        within(&share, text, &(Ratio(0.0)..=Ratio(0.5)))?;
+        Ok(share)
     }
 
     fn know_ids(&self, checks: &[&'static dyn AnyCheck]) -> Result<(), SettingsError> {

@@ -154,6 +154,8 @@ pub struct PartialCluster {
     accepted: BTreeMap<String, f64>,
     findings: Vec<Finding>,
     watch: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    almost: Vec<Finding>,
     seen: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     everywhere: bool,
@@ -210,6 +212,7 @@ impl PartialCluster {
             accepted: a.accepted.into_iter().map(|(id, level)| (id.to_owned(), level.get())).collect(),
             findings: a.findings,
             watch: a.watch,
+            almost: a.almost,
             seen: a.coverage.namespaces,
             everywhere: a.coverage.everywhere,
             unjudged: a.coverage.unjudged,
@@ -239,6 +242,7 @@ impl PartialCluster {
             cluster: self.name,
             findings: self.findings,
             watch: self.watch,
+            almost: self.almost,
             workloads: self.workloads,
             pods: self.pods,
             containers: self.containers,

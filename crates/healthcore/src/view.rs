@@ -15,7 +15,14 @@ use crate::model::{
 use crate::series::{Series, SeriesKey};
 use crate::snapshot::{Missing, Owners, Snapshot};
 use crate::time::Timestamp;
-use crate::unit::Seconds;
+use crate::unit::{Ratio, Seconds};
+
+/// Share of a bound within which a value that has not reached it is on the watch list, where nothing else is said: the last
+/// fifth.
+pub const WATCH_SHARE: Ratio = Ratio(0.2);
+
+/// How much further than [`WATCH_SHARE`] what was on the watch list may go from its bound and stay there.
+const STAYS: f64 = 1.5;
 
 /// A snapshot and its indices. Joins are made here, once, and not by the server.
 #[derive(Debug)]
@@ -26,6 +33,7 @@ pub struct View<'a> {
     pods: BTreeMap<&'a WorkloadId, Vec<&'a Pod>>,
     classes: BTreeMap<&'a WorkloadId, Classified>,
     containers: Vec<WorkloadContainer<'a>>,
+    watch_share: Ratio,
 }
 
 impl<'a> View<'a> {
@@ -47,7 +55,27 @@ impl<'a> View<'a> {
         };
         let classes = workloads.iter().map(|(id, w)| (*id, class(w))).collect();
         let containers = join_containers(snapshot, &workloads, &pods);
-        Self { snapshot, workloads, pods, classes, containers }
+        Self { snapshot, workloads, pods, classes, containers, watch_share: WATCH_SHARE }
+    }
+
+    /// The same with another share of a bound within which a value is near it.
+    #[must_use]
+    pub fn watching(self, watch_share: Ratio) -> Self {
+        Self { watch_share, ..self }
+    }
+
+    /// Whether a value at this distance from its bound goes on the watch list.
+    #[must_use]
+    pub fn watches(&self, distance: f64) -> bool {
+        // A value of just the share is inside, whatever rounding makes of it.
+        distance <= self.watch_share.get() + 1e-9 && self.watch_share.get() > 0.0
+    }
+
+    /// Whether a value at this distance stays on the watch list when it was there: half as far again, so that what
+    /// wavers does not come and go.
+    #[must_use]
+    pub fn keeps_watching(&self, distance: f64) -> bool {
+        self.watches(distance / STAYS)
     }
 
     /// The workload of that name.

@@ -155,6 +155,12 @@ impl Brief {
         };
         let mut details = vec![changes, all];
         details.extend(page.advice.iter().map(|list| advice(list, lang)));
+        details.push(Group {
+            title: w("watch-list"),
+            lines: page.watch.iter().map(|row| line("", row, lang)).collect(),
+            more: page.more_watch,
+            ..Group::default()
+        });
         details.push(gaps);
         let filled = |groups: Vec<Group>| groups.into_iter().filter(|g| !g.lines.is_empty()).collect();
         Self {

@@ -6,7 +6,7 @@ use std::io;
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, SubjectRef, Text, Value};
-use healthcore::history::{Changes, PastScore, Trend};
+use healthcore::history::{Changes, Gone, PastScore, Trend};
 use healthcore::report::{Found, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
@@ -242,6 +242,8 @@ struct JsonFinding {
     series: Option<Series>,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<Class>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<Scalar>,
 }
 
 /// What changed since the runs before.
@@ -249,6 +251,8 @@ struct JsonFinding {
 struct JsonChanges {
     before: Vec<Before>,
     gone: Vec<JsonGone>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    watch_gone: Vec<JsonGone>,
     trends: Vec<JsonTrend>,
 }
 
@@ -659,7 +663,7 @@ pub(crate) fn subject(s: &SubjectRef) -> JsonSubject {
 }
 
 fn changes(c: &Changes, locale: &Locale) -> JsonChanges {
-    let gone = c.gone.iter().map(|g| JsonGone {
+    let told = |g: &Gone| JsonGone {
         state: g.state.name(),
         check: g.was.check.clone(),
         severity: g.was.severity.name(),
@@ -668,12 +672,13 @@ fn changes(c: &Changes, locale: &Locale) -> JsonChanges {
         since: rfc3339(g.was.first),
         last_seen: rfc3339(g.was.last),
         fingerprint: g.was.fingerprint.clone(),
-    });
+    };
     JsonChanges {
         before: (c.before.iter())
             .map(|(cluster, at)| Before { cluster: cluster.clone(), taken_at: rfc3339(*at) })
             .collect(),
-        gone: gone.collect(),
+        gone: c.gone.iter().map(told).collect(),
+        watch_gone: c.unwatched.iter().map(told).collect(),
         trends: c.trends.iter().map(JsonTrend::from).collect(),
     }
 }
@@ -713,6 +718,7 @@ fn finding(f: &Finding, locale: &Locale) -> JsonFinding {
         fingerprint: f.fingerprint.clone(),
         series: f.series.as_ref().map(series),
         class: f.class.map(|c| Class { name: c.class.name(), origin: c.origin }),
+        distance: f.distance.map(number),
     }
 }
 

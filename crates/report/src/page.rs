@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use healthcore::checks::CHECKS;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
-use healthcore::history::{PastScore, Trend};
+use healthcore::history::{Kept, PastScore, Trend};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
+use healthcore::time::Timestamp;
 use serde::Serialize;
 
 use crate::RenderOptions;
@@ -188,8 +189,8 @@ impl Page {
             is_quiet: is_quiet(report),
             more_changes: say.changes(report).count().saturating_sub(MOST_CHANGES),
             changes: say.changes(report).take(MOST_CHANGES).collect(),
-            watch: report.watch.iter().take(MOST_NOTES).map(|f| say.row(report, f)).collect(),
-            more_watch: report.watch.len().saturating_sub(MOST_NOTES),
+            watch: say.watch_list(report).take(MOST_NOTES).collect(),
+            more_watch: say.watch_list(report).count().saturating_sub(MOST_NOTES),
             trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
             no_problems: w(match report.floor() {
                 Severity::Info if report.is_blind() => "no-problems-seen",
@@ -302,7 +303,8 @@ fn is_known(f: &Finding) -> bool {
 fn is_quiet(report: &Report) -> bool {
     let compared = report.changes.as_ref().is_some_and(|c| !c.is_first() && c.gone.is_empty());
     let ongoing = report.findings.iter().all(|f| f.state == Some(State::Ongoing));
-    compared && ongoing && report.findings.iter().any(|f| f.severity > Severity::Info)
+    let watched = report.watch.iter().all(|f| f.state != Some(State::New));
+    compared && ongoing && watched && report.findings.iter().any(|f| f.severity > Severity::Info)
 }
 
 /// How many findings and gaps there are, and of what.
@@ -486,6 +488,67 @@ impl Say {
         }
     }
 
+    fn kept_row(&self, was: &Kept) -> ProblemRow {
+        ProblemRow {
+            severity: self.w(was.severity.name()),
+            severity_id: was.severity.name(),
+            check: self.locale.title(&was.check),
+            check_id: was.check.clone(),
+            subject: self.subject(&was.subject),
+            class: String::new(),
+            summary: self.locale.sentence(&was.check, &was.summary),
+            since: String::new(),
+            since_day: String::new(),
+        }
+    }
+
+    /// What is near its bound, the nearest first, and what was and is not any more.
+    fn watch_list<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = ProblemRow> + 'r {
+        let now = report.watch.iter().map(|f| ProblemRow {
+            summary: self.with_notes(&self.locale.sentence(&f.check, &f.summary), &self.watched(f)),
+            since: String::new(),
+            since_day: String::new(),
+            ..self.row(report, f)
+        });
+        let changes = report.changes.iter();
+        let gone = changes.flat_map(|c| c.unwatched.iter().filter(|gone| c.is_news(gone)));
+        now.chain(gone.map(|gone| {
+            let why = if gone.state == State::NotChecked { "watch-unseen" } else { "watch-gone" };
+            ProblemRow {
+                summary: self.with_notes(self.w(why), &[self.on_list_since(gone.was.first)]),
+                ..self.kept_row(&gone.was)
+            }
+        }))
+    }
+
+    /// The value of something that is near its bound, the bound, and since when it is on the list, where a history tells.
+    fn watched(&self, f: &Finding) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some((e, bound)) = f.evidence.iter().find_map(|e| Some((e, e.threshold.as_ref()?))) {
+            let now = self.w("watch-now").replace("{value}", &self.measured(e));
+            notes.push(now.replace("{bound}", &self.locale.show(bound)));
+        }
+        match (f.state, f.since) {
+            (None, _) => {}
+            (Some(State::New), _) => notes.push(self.w("watch-new").to_owned()),
+            (Some(_), since) => notes.extend(since.map(|t| self.on_list_since(t))),
+        }
+        notes
+    }
+
+    fn on_list_since(&self, t: Timestamp) -> String {
+        self.w("watch-since").replace("{time}", &self.locale.time(t))
+    }
+
+    /// A sentence with remarks behind it.
+    fn with_notes(&self, text: &str, notes: &[String]) -> String {
+        if notes.is_empty() {
+            return text.to_owned();
+        }
+        let notes = notes.join(self.w("list"));
+        self.locale.phrase("with-notes", &[("text", text.into()), ("notes", notes.into())])
+    }
+
     pub(crate) fn state(&self, state: State) -> &'static str {
         // The heading of the gaps has the plain key.
         self.w(if state == State::NotChecked { "not-checked-now" } else { state.name() })
@@ -538,17 +601,7 @@ impl Say {
         told.flat_map(move |state| {
             let of_state = move |f: &&Finding| f.state == Some(*state);
             let found = report.findings.iter().filter(of_state).map(|f| self.row(report, f));
-            let was = gone.clone().filter(move |g| g.state == *state).map(|g| ProblemRow {
-                severity: self.w(g.was.severity.name()),
-                severity_id: g.was.severity.name(),
-                check: self.locale.title(&g.was.check),
-                check_id: g.was.check.clone(),
-                subject: self.subject(&g.was.subject),
-                class: String::new(),
-                summary: self.locale.sentence(&g.was.check, &g.was.summary),
-                since: String::new(),
-                since_day: String::new(),
-            });
+            let was = gone.clone().filter(move |g| g.state == *state).map(|g| self.kept_row(&g.was));
             found.chain(was).map(|row| ChangeRow { state: self.state(*state), state_id: state.name(), row })
         })
     }

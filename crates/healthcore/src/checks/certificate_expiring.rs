@@ -7,6 +7,7 @@ use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::inventory::{
     Certificate, Inventory, ManagedCertificate, Route, ServedCertificate, TlsSecret, names_cover,
 };
+use crate::measure;
 use crate::model::{Condition, ObjectKind, Workload};
 use crate::need::Needs;
 use crate::phrase::{first_and_more, phrase};
@@ -126,7 +127,7 @@ impl Check for CertificateExpiring {
             },
             Certified::Server(server) => of_server(params, server, view)?,
         };
-        Ok(problem.map_or(Outcome::Ok, Into::into))
+        Ok(problem.map_or_else(|| ends_next(params, subject, view), Into::into))
     }
 }
 
@@ -361,11 +362,9 @@ fn of_server(
     };
     let inventory = &view.snapshot.objects.inventory;
     let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host).collect();
-    let told_by_secret =
-        stored.iter().any(|s| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint));
     let found = worst([
         // One root cause is told once: by the Secret, where it can be read.
-        if told_by_secret {
+        if is_stored(server, inventory) {
             None
         } else {
             dated(params, &server.chain, view, Some(server.host.as_str().into()), Keeper::None)
@@ -407,10 +406,7 @@ fn dated(
 ) -> Option<Problem> {
     let now = view.snapshot.taken_at;
     let (at, first) = first_to_end(chain)?;
-    let what = match at {
-        0 => phrase("certificate"),
-        _ => phrase("issuer").with("subject", first.subject.as_str()),
-    };
+    let what = named(at, first);
     let (warning, critical) = bounds(params, first, keeper);
     let left = first.not_after.seconds_since(now);
     let wait = first.not_before.seconds_since(now);
@@ -439,6 +435,51 @@ fn dated(
     )
 }
 
+/// In order, and to be watched when a certificate that a person renews comes near its end. One that a machine renews is
+/// near the time of its renewal each time, and then renewed.
+fn ends_next(params: &CertificateExpiringParams, subject: &Certified<'_>, view: &View<'_>) -> Outcome {
+    let inventory = &view.snapshot.objects.inventory;
+    let (chain, hosts): (_, Value) = match subject {
+        Certified::Secret(secret) if secret.managed_by.is_none() => match hosts_of(inventory, secret) {
+            Some(hosts) => (&secret.chain, in_words(Some(&hosts))),
+            None => return Outcome::Ok,
+        },
+        Certified::Server(server) if !is_stored(server, inventory) => {
+            (&server.chain, server.host.as_str().into())
+        }
+        _ => return Outcome::Ok,
+    };
+    let Some((at, first)) = first_to_end(chain).filter(|(_, c)| !by_machine(params, c, Keeper::None)) else {
+        return Outcome::Ok;
+    };
+    let left = first.not_after.seconds_since(view.snapshot.taken_at);
+    let distance = measure::above(left, params.warning.get());
+    if !view.keeps_watching(distance) {
+        return Outcome::Ok;
+    }
+    let text = Text::new("expires").with("what", named(at, first)).with("left", Seconds(left));
+    let problem = Problem::new(Severity::Info, text.with("hosts", hosts))
+        .measured("left", Seconds(left), params.warning)
+        .evidence("not-after", first.not_after)
+        .evidence("issuer", first.issuer.as_str());
+    Outcome::when(false, distance, problem)
+}
+
+/// Whether a Secret holds what a server shows.
+fn is_stored(server: &ServedCertificate, inventory: &Inventory) -> bool {
+    let Some(own) = server.chain.first() else { return false };
+    let holds = |s: &TlsSecret| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint);
+    secrets_for(inventory, &server.host).any(holds)
+}
+
+/// A certificate of a chain in words, by its place.
+fn named(at: usize, certificate: &Certificate) -> Text {
+    match at {
+        0 => phrase("certificate"),
+        _ => phrase("issuer").with("subject", certificate.subject.as_str()),
+    }
+}
+
 /// The certificate of a chain that ends first, and its place. Self-signed ones above the server's own are roots, which
 /// clients have of their own.
 fn first_to_end(chain: &[Certificate]) -> Option<(usize, &Certificate)> {
@@ -449,11 +490,23 @@ fn first_to_end(chain: &[Certificate]) -> Option<(usize, &Certificate)> {
 /// Seconds left at which a warning is due and at which it is critical. Clients of ACME renew when a third of the life is left.
 fn bounds(params: &CertificateExpiringParams, certificate: &Certificate, keeper: Keeper<'_>) -> (f64, f64) {
     let (warning, critical) = (params.warning.get(), params.critical.get());
-    let life = certificate.not_after.seconds_since(certificate.not_before);
-    let by_machine = !matches!(keeper, Keeper::None)
+    if !by_machine(params, certificate, keeper) {
+        return (warning, critical);
+    }
+    let life = life(certificate);
+    (warning.min(life / 3.0), critical.min(life / 10.0))
+}
+
+/// Whether a machine renews a certificate.
+fn by_machine(params: &CertificateExpiringParams, certificate: &Certificate, keeper: Keeper<'_>) -> bool {
+    !matches!(keeper, Keeper::None)
         || certificate.issuer_url.is_some()
-        || life <= params.short_lived.get();
-    if by_machine { (warning.min(life / 3.0), critical.min(life / 10.0)) } else { (warning, critical) }
+        || life(certificate) <= params.short_lived.get()
+}
+
+/// Seconds from the first to the last instant at which it is valid.
+fn life(certificate: &Certificate) -> f64 {
+    certificate.not_after.seconds_since(certificate.not_before)
 }
 
 /// A host of a route that the stored certificate does not cover. Where the server of the host was asked, its answer

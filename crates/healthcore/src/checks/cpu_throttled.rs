@@ -96,7 +96,8 @@ impl Check for CpuThrottled {
             return why.map_or(Ok(Outcome::NotApplicable), Err);
         };
         let (share, bound) = (found.share(params), bound(params, container, view));
-        if share <= measure::near(bound.get()) {
+        let distance = measure::below(share, bound.get());
+        if !view.keeps_watching(distance) && share <= bound.get() {
             return Ok(Outcome::Ok);
         }
         let problem = problem(params, container, member, &found, bound).chart(ChartSeries::of_member(
@@ -105,7 +106,7 @@ impl Check for CpuThrottled {
             member,
             Metric::CpuUsage,
         ));
-        Ok(Outcome::when(share > bound.get(), problem))
+        Ok(Outcome::when(share > bound.get(), distance, problem))
     }
 }
 

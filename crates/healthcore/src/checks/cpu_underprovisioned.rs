@@ -57,7 +57,8 @@ impl Check for CpuUnderprovisioned {
         let mut values = measure::pooled_after(view, container, Metric::CpuUsage, params.min_history)?;
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
         let share = Ratio(p95 / limit.get());
-        if share.get() <= measure::near(params.of_limit.get()) {
+        let distance = measure::below(share.get(), params.of_limit.get());
+        if !view.keeps_watching(distance) && share <= params.of_limit {
             return Ok(Outcome::Ok);
         }
         let to = measure::round_cpu(Cores(p95 * params.limit_factor));
@@ -69,7 +70,7 @@ impl Check for CpuUnderprovisioned {
             .evidence("cpu-limit", limit)
             .advise(measure::set_resource(advice, container, "limits=cpu", &to.to_string()))
             .chart(ChartSeries::of_fullest(view, container, Metric::CpuUsage));
-        Ok(Outcome::when(share > params.of_limit, problem))
+        Ok(Outcome::when(share > params.of_limit, distance, problem))
     }
 }
 

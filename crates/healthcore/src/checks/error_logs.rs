@@ -3,6 +3,7 @@
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::logs::{LogContent, LogPattern, LogSource, LogSummary, ScanNoise, SourceKind};
+use crate::measure;
 use crate::model::{ContainerState, ObjectKind, WorkloadId};
 use crate::need::Needs;
 use crate::phrase::phrase;
@@ -104,11 +105,12 @@ impl Check for ErrorLogs {
         let reached = |bound: u32| expected >= f64::from(bound);
         let scan = logs.iter().filter_map(|l| l.said.scan.as_ref()).max_by_key(|s| s.requests);
         let scan = scan.filter(|s| s.requests >= u64::from(params.scan_count));
+        let distance = measure::below(expected, f64::from(params.info_count));
         let (severity, bound) = if reached(params.critical_count) {
             (Severity::Critical, params.critical_count)
         } else if reached(params.warning_count) {
             (Severity::Warning, params.warning_count)
-        } else if reached(params.info_count) {
+        } else if reached(params.info_count) || (scan.is_none() && view.keeps_watching(distance)) {
             (Severity::Info, params.info_count)
         } else {
             return Ok(scan.map_or(Outcome::Ok, |scan| scanned(params, scan, errors).into()));
@@ -119,7 +121,8 @@ impl Check for ErrorLogs {
         if many.is_estimate() {
             problem = problem.evidence("errors-counted", errors as usize);
         }
-        Ok(with_evidence(problem, params, worst, &logs, scan).into())
+        let problem = with_evidence(problem, params, worst, &logs, scan);
+        Ok(Outcome::when(reached(params.info_count), distance, problem))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_use::patch;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::measure;
 use crate::metric::Metric;
 use crate::model::{Hpa, ObjectKind};
 use crate::need::Needs;
@@ -38,6 +39,7 @@ impl Check for HpaAtMax {
         false_alarms: "A maximum that is meant as the usual size: set minReplicas to it.",
         texts: &[
             ("pinned", "at its maximum of {max} {max|replica|replicas} for {time}"),
+            ("near-max", "has scaled out to {replicas} of at most {max} {max|replica|replicas}"),
             ("pinned-at-least", "at its maximum of {max} {max|replica|replicas} for at least {time}"),
             (
                 "raise-max",
@@ -54,13 +56,17 @@ impl Check for HpaAtMax {
 
     fn judge(params: &Self::Params, subject: &Autoscaler<'_>, view: &View<'_>) -> Judgement {
         let hpa = subject.hpa;
-        if hpa.current_replicas < hpa.max_replicas || hpa.max_replicas <= hpa.min_replicas {
+        // At its minimum it has nothing left to give back, however near the maximum that is.
+        if hpa.current_replicas <= hpa.min_replicas || hpa.max_replicas <= hpa.min_replicas {
             return Ok(Outcome::Ok);
+        }
+        if hpa.current_replicas < hpa.max_replicas {
+            return Ok(near_max(hpa, view));
         }
         let now = view.snapshot.taken_at;
         let lasted = at_max_for(hpa, view)?;
         if lasted.seconds < params.lasting.get() {
-            return Ok(Outcome::Ok);
+            return Ok(near_max(hpa, view));
         }
         let to = next_max(hpa);
         let mut problem = Problem::new(
@@ -85,6 +91,17 @@ impl Check for HpaAtMax {
         let problem = problem.advise(patch(advice, hpa, &[("maxReplicas", to)]));
         Ok(problem.chart(ChartSeries::of_autoscaler(view, hpa)).into())
     }
+}
+
+/// In order, and to be watched when few replicas are left to add.
+fn near_max(hpa: &Hpa, view: &View<'_>) -> Outcome {
+    let (replicas, max) = (hpa.current_replicas, hpa.max_replicas);
+    let distance = measure::below(replicas.into(), max.into());
+    if !view.keeps_watching(distance) {
+        return Outcome::Ok;
+    }
+    let text = Text::new("near-max").with("replicas", replicas).with("max", max);
+    Outcome::when(false, distance, Problem::new(Severity::Info, text).measured("replicas", replicas, max))
 }
 
 /// How long an autoscaler has been at its maximum.

@@ -5,6 +5,7 @@ use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::hpa_at_max::{next_max, tells};
 use crate::checks::hpa_use::{CpuUse, cpu_use, patch};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
+use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::Needs;
@@ -74,7 +75,9 @@ impl Check for HpaUnderScaled {
             return Ok(Outcome::Ok);
         }
         let CpuUse { of_request: share, .. } = cpu_use(subject, view, params.lookback, params.min_history)?;
-        if share <= params.high_use {
+        let reached = share > params.high_use;
+        let distance = measure::below(share.get(), params.high_use.get());
+        if !view.keeps_watching(distance) && !reached {
             return Ok(Outcome::Ok);
         }
         let to = hpa.current_replicas.max(hpa.min_replicas).saturating_add(1);
@@ -89,18 +92,18 @@ impl Check for HpaUnderScaled {
             let advice = Advice::new(Text::new("raise-min")).change("hpa.minReplicas", from, to.into());
             ("busy", patch(advice, hpa, &[("minReplicas", to)]))
         };
-        Ok(Problem::new(
+        let problem = Problem::new(
             Severity::Warning,
             Text::new(key)
                 .with("replicas", hpa.current_replicas)
                 .with("share", share)
                 .with("max", hpa.max_replicas),
         )
-        .measured("replicas", hpa.current_replicas, params.replicas)
         .measured("cpu-of-request", share, params.high_use)
+        .measured("replicas", hpa.current_replicas, params.replicas)
         .advise(advice)
-        .chart(ChartSeries::of_autoscaler(view, hpa))
-        .into())
+        .chart(ChartSeries::of_autoscaler(view, hpa));
+        Ok(Outcome::when(reached, distance, problem))
     }
 }
 

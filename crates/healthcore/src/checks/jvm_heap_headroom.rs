@@ -110,7 +110,8 @@ impl Check for JvmHeapHeadroom {
             let blind = is_jvm && view.snapshot.objects.origin == Origin::KubeStateMetrics;
             return if blind { Err(Missing::NoKubernetesSource) } else { Ok(Outcome::NotApplicable) };
         };
-        if budget.of_limit() <= measure::near(1.0) {
+        let distance = measure::below(budget.of_limit(), 1.0);
+        if !view.keeps_watching(distance) && !budget.is_short() {
             return Ok(Outcome::Ok);
         }
         let problem = problem(container, member, view, &budget).chart(ChartSeries::of_member(
@@ -119,7 +120,7 @@ impl Check for JvmHeapHeadroom {
             member,
             Metric::MemoryWorkingSet,
         ));
-        Ok(Outcome::when(budget.is_short(), problem))
+        Ok(Outcome::when(budget.is_short(), distance, problem))
     }
 }
 

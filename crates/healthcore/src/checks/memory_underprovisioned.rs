@@ -72,7 +72,8 @@ impl Check for MemoryUnderprovisioned {
             measure::pooled_after(view, container, Metric::MemoryWorkingSet, params.min_history)?;
         let mean = stats::mean(values.iter().copied()).unwrap_or_default();
         let p95 = stats::quantile(&mut values, 0.95).unwrap_or_default();
-        let near_limit = limit.filter(|l| p95 > measure::near(params.of_limit.get() * l.get()));
+        let distance = limit.map_or(f64::INFINITY, |l| measure::below(p95, params.of_limit.get() * l.get()));
+        let near_limit = limit.filter(|_| view.keeps_watching(distance));
         let short_limit = limit.filter(|l| p95 > params.of_limit.get() * l.get());
         let short_request = request.filter(|r| r.get() < params.request_of_use.get() * mean);
         // What is short of its request is a problem already, however near the limit is.
@@ -114,7 +115,7 @@ impl Check for MemoryUnderprovisioned {
                 problem.advise(measure::set_resource(advice, container, "requests=memory", &to.to_string()));
         }
         let problem = problem.chart(ChartSeries::of_fullest(view, container, Metric::MemoryWorkingSet));
-        Ok(Outcome::when(short_limit.is_some() || short_request.is_some(), problem))
+        Ok(Outcome::when(short_limit.is_some() || short_request.is_some(), distance, problem))
     }
 }
 

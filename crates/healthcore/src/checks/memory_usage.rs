@@ -83,7 +83,8 @@ impl Check for MemoryUsage {
         if !reached && let Some(why) = container.unmeasured(view, used) {
             return Err(why);
         }
-        if share < measure::near(params.warning.get()) {
+        let distance = measure::below(share, params.warning.get());
+        if !view.keeps_watching(distance) && !reached {
             return Ok(Outcome::Ok);
         }
         let critical = share > params.critical.get();
@@ -111,7 +112,7 @@ impl Check for MemoryUsage {
         .pod(member.pod_name())
         .advise(advice)
         .chart(ChartSeries::of_member(view, container, member, Metric::MemoryWorkingSet));
-        Ok(Outcome::when(reached, problem))
+        Ok(Outcome::when(reached, distance, problem))
     }
 }
 

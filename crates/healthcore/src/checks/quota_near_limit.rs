@@ -3,6 +3,7 @@
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::inventory::{Quota, QuotaResource};
+use crate::measure;
 use crate::model::ObjectKind;
 use crate::need::Needs;
 use crate::unit::Ratio;
@@ -47,12 +48,14 @@ impl Check for QuotaNearLimit {
         needs.objects(ObjectKind::Quotas);
     }
 
-    fn judge(params: &Self::Params, quota: &&Quota, _: &View<'_>) -> Judgement {
+    fn judge(params: &Self::Params, quota: &&Quota, view: &View<'_>) -> Judgement {
         let mut bounds: Vec<&QuotaResource> = quota.resources.iter().filter(|r| r.hard > 0.0).collect();
         // The fullest first; of equals the first by name.
         bounds.sort_by(|a, b| share(b).total_cmp(&share(a)));
         let Some(worst) = bounds.first() else { return Ok(Outcome::NotApplicable) };
-        if share(worst) < params.near.get() {
+        let reached = share(worst) >= params.near.get();
+        let distance = measure::below(share(worst), params.near.get());
+        if !view.keeps_watching(distance) && !reached {
             return Ok(Outcome::Ok);
         }
         let full = share(worst) >= params.full.get();
@@ -64,6 +67,11 @@ impl Check for QuotaNearLimit {
             .with("used", amount(worst, worst.used))
             .with("hard", amount(worst, worst.hard));
         let mut problem = Problem::new(severity, text);
+        if !reached {
+            problem = problem
+                .measured("used-share", Ratio(share(worst)), params.near)
+                .evidence("resource", worst.name.as_str());
+        }
         for bound in bounds.iter().filter(|r| share(r) >= params.near.get()).take(5) {
             problem = problem.evidence("resource", bound.name.as_str()).measured(
                 "used",
@@ -74,7 +82,8 @@ impl Check for QuotaNearLimit {
         let (namespace, name) = (&quota.id.namespace, &quota.id.name);
         let command = format!("kubectl -n {namespace} describe quota {name}");
         let text = Text::new("raise").with("resource", worst.name.as_str());
-        Ok(problem.advise(Advice::new(text).command(command, &[namespace, name])).into())
+        let problem = problem.advise(Advice::new(text).command(command, &[namespace, name]));
+        Ok(Outcome::when(reached, distance, problem))
     }
 }
 

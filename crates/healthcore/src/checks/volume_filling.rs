@@ -88,8 +88,13 @@ impl Check for VolumeFilling {
             Some(inodes) if inodes.severity(params)? > room.severity(params)? => inodes,
             _ => room,
         };
-        let Some(severity) = tightest.severity(params)? else { return Ok(Outcome::Ok) };
-        Ok(problem(severity, &tightest, params, claim, view).into())
+        let severity = tightest.severity(params)?;
+        let distance = measure::above(tightest.share().get(), params.watched_free.get());
+        if severity.is_none() && !view.keeps_watching(distance) {
+            return Ok(Outcome::Ok);
+        }
+        let problem = problem(severity.unwrap_or(Severity::Info), &tightest, params, claim, view);
+        Ok(Outcome::when(severity.is_some(), distance, problem))
     }
 }
 

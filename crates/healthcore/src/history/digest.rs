@@ -370,6 +370,7 @@ mod tests {
                     first: at(first),
                     last: at(last),
                     told: None,
+                    near: None,
                 });
             }
             runs.push(PastRun { cluster: "prod".into(), taken_at: at(day), findings, ..PastRun::default() });

@@ -17,6 +17,9 @@
 //! as soon as it has gone the width of the band since a change was last told, however many runs that takes. Where it is the
 //! time that something has lasted there is no main value: that time grows though nothing happens, and the severity tells when
 //! it passes a bound. For the same reason a time left that is over is 0, however long ago.
+//!
+//! What is on the watch list stays there while it is a little further from its bound ([`crate::view::View::keeps_watching`]),
+//! for [`Rules::watch_stay_s`] at most. What leaves the list and is no finding is told once.
 
 mod digest;
 mod events;
@@ -82,6 +85,9 @@ pub struct Kept {
     /// The main value when a change was last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<MainValue>,
+    /// On the watch list: the last run that found it near its bound, where that is not [`Kept::last`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<Timestamp>,
 }
 
 /// The value that a finding is measured by, with its bound.
@@ -128,11 +134,20 @@ pub struct Rules {
     pub flapping_runs: usize,
     /// Seconds after which a finding that no run could check again is forgotten.
     pub forget_s: f64,
+    /// Seconds that something stays on the watch list though it is no longer near its bound, only not far from it.
+    pub watch_stay_s: f64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { noise: 0.10, flapping_changes: 3, flapping_runs: 10, forget_s: 30.0 * 86_400.0 }
+        let day = 86_400.0;
+        Self {
+            noise: 0.10,
+            flapping_changes: 3,
+            flapping_runs: 10,
+            forget_s: 30.0 * day,
+            watch_stay_s: 7.0 * day,
+        }
     }
 }
 
@@ -192,6 +207,9 @@ pub struct Changes {
     pub before: BTreeMap<String, Timestamp>,
     /// What the runs before found and this one does not, in the order of findings.
     pub gone: Vec<Gone>,
+    /// What left the watch list since the run before and is no finding, in the same order.
+    #[serde(default)]
+    pub unwatched: Vec<Gone>,
     /// Containers whose headroom shrinks, those that are full soonest first.
     pub trends: Vec<Trend>,
     /// The scores that each cluster had in the run it was compared with, where the same checks were asked of both.
@@ -250,11 +268,15 @@ pub fn compare(report: &mut Report, past: &BTreeMap<String, Vec<PastRun>>, rules
         }
         keep.push(run);
     }
-    changes.gone.sort_by(|a, b| {
-        (b.was.severity.cmp(&a.was.severity))
-            .then_with(|| a.was.check.cmp(&b.was.check))
-            .then_with(|| a.was.subject.cmp(&b.was.subject))
-    });
+    for gone in [&mut changes.gone, &mut changes.unwatched] {
+        gone.sort_by(|a, b| {
+            (b.was.severity.cmp(&a.was.severity))
+                .then_with(|| a.was.check.cmp(&b.was.check))
+                .then_with(|| a.was.subject.cmp(&b.was.subject))
+        });
+    }
+    let distance = |f: &Finding| f.distance.unwrap_or_default();
+    report.watch.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
     changes.trends = rises.told();
     report.changes = Some(changes);
     keep
@@ -294,7 +316,7 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    fn live(self, changes: &mut Changes) -> PastRun {
+    fn live(mut self, changes: &mut Changes) -> PastRun {
         let cluster = self.cluster.to_owned();
         let taken_at = self.report.taken_at;
         let mut run = PastRun {
@@ -310,7 +332,7 @@ impl Life<'_> {
         let mut findings = std::mem::take(&mut self.report.findings);
         run.findings = self.follow(&mut findings, PastRun::finding);
         self.report.findings = findings;
-        let mut watch = std::mem::take(&mut self.report.watch);
+        let mut watch = self.watch_list();
         run.watch = self.follow(&mut watch, PastRun::watched);
         self.report.watch = watch;
 
@@ -328,9 +350,57 @@ impl Life<'_> {
                 was.subject.cluster = self.cluster.to_owned();
                 changes.gone.push(Gone { state, was });
             }
+            for mut was in self.unwatched(&run, before) {
+                let state = if self.checks(&was) { State::Resolved } else { State::NotChecked };
+                if state == State::NotChecked {
+                    run.watch.push(was.clone());
+                }
+                was.subject.cluster = self.cluster.to_owned();
+                changes.unwatched.push(Gone { state, was });
+            }
+        }
+        for kept in &mut run.watch {
+            kept.near = self.last_near(kept);
         }
         run.sort();
         run
+    }
+
+    /// The watch list, with what was on it in the run before and is not far away.
+    fn watch_list(&mut self) -> Vec<Finding> {
+        let mut watch = std::mem::take(&mut self.report.watch);
+        let own: Vec<&Finding> =
+            self.report.almost.iter().filter(|f| f.subject.cluster == self.cluster).collect();
+        // A report may be compared with one past, and then with another.
+        watch.retain(|f| own.iter().all(|further| further.fingerprint != f.fingerprint));
+        watch.extend(own.into_iter().filter(|f| self.stays(f)).cloned());
+        watch
+    }
+
+    /// Whether something that is no longer near its bound stays on the watch list.
+    fn stays(&self, further: &Finding) -> bool {
+        let was = self.runs.last().and_then(|run| found(&run.watch, &further.fingerprint));
+        let near = was.map(|was| was.near.unwrap_or(was.last));
+        near.is_some_and(|near| self.report.taken_at.seconds_since(near) <= self.rules.watch_stay_s)
+    }
+
+    /// When something that is kept was last near its bound, where this run did not find it there.
+    fn last_near(&self, kept: &Kept) -> Option<Timestamp> {
+        let is_near = !self.report.almost.iter().any(|further| further.fingerprint == kept.fingerprint);
+        if is_near && kept.last == self.report.taken_at {
+            return None;
+        }
+        let was = self.runs.last().and_then(|run| found(&run.watch, &kept.fingerprint))?;
+        Some(was.near.unwrap_or(was.last))
+    }
+
+    /// What was on the watch list, and is neither there nor a finding. What nobody could look at for long is forgotten.
+    fn unwatched(&self, run: &PastRun, before: &PastRun) -> Vec<Kept> {
+        let known: BTreeSet<&str> =
+            run.watch.iter().chain(&run.findings).map(|k| k.fingerprint.as_str()).collect();
+        let old = |k: &&Kept| self.report.taken_at.seconds_since(k.last) > self.rules.forget_s;
+        let gone = before.watch.iter().filter(|k| !known.contains(k.fingerprint.as_str()));
+        gone.filter(|k| !old(k) || self.checks(k)).cloned().collect()
     }
 
     /// The events of this run, and those that the run before has left.
@@ -356,6 +426,7 @@ impl Life<'_> {
                 first,
                 last: self.report.taken_at,
                 told,
+                near: None,
             });
             if first < self.report.taken_at {
                 // What a check knows may be younger: the pod that shows it now, the last change of a condition.
@@ -374,6 +445,10 @@ impl Life<'_> {
             return (if flaps { State::Flapping } else { State::New }, self.report.taken_at, now);
         };
         let by = match (&now, &was.told) {
+            // Below an upper bound, and above a lower one, the bad side is the other.
+            (Some(now), Some(told)) if now.name == told.name && finding.distance.is_some() => {
+                -now.worsening(told)
+            }
             (Some(now), Some(told)) if now.name == told.name => now.worsening(told),
             _ => 0.0,
         };

@@ -157,6 +157,7 @@ pub(crate) const TOP: &[&str] = &[
     "only",
     "skip",
     "checks",
+    "watch-share",
     "classes",
     "thresholds",
     "queries",
@@ -255,6 +256,7 @@ impl Config {
                 "history" => config.history = Some(history(&node, folder)?),
                 "deliver" => config.deliver = deliver::routes(&node, &secrets, &config.templates)?,
                 "only" => config.settings.only.extend(node.texts()?),
+                "watch-share" => config.settings.watch_share = Some(node.text()?),
                 "skip" => config.settings.skip.extend(node.texts()?),
                 "checks" => {
                     for (id, settings) in checks(&node)? {

@@ -225,6 +225,7 @@ mod tests {
             first: at,
             last: at,
             told: None,
+            near: None,
         };
         let subject = SubjectRef { name: "api".into(), ..SubjectRef::default() };
         PastRun {

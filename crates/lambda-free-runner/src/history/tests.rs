@@ -131,6 +131,7 @@ fn large(day: i64) -> PastRun {
             value: number(i) as f64 / u64::MAX as f64,
             bound: 0.7,
         }),
+        near: None,
     };
     let headroom = |i: i64| Headroom {
         subject: SubjectRef { pod: None, ..subject(i) },

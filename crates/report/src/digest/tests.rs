@@ -26,6 +26,7 @@ fn kept(n: u64, severity: Severity, name: &str, first: i64, last: i64) -> Kept {
         first: at(first),
         last: at(last),
         told: None,
+        near: None,
     }
 }
 

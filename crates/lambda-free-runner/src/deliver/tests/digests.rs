@@ -33,6 +33,7 @@ fn digest(findings: &[(&str, Severity, std::ops::Range<i32>)]) -> DigestReport {
                 first: at(f64::from(days.start)),
                 last: at(f64::from(day)),
                 told: None,
+                near: None,
             }
         };
         let findings = there.map(kept).collect();
