@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{ContainerFacts, facts};
-use crate::finding::Finding;
+use crate::finding::{Finding, SubjectRef};
 use crate::fleet::{self, builds::RunningBuild};
 use crate::history::Coverage;
 use crate::model::{Event, PodPhase, Workload};
@@ -25,13 +25,33 @@ pub struct Tally {
     pub unknown: u64,
     /// Why not, with the number of subjects.
     pub reasons: BTreeMap<Missing, u64>,
+    /// By reason, the first subjects in order, [`MOST_EXAMPLES`] at most; none where a list could not be had.
+    pub examples: BTreeMap<Missing, Vec<SubjectRef>>,
 }
+
+/// Subjects of a reason that are named.
+pub const MOST_EXAMPLES: usize = 5;
 
 impl Tally {
     /// Counts a subject that could not be judged.
     pub fn unknown(&mut self, why: Missing) {
         self.unknown += 1;
         *self.reasons.entry(why).or_default() += 1;
+    }
+
+    /// Counts a subject that could not be judged, and names it where few are.
+    pub fn unknown_of(&mut self, why: Missing, subject: SubjectRef) {
+        self.name(why.clone(), [subject]);
+        self.unknown(why);
+    }
+
+    /// Keeps the first of all in order, in whichever order they come.
+    fn name(&mut self, why: Missing, subjects: impl IntoIterator<Item = SubjectRef>) {
+        let named = self.examples.entry(why).or_default();
+        named.extend(subjects);
+        named.sort();
+        named.dedup();
+        named.truncate(MOST_EXAMPLES);
     }
 }
 
@@ -165,6 +185,9 @@ impl Assessment {
             for (why, count) in theirs.reasons {
                 *ours.reasons.entry(why).or_default() += count;
             }
+            for (why, subjects) in theirs.examples {
+                ours.name(why, subjects);
+            }
         }
         for (id, level) in part.accepted {
             self.accept(id, Some(level));
@@ -223,4 +246,23 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         resolved.check.run(&choose, &view, &mut out);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn the_first_subjects_of_a_reason_are_named() {
+        let named = |order: &[u32]| {
+            let text: String =
+                order.iter().map(|n| format!("container web/w{n}-0/app limit=1Gi\n")).collect();
+            let fixture = Fixture::new(&text);
+            let tally = fixture.assess(&fixture.only("memory-usage")).tallies.remove("memory-usage").unwrap();
+            let names: Vec<String> = tally.examples.into_values().flatten().map(|s| s.name).collect();
+            (tally.unknown, names.join(" "))
+        };
+        let first = (7, "w0 w1 w2 w3 w4".to_owned());
+        assert_eq!([named(&[0, 1, 2, 3, 4, 5, 6]), named(&[6, 2, 5, 0, 4, 3, 1])], [first.clone(), first]);
+    }
 }

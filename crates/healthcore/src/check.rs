@@ -247,10 +247,10 @@ impl<C: Check> AnyCheck for Erased<C> {
                 }
                 Ok(Outcome::NotApplicable) => {}
                 Err(why) => {
-                    out.tally(info.id).unknown(why);
                     let cluster = view.snapshot.cluster.clone();
                     let subject = SubjectRef { cluster, ..subject.reference() };
                     out.coverage.unjudged.insert(fingerprint_hash(info.id, &subject));
+                    out.tally(info.id).unknown_of(why, subject);
                     out.namespace(&namespace).unknown += 1;
                 }
                 Ok(Outcome::Problem(problem)) => {

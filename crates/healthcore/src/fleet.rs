@@ -109,7 +109,7 @@ fn apply(own: &mut Assessment, fates: Vec<Fate>) {
         match fate {
             Fate::Served => tally.ok += 1,
             Fate::Unknown(why) => {
-                tally.unknown(why);
+                tally.unknown_of(why, finding.subject.clone());
                 own.coverage.unjudged.insert(fingerprint_hash(host_without_route::ID, &finding.subject));
             }
             Fate::Stays | Fate::ToldElsewhere => {}

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::analyse::{Assessment, NamespaceTally, Tally};
 use crate::check::AnyCheck;
 use crate::facts::ContainerFacts;
-use crate::finding::Finding;
+use crate::finding::{Finding, SubjectRef};
 use crate::fleet::builds::RunningBuild;
 use crate::history::Coverage;
 use crate::model::Event;
@@ -183,19 +183,21 @@ pub(crate) struct PartialTally {
     unknown: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<(Missing, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    examples: Vec<(Missing, Vec<SubjectRef>)>,
 }
 
 impl From<Tally> for PartialTally {
     fn from(t: Tally) -> Self {
-        let reasons = t.reasons.into_iter().collect();
-        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons }
+        let (reasons, examples) = (t.reasons.into_iter().collect(), t.examples.into_iter().collect());
+        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons, examples }
     }
 }
 
 impl From<PartialTally> for Tally {
     fn from(t: PartialTally) -> Self {
-        let reasons = t.reasons.into_iter().collect();
-        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons }
+        let (reasons, examples) = (t.reasons.into_iter().collect(), t.examples.into_iter().collect());
+        Self { ok: t.ok, problem: t.problem, unknown: t.unknown, reasons, examples }
     }
 }
 

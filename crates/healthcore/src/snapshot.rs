@@ -367,7 +367,7 @@ pub enum Field {
 impl From<&Field> for Value {
     fn from(field: &Field) -> Self {
         match field {
-            Field::ClaimPhase(what) | Field::Schedule(what) | Field::ServicesOf(what) => {
+            Field::ClaimPhase(what) | Field::ServicesOf(what) | Field::Schedule(what) => {
                 phrase(field.key()).with("what", what.as_str()).into()
             }
             field => phrase(field.key()).into(),
@@ -393,7 +393,7 @@ impl Field {
             Self::HostRequests => "field-host-requests",
             Self::Image => "field-image",
             Self::LastRestart => "field-last-restart",
-            Self::LongRun => "field-long-run",
+            Self::LongRun => "missing-long-run",
             Self::MemoryLimit => "field-memory-limit",
             Self::NodePressure => "field-node-pressure",
             Self::NodeReady => "field-node-ready",
@@ -403,7 +403,7 @@ impl Field {
             Self::RestartCount => "field-restart-count",
             Self::ScalingActive => "field-scaling-active",
             Self::ScalingActiveSince => "field-scaling-active-since",
-            Self::Schedule(_) => "field-schedule",
+            Self::Schedule(_) => "missing-schedule",
             Self::ServicesOf(_) => "field-services-of",
             Self::TargetCpuRequest => "field-target-cpu-request",
             Self::VersionOfApiServer => "field-version-of-api-server",
@@ -448,6 +448,11 @@ impl Missing {
             }
             Self::PartialList { resource } => {
                 phrase("missing-partial-list").with("resource", resource.as_str())
+            }
+            // These are whole sentences.
+            Self::NotReported { field: field @ Field::LongRun } => phrase(field.key()),
+            Self::NotReported { field: field @ Field::Schedule(what) } => {
+                phrase(field.key()).with("what", what.as_str())
             }
             Self::NotReported { field } => phrase("missing-not-reported").with("field", field),
             Self::NoKubernetesSource => phrase("missing-no-kubernetes-source"),

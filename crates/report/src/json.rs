@@ -397,8 +397,18 @@ struct Check {
     unknown: u64,
     /// Why subjects are unknown, with how many.
     reasons: BTreeMap<String, u64>,
+    /// The first subjects of each reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_subjects: Vec<Unjudged>,
     #[serde(skip_serializing_if = "Option::is_none")]
     false_discovery: Option<FalseDiscovery>,
+}
+
+/// Subjects that are unknown for a reason, the first of them.
+#[derive(Debug, Serialize)]
+struct Unjudged {
+    reason: String,
+    subjects: Vec<JsonSubject>,
 }
 
 /// How the share of false findings among the sure ones of a check is held down.
@@ -576,6 +586,12 @@ impl JsonReport {
                     problem: c.tally.problem,
                     unknown: c.tally.unknown,
                     reasons: c.tally.reasons.iter().map(|(why, n)| (locale.missing(why), *n)).collect(),
+                    unknown_subjects: (c.tally.examples.iter())
+                        .map(|(why, first)| Unjudged {
+                            reason: locale.missing(why),
+                            subjects: first.iter().map(subject).collect(),
+                        })
+                        .collect(),
                     false_discovery: c.discovery.map(|d| FalseDiscovery {
                         level: d.level.get(),
                         passed: d.passed,

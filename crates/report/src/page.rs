@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use healthcore::analyse::MOST_EXAMPLES;
 use healthcore::checks::CHECKS;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
@@ -1042,9 +1043,25 @@ impl Say {
         Some(self.locale.phrase(key, &values))
     }
 
+    /// The first of some subjects, and how many more of `all` there are at least.
+    fn first_of(&self, subjects: &BTreeSet<&SubjectRef>, all: u64) -> String {
+        let named: Vec<String> =
+            subjects.iter().take(MOST_EXAMPLES).map(|subject| self.subject(subject)).collect();
+        let all = all.max(subjects.len() as u64);
+        let first = named.join(self.w("list"));
+        match all.saturating_sub(named.len() as u64) {
+            0 => first,
+            more => self.locale.phrase("first-and-more", &[("first", first.into()), ("more", more.into())]),
+        }
+    }
+
     fn unknown(&self, report: &Report) -> Table {
         let mut by_reason: BTreeMap<&Missing, (u64, Vec<&str>)> = BTreeMap::new();
+        let mut examples: BTreeMap<&Missing, BTreeSet<&SubjectRef>> = BTreeMap::new();
         for check in report.tallies() {
+            for (why, subjects) in &check.tally.examples {
+                examples.entry(why).or_default().extend(subjects);
+            }
             for (why, n) in &check.tally.reasons {
                 let entry = by_reason.entry(why).or_default();
                 entry.0 = entry.0.max(*n);
@@ -1055,12 +1072,13 @@ impl Say {
         // By the English words: the order is the same in every language.
         rows.sort_by_key(|(why, n, checks)| (why.to_string(), *n, checks.join(", ")));
         let row = |(why, n, checks): (Missing, u64, Vec<&str>)| {
-            vec![self.locale.missing(&why), n.to_string(), checks.join(self.w("list"))]
+            let named = examples.get(&why).map_or_else(String::new, |all| self.first_of(all, n));
+            vec![self.locale.missing(&why), n.to_string(), checks.join(self.w("list")), named]
         };
         Table {
             title: self.w("reasons"),
-            headers: vec![self.w("reasons"), self.w("subjects"), self.w("checks")],
-            numeric: vec![false, true, false],
+            headers: ["reasons", "subjects", "checks", "which"].map(|key| self.w(key)).to_vec(),
+            numeric: vec![false, true, false, false],
             rows: rows.into_iter().map(row).collect(),
             ..Table::default()
         }

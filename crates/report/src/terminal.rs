@@ -218,16 +218,15 @@ impl Out {
             self.more(page.more_gaps);
         }
         for row in &page.unknown.rows {
+            let named = match row[3].as_str() {
+                "" => String::new(),
+                named => format!("{colon}{}", visible(named)),
+            };
+            let count = format!("{} {}{named}", row[1], self.w("unknown-count"));
             self.wrapped(
                 "  - ",
                 "    ",
-                &format!(
-                    "{}{open}{} {}{close}{colon}{}",
-                    visible(&row[0]),
-                    row[1],
-                    self.w("unknown-count"),
-                    row[2]
-                ),
+                &format!("{}{open}{count}{close}{colon}{}", visible(&row[0]), row[2]),
             );
         }
     }

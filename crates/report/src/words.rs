@@ -134,6 +134,8 @@ const EN: &[(&str, &str)] = &[
     ),
     ("discoveries-none", "{check}: at most {level} of the sure findings may be false; there is none"),
     ("reasons", "Why unknown"),
+    ("which", "Which"),
+    ("first-and-more", "{first} and {more} more"),
     ("subjects", "Subjects at most"),
     ("cost", "Cost"),
     (

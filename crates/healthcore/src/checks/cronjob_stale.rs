@@ -238,7 +238,7 @@ mod tests {
         );
         check(
             r#"cronjob web/dump schedule="0 3 * * *" zone=Asia/Nowhere created=30d"#,
-            "1 unknown: a schedule that can be read (time zone `Asia/Nowhere`: expected a name of the IANA database such as `Asia/Taipei`) is not reported",
+            "1 unknown: the schedule cannot be read: time zone `Asia/Nowhere`: expected a name of the IANA database such as `Asia/Taipei`",
         );
     }
 

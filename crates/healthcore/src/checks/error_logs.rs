@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn what_was_not_read_is_unknown() {
-        check(POD, "1 unknown: its logs were not read");
+        check(POD, "1 unknown: the logs were not read");
         check(
             &format!("denied logs namespace=web\n{POD}"),
             "1 unknown: not allowed to get pods/log in namespace web",

@@ -421,15 +421,15 @@ mod tests {
         let of = |more: &str| format!("container web/api-0/app limit=1Gi {more}");
         check(
             &of("jvm-unread=JAVA_OPTS:secret:env"),
-            "1 unknown: its JAVA_OPTS comes from Secret env, and Secrets are not read",
+            "1 unknown: JAVA_OPTS comes from Secret env, and Secrets are not read",
         );
         check(
             &of("jvm=\"-XX:MaxMetaspaceSize=64m\" jvm-unread=HEAP:undefined"),
-            "1 unknown: its JVM options refer to HEAP, which is not defined before them",
+            "1 unknown: the JVM options refer to HEAP, which is not defined before them",
         );
         check(
             &of("jvm-unread=JAVA_OPTS:denied:env"),
-            "1 unknown: its JAVA_OPTS comes from ConfigMap env, which may not be read",
+            "1 unknown: JAVA_OPTS comes from ConfigMap env, which may not be read",
         );
         // A flag that is read later sets the heap, and so does what the application tells.
         check(&of("jvm=\"-Xmx512m\" jvm-unread=JAVA_OPTS:absent:env"), "1 ok");

@@ -1,11 +1,11 @@
 //! `pods-started-together`: pods of several workloads were replaced at one time.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
-use crate::finding::{Advice, Problem, Severity, SubjectRef, Text};
+use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::metric::Metric;
-use crate::model::{ObjectKind, Workload};
+use crate::model::{ObjectKind, Workload, WorkloadId};
 use crate::need::Needs;
-use crate::phrase::{first_and_more, or};
+use crate::phrase::{first_and_more, or, phrase};
 use crate::snapshot::Missing;
 use crate::starts::{Cause, NodeCause, StartedTogether};
 use crate::unit::Seconds;
@@ -54,39 +54,39 @@ impl Check for PodsStartedTogether {
         texts: &[
             (
                 "rollout",
-                "{pods} pods of {workloads} workloads started {time} ago, with new revisions: a rollout",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, with new revisions: a rollout",
             ),
             (
                 "eviction",
-                "{pods} pods of {workloads} workloads started {time} ago, after an eviction: {message}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, after an eviction: {message}",
             ),
             (
                 "node-not-ready",
-                "{pods} pods of {workloads} workloads started {time} ago, when a node was lost: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, when a node was lost: {nodes}",
             ),
             (
                 "node-restarted",
-                "{pods} pods of {workloads} workloads started anew {time} ago, when a node was restarted: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started anew {time} ago, when a node was restarted: {nodes}",
             ),
             (
                 "node-ready-again",
-                "{pods} pods of {workloads} workloads started {time} ago, when a node was not ready for a time: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, when a node was not ready for a time: {nodes}",
             ),
             (
                 "node-cordoned",
-                "{pods} pods of {workloads} workloads started {time} ago, when a node was cordoned: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, when a node was cordoned: {nodes}",
             ),
             (
                 "node-same",
-                "{pods} pods of {workloads} workloads started {time} ago, all on one node: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, all on one node: {nodes}",
             ),
             (
                 "node-joined",
-                "{pods} pods of {workloads} workloads started {time} ago, when a node joined: {nodes}",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, when a node joined: {nodes}",
             ),
             (
                 "unknown",
-                "{pods} pods of {workloads} workloads started {time} ago, and neither rollout nor eviction nor node explains it",
+                "{pods} pods of {workloads} workloads ({named}) started {time} ago, and neither rollout nor eviction nor node explains it",
             ),
             ("see-pods", "see all pods by the time of their start"),
             ("see-node", "read the conditions and events of the node"),
@@ -111,16 +111,38 @@ impl Check for PodsStartedTogether {
             return Ok(Outcome::Ok);
         }
         // An eviction may be told by events alone.
-        let denied =
-            |workload: &&crate::model::WorkloadId| view.unavailable(ObjectKind::Events, &workload.namespace);
+        let denied = |workload: &&WorkloadId| view.unavailable(ObjectKind::Events, &workload.namespace);
         if let (Cause::Unknown, Some(why)) = (&group.cause, group.named.iter().find_map(|id| denied(&id))) {
             return Err(Missing::clone(why));
         }
         let (severity, text) = explained(&group.cause);
-        let text =
-            text.with("pods", group.pods).with("workloads", group.workloads).with("time", Seconds(age));
+        let text = text
+            .with("pods", group.pods)
+            .with("workloads", group.workloads)
+            .with("named", named(group))
+            .with("time", Seconds(age));
         Ok(advised(evidence(Problem::new(severity, text), group), group).into())
     }
+}
+
+/// Workloads that a sentence names; more are counted.
+const MOST_NAMED: usize = 5;
+
+/// The names of the workloads, with their namespaces where these differ.
+fn named(group: &StartedTogether) -> Value {
+    let alone = in_one_namespace(group);
+    let name =
+        |id: &WorkloadId| if alone { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) };
+    let first: Vec<String> = group.named.iter().take(MOST_NAMED).map(name).collect();
+    match (group.workloads as usize).saturating_sub(first.len()) {
+        0 => first.join(", ").into(),
+        more => phrase("and-more").with("first", first.join(", ")).with("more", more).into(),
+    }
+}
+
+/// Whether all workloads that are named are in one namespace.
+fn in_one_namespace(group: &StartedTogether) -> bool {
+    group.named.windows(2).all(|pair| pair[0].namespace == pair[1].namespace)
 }
 
 /// The sentence of a cause, and how bad it is.
@@ -189,8 +211,8 @@ impl<'a> Subject<'a> for Together<'a> {
     /// The first of its workloads stands for all.
     fn reference(&self) -> SubjectRef {
         let Some(first) = self.0.and_then(|group| group.named.first()) else { return SubjectRef::default() };
-        let alone = |group: &StartedTogether| group.named.iter().all(|id| id.namespace == first.namespace);
-        let namespace = if self.0.is_some_and(alone) { first.namespace.clone() } else { String::new() };
+        let namespace =
+            if self.0.is_some_and(in_one_namespace) { first.namespace.clone() } else { String::new() };
         SubjectRef { namespace, kind: "Pods".to_owned(), name: first.name.clone(), ..SubjectRef::default() }
     }
     fn workload(&self) -> Option<&'a Workload> {
@@ -240,17 +262,17 @@ mod tests {
     fn three_pods_on_three_nodes() {
         check(
             &three("30d"),
-            "info pigo/api: 3 pods of 3 workloads started 11h ago, and neither rollout nor eviction nor node explains it",
+            "info pigo/api: 3 pods of 3 workloads (api, cart, pay) started 11h ago, and neither rollout nor eviction nor node explains it",
         );
         check(
             &three("665m"),
-            "info pigo/api: 3 pods of 3 workloads started 11h ago, with new revisions: a rollout",
+            "info pigo/api: 3 pods of 3 workloads (api, cart, pay) started 11h ago, with new revisions: a rollout",
         );
         let evicted =
             "event pigo/Pod/api-7d9c5bd4f7-z2x4b reason=Evicted last=665m seen=10h message=\"low on memory\"";
         check(
             &format!("{}{evicted}", three("30d")),
-            "warning pigo/api: 3 pods of 3 workloads started 11h ago, after an eviction: low on memory",
+            "warning pigo/api: 3 pods of 3 workloads (api, cart, pay) started 11h ago, after an eviction: low on memory",
         );
     }
 
@@ -281,7 +303,7 @@ mod tests {
             fixture::told("pods-started-together", &text).join("; ")
         };
         let n2 = "node n2 created=90d Ready=yes:KubeletReady@90d";
-        let begin = "3 pods of 3 workloads started";
+        let begin = "3 pods of 3 workloads (api, cart, pay) started";
         assert_eq!(
             with(n2, "node n2 created=90d Ready=unknown:NodeStatusUnknown@670m"),
             format!("warning pigo/api: {begin} 11h ago, when a node was lost: n2")
@@ -319,7 +341,7 @@ mod tests {
         check(&two, "1 ok");
         check(
             &format!("set workloads=2\n{two}"),
-            "info pigo/api: 2 pods of 2 workloads started 11h ago, and neither rollout nor eviction nor node explains it",
+            "info pigo/api: 2 pods of 2 workloads (api, cart) started 11h ago, and neither rollout nor eviction nor node explains it",
         );
         // The third started more than ten minutes after the second.
         check(&format!("{two}{}", pod("pigo/pay", "n3", "648m", "30d")), "1 ok");
@@ -359,7 +381,7 @@ mod tests {
         let text =
             churn(2_500).replacen(&format!("n2 created=90d {ready}"), &format!("n2 created=90d {gone}"), 1);
         let told = fixture::told("pods-started-together", &format!("{text}{lost}"));
-        let expected = "warning /pay-0: 11 pods of 11 workloads started 11h ago, when a node was lost: n2";
+        let expected = "warning /pay-0: 11 pods of 11 workloads (pigo/pay-0, pigo/pay-1, pigo/pay-2, pigo/pay-3, pigo/pay-4 and 6 more) started 11h ago, when a node was lost: n2";
         assert_eq!(told.first().map(String::as_str), Some(expected), "{told:?}");
     }
 
@@ -374,7 +396,7 @@ mod tests {
         let drained: String = (0..6).map(node).collect();
         check(
             &format!("{NODES}{drained}{moved}"),
-            "info pigo/pay-0: 120 pods of 120 workloads started 11h ago, when a node was cordoned: d0 and 5 more",
+            "info pigo/pay-0: 120 pods of 120 workloads (pay-0, pay-1, pay-10, pay-100, pay-101 and 115 more) started 11h ago, when a node was cordoned: d0 and 5 more",
         );
     }
 
@@ -429,7 +451,7 @@ mod tests {
         );
         check(
             &format!("denied events namespace=pigo\n{}", three("665m")),
-            "info pigo/api: 3 pods of 3 workloads started 11h ago, with new revisions: a rollout",
+            "info pigo/api: 3 pods of 3 workloads (api, cart, pay) started 11h ago, with new revisions: a rollout",
         );
     }
 }
