@@ -1098,6 +1098,7 @@ fn unread_options(text: &str) -> Option<UnreadOptions> {
     let why = match why.as_str() {
         "undefined" => Unread::Undefined,
         "field" => Unread::Field,
+        "malformed" => Unread::Malformed,
         "secret" => Unread::Secret { name },
         "absent" => Unread::Absent { name },
         "denied" => Unread::Denied { name },

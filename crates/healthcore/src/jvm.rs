@@ -97,6 +97,8 @@ pub enum Unread {
         /// Name of the ConfigMap.
         name: String,
     },
+    /// It is a flag with a value that no JVM takes ([`is_malformed`]); the variable is the flag.
+    Malformed,
 }
 
 impl UnreadOptions {
@@ -104,12 +106,14 @@ impl UnreadOptions {
     /// sets it.
     #[must_use]
     pub fn is_overruled(&self, flags: &[JvmFlag]) -> bool {
-        flags.iter().any(|flag| match (self.place, setting(&flag.flag)) {
-            (Some(place), Some(Setting::MaxHeap(_))) => flag.place > place,
-            // It is not likely to be set twice.
-            (None, Some(Setting::MaxHeap(_) | Setting::MaxRamPercentage(_))) => true,
-            _ => false,
-        })
+        // A JVM that is given one does not start, whatever comes later.
+        self.why != Unread::Malformed
+            && flags.iter().any(|flag| match (self.place, setting(&flag.flag)) {
+                (Some(place), Some(Setting::MaxHeap(_))) => flag.place > place,
+                // It is not likely to be set twice.
+                (None, Some(Setting::MaxHeap(_) | Setting::MaxRamPercentage(_))) => true,
+                _ => false,
+            })
     }
 }
 
@@ -183,6 +187,30 @@ pub fn begins_a_flag(word: &str) -> bool {
             .is_some_and(|(name, _)| SIZES.contains(&name) || SHARES.contains(&name));
     }
     ["-Xmx", "-Xms", "-Xss"].iter().any(|flag| word.starts_with(flag))
+}
+
+/// Whether a word is a flag that sets an amount of memory, with a value with which no JVM starts: `-Xmx12q`, `-Xmx`,
+/// `-XX:MaxRAMPercentage=abc`. What a script is likely to replace before a JVM sees it (`-Xmx$HEAP`, `-Xmx%HEAP%`) is none, nor
+/// are numbers that are valid and not read here, such as hexadecimal ones.
+#[must_use]
+pub fn is_malformed(word: &str) -> bool {
+    // OpenJ9 has longer names that begin so.
+    let is_other = ["-Xmso", "-Xmxcl", "-Xssi"].iter().any(|other| word.starts_with(other));
+    if !begins_a_flag(word) || is_other || setting(word).is_some() {
+        return false;
+    }
+    let value = match word.split_once('=') {
+        Some((_, value)) => value,
+        None => &word["-Xmx".len()..],
+    };
+    let is_number =
+        value.starts_with("0x") || value.starts_with("0X") || value.trim_start_matches('0').len() <= 1;
+    let is_meant = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.%".contains(&b));
+    value.is_empty()
+        || (is_meant
+            && value.len() <= 16
+            && !value.starts_with('%')
+            && !(is_number && value.starts_with('0')))
 }
 
 /// Whether a text is nothing but an amount of memory as a flag has it after its name: `512m`, `75.0`.
@@ -456,6 +484,47 @@ mod tests {
             assert!(!begins_a_flag(word), "{word}");
         }
         assert!(is_amount("512m") && is_amount("75.5") && !is_amount("hunter2") && !is_amount(""));
+    }
+
+    #[test]
+    fn values_with_which_no_jvm_starts() {
+        for word in [
+            "-Xmx",
+            "-Xms",
+            "-Xmx12q",
+            "-Xmx1.5g",
+            "-Xmx-1g",
+            "-Xmx1gb",
+            "-Xssbig",
+            "-XX:MaxRAMPercentage=abc",
+            "-XX:MaxRAMPercentage=75%",
+            "-XX:MaxRAMPercentage=150",
+            "-XX:MaxRAMPercentage=",
+            "-XX:MaxHeapSize=1q",
+        ] {
+            assert!(is_malformed(word), "{word}");
+        }
+        for word in [
+            "-Xmx1g",
+            "-Xms0",
+            "-Xms0m",
+            "-Xmx0x40000000",
+            "-Xmx$HEAP",
+            "-Xmx${HEAP:-1g}",
+            "-Xmx%HEAP%",
+            "-Xmx__HEAP__",
+            "-Xmx{{heap}}",
+            "-Xmso512k",
+            "-Xssi16k",
+            "-XX:MaxMetaspaceSize",
+            "-XX:+UseG1GC",
+            "-Dx=-Xmx12q",
+            "-Xmn1q",
+            "-XX:MaxRAMPercentage=75.0",
+            "-XX:MaxDirectMemorySize=0",
+        ] {
+            assert!(!is_malformed(word), "{word}");
+        }
     }
 
     #[test]

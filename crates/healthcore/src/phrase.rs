@@ -108,6 +108,7 @@ pub const PHRASES: &[(&str, &str)] = &[
         "the JVM options refer to {variable}, which is not defined before them",
     ),
     ("missing-jvm-options-field", "the JVM options refer to {variable}, which comes from a field of the pod"),
+    ("missing-jvm-options-malformed", "no JVM starts with the flag `{variable}`"),
     ("missing-jvm-options-secret", "{variable} comes from Secret {from}, and Secrets are not read"),
     ("missing-jvm-options-absent", "{variable} comes from ConfigMap {from}, which does not have it"),
     ("missing-jvm-options-denied", "{variable} comes from ConfigMap {from}, which may not be read"),

@@ -468,6 +468,7 @@ impl Missing {
                 let text = match why {
                     Unread::Undefined => phrase("missing-jvm-options-undefined"),
                     Unread::Field => phrase("missing-jvm-options-field"),
+                    Unread::Malformed => phrase("missing-jvm-options-malformed"),
                     Unread::Secret { name } => of("missing-jvm-options-secret", name),
                     Unread::Absent { name } => of("missing-jvm-options-absent", name),
                     Unread::Denied { name } => of("missing-jvm-options-denied", name),

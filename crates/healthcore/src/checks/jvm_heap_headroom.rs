@@ -431,6 +431,10 @@ mod tests {
             &of("jvm-unread=JAVA_OPTS:denied:env"),
             "1 unknown: JAVA_OPTS comes from ConfigMap env, which may not be read",
         );
+        // With such a flag no JVM starts, whatever the others say; one that tells its heap did not see it.
+        let malformed = "jvm=\"-Xmx512m\" jvm-unread=-Xmx12q:malformed";
+        check(&of(malformed), "1 unknown: no JVM starts with the flag `-Xmx12q`");
+        check(&of(&format!("{malformed}  heap-max: 512x5")), "1 ok");
         // A flag that is read later sets the heap, and so does what the application tells.
         check(&of("jvm=\"-Xmx512m\" jvm-unread=JAVA_OPTS:absent:env"), "1 ok");
         check(&of("jvm-unread=JAVA_OPTS:absent:env  heap-max: 512x5"), "1 ok");

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::class::{Class, class_of_image};
-use healthcore::jvm::{FlagPlace, JvmFlag, Unread, UnreadOptions, begins_a_flag, flags_in, is_amount, words};
+use healthcore::jvm::{
+    FlagPlace, JvmFlag, Unread, UnreadOptions, begins_a_flag, flags_in, is_amount, is_malformed, words,
+};
 use serde::Deserialize;
 
 use super::wire::or_default;
@@ -414,6 +416,9 @@ impl Found {
     }
 
     fn add(&mut self, text: &str, place: FlagPlace, config_map: Option<&str>) {
+        for word in words(text).filter(|word| is_malformed(word)) {
+            self.note(word, place, Unread::Malformed);
+        }
         let flags = flags_in(text, place).into_iter();
         self.flags.extend(flags.map(|flag| JvmFlag { config_map: config_map.map(str::to_owned), ..flag }));
     }
@@ -577,6 +582,19 @@ mod tests {
             json!({"envFrom": [{"secretRef": {"name": "s"}}], "args": ["java", "-Xmx$(M)"]}),
             &["M unread: Secret { name: \"s\" }"],
         );
+    }
+
+    #[test]
+    fn flags_with_which_no_jvm_starts_are_named() {
+        check(
+            json!({"env": [{"name": "JAVA_OPTS", "value": "-Xmx12q -Xms64m"}], "args": ["java", "-Xmx", "1g"]}),
+            &["Script -Xms64m", "-Xmx unread: Malformed", "-Xmx12q unread: Malformed"],
+        );
+        check(
+            json!({"env": [{"name": "P", "value": "abc"}], "args": ["java", "-XX:MaxRAMPercentage=abc"]}),
+            &["-XX:MaxRAMPercentage=abc unread: Malformed"],
+        );
+        check(json!({"args": ["java", "-Xmx%HEAP%", "-Xms0"]}), &[]);
     }
 
     #[test]
