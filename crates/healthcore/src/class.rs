@@ -55,6 +55,11 @@ impl Class {
         }
     }
 
+    /// The class that a person has written, in any case.
+    fn written(text: &str) -> Option<Self> {
+        Self::from_name(&text.trim().to_ascii_lowercase())
+    }
+
     /// The class of a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -110,6 +115,13 @@ impl ClassOrigin {
 
 /// Annotation and label that names a class.
 pub const CLASS_ANNOTATION: &str = "healthcheck/class";
+
+/// What the annotation or label of a workload names, where that is no class: the workload keeps the class that is inferred.
+#[must_use]
+pub fn misnamed(workload: &Workload) -> Option<&str> {
+    let named = workload.annotations.get(CLASS_ANNOTATION)?.trim();
+    Class::written(named).is_none().then_some(named)
+}
 
 /// A line of the table by which classes are inferred.
 #[derive(Debug, Clone, Copy)]
@@ -429,7 +441,7 @@ impl Classifier {
             return Classified { class: rule.class, origin: ClassOrigin::Config };
         }
         let named = workload.annotations.get(CLASS_ANNOTATION);
-        if let Some(class) = named.and_then(|name| Class::from_name(&name.trim().to_ascii_lowercase())) {
+        if let Some(class) = named.and_then(|name| Class::written(name)) {
             return Classified { class, origin: ClassOrigin::Annotation };
         }
         let found = INFERENCES.iter().find(|line| {
@@ -518,6 +530,7 @@ mod tests {
         let redis = Some("docker.io/library/redis:7.2@sha256:0123");
         check(&[rule], "shop/Job/api", Some("batch"), redis, "jvm config");
         check(&[], "shop/Job/api", Some(" Runner "), redis, "runner annotation");
+        check(&[], "shop/Job/api", Some("runnner"), redis, "batch owner-kind");
         check(&[], "shop/Job/api", Some("no-class"), redis, "batch owner-kind");
         check(&[], "kube-system/StatefulSet/cache", None, redis, "system namespace");
         check(&[], "shop/StatefulSet/coredns", None, redis, "database image");

@@ -196,6 +196,14 @@ pub const PHRASES: &[(&str, &str)] = &[
         "series of {kept} of its {all} pods were read, because the workload is too large for one part",
     ),
     (
+        "gap-misnamed-class",
+        "`healthcheck/class: {class}` names no class, so the class is inferred; classes are {classes}: {workloads}",
+    ),
+    (
+        "gap-misnamed-class-nearest",
+        "`healthcheck/class: {class}` names no class, so the class is inferred; did you mean `{nearest}`? Classes are {classes}: {workloads}",
+    ),
+    (
         "gap-ahead",
         "the Kubernetes API tells what is now, up to {by} after the end of the window: what has happened since is left out, but states of pods and autoscalers are those of now",
     ),

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use healthcore::class::{self, Class};
+use healthcore::finding::Value;
 use healthcore::inventory::Inventory;
 use healthcore::metric::SeriesOf;
 use healthcore::model::{Event, Hpa, ObjectKind, Pod, WorkloadId};
 use healthcore::need::{Budget, Needs, Partition, Selector, literal, partitions};
 use healthcore::phrase::phrase;
 use healthcore::series::SeriesStore;
+use healthcore::settings::nearest;
 use healthcore::shard::Shard;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Owners, Snapshot, Unavailable};
 use healthcore::time::{Timestamp, Window};
@@ -161,6 +164,7 @@ impl Feed {
             // Now that what belongs together across namespaces has been joined.
             listed.iter_mut().for_each(|objects| shard.keep(&sources.name, objects));
         }
+        gaps.extend(misnamed(&sources.name, &listed));
         if needs.objects.contains(&ObjectKind::ImagePlatforms) {
             gaps.extend(registries.look(&sources.name, &mut listed).await);
         }
@@ -442,6 +446,36 @@ fn ahead(cluster: &str, objects: &Objects, frame: Frame) -> Option<Gap> {
     Some(Gap::new(format!("{cluster}/kubernetes"), GapCause::ClockSkew, said))
 }
 
+/// Annotations that name no class, each with the first workloads that have it.
+fn misnamed(cluster: &str, listed: &[Objects]) -> Vec<Gap> {
+    const MOST_NAMED: usize = 5;
+    let mut by_name: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for workload in listed.iter().flat_map(|objects| &objects.workloads) {
+        let WorkloadId { namespace, kind, name } = &workload.id;
+        if let Some(class) = class::misnamed(workload) {
+            by_name.entry(class).or_default().push(format!("{namespace}/{kind}/{name}"));
+        }
+    }
+    let classes: Vec<&str> = Class::ALL.iter().map(|class| class.name()).collect();
+    let gap = |(class, mut workloads): (&str, Vec<String>)| {
+        workloads.sort();
+        let more = workloads.len().saturating_sub(MOST_NAMED);
+        workloads.truncate(MOST_NAMED);
+        let first = workloads.join(", ");
+        let workloads: Value = match more {
+            0 => first.into(),
+            more => phrase("and-more").with("first", first).with("more", more).into(),
+        };
+        let nearest = nearest(class, classes.iter().copied());
+        let said =
+            phrase(if nearest.is_some() { "gap-misnamed-class-nearest" } else { "gap-misnamed-class" });
+        let said = nearest.into_iter().fold(said, |said, nearest| said.with("nearest", nearest));
+        let said = said.with("class", class).with("classes", classes.join(", ")).with("workloads", workloads);
+        Gap::new(format!("{cluster}/kubernetes"), GapCause::InvalidObject, said)
+    };
+    by_name.into_iter().map(gap).collect()
+}
+
 fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {
     let cause = match error {
         SourceError::Unauthorized { .. } => GapCause::Unauthorized,
@@ -449,4 +483,37 @@ fn gap(cluster: &str, source: &str, error: &SourceError) -> Gap {
         _ => GapCause::Unreachable,
     };
     Gap::new(format!("{cluster}/{source}"), cause, error.said())
+}
+
+#[cfg(test)]
+mod tests {
+    use healthcore::fixture::Fixture;
+
+    use super::misnamed;
+
+    #[test]
+    fn a_class_that_is_misspelt_is_told_once() {
+        let workload = |name: &str, class: &str| {
+            format!("workload web/Deployment/{name} note:healthcheck/class={class}\n")
+        };
+        let many: String = (0..7).rev().map(|n| workload(&format!("w{n}"), "jvmm")).collect();
+        let text = format!("{many}{}{}", workload("a", "Runner"), workload("b", "webserver"));
+        let gaps = misnamed("prod", &[Fixture::new(&text).snapshot.objects]);
+        let told: Vec<String> = gaps.iter().map(|gap| format!("{}: {}", gap.scope, gap.detail)).collect();
+        let classes = "service, runner, batch, jvm, database, system";
+        assert_eq!(
+            told,
+            [
+                format!(
+                    "prod/kubernetes: `healthcheck/class: jvmm` names no class, so the class is inferred; did you mean `jvm`? \
+                     Classes are {classes}: web/Deployment/w0, web/Deployment/w1, web/Deployment/w2, web/Deployment/w3, \
+                     web/Deployment/w4 and 2 more"
+                ),
+                format!(
+                    "prod/kubernetes: `healthcheck/class: webserver` names no class, so the class is inferred; classes are \
+                     {classes}: web/Deployment/b"
+                ),
+            ]
+        );
+    }
 }
