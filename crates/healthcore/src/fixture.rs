@@ -43,8 +43,8 @@
 //! origin    kube-state-metrics
 //! ```
 //!
-//! Units of series: `memory`, `rss`, `heap-used`, `heap-max`, `volume-free`, `volume-size` in MiB; `cpu` in cores; `requests` a second;
-//! `restarts`, `oom`, `replicas`, `inodes`, `inodes-free`, `periods` and `throttled` (of the CPU quota)
+//! Units of series: `memory`, `rss`, `heap-used`, `heap-max`, `beside-heap`, `volume-free`, `volume-size` in MiB; `cpu` in cores; `requests` a second;
+//! `restarts`, `oom`, `replicas`, `threads`, `inodes`, `inodes-free`, `periods` and `throttled` (of the CPU quota)
 //! as counts; `throttled-time` in seconds. A pod belongs to `owner=KIND/NAME`, else to what its name tells: `api-7d9c5bd4f7-x2x9z` to a
 //! Deployment, `db-0` to a StatefulSet, any other to itself. Workloads, pods and revisions that no line declares are
 //! made. A container runs since its pod was made (20 days ago), unless `state=` says otherwise:
@@ -301,7 +301,7 @@ fn before(ago: Seconds) -> Timestamp {
 }
 
 /// Names of series here, the metric, and what one unit of the notation is.
-const SERIES: [(&str, Metric, f64); 16] = [
+const SERIES: [(&str, Metric, f64); 18] = [
     ("memory", Metric::MemoryWorkingSet, MIB),
     ("rss", Metric::MemoryRss, MIB),
     ("cpu", Metric::CpuUsage, 1.0),
@@ -312,6 +312,8 @@ const SERIES: [(&str, Metric, f64); 16] = [
     ("oom", Metric::OomEvents, 1.0),
     ("heap-used", Metric::JvmHeapUsed, MIB),
     ("heap-max", Metric::JvmHeapMax, MIB),
+    ("beside-heap", Metric::JvmBesideHeap, MIB),
+    ("threads", Metric::JvmThreads, 1.0),
     ("requests", Metric::RequestRate, 1.0),
     ("replicas", Metric::HpaReplicas, 1.0),
     ("volume-free", Metric::VolumeFree, MIB),

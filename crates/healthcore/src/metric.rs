@@ -54,6 +54,11 @@ metrics! {
     JvmHeapUsed = "jvm-heap-used", "bytes", Dense, Container;
     /// Largest heap of a Java virtual machine.
     JvmHeapMax = "jvm-heap-max", "bytes", Dense, Container;
+    /// Memory of a Java virtual machine beside its heap, as it tells it: metaspace, compiled code, and buffers outside of the
+    /// heap. Stacks of threads and what the collector keeps are not in it.
+    JvmBesideHeap = "jvm-beside-heap", "bytes", Dense, Container;
+    /// Live threads of a Java virtual machine.
+    JvmThreads = "jvm-threads", "count", Dense, Container;
     /// Requests a second that a container serves. No query is built in, because every application names it
     /// otherwise; where one is configured, memory that follows it is no leak.
     RequestRate = "request-rate", "count", Dense, Container;

@@ -232,6 +232,8 @@ const EN: &[(&str, &str)] = &[
     ("metric-oom-events", "OOM kills"),
     ("metric-jvm-heap-used", "JVM heap in use"),
     ("metric-jvm-heap-max", "largest JVM heap"),
+    ("metric-jvm-beside-heap", "JVM memory beside the heap"),
+    ("metric-jvm-threads", "JVM threads"),
     ("metric-request-rate", "requests a second"),
     ("metric-hpa-replicas", "replicas"),
     ("metric-volume-free", "free room of the volume"),

@@ -11,7 +11,7 @@ use crate::model::{Container, ObjectKind};
 use crate::need::Needs;
 use crate::phrase::phrase;
 use crate::snapshot::{Missing, Origin};
-use crate::unit::{Bytes, Ratio};
+use crate::unit::{Bytes, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
 /// A JVM's heap leaves too little of the memory limit for the rest of the process.
@@ -34,6 +34,9 @@ crate::params! {
         thread_stack: Bytes = Bytes(MIB) => Bytes(4096.0)..=Bytes(1024.0 * MIB),
         /// What the garbage collector keeps for itself, as a share of the heap.
         collector: Ratio = Ratio(0.05) => Ratio(0.0)..=Ratio(1.0),
+        /// Shortest history of what the JVM tells of its memory beside the heap and of its threads from which on that counts,
+        /// and not the parameters; before, the larger of the two.
+        min_history: Seconds = Seconds(21600.0) => Seconds(600.0)..=Seconds::from_days(365.0),
     }
 }
 
@@ -50,9 +53,12 @@ impl Check for JvmHeapHeadroom {
                   when unset; HotSpot's rules for little memory count too), from the arguments and from JAVA_TOOL_OPTIONS, \
                   JDK_JAVA_OPTIONS, JAVA_OPTS and the like, also where these come from ConfigMaps (env and envFrom) or refer to \
                   other variables; of two flags the one that a JVM reads last counts: JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS \
-                  and the like, arguments, _JAVA_OPTIONS. What could not be read, and may set the heap, makes it unknown. Beside it: metaspace, code cache, direct memory and stacks, each as its \
+                  and the like, arguments, _JAVA_OPTIONS. What could not be read, and may set the heap, makes it unknown, and so does a flag with a \
+                  value with which no JVM starts (`-Xmx12q`). Beside it: metaspace, code cache, direct memory and stacks, each as its \
                   own flag says, else `metaspace`, `code-cache`, `direct`, and `threads` times `thread-stack`; and `collector` of \
-                  the heap. Heap and the rest above the limit: warning. The heap alone at or above the limit: critical. A container \
+                  the heap. Where the application exports it, the largest `jvm-beside-heap` (metaspace, compiled code, buffers) \
+                  counts in place of these three where no flag bounds any of them, and the largest `jvm-threads` in place of \
+                  `threads`, both after `min-history`; before, and where a flag is set, only what is more than was reckoned. Heap and the rest above the limit: warning. The heap alone at or above the limit: critical. A container \
                   without limit, without such flags and metrics, and not of the class jvm, is not judged.",
         remedy: "Raise the limit, or give the heap less: `-XX:MaxRAMPercentage=60` keeps the two in step when the limit changes.",
         false_alarms: "A JVM with few classes and threads needs less beside its heap: lower the parameters for its class. A \
@@ -78,6 +84,8 @@ impl Check for JvmHeapHeadroom {
         needs
             .optional(Metric::JvmHeapMax)
             .optional(Metric::JvmHeapUsed)
+            .optional(Metric::JvmBesideHeap)
+            .optional(Metric::JvmThreads)
             .optional(Metric::MemoryWorkingSet)
             .chart()
             .objects(ObjectKind::Workloads)
@@ -169,6 +177,12 @@ fn problem(
     if let Some((_, used)) = used {
         problem = problem.evidence("jvm-heap-used", Bytes(used));
     }
+    if let Some(peak) = &budget.told.beside {
+        problem = problem.evidence("jvm-beside-heap", Bytes(peak.value));
+    }
+    if let Some(peak) = &budget.told.threads {
+        problem = problem.evidence("jvm-threads", peak.value.round() as usize);
+    }
     if let Some(fits) = budget.fits {
         let to = measure::round_memory(Bytes(fits));
         let raise =
@@ -212,6 +226,47 @@ pub(super) struct Budget {
     is_share: bool,
     /// Key of the phrase that says it.
     told_by: &'static str,
+    /// What the JVM tells of the rest.
+    told: Told,
+}
+
+/// What a JVM tells of itself beside its heap.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    /// Metaspace, compiled code and buffers, in bytes.
+    beside: Option<Peak>,
+    threads: Option<Peak>,
+}
+
+/// The largest value of a series.
+#[derive(Debug, Clone, Copy)]
+struct Peak {
+    value: f64,
+    /// Whether the history is long enough for it to stand for what is needed.
+    is_settled: bool,
+}
+
+impl Told {
+    fn of(params: &JvmHeapHeadroomParams, member: &Member<'_>, view: &View<'_>) -> Self {
+        let peak = |metric| {
+            let series = member.series(view, metric).ok()?;
+            let value = series.values().fold(f64::NEG_INFINITY, f64::max);
+            let is_settled = measure::enough(&series, 3, params.min_history).is_ok();
+            value.is_finite().then_some(Peak { value, is_settled })
+        };
+        Self { beside: peak(Metric::JvmBesideHeap), threads: peak(Metric::JvmThreads) }
+    }
+}
+
+impl Peak {
+    /// What counts: itself, or the larger of the two while it is not settled or another bound holds.
+    fn or(peak: Option<Self>, reckoned: f64, is_bound: bool) -> f64 {
+        match peak {
+            Some(peak) if peak.is_settled && !is_bound => peak.value,
+            Some(peak) => peak.value.max(reckoned),
+            None => reckoned,
+        }
+    }
 }
 
 impl Budget {
@@ -229,7 +284,8 @@ impl Budget {
             return None;
         }
         let is_told = flags.is_some();
-        let budget = Self::by_flags(params, container, &flags.unwrap_or_default())?;
+        let told = Told::of(params, member, view);
+        let budget = Self::by_flags(params, container, &flags.unwrap_or_default(), told)?;
         Some(match measured {
             Some((_, heap)) if !(is_told && confirms(heap, budget.heap)) => {
                 let fits = Some(budget.fixed + (1.0 + budget.collector) * heap);
@@ -242,19 +298,26 @@ impl Budget {
     /// The budget that the flags of a container lead to; none without flags or limit.
     pub(super) fn told(container: &Container) -> Option<Self> {
         let flags = JvmMemory::of(&container.jvm_flags)?;
-        Self::by_flags(&JvmHeapHeadroomParams::default(), container, &flags)
+        Self::by_flags(&JvmHeapHeadroomParams::default(), container, &flags, Told::default())
     }
 
-    fn by_flags(params: &JvmHeapHeadroomParams, container: &Container, flags: &JvmMemory) -> Option<Self> {
+    fn by_flags(
+        params: &JvmHeapHeadroomParams,
+        container: &Container,
+        flags: &JvmMemory,
+        told: Told,
+    ) -> Option<Self> {
         let limit = container.resources.memory_limit.filter(|l| l.get() > 0.0)?;
         let heap_in = |limit: f64| flags.heap_in(Bytes(limit)).get();
         let heap = heap_in(limit.get());
         let or = |flag: Option<Bytes>, default: Bytes| flag.unwrap_or(default).get();
-        let stacks = f64::from(params.threads) * or(flags.thread_stack, params.thread_stack);
-        let fixed = or(flags.max_metaspace, params.metaspace)
+        let threads = Peak::or(told.threads, f64::from(params.threads), false);
+        let reckoned = or(flags.max_metaspace, params.metaspace)
             + or(flags.code_cache, params.code_cache)
-            + or(flags.max_direct, params.direct)
-            + stacks;
+            + or(flags.max_direct, params.direct);
+        let bounds = [flags.max_metaspace, flags.code_cache, flags.max_direct];
+        let beside = Peak::or(told.beside, reckoned, bounds.iter().any(Option::is_some));
+        let fixed = beside + threads * or(flags.thread_stack, params.thread_stack);
         let collector = params.collector.get();
         Some(Self {
             limit: limit.get(),
@@ -264,6 +327,7 @@ impl Budget {
             fits: fitting(limit.get(), |limit| fixed + (1.0 + collector) * heap_in(limit)),
             is_share: heap_in(2.0 * limit.get()) > heap,
             told_by: "told-by-flags",
+            told,
         })
     }
 
@@ -414,6 +478,30 @@ mod tests {
         }
         // What is less by more is another heap: the JVM never saw the flag.
         check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 890x5", "1 ok");
+    }
+
+    /// 324 MiB are reckoned beside the heap: 128 + 64 + 32 and 100 threads of 1 MiB; the collector keeps 5 % of the heap.
+    #[test]
+    fn what_the_jvm_tells_beside_its_heap_counts() {
+        let of = |flags: &str, hours: u32, beside: u32, threads: u32| {
+            let text = format!(
+                "window step=1h\ncontainer web/api-0/app limit=1280Mi jvm=\"-Xmx1024m {flags}\"  \
+                 beside-heap: {beside}x{hours} threads: {threads}x{hours}"
+            );
+            let found = findings("jvm-heap-headroom", &text);
+            let value = |name: &str| {
+                let of = |f: &crate::finding::Finding| {
+                    f.evidence.iter().find(|e| e.name == name).map(|e| show(&e.value))
+                };
+                found.first().and_then(of).unwrap_or_default()
+            };
+            [value("heap-and-rest"), value("jvm-beside-heap"), value("jvm-threads")].join(" ")
+        };
+        assert_eq!(of("", 12, 150, 30), "  ", "1024 + 51 + 150 + 30 hold");
+        assert_eq!(of("", 12, 150, 90), "1.28Gi 150Mi 90");
+        assert_eq!(of("", 3, 150, 30), "1.37Gi 150Mi 30", "too short to be less than reckoned");
+        assert_eq!(of("", 3, 400, 300), "1.73Gi 400Mi 300", "and long enough to be more");
+        assert_eq!(of("-XX:MaxMetaspaceSize=512m", 12, 150, 30), "1.67Gi 150Mi 30", "a flag lets it grow");
     }
 
     #[test]

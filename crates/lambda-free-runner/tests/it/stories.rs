@@ -61,7 +61,7 @@ impl Scene {
         for metric in Metric::ALL {
             series.fetched(*metric);
         }
-        for metric in [Metric::JvmHeapUsed, Metric::JvmHeapMax] {
+        for metric in [Metric::JvmHeapUsed, Metric::JvmHeapMax, Metric::JvmBesideHeap, Metric::JvmThreads] {
             series.missing(metric, Missing::MetricAbsent { metric });
         }
         Self { objects: Objects::default(), series, seed: 7 }

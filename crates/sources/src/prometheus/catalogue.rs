@@ -53,6 +53,13 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::JvmHeapMax => {
             "sum by ({by}) (max by ({by}, id) (jvm_memory_max_bytes{area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) (jvm_memory_max_bytes{area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)"
         }
+        // Pools of Micrometer have an `id`, buffers of others a `pool`; one query for all, because these names exclude each other
+        // in an exporter, and the JMX exporter tells the sum without pools. Mapped files are no memory of the process, and HotSpot
+        // counts the class space with the metaspace too.
+        Metric::JvmBesideHeap => {
+            "sum by ({by}) (max by ({by}, id, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)|jvm_buffer_(memory|pool)_used_bytes\",area!=\"heap\",id!~\"mapped.*|Compressed Class Space\",pool!~\"mapped.*\",{own}}))"
+        }
+        Metric::JvmThreads => "max by ({by}) ({__name__=~\"jvm_threads_(live_threads|current)\",{own}})",
         Metric::HpaReplicas => {
             "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
         }
@@ -84,7 +91,11 @@ impl Family {
     pub(super) const fn of(metric: Metric) -> Self {
         match metric {
             Metric::Restarts | Metric::HpaReplicas => Self::Ksm,
-            Metric::JvmHeapUsed | Metric::JvmHeapMax | Metric::RequestRate => Self::App,
+            Metric::JvmHeapUsed
+            | Metric::JvmHeapMax
+            | Metric::JvmBesideHeap
+            | Metric::JvmThreads
+            | Metric::RequestRate => Self::App,
             _ => Self::Cadvisor,
         }
     }
@@ -315,6 +326,17 @@ impl Catalogue {
                 ["kube_horizontalpodautoscaler_status_current_replicas", "kube_hpa_status_current_replicas"]
                     .map(Into::into)
                     .to_vec()
+            }
+            (Metric::JvmBesideHeap, None) => [
+                "jvm_memory_used_bytes",
+                "jvm_memory_bytes_used",
+                "jvm_buffer_memory_used_bytes",
+                "jvm_buffer_pool_used_bytes",
+            ]
+            .map(Into::into)
+            .to_vec(),
+            (Metric::JvmThreads, None) => {
+                ["jvm_threads_live_threads", "jvm_threads_current"].map(Into::into).to_vec()
             }
             (_, None) if !self.has(metric) => Vec::new(),
             (_, None) => metric_names(&self.query(
