@@ -402,7 +402,8 @@ The first of these that says anything:
    rule names globs of `namespace`, `kind`, `name` and `image` (of the first container, as the pod has it), all of which must match. Of several, the
    closest holds: one of a single cluster or namespace before one of all clusters, then the one with more globs, then the one whose globs have
    more characters that are no wildcards, then the later. Two with the same globs and different classes are refused.
-2. `annotation`: the annotation or label `healthcheck/class` of the workload.
+2. `annotation`: the annotation or label `healthcheck/class` of the workload. A value that names no class is told under what was not checked, with
+   the workloads that have it and the classes there are; the class is then inferred.
 3. The table below, from the top: kind of the owner, namespace, image, name. Of an image its name counts, without registry,
    folder and digest; where the glob has a colon, with the tag. The image is that of the first container, other than init
    containers and those that a mesh puts there.
