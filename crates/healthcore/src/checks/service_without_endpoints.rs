@@ -41,7 +41,10 @@ impl Check for ServiceWithoutEndpoints {
             ("no-pods", "has no endpoint, and nothing sends requests to it by a route"),
             ("no-pods-routed", "has no endpoint, and requests of {route} to it fail"),
             ("none-ready", "{all} of {all} {all|endpoint is|endpoints are} not ready"),
-            ("none-ready-routed", "{all} of {all} {all|endpoint is|endpoints are} not ready, and requests of {route} to it fail"),
+            (
+                "none-ready-routed",
+                "{all} of {all} {all|endpoint is|endpoints are} not ready, and requests of {route} to it fail",
+            ),
             ("see-pods", "see which pods it selects and why they are not ready"),
             (
                 "see-selector",
@@ -159,10 +162,7 @@ mod tests {
             "service web/api ready=0 all=2 created=30d\nroute web/Ingress/front backends=api:80",
             "warning web/api: 2 of 2 endpoints are not ready, and requests of Ingress front to it fail",
         );
-        check(
-            "service web/api ready=0 all=1 created=30d",
-            "warning web/api: 1 of 1 endpoint is not ready",
-        );
+        check("service web/api ready=0 all=1 created=30d", "warning web/api: 1 of 1 endpoint is not ready");
         check("service web/api ready=1 all=2 created=30d", "1 ok");
     }
 

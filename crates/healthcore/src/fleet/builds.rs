@@ -245,6 +245,7 @@ impl<'p> Fleet<'p> {
             state: None,
             series: None,
             chance: None,
+            distance: None,
         }
     }
 

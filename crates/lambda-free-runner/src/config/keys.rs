@@ -44,7 +44,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("", "time-zone", "Zone in which people read times, such as `Asia/Taipei`."),
     ("", "thresholds", "An old `thresholds.yaml`, relative to this file."),
-    ("", "watch-share", "Share of a bound within which a value that has not reached it is on the watch list, from 0% (nothing is) to 50%."),
+    (
+        "",
+        "watch-share",
+        "Share of a bound within which a value that has not reached it is on the watch list, from 0% (nothing is) to 50%.",
+    ),
     ("clusters", "checks", "Checks and their parameters in this cluster."),
     ("clusters", "classes", "Rules that give its workloads their class."),
     ("clusters", "extends", "Profiles that it takes over, the later over the earlier; its own words last."),
@@ -269,6 +273,8 @@ fn within(schema: &mut Value, parent: &str) {
 
 #[cfg(test)]
 mod tests {
+    use healthcore::measure::WATCH_SHARE;
+
     use super::*;
     use crate::config::Config;
     use crate::{DEFAULT_CLUSTERS_AT_ONCE, DEFAULT_LOOKBACK};
@@ -285,6 +291,7 @@ mod tests {
         config.clusters_at_once.get_or_insert(DEFAULT_CLUSTERS_AT_ONCE);
         config.lang.get_or_insert_default();
         config.zone.get_or_insert_default();
+        config.settings.watch_share.get_or_insert_with(|| WATCH_SHARE.to_string());
         format!("{config:?}").replace(&folder.path().display().to_string(), "")
     }
 
