@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{runs, untold};
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::{Finding, SubjectRef};
 use crate::fleet::{self, builds::RunningBuild};
@@ -64,6 +65,12 @@ pub struct NamespaceTally {
     pub pods: u64,
     /// Pods that have finished with success.
     pub completed_pods: u64,
+    /// Pods that run and are ready.
+    #[serde(default)]
+    pub running_pods: u64,
+    /// Pods of which there is no telling whether they run.
+    #[serde(default)]
+    pub untold_pods: u64,
     /// Judgements that were made, over all checks.
     pub judged: u64,
     /// Judgements that could not be made, over all checks.
@@ -75,6 +82,8 @@ impl NamespaceTally {
         self.workloads += part.workloads;
         self.pods += part.pods;
         self.completed_pods += part.completed_pods;
+        self.running_pods += part.running_pods;
+        self.untold_pods += part.untold_pods;
         self.judged += part.judged;
         self.unknown += part.unknown;
     }
@@ -235,6 +244,8 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         let namespace = out.namespace(&pod.workload.namespace);
         namespace.pods += 1;
         namespace.completed_pods += u64::from(pod.phase == PodPhase::Succeeded);
+        namespace.running_pods += u64::from(runs(pod));
+        namespace.untold_pods += u64::from(untold(pod));
     }
     let cluster = snapshot.cluster.as_str();
     for resolved in checks.checks().iter().filter(|c| checks.runs_in(c, cluster)) {

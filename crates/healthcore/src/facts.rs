@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::SubjectRef;
+use crate::checks::{pods_phrase, runs, untold};
+use crate::finding::{SubjectRef, Text};
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::{Replicas, Resources};
+use crate::model::{Pod, PodPhase, Replicas, Resources};
 use crate::stats;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadContainer};
@@ -19,6 +20,9 @@ pub struct ContainerFacts {
     pub replicas: Option<Replicas>,
     /// Live pods that have it.
     pub live_pods: usize,
+    /// Pods of the workload, those that have ended apart: `4/4 Running (+2 Completed)`; none where that is not told.
+    #[serde(default)]
+    pub pods_state: Option<PodsState>,
     /// Requests and limits.
     pub resources: Resources,
     /// Restarts of all live pods; none when not reported.
@@ -43,6 +47,33 @@ pub struct ContainerFacts {
     pub jvm_heap_max: Option<f64>,
     /// The live pods one by one, those with the largest working set first.
     pub pods: Vec<PodFacts>,
+}
+
+/// How many pods of a workload run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodsState {
+    /// Those that run and are ready.
+    pub running: u32,
+    /// All that have not finished with success.
+    pub all: u32,
+    /// Those that have.
+    pub completed: u32,
+}
+
+impl PodsState {
+    /// Of these pods; none where there are none, or no telling whether one of them runs.
+    fn of(pods: &[&Pod]) -> Option<Self> {
+        let count = |is: fn(&Pod) -> bool| pods.iter().filter(|pod| is(pod)).count() as u32;
+        let completed = count(|pod| pod.phase == PodPhase::Succeeded);
+        let is_told = !pods.is_empty() && count(untold) == 0;
+        is_told.then(|| Self { running: count(runs), all: pods.len() as u32 - completed, completed })
+    }
+
+    /// In words, as a phrase.
+    #[must_use]
+    pub fn words(self) -> Text {
+        pods_phrase(self.running as usize, self.all as usize, self.completed as usize)
+    }
 }
 
 /// What is known of a container in one pod.
@@ -120,6 +151,7 @@ fn container_facts(view: &View<'_>, container: &WorkloadContainer<'_>) -> Contai
     let restarts: Vec<u64> = pods.iter().filter_map(|p| p.restarts.map(u64::from)).collect();
     let live_pods = pods.len();
     let facts = ContainerFacts {
+        pods_state: PodsState::of(view.pods_of(&container.workload.id)),
         subject: SubjectRef {
             cluster: view.snapshot.cluster.clone(),
             namespace: container.workload.id.namespace.clone(),
@@ -145,4 +177,33 @@ fn container_facts(view: &View<'_>, container: &WorkloadContainer<'_>) -> Contai
     };
     pods.truncate(MOST_PODS);
     ContainerFacts { pods, ..facts }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::facts;
+    use crate::finding::Value;
+    use crate::fixture::{Fixture, show};
+    use crate::settings::Settings;
+    use crate::view::View;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let fixture = Fixture::new(text);
+        let checks = Settings::default().resolve(crate::checks::CHECKS).expect("defaults");
+        let facts = facts(&View::new(&fixture.snapshot, checks.classifier()));
+        let state = facts[0].pods_state.map(|state| show(&Value::Words(state.words())));
+        assert_eq!(state.as_deref().unwrap_or("not told"), expected);
+    }
+
+    #[test]
+    fn pods_of_a_workload_in_order_are_told_too() {
+        let two = "container web/api-0/app pods=2";
+        check(two, "2/2 Running");
+        check(&format!("{two}\npod web/api-2 phase=Succeeded ready=no"), "2/2 Running (+1 Completed)");
+        check(
+            &format!("{two}\npod web/api-2 phase=Succeeded ready=no\npod web/api-3 phase=Failed ready=no"),
+            "2/3 Running (1 not running) +1 Completed",
+        );
+    }
 }

@@ -203,6 +203,7 @@ struct Namespace {
     workloads: u64,
     pods: u64,
     completed_pods: u64,
+    running_pods: u64,
     findings: Counts,
     unknown: u64,
     score: Option<JsonScore>,
@@ -460,6 +461,8 @@ struct Container {
     name: String,
     container: String,
     live_pods: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pods_state: Option<String>,
     restarts: Option<u64>,
     memory_request_bytes: Option<Scalar>,
     memory_limit_bytes: Option<Scalar>,
@@ -566,6 +569,7 @@ impl JsonReport {
                             workloads: n.tally.workloads,
                             pods: n.tally.pods,
                             completed_pods: n.tally.completed_pods,
+                            running_pods: n.tally.running_pods,
                             findings: n.found.into(),
                             unknown: n.tally.unknown,
                             score: n.score.as_ref().map(JsonScore::from),
@@ -608,7 +612,7 @@ impl JsonReport {
                 seconds: report.cost.seconds,
                 peak_rss_bytes: report.cost.peak_rss_bytes,
             },
-            containers: report.facts.iter().map(container).collect(),
+            containers: report.facts.iter().map(|f| container(f, locale)).collect(),
             shard: report.shard.clone(),
         }
     }
@@ -755,7 +759,7 @@ fn series(s: &ChartSeries) -> Series {
     }
 }
 
-fn container(f: &ContainerFacts) -> Container {
+fn container(f: &ContainerFacts, locale: &Locale) -> Container {
     let some = |v: Option<f64>| v.map(number);
     Container {
         cluster: f.subject.cluster.clone(),
@@ -764,6 +768,7 @@ fn container(f: &ContainerFacts) -> Container {
         name: f.subject.name.clone(),
         container: f.subject.container.clone().unwrap_or_default(),
         live_pods: f.live_pods,
+        pods_state: f.pods_state.map(|state| locale.show(&state.words().into())),
         restarts: f.restarts,
         memory_request_bytes: some(f.resources.memory_request.map(|b| b.get())),
         memory_limit_bytes: some(f.resources.memory_limit.map(|b| b.get())),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::analyse::MOST_EXAMPLES;
-use healthcore::checks::CHECKS;
+use healthcore::checks::{CHECKS, pods_phrase};
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::history::{Kept, PastScore, Trend};
@@ -695,9 +695,16 @@ impl Say {
             let score = self.compared(report, &cluster, Some(&n.name), n.score.as_ref());
             let name = if self.many_clusters { format!("{cluster} {}", n.name) } else { n.name };
             let (found, tally) = (n.found, n.tally);
-            let pods = match tally.completed_pods {
-                0 => tally.pods.to_string(),
-                done => format!("{} (+{done} {})", tally.pods - done.min(tally.pods), self.w("completed")),
+            let done = tally.completed_pods.min(tally.pods);
+            let pods = match (tally.pods, tally.untold_pods, done) {
+                (0, ..) => "0".to_owned(),
+                (all, 0, done) => {
+                    let words =
+                        pods_phrase(tally.running_pods as usize, (all - done) as usize, done as usize);
+                    self.locale.show(&words.into())
+                }
+                (all, _, 0) => all.to_string(),
+                (all, _, done) => format!("{} (+{done} {})", all - done, self.w("completed")),
             };
             let counts = [found.critical, found.warning, found.info, tally.unknown];
             let head = [name, tally.workloads.to_string(), pods];
@@ -708,7 +715,7 @@ impl Say {
         Some(Table {
             title: self.w(title),
             headers: headers.map(|k| self.w(k)).to_vec(),
-            numeric: (0..headers.len()).map(|i| (1..7).contains(&i)).collect(),
+            numeric: (0..headers.len()).map(|i| i == 1 || (3..7).contains(&i)).collect(),
             rows: rows.collect(),
             ..Table::default()
         })
@@ -889,7 +896,9 @@ impl Say {
             let cpu = |c: Option<healthcore::unit::Cores>| or_dash(c.map(|c| self.locale.cores(c.get())));
             let mut row = vec![
                 f.subject.container.clone().unwrap_or_default(),
-                f.live_pods.to_string(),
+                f.pods_state
+                    .as_ref()
+                    .map_or_else(|| f.live_pods.to_string(), |state| self.locale.show(&state.words().into())),
                 or_dash(f.memory_now.map(bytes)),
                 memory(f.resources.memory_request),
                 memory(f.resources.memory_limit),
@@ -910,7 +919,7 @@ impl Say {
         });
         Table {
             title: self.w("containers"),
-            numeric: (0..headers.len()).map(|i| i > 0).collect(),
+            numeric: (0..headers.len()).map(|i| i > 1).collect(),
             headers: headers.into_iter().map(|k| self.w(k)).collect(),
             rows: rows.collect(),
             ..Table::default()

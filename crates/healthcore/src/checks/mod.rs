@@ -51,8 +51,8 @@ pub mod volume_claim_pending;
 pub mod volume_filling;
 pub mod warning_events;
 
-pub(crate) use pod_state::loops;
-pub use pod_state::pods_in_words;
+pub(crate) use pod_state::{loops, runs, untold};
+pub use pod_state::{pods as pods_phrase, pods_in_words};
 
 /// Every check. Adding one is its file and its line here.
 pub static CHECKS: &[&dyn AnyCheck] = &[

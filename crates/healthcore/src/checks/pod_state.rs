@@ -140,7 +140,7 @@ pub(super) fn completed(pod: &Pod) -> bool {
     pod.phase == PodPhase::Succeeded
 }
 
-pub(super) fn runs(pod: &Pod) -> bool {
+pub(crate) fn runs(pod: &Pod) -> bool {
     match pod.phase {
         PodPhase::Running => pod.ready != Some(false),
         PodPhase::NotReported => pod.ready == Some(true),
@@ -149,7 +149,7 @@ pub(super) fn runs(pod: &Pod) -> bool {
 }
 
 /// Whether there is no telling if a pod runs, waits or has ended.
-pub(super) fn untold(pod: &Pod) -> bool {
+pub(crate) fn untold(pod: &Pod) -> bool {
     pod.phase == PodPhase::NotReported
         && !runs(pod)
         && pod.unschedulable.is_none()
@@ -180,8 +180,9 @@ pub fn pods_in_words(running: usize, all: usize, completed: usize) -> String {
     english(&pods(running, all, completed), &count)
 }
 
-/// The same as a phrase.
-pub(super) fn pods(running: usize, all: usize, completed: usize) -> Text {
+/// [`pods_in_words`] as a phrase.
+#[must_use]
+pub fn pods(running: usize, all: usize, completed: usize) -> Text {
     let not = all - running.min(all);
     let key = match (not, completed) {
         (0, 0) => "pods-running",

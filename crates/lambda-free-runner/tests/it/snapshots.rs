@@ -210,7 +210,8 @@ fn without_words(value: &mut Value, key: &str) {
             }
             let is_text = fields.get("unit").is_some_and(|unit| unit == "text");
             let is_word = |key: &str| {
-                matches!(key, "summary" | "text" | "detail" | "lang" | "reason") || is_text && key == "value"
+                matches!(key, "summary" | "text" | "detail" | "lang" | "reason" | "pods_state")
+                    || is_text && key == "value"
             };
             fields.retain(|key, _| !is_word(key));
             fields.iter_mut().for_each(|(key, value)| without_words(value, key));
