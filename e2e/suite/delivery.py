@@ -8,6 +8,8 @@ import hmac
 import json
 import mailbox
 import os
+import re
+import shutil
 import socket
 import subprocess
 import time
@@ -251,11 +253,13 @@ def webhooks(world, case):
         got.append(request)
         return Answer(500, "later") if len(got) == 1 else Answer(204, "")
 
+    shutil.copy(os.path.join(os.path.dirname(__file__), "../../docs/templates/daily.md.j2"), world.path("daily.md.j2"))
     with Gateway("http://127.0.0.1:9", receive) as gateway:
         path = config(world, "webhook", [
             {"type": "webhook", "url": "http://127.0.0.1:9/nobody"},
             {"type": "webhook", "url": f"{gateway.url}/in", "secret-env": "KEY"},
             {"type": "file", "path": "reports/{cluster}-{date}.html"},
+            {"type": "file", "path": "reports/{cluster}.{format}", "format": "template=daily.md.j2"},
         ])
         done, report = run(world, path, KEY="sesame")
     case.equal(done.code, FINDINGS, "a delivery that fails does not change the exit code")
@@ -268,6 +272,8 @@ def webhooks(world, case):
         case.equal(got[0].headers["Idempotency-Key"], got[1].headers["Idempotency-Key"], "the key of the repetition")
     files = glob.glob(world.path("reports/lab-*.html"))
     case.equal(len(files), 1, "the dated file")
+    with open(world.path("reports/lab.md")) as f:
+        case.contains(f.read(), "# Health report: critical", "the file by a template")
 
 
 @scenario
@@ -299,7 +305,8 @@ def mail(world, case):
         mails = [m for m in mails_in(box) if "digest" in str(m["Subject"])]
         if case.equal(len(mails), 1, "digests in the box"):
             one = mails[0]
-            case.contains(str(one["Subject"]), "Health digest (lab): 0 new", "the subject of the digest")
+            subject = str(one["Subject"])
+            case.expect(re.match(r"Health digest \(lab\), [A-F] \d+: 0 new", subject), f"the subject of the digest: {subject}")
             case.contains(one.get_body(("plain",)).get_content(), "Health digest", "the text of the digest")
             case.contains(one.get_body(("html",)).get_content(), "<h1>", "the HTML of the digest")
             case.equal([p.get_filename() for p in one.iter_attachments()], [f"healthcheck-digest-lab-{world.at[:10]}.md"], "what is attached")
