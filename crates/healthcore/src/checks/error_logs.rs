@@ -149,14 +149,24 @@ impl Errors {
         self.expected.round() as usize
     }
 
-    /// The number as a reader takes it: an estimate has two digits that mean something.
+    /// Some of the errors that were counted, as many as are expected in all pods where the errors themselves are an
+    /// estimate. Of that two digits mean something.
+    fn as_told(self, counted: u64) -> usize {
+        if !self.is_estimate() {
+            return counted as usize;
+        }
+        let expected = counted as f64 * self.expected / self.counted as f64;
+        let unit = 10_f64.powf((expected.max(1.0).log10().floor() - 1.0).max(0.0));
+        ((expected / unit).round() * unit) as usize
+    }
+
+    /// The number as a reader takes it.
     fn told(self, log: &LogSummary) -> Text {
         if !self.is_estimate() {
             return phrase("errors-counted").with("n", self.counted as usize);
         }
-        let unit = 10_f64.powf((self.expected.max(1.0).log10().floor() - 1.0).max(0.0));
         phrase("errors-estimated")
-            .with("n", ((self.expected / unit).round() * unit) as usize)
+            .with("n", self.as_told(self.counted))
             .with("counted", self.counted as usize)
             .with("read", log.pods_read)
             .with("pods", log.pods)
@@ -189,7 +199,7 @@ fn sentence(params: &ErrorLogsParams, worst: &LogSummary, errors: Errors, now: T
     let text = Text::new(key)
         .with("errors", errors.told(worst))
         .with("time", time)
-        .with("count", count as usize)
+        .with("count", errors.as_told(count))
         .with("pattern", pattern.map_or("", |p| p.text.as_str()));
     match source {
         Some(source) => text.with("source", source.name.as_str()),
@@ -367,7 +377,7 @@ mod tests {
         let text = format!("{POD}log web/StatefulSet/api times=300 pods=40 read=10 line=\"ERROR no route\"");
         check(
             &text,
-            "warning web/api: about 1200 errors (300 in 10 of 40 pods) in 1d, 300 of them: no route",
+            "warning web/api: about 1200 errors (300 in 10 of 40 pods) in 1d, 1200 of them: no route",
         );
         let evidence = &findings("error-logs", &text)[0].evidence;
         let value = |name: &str| evidence.iter().find(|e| e.name == name).map(|e| format!("{:?}", e.value));
@@ -376,7 +386,7 @@ mod tests {
         assert!(value("pods-read").is_some());
         check(
             &text.replace("times=300 pods=40 read=10", "times=1234 pods=7 read=3"),
-            "warning web/api: about 2900 errors (1234 in 3 of 7 pods) in 1d, 1234 of them: no route",
+            "warning web/api: about 2900 errors (1234 in 3 of 7 pods) in 1d, 2900 of them: no route",
         );
     }
 
