@@ -483,8 +483,10 @@ impl Report {
     /// The cluster that a gap is in, and the namespace; none where it is in no cluster. What a metrics server did not
     /// tell is in no namespace.
     fn place<'a>(&'a self, gap: &'a Gap) -> Option<(&'a str, Option<&'a str>)> {
-        let (name, rest) = gap.scope.split_once('/').unwrap_or((&gap.scope, ""));
-        let cluster = self.clusters.iter().find(|c| c.name == name)?;
+        // Names of clusters may hold `/`, as those of EKS do.
+        let of = |cluster: &'a ClusterSummary| Some((cluster, within(&gap.scope, &cluster.name)?));
+        let (cluster, rest) = self.clusters.iter().filter_map(of).max_by_key(|(c, _)| c.name.len())?;
+        let name = cluster.name.as_str();
         let namespace = rest.split_once('/').map(|(first, _)| first).filter(|first| *first != "prometheus");
         let seen = |first: &&str| {
             cluster.namespaces.iter().any(|n| n.name == *first)
@@ -591,8 +593,7 @@ impl Report {
 
 /// Whether a gap says of a cluster that what was chosen of it is not there.
 fn is_of_nothing(gap: &Gap, cluster: &str) -> bool {
-    gap.cause == GapCause::NothingMatches
-        && gap.scope.strip_prefix(cluster).is_some_and(|rest| rest.starts_with('/'))
+    gap.cause == GapCause::NothingMatches && within(&gap.scope, cluster).is_some_and(|rest| !rest.is_empty())
 }
 
 /// Namespaces of a cluster, those too that are known from a finding alone.
@@ -644,6 +645,12 @@ fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
         Missing::NoKubernetesSource => cluster.objects_from == Some(Origin::KubeStateMetrics),
         _ => false,
     }
+}
+
+/// What of a scope lies within a cluster; none where it is of another one.
+fn within<'s>(scope: &'s str, cluster: &str) -> Option<&'s str> {
+    let rest = scope.strip_prefix(cluster)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
 #[cfg(test)]
@@ -770,6 +777,19 @@ mod tests {
         assert_eq!(nowhere.verdict(), Verdict::Unknown);
         assert_eq!(told(&nowhere)[3..], ["deliver"], "a glob that matches nothing is told");
         assert_eq!(told(&narrowed(Severity::Info, "c1", &[])), ["healthcheck", "deliver"]);
+    }
+
+    #[test]
+    fn a_gap_is_of_the_cluster_with_the_longest_name() {
+        let mut whole = report(vec![part("arn:aws", FINE), part("arn:aws/prod", FINE)]);
+        let scopes = ["arn:aws/prod", "arn:aws/prod/web/pods", "arn:aws/web/pods"];
+        whole.gaps = scopes.map(|scope| Gap::new(scope, GapCause::Failed, "")).into();
+        let told = |cluster: &str| -> Vec<String> {
+            let part = whole.narrowed(Severity::Info, &[cluster.to_owned()], &[], &|glob, name| glob == name);
+            part.gaps.into_iter().map(|g| g.scope).collect()
+        };
+        assert_eq!(told("arn:aws/prod"), scopes[..2]);
+        assert_eq!(told("arn:aws"), scopes[2..]);
     }
 
     #[test]
