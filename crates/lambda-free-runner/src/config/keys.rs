@@ -273,7 +273,7 @@ fn within(schema: &mut Value, parent: &str) {
 
 #[cfg(test)]
 mod tests {
-    use healthcore::measure::WATCH_SHARE;
+    use healthcore::view::WATCH_SHARE;
 
     use super::*;
     use crate::config::Config;
