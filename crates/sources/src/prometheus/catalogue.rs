@@ -43,15 +43,16 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::OomEvents => {
             "max by ({by}) (last_over_time(container_oom_events_total{{own}}[{step}]) - last_over_time(container_oom_events_total{{own}}[{base}] offset {step})) > 0"
         }
-        // One series a memory pool (`id` of Micrometer, `pool` of others), and a target scraped twice tells each twice.
+        // One series a memory pool (`id` of Micrometer, `pool` of others), and a target scraped twice tells each twice. The second
+        // name is that of the Java client before 1.0, and so of the JMX exporter before its own.
         Metric::JvmHeapUsed => {
-            "sum by ({by}) (max by ({by}, id, pool) (jvm_memory_used_bytes{area=\"heap\",{own}}))"
+            "sum by ({by}) (max by ({by}, id, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)\",area=\"heap\",{own}}))"
         }
         // A pool without a bound says -1. The pools of the serial and parallel collectors share the heap, of G1 only the old
         // generation has a bound, which is the heap's; those of ZGC and Shenandoah each say the whole. The JMX exporter tells
         // the heap without pools.
         Metric::JvmHeapMax => {
-            "sum by ({by}) (max by ({by}, id) (jvm_memory_max_bytes{area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) (jvm_memory_max_bytes{area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) (jvm_memory_max_bytes{area=\"heap\",{own}} > 0)"
+            "sum by ({by}) (max by ({by}, id) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",{own}} > 0)"
         }
         // Pools of Micrometer have an `id`, buffers of others a `pool`; one query for all, because these names exclude each other
         // in an exporter, and the JMX exporter tells the sum without pools. Mapped files are no memory of the process, and HotSpot
@@ -106,6 +107,16 @@ impl Family {
             Self::Cadvisor => "container_memory_working_set_bytes",
             Self::Ksm => "kube_pod_container_status_restarts_total",
             Self::App => "jvm_memory_used_bytes",
+        }
+    }
+
+    /// What selects the metric that tells which labels are in use, under each of its names.
+    pub(super) fn selector(self, matchers: &str) -> String {
+        match self {
+            Self::App => {
+                format!("{{__name__=~\"jvm_memory_used_bytes|jvm_memory_bytes_used\",{matchers}}}")
+            }
+            _ => format!("{}{{{matchers}}}", self.witness()),
         }
     }
 }
@@ -326,6 +337,12 @@ impl Catalogue {
                 ["kube_horizontalpodautoscaler_status_current_replicas", "kube_hpa_status_current_replicas"]
                     .map(Into::into)
                     .to_vec()
+            }
+            (Metric::JvmHeapUsed, None) => {
+                ["jvm_memory_used_bytes", "jvm_memory_bytes_used"].map(Into::into).to_vec()
+            }
+            (Metric::JvmHeapMax, None) => {
+                ["jvm_memory_max_bytes", "jvm_memory_bytes_max"].map(Into::into).to_vec()
             }
             (Metric::JvmBesideHeap, None) => [
                 "jvm_memory_used_bytes",

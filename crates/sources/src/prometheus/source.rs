@@ -192,7 +192,7 @@ impl Prometheus {
                 let [_, pod, container] = scheme.labels();
                 let labels =
                     vec![format!("{container}!=\"\""), format!("{pod}!=\"\""), scheme.alone().to_owned()];
-                let selector = format!("{}{{{}}}", family.witness(), self.catalogue.matchers(labels));
+                let selector = family.selector(&self.catalogue.matchers(labels));
                 branches.push(marked(&format!("count({selector})"), &mark(family, scheme)));
             }
         }
