@@ -468,6 +468,25 @@ mod tests {
         }
     }
 
+    /// A list of names that is not what the query reads would ask for nothing where only the other is there.
+    #[test]
+    fn metrics_of_a_jvm_have_two_names() {
+        let catalogue = Catalogue::default();
+        for metric in [Metric::JvmHeapUsed, Metric::JvmHeapMax, Metric::JvmBesideHeap, Metric::JvmThreads] {
+            let query = catalogue.query(metric, &part(), &Facts::default(), Scheme::Plain, 300, 600);
+            let matcher =
+                query.split_once("{__name__=~").and_then(|(_, rest)| rest.split(',').next()).unwrap();
+            let promql_parser::parser::Expr::VectorSelector(selector) =
+                promql_parser::parser::parse(&format!("{{__name__=~{matcher}}}")).unwrap()
+            else {
+                panic!("{query}: no selector")
+            };
+            let is_read = |name: &String| selector.matchers.matchers.iter().all(|m| m.is_match(name));
+            let names = catalogue.names(metric);
+            assert!(names.len() > 1 && names.iter().all(is_read), "{query}: {names:?}");
+        }
+    }
+
     #[test]
     fn requests_are_asked_only_as_configured() {
         assert!(!Catalogue::default().has(Metric::RequestRate));
