@@ -25,6 +25,7 @@ PUT_IN = [
 ]
 # Commands that a text only names, and what they are given.
 NAMED = {
+    "healthcheck digest": "healthcheck digest --config healthcheck.yaml",
     "healthcheck digest --deliver": "healthcheck digest --config healthcheck.yaml --deliver",
     "healthcheck check --logs": "healthcheck check --config healthcheck.yaml --logs",
     "healthcheck leaks": "healthcheck leaks --input cases.ndjson",
