@@ -239,12 +239,14 @@ def cronjob(name="healthcheck"):
 
 CRONJOB = cronjob()
 MERGE = cronjob("healthcheck-merge")
+DIGEST = cronjob("healthcheck-digest")
 POD = f'{{namespace="{NAMESPACE}",pod="a"}}'
 DAY = 24 * 6  # steps of ten minutes
 LATE = "The daily health check has not succeeded for 1d 3h 0m 0s."
 NEVER = "The daily health check has never succeeded."
 OF_CRONJOB = "The CronJob healthcheck of the daily health check has"
 OF_MERGE = "The CronJob healthcheck-merge of the daily health check has"
+NO_DIGEST = "The CronJob healthcheck-digest has sent no digest of the week for"
 DOWN = "No pod of healthcheck serve answers Prometheus, so nothing is known of the daily health check."
 # What happens, in steps of ten minutes from the start of unix time; the alert and its words; when it is quiet, and when it fires.
 ALERTS = [
@@ -259,9 +261,16 @@ ALERTS = [
     ("a first success", {f"kube_cronjob_created{CRONJOB}": "0x200", f"kube_cronjob_status_last_successful_time{CRONJOB}": f"_x{DAY} 86400x200"},
      "HealthcheckNeverSucceeded", "", "27h", None),
     ("suspended", {f"kube_cronjob_spec_suspend{CRONJOB}": "1x200"}, "HealthcheckSuspended",
-     f"{OF_CRONJOB} been suspended for more than a day.", "25h", "27h"),
+     "The CronJob healthcheck has been suspended for more than a day.", "25h", "27h"),
     ("the merge is suspended", {f"kube_cronjob_spec_suspend{CRONJOB}": "0x200", f"kube_cronjob_spec_suspend{MERGE}": "1x200"}, "HealthcheckSuspended",
-     f"{OF_MERGE} been suspended for more than a day.", "25h", "27h"),
+     "The CronJob healthcheck-merge has been suspended for more than a day.", "25h", "27h"),
+    ("the digest is suspended", {f"kube_cronjob_spec_suspend{DIGEST}": "1x200"}, "HealthcheckSuspended",
+     "The CronJob healthcheck-digest has been suspended for more than a day.", "25h", "27h"),
+    ("one digest", {f"kube_cronjob_created{DIGEST}": "0x1300", f"kube_cronjob_status_last_successful_time{DIGEST}": "0x1300"}, "HealthcheckNoDigest",
+     f"{NO_DIGEST} 8d 1h 0m 0s.", "192h", "193h"),
+    ("no digest ever", {f"kube_cronjob_created{DIGEST}": "0x1300"}, "HealthcheckNoDigest", f"{NO_DIGEST} 8d 1h 0m 0s.", "192h", "193h"),
+    ("a first digest", {f"kube_cronjob_created{DIGEST}": "0x1300", f"kube_cronjob_status_last_successful_time{DIGEST}": "_x1000 600000x300"},
+     "HealthcheckNoDigest", "", "193h", None),
     ("no pod of serve", {f"kube_cronjob_spec_suspend{CRONJOB}": "0x20"}, "HealthcheckServeDown", DOWN, "10m", "20m"),
     ("the last pod of serve ends", {f"healthcheck_build_info{POD}": "1x6 _x20"}, "HealthcheckServeDown", DOWN, "1h10m", "1h40m"),
     ("a pod of serve", {f"healthcheck_build_info{POD}": "1x20"}, "HealthcheckServeDown", "", "1h", None),
@@ -322,7 +331,7 @@ def own_labels(rule, words):
     """Labels of the series that an alert keeps."""
     if rule["expr"].startswith("absent("):
         return {"namespace": NAMESPACE}
-    named = re.search(r"The CronJob (\S+) of", words)
+    named = re.search(r"The CronJob (\S+) ", words)
     return {"cronjob": named[1]} if named else {}
 
 

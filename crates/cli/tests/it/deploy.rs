@@ -205,7 +205,7 @@ fn every_alert_is_in_the_runbook() {
             assert!(runbook.lines().any(|l| l == heading), "no `{heading}` in RUNBOOK.md");
         }
     }
-    assert_eq!(alerts.len(), 7, "{alerts:?}");
+    assert_eq!(alerts.len(), 8, "{alerts:?}");
 }
 
 /// What the chart adds where Secrets may be read is what the program adds.
@@ -233,7 +233,10 @@ fn the_digest_runs_as_the_check_does() {
     for (of_check, of_digest) in [
         ("  name: healthcheck\n  namespace", "  name: healthcheck-digest\n  namespace"),
         ("component: check", "component: digest"),
-        ("\"0 9 * * *\"", "\"0 9 * * 1\""),
+        (
+            "  schedule: \"0 9 * * *\"",
+            "  # When the check of the day, and the merge of its shards, have had their time.\n  schedule: \"0 10 * * 1\"",
+        ),
         (
             "serviceAccountName: healthcheck\n",
             "serviceAccountName: healthcheck-digest\n          automountServiceAccountToken: false\n",
