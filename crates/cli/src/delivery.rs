@@ -152,7 +152,7 @@ pub(crate) fn open(
             bail!(
                 "{}: standard output has the {} already; give --output FILE, or leave `type: stdout` out",
                 route.place,
-                name(what)
+                what.name()
             );
         }
         routes.push(route.open()?);
@@ -166,13 +166,6 @@ pub(crate) fn open(
 
 fn routes_of(what: What, config: &Config) -> impl Iterator<Item = &RouteConfig> {
     config.deliver.iter().filter(move |route| route.what == what)
-}
-
-const fn name(what: What) -> &'static str {
-    match what {
-        What::Report => "report",
-        What::Digest => "digest",
-    }
 }
 
 /// Where the report of a run would go, a line each, and which entries it leaves alone.

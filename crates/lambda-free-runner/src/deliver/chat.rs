@@ -147,6 +147,10 @@ impl Sink for ChatSink {
         format!("{chat} {}", self.url.host_str().unwrap_or_default())
     }
 
+    fn target(&self) -> String {
+        format!("chat {}", self.url)
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let body = delivery.content.card(self.settings.chat, &delivery.options);
         self.judged(&self.http.send(&self.call(body)).await?)?;

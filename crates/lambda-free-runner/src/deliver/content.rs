@@ -22,6 +22,15 @@ pub enum What {
 }
 
 impl What {
+    /// The name in configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Digest => "digest",
+        }
+    }
+
     /// Formats that it has.
     #[must_use]
     pub fn formats(self) -> Vec<Format> {

@@ -214,6 +214,12 @@ impl Sink for Email {
         if more == 0 { format!("email {first}") } else { format!("email {first} and {more} more") }
     }
 
+    fn target(&self) -> String {
+        let mut to: Vec<String> = self.to.iter().map(|mailbox| mailbox.email.to_string()).collect();
+        to.sort();
+        format!("email {}", to.join(" "))
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let message = self.message(delivery)?;
         let mut pause = Duration::from_secs(2);

@@ -14,6 +14,7 @@ mod slack;
 mod webhook;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use healthcore::report::Report;
 use healthcore::time::Timestamp;
 use healthcore_report::{DigestReport, Format, RenderError, RenderOptions};
 use ring::digest;
+use serde_json::json;
 use wildmatch::WildMatch;
 
 pub use chat::{ChatSettings, ChatSink};
@@ -48,6 +50,10 @@ pub(crate) const NO_TEMPLATE: &str =
 pub trait Sink: Send + Sync {
     /// How messages name it, without secrets: `slack #ops`.
     fn name(&self) -> String;
+    /// What tells it from every other sink, such as the whole address. It may hold secrets: it is hashed, and never shown.
+    fn target(&self) -> String {
+        self.name()
+    }
     /// Whether the same content may be sent again without anybody noticing: a file is written over. Else what was sent is
     /// remembered, where there is a history.
     fn is_repeatable(&self) -> bool {
@@ -247,14 +253,10 @@ impl Route {
         }
     }
 
-    /// What tells it from other routes.
-    fn name(&self) -> String {
-        format!("{} {}", self.place, self.sink.name())
-    }
-
-    /// The same as a name of an object.
-    fn key(&self) -> String {
-        hex(&digest::digest(&digest::SHA256, self.name().as_bytes()).as_ref()[..16])
+    /// What makes it another one, wherever it stands: who gets it, and what. It may hold secrets.
+    fn identity(&self) -> String {
+        let Selection { floor, clusters, namespaces } = &self.selection;
+        json!([self.sink.target(), self.what.name(), floor.name(), clusters, namespaces]).to_string()
     }
 
     fn outcome(&self, result: Result<Delivered, DeliverError>) -> Outcome {
@@ -326,12 +328,25 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
+    /// The routes of reports or of digests, each with the name of its memory. Of routes that are all the same, the order
+    /// tells them apart.
+    fn known(&self, what: What) -> Vec<(&Route, String)> {
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        let named = |route| {
+            let identity = Route::identity(route);
+            let nth = alike.entry(identity.clone()).or_default();
+            *nth += 1;
+            (route, hashed(&[&identity, &nth.to_string()]))
+        };
+        self.routes.iter().filter(|route| route.what == what).map(named).collect()
+    }
+
     /// Delivers a report by every route of reports, one after the other, so that the pace of a chat is kept.
     pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
-        for route in self.routes.iter().filter(|route| route.what == What::Report) {
-            outcomes.push(route.outcome(self.report(route, report, &patience).await));
+        for (route, name) in self.known(What::Report) {
+            outcomes.push(route.outcome(self.report(route, &name, report, &patience).await));
         }
         outcomes
     }
@@ -340,9 +355,9 @@ impl Deliverer {
     pub async fn deliver_digest(&self, digest: &DigestReport) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
-        for route in self.routes.iter().filter(|route| route.what == What::Digest) {
+        for (route, name) in self.known(What::Digest) {
             let content = Content::Digest(route.selection.of_digest(digest));
-            outcomes.push(route.outcome(self.bring(route, content, false, &patience).await));
+            outcomes.push(route.outcome(self.bring(route, &name, content, false, &patience).await));
         }
         outcomes
     }
@@ -350,16 +365,17 @@ impl Deliverer {
     async fn report(
         &self,
         route: &Route,
+        name: &str,
         report: &Report,
         patience: &Patience,
     ) -> Result<Delivered, DeliverError> {
-        let news = self.news(route, report, patience).await;
+        let news = self.news(route, name, report, patience).await;
         let mut missed = news.missed;
         let content = Content::of(route.selection.of_report(&news.report));
-        let delivered = self.bring(route, content, news.is_first, patience).await?;
+        let delivered = self.bring(route, name, content, news.is_first, patience).await?;
         let remembered = match self.memory(route) {
             Some(history) if news.told.is_none_or(|told| told < report.taken_at) => {
-                history.remember_told(&route.key(), report.taken_at, patience).await
+                history.remember_told(name, report.taken_at, patience).await
             }
             _ => Ok(()),
         };
@@ -385,11 +401,17 @@ impl Deliverer {
     }
 
     /// The report as it is news to the readers of a route: against the last run that they were told of.
-    async fn news<'r>(&self, route: &Route, report: &'r Report, patience: &Patience) -> News<'r> {
+    async fn news<'r>(
+        &self,
+        route: &Route,
+        name: &str,
+        report: &'r Report,
+        patience: &Patience,
+    ) -> News<'r> {
         let mut news =
             News { report: Cow::Borrowed(report), told: None, is_first: false, missed: Vec::new() };
         let Some(history) = self.memory(route) else { return news };
-        match history.told(&route.key(), patience).await {
+        match history.told(name, patience).await {
             Ok(told) => (news.told, news.is_first) = (told, told.is_none()),
             Err(why) => news.missed.push(format!("it is not known what was told there last: {why}")),
         }
@@ -408,6 +430,7 @@ impl Deliverer {
     async fn bring(
         &self,
         route: &Route,
+        name: &str,
         content: Content,
         is_first: bool,
         patience: &Patience,
@@ -417,7 +440,7 @@ impl Deliverer {
         if let Some(why) = refused {
             return Ok(Delivered::NotSent(why));
         }
-        let key = key(&content, &self.options, &route.name())?;
+        let key = hashed(&[name, &content.identity(&self.options)?]);
         let delivery = Delivery { content, options: self.options.clone(), key };
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
@@ -467,13 +490,14 @@ const fn sent_already(content: &Content) -> &'static str {
     }
 }
 
-/// SHA-256 over what makes the content another one, and the place of the route: two webhooks of one host differ.
-fn key(content: &Content, options: &RenderOptions, to: &str) -> Result<String, DeliverError> {
+/// Half of the SHA-256 of some texts, as the name of an object.
+fn hashed(texts: &[&str]) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(to.as_bytes());
-    hash.update(&[0]);
-    hash.update(content.identity(options)?.as_bytes());
-    Ok(hex(&hash.finish().as_ref()[..16]))
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update(&[0]);
+    }
+    hex(&hash.finish().as_ref()[..16])
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -68,6 +68,10 @@ impl Sink for Pushgateway {
         format!("pushgateway {}", self.url.host_str().unwrap_or_default())
     }
 
+    fn target(&self) -> String {
+        format!("pushgateway {}", self.url)
+    }
+
     fn is_repeatable(&self) -> bool {
         true
     }

@@ -355,6 +355,14 @@ impl Sink for Slack {
         }
     }
 
+    fn target(&self) -> String {
+        match (&self.settings.channel, &self.settings.token, &self.webhook) {
+            (Some(channel), Some(_), _) => format!("slack {} {channel}", self.api),
+            (.., Some(webhook)) => format!("slack {webhook}"),
+            _ => self.name(),
+        }
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let report = delivery.content.slack(&delivery.options);
         let refused = match &self.settings.token {

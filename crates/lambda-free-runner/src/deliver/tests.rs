@@ -534,13 +534,16 @@ async fn a_file_is_written_by_a_template() {
     );
 }
 
-/// Takes everything, and notes it; or fails.
-struct Notes(Arc<Mutex<Vec<Content>>>, bool);
+/// Takes everything, and notes it; or fails. What is last tells it from others.
+struct Notes(Arc<Mutex<Vec<Content>>>, bool, &'static str);
 
 #[async_trait]
 impl Sink for Notes {
     fn name(&self) -> String {
         "notes".into()
+    }
+    fn target(&self) -> String {
+        self.2.into()
     }
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         self.0.lock().unwrap().push(delivery.content.clone());
@@ -557,7 +560,11 @@ fn reports(seen: &Mutex<Vec<Content>>) -> Vec<Report> {
 
 fn notes(works: bool) -> (Route, Arc<Mutex<Vec<Content>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    (Route::new(Box::new(Notes(Arc::clone(&seen), works))), seen)
+    (Route::new(Box::new(Notes(Arc::clone(&seen), works, "notes"))), seen)
+}
+
+fn notes_at(target: &'static str) -> Route {
+    Route::new(Box::new(Notes(Arc::default(), true, target)))
 }
 
 #[tokio::test]
@@ -656,6 +663,73 @@ async fn the_same_report_is_sent_once_and_a_failure_again() {
     report.taken_at = report.taken_at.plus_seconds(60.0);
     deliverer.deliver(&report).await;
     assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+/// Who puts an entry above another changes nothing for the readers of the other.
+#[tokio::test]
+async fn what_was_sent_is_known_wherever_the_entry_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let report = fixture("healthy").await;
+    let sent = |routes: Vec<Route>| {
+        let (history, report) = (history.clone(), &report);
+        async move {
+            let deliverer = Deliverer { routes, history: Some(history), ..Deliverer::default() };
+            let outcomes = deliverer.deliver(report).await;
+            outcomes.iter().map(|o| matches!(o.result, Ok(Delivered::Sent(_)))).collect::<Vec<_>>()
+        }
+    };
+    let (one, two) = ("https://hooks.corp.net/s3cret-1", "https://hooks.corp.net/s3cret-2");
+    assert_eq!(sent(vec![notes_at(one), notes_at(two)]).await, [true, true]);
+    let moved = |route: Route, place: &str| Route { place: place.into(), ..route };
+    let again = vec![
+        moved(notes_at("stdout"), "deliver[0]"),
+        moved(notes_at(two), "deliver[1]"),
+        moved(notes_at(one), "deliver[2]"),
+    ];
+    assert_eq!(sent(again).await, [true, false, false]);
+    let mut narrower = notes_at(one);
+    narrower.selection.floor = Severity::Critical;
+    assert_eq!(sent(vec![narrower]).await, [true], "another choice is another entry");
+    assert_eq!(sent(vec![notes_at(one), notes_at(one)]).await, [false, true], "two that are all the same");
+    for file in std::fs::read_dir(folder.path().join("deliveries")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!format!("{} {text}", path.display()).contains("s3cret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_told_from_others_on_the_same_host() {
+    let http = HttpSettings::default;
+    let webhook = |url: &str| {
+        let settings = WebhookSettings { url: Secret::new(url), secret: None, http: http() };
+        Webhook::new(settings).unwrap().target()
+    };
+    assert_ne!(webhook("https://hooks.corp.net/in/1"), webhook("https://hooks.corp.net/in/2"));
+    let group = |url: &str| {
+        let settings =
+            ChatSettings { chat: Chat::DingTalk, url: Secret::new(url), secret: None, http: http() };
+        ChatSink::new(settings).unwrap().target()
+    };
+    let robot = "https://oapi.dingtalk.com/robot/send?access_token=";
+    assert_ne!(group(&format!("{robot}0123abcd")), group(&format!("{robot}4567cdef")));
+    let mail = |to: &[&str]| {
+        let settings = EmailSettings {
+            host: "smtp.corp.net".into(),
+            port: 587,
+            security: Security::StartTls,
+            credentials: None,
+            from: "healthcheck@corp.net".into(),
+            to: to.iter().map(|&to| to.to_owned()).collect(),
+            attach: Vec::new(),
+            timeout: Duration::from_secs(1),
+            ca_file: None,
+        };
+        Email::new(settings).unwrap().target()
+    };
+    assert_ne!(mail(&["a@corp.net", "b@corp.net"]), mail(&["a@corp.net", "c@corp.net"]));
+    assert_eq!(mail(&["a@corp.net", "b@corp.net"]), mail(&["b@corp.net", "a@corp.net"]));
 }
 
 /// A report of some minutes later, compared with the history and remembered, as a run does it.

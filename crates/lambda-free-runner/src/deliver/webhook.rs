@@ -72,6 +72,10 @@ impl Sink for Webhook {
         format!("webhook {}", self.url.host_str().unwrap_or_default())
     }
 
+    fn target(&self) -> String {
+        format!("webhook {}", self.url)
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let body = delivery.render(Format::Json)?;
         let mut call = Call::post(self.url.clone(), "application/json", body);
