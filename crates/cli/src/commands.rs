@@ -341,6 +341,12 @@ pub(crate) fn image() -> Option<String> {
     std::env::var("HEALTHCHECK_IMAGE").ok()
 }
 
+/// The name of this run, as the manifest of its Job says: a pod that is made anew in the place of one that failed has the
+/// same one. Where a label is missing, it is empty.
+pub(crate) fn run_name() -> Option<String> {
+    std::env::var("HEALTHCHECK_RUN").ok().filter(|name| !name.trim().is_empty())
+}
+
 pub(crate) fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
     match path {
         Some(path) => Ok(Config::read(path, &|name| std::env::var(name).ok())?),

@@ -14,7 +14,7 @@ use lambda_free_runner::history::History;
 use serde_json::{Value, json};
 
 use crate::args::{Check, Color, Output};
-use crate::commands::counted;
+use crate::commands::{counted, run_name};
 use crate::docs::without_secrets;
 use crate::exit::is_broken_pipe;
 use crate::output::{self, Target, Written};
@@ -43,7 +43,7 @@ impl Publication<'_> {
         let Written { files, mut faults } =
             output::write(report, self.output, self.config, self.targets, self.color);
         let written = faults.iter().all(is_broken_pipe);
-        let deliverer = Deliverer { history: self.history.cloned(), ..self.deliverer };
+        let deliverer = Deliverer { history: self.history.cloned(), run: run_name(), ..self.deliverer };
         let outcomes = deliverer.deliver(report).await;
         let sent = Sent::of(&outcomes);
         let undelivered = told(outcomes, self.quiet, &output::note);
@@ -161,7 +161,7 @@ pub(crate) fn open(
     if let Some(hint) = slack_without_route(config, &is_set) {
         output::note(&hint);
     }
-    Ok(Deliverer { routes, options, history: None })
+    Ok(Deliverer { routes, options, ..Deliverer::default() })
 }
 
 fn routes_of(what: What, config: &Config) -> impl Iterator<Item = &RouteConfig> {

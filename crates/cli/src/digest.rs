@@ -12,7 +12,7 @@ use lambda_free_runner::deliver::{Deliverer, Route, What};
 use lambda_free_runner::history::{History, Period};
 
 use crate::args::{Color, Digest, DigestFormatArg};
-use crate::commands::{done, read_config, runtime};
+use crate::commands::{done, read_config, run_name, runtime};
 use crate::exit::Exit;
 use crate::{delivery, output};
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Ex
         None => output::print(&text)?,
         Some(path) => output::replace(path, text.as_bytes())?,
     }
-    let deliverer = Deliverer { history: Some(history), ..deliverer };
+    let deliverer = Deliverer { history: Some(history), run: run_name(), ..deliverer };
     let outcomes = runtime.block_on(deliverer.deliver_digest(&report));
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();

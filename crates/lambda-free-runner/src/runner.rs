@@ -326,14 +326,18 @@ impl Runner {
         self.is_running.store(true, Ordering::Relaxed);
         self.hooks.started(&run);
         let begun = Instant::now();
-        let result = self.report().await.map(Arc::new);
+        let (name, result) = match self.report().await {
+            Ok((name, report)) => (name, Ok(Arc::new(report))),
+            Err(why) => (None, Err(why)),
+        };
         if let Ok(report) = &result {
             report.findings.iter().for_each(|finding| self.hooks.finding(finding));
         }
         let tried_again = tried_again(due, tries, &result);
         self.hooks.done(&Done { run, took: begun.elapsed(), result: result.clone(), tried_again }).await;
         if let Ok(report) = &result {
-            for outcome in self.deliverer.deliver(report).await {
+            let name = name.as_deref().or(self.deliverer.run.as_deref());
+            for outcome in self.deliverer.deliver_of(name, report).await {
                 self.hooks.delivered(&run, &outcome);
             }
         }
@@ -341,12 +345,14 @@ impl Runner {
         result
     }
 
-    async fn report(&self) -> Result<Report, RunFailure> {
+    /// A report, and the name of its run.
+    async fn report(&self) -> Result<(Option<String>, Report), RunFailure> {
         let run = async {
             let spec = (self.spec)().await;
             let spec = spec.map_err(|e| RunFailure::new(FailureKind::Configuration, &chain(&*e)))?;
             let spec = RunSpec { clock: Arc::clone(&self.clock), ..spec };
-            Ok(run_once(&spec, &*self.hooks).await?)
+            let report = run_once(&spec, &*self.hooks).await?;
+            Ok((spec.name, report))
         };
         // A mistake of ours in one run must not end the schedule.
         let run = AssertUnwindSafe(run).catch_unwind().map(|ended| match ended {

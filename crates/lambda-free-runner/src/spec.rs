@@ -30,6 +30,10 @@ pub struct RunSpec {
     pub lookback: Seconds,
     /// Time between two samples; chosen by the look-back when none.
     pub step: Option<Seconds>,
+    /// The name under which a [`Runner`](crate::runner::Runner) delivers the report, as
+    /// [`Deliverer::run`](crate::deliver::Deliverer::run): each run of a schedule needs its own, by
+    /// [`spec_each_run`](crate::runner::RunnerBuilder::spec_each_run). That of the deliverer when none.
+    pub name: Option<String>,
     /// The end of the window; the clock's now when none.
     pub at: Option<Timestamp>,
     /// Where the time comes from.
@@ -65,6 +69,7 @@ impl RunSpec {
             settings: Settings::default(),
             lookback: DEFAULT_LOOKBACK,
             step: None,
+            name: None,
             at: None,
             clock: Arc::new(SystemClock),
             record: None,

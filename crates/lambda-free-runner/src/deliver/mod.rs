@@ -36,7 +36,7 @@ pub use pushgateway::{Pushgateway, PushgatewaySettings};
 pub use slack::{DEFAULT_API, Slack, SlackSettings};
 pub use webhook::{Webhook, WebhookSettings};
 
-use crate::history::{History, Patience};
+use crate::history::{History, Patience, Sending};
 
 /// Time for one delivery with all its requests and pauses.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -59,6 +59,11 @@ pub trait Sink: Send + Sync {
     fn is_repeatable(&self) -> bool {
         false
     }
+    /// Whether the receiver gets the key of a delivery, by which it knows one that it had. Else what may have arrived is not sent
+    /// again.
+    fn takes_key(&self) -> bool {
+        false
+    }
     /// Brings it there.
     ///
     /// # Errors
@@ -73,7 +78,7 @@ pub struct Delivery {
     pub content: Content,
     /// Language and the like.
     pub options: RenderOptions,
-    /// The same for the same content to the same place, whenever it is made.
+    /// The same for the same content to the same place, whenever it is made; and for a run of the same name.
     pub key: String,
 }
 
@@ -325,6 +330,11 @@ pub struct Deliverer {
     pub options: RenderOptions,
     /// Where it is remembered what was sent, so that the same is not sent twice.
     pub history: Option<History>,
+    /// The name of the run, for a run that may be made again from its beginning, as by a Job whose pod failed: its report is
+    /// another one then, of some minutes later. What goes to a route in runs of one name is one delivery, which is sent
+    /// again where nothing of it arrived, and never where it arrived or may have. It needs the history. None for runs that
+    /// are not repeated: a program that makes many must not give all of them one name.
+    pub run: Option<String>,
 }
 
 impl Deliverer {
@@ -343,10 +353,16 @@ impl Deliverer {
 
     /// Delivers a report by every route of reports, one after the other, so that the pace of a chat is kept.
     pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
+        self.deliver_of(self.run.as_deref(), report).await
+    }
+
+    /// As [`Self::deliver`], for a run of this name.
+    pub(crate) async fn deliver_of(&self, run: Option<&str>, report: &Report) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
         for (route, name) in self.known(What::Report) {
-            outcomes.push(route.outcome(self.report(route, &name, report, &patience).await));
+            let reader = Reader { route, name, run };
+            outcomes.push(route.outcome(self.report(&reader, report, &patience).await));
         }
         outcomes
     }
@@ -357,24 +373,27 @@ impl Deliverer {
         let patience = Patience::default();
         for (route, name) in self.known(What::Digest) {
             let content = Content::Digest(route.selection.of_digest(digest));
-            outcomes.push(route.outcome(self.bring(route, &name, content, false, &patience).await));
+            let reader = Reader { route, name, run: self.run.as_deref() };
+            outcomes.push(route.outcome(self.bring(&reader, content, false, &patience).await));
         }
         outcomes
     }
 
     async fn report(
         &self,
-        route: &Route,
-        name: &str,
+        reader: &Reader<'_>,
         report: &Report,
         patience: &Patience,
     ) -> Result<Delivered, DeliverError> {
-        let news = self.news(route, name, report, patience).await;
+        let Reader { route, name, run } = reader;
+        let news = self.news(reader, report, patience).await;
         let mut missed = news.missed;
         let content = Content::of(route.selection.of_report(&news.report));
-        let delivered = self.bring(route, name, content, news.is_first, patience).await?;
+        let delivered = self.bring(reader, content, news.is_first, patience).await?;
+        // What came since the try that was sent is still to be told.
+        let is_repeated = run.is_some() && delivered == Delivered::NotSent(SENT_REPORT);
         let remembered = match self.memory(route) {
-            Some(history) if news.told.is_none_or(|told| told < report.taken_at) => {
+            Some(history) if !is_repeated && news.told.is_none_or(|told| told < report.taken_at) => {
                 history.remember_told(name, report.taken_at, patience).await
             }
             _ => Ok(()),
@@ -403,11 +422,11 @@ impl Deliverer {
     /// The report as it is news to the readers of a route: against the last run that they were told of.
     async fn news<'r>(
         &self,
-        route: &Route,
-        name: &str,
+        reader: &Reader<'_>,
         report: &'r Report,
         patience: &Patience,
     ) -> News<'r> {
+        let Reader { route, name, .. } = reader;
         let mut news =
             News { report: Cow::Borrowed(report), told: None, is_first: false, missed: Vec::new() };
         let Some(history) = self.memory(route) else { return news };
@@ -429,40 +448,78 @@ impl Deliverer {
     /// Sends what concerns the readers of a route, unless there is no reason to.
     async fn bring(
         &self,
-        route: &Route,
-        name: &str,
+        reader: &Reader<'_>,
         content: Content,
         is_first: bool,
         patience: &Patience,
     ) -> Result<Delivered, DeliverError> {
+        let route = reader.route;
         // To who was never told anything, all of it is a change.
         let refused = route.when.refuses(&content).filter(|_| !(is_first && route.when == When::Changes));
         if let Some(why) = refused {
             return Ok(Delivered::NotSent(why));
         }
-        let key = hashed(&[name, &content.identity(&self.options)?]);
+        let key = match reader.run {
+            Some(run) => hashed(&[&reader.name, "run", run]),
+            None => hashed(&[&reader.name, &content.identity(&self.options)?]),
+        };
         let delivery = Delivery { content, options: self.options.clone(), key };
         let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {
-            match history.was_sent(&delivery.key, patience).await {
-                Ok(true) => return Ok(Delivered::NotSent(sent_already(&delivery.content))),
-                Ok(false) => {}
+            match history.sending(&delivery.key, patience).await {
+                Ok(Some(Sending::Arrived)) => {
+                    return Ok(Delivered::NotSent(sent_already(&delivery.content)));
+                }
+                Ok(Some(Sending::Begun)) if !route.sink.takes_key() => {
+                    return Err(DeliverError::Unclear("an earlier try to send it got no answer".to_owned()));
+                }
+                Ok(_) => {}
                 // To send twice is better than never.
                 Err(why) => missed.push(format!("it is not known whether it was sent before: {why}")),
             }
         }
-        let sent = tokio::time::timeout(PATIENCE, route.sink.deliver(&delivery)).await;
-        let late = || DeliverError::Unclear(format!("not done within {} s", PATIENCE.as_secs()));
-        let mut receipt = sent.map_err(|_| late())??;
-        if let Some(history) = memory
-            && let Err(why) = history.remember_sent(&delivery.key, &receipt.what, patience).await
-        {
-            missed.push(format!("it was sent, and that cannot be remembered: {why}"));
-        }
+        let mut receipt = send(route, &delivery, memory, patience).await?;
         receipt.missed.extend(missed);
         Ok(Delivered::Sent(receipt))
     }
+}
+
+/// Sends a delivery, and remembers that before and after.
+async fn send(
+    route: &Route,
+    delivery: &Delivery,
+    memory: Option<&History>,
+    patience: &Patience,
+) -> Result<Receipt, DeliverError> {
+    if let Some(history) = memory {
+        // Where that cannot be remembered, nor can what comes of it, and that is told.
+        let _ = history.remember_begun(&delivery.key, patience).await;
+    }
+    let sent = tokio::time::timeout(PATIENCE, route.sink.deliver(delivery)).await;
+    let late = |_| DeliverError::Unclear(format!("not done within {} s", PATIENCE.as_secs()));
+    let mut sent = sent.map_err(late).flatten();
+    let Some(history) = memory else { return sent };
+    match &mut sent {
+        Ok(receipt) => {
+            if let Err(why) = history.remember_sent(&delivery.key, &receipt.what, patience).await {
+                receipt.missed.push(format!("it was sent, and that cannot be remembered: {why}"));
+            }
+        }
+        Err(DeliverError::Unclear(_)) => {}
+        // Where that cannot be forgotten, the next try says that this one got no answer.
+        Err(_) => drop(history.forget_begun(&delivery.key, patience).await),
+    }
+    sent
+}
+
+/// A route, and what is remembered of it.
+struct Reader<'a> {
+    route: &'a Route,
+    /// The name of its memory.
+    name: String,
+    /// The name of the run, if it has one.
+    run: Option<&'a str>,
 }
 
 /// A report for a route.
@@ -483,9 +540,11 @@ fn was_untold(report: &Report, told: Timestamp) -> bool {
     !report.coverage.is_empty() && compared.into_iter().any(|before| *before > told)
 }
 
+const SENT_REPORT: &str = "this report was sent there already";
+
 const fn sent_already(content: &Content) -> &'static str {
     match content {
-        Content::Report(_) => "this report was sent there already",
+        Content::Report(_) => SENT_REPORT,
         Content::Digest(_) => "this digest was sent there already",
     }
 }

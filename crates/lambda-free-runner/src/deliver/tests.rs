@@ -6,6 +6,7 @@ mod slack_rules;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use healthcore::finding::State;
@@ -697,6 +698,105 @@ async fn what_was_sent_is_known_wherever_the_entry_stands() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!format!("{} {text}", path.display()).contains("s3cret"), "{text}");
     }
+}
+
+/// Says always the same, and counts how often it was asked.
+struct Says(Arc<AtomicUsize>, fn() -> Result<Receipt, DeliverError>, bool);
+
+#[async_trait]
+impl Sink for Says {
+    fn name(&self) -> String {
+        "says".into()
+    }
+    fn takes_key(&self) -> bool {
+        self.2
+    }
+    async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        (self.1)()
+    }
+}
+
+/// A Job makes another pod where one failed: because of one entry only, or of a full disk.
+#[tokio::test]
+async fn a_run_that_is_made_again_sends_only_what_did_not_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let refuses: fn() -> _ = || Err(DeliverError::Refused("answered 400".into()));
+    let unclear: fn() -> _ = || Err(DeliverError::Unclear("answered 502".into()));
+    let answers = [(|| Ok(Receipt::of("message"))) as fn() -> _, refuses, unclear, unclear];
+    let asked: [Arc<AtomicUsize>; 4] = Default::default();
+    let route = |at: usize| Route::new(Box::new(Says(Arc::clone(&asked[at]), answers[at], at == 3)));
+    let routes = (0..4).map(route).collect();
+    let mut deliverer = Deliverer { routes, history: Some(history), ..Deliverer::default() };
+    let mut report = fixture("healthy").await;
+    let mut counts = Vec::new();
+    let mut told = Vec::new();
+    for run in [Some("job-1"), Some("job-1"), Some("job-2"), None, None] {
+        report.taken_at = report.taken_at.plus_seconds(60.0);
+        deliverer.run = run.map(Into::into);
+        told.push(deliverer.deliver(&report).await);
+        counts.push(asked.each_ref().map(|n| n.load(Ordering::Relaxed)));
+    }
+    assert_eq!(counts, [[1, 1, 1, 1], [1, 2, 1, 2], [2, 3, 2, 3], [3, 4, 3, 4], [4, 5, 4, 5]]);
+    assert_eq!(told[1][0].result.as_ref().unwrap(), &Delivered::NotSent("this report was sent there already"));
+    assert_eq!(
+        told[1][2].faults(),
+        ["deliver (says): an earlier try to send it got no answer; it may have arrived, so it is not sent again"],
+        "who wants to be sure that it arrived is told each time"
+    );
+}
+
+#[tokio::test]
+async fn what_a_program_was_sending_when_it_was_killed_is_not_sent_again() {
+    struct Hangs(Arc<tokio::sync::Notify>);
+    #[async_trait]
+    impl Sink for Hangs {
+        fn name(&self) -> String {
+            "says".into()
+        }
+        async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+            self.0.notify_one();
+            std::future::pending().await
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let deliverer = |sink: Box<dyn Sink>| Deliverer {
+        routes: vec![Route::new(sink)],
+        history: Some(history.clone()),
+        run: Some("job-1".into()),
+        ..Deliverer::default()
+    };
+    let report = fixture("healthy").await;
+    let sending = Arc::new(tokio::sync::Notify::new());
+    let killed = deliverer(Box::new(Hangs(Arc::clone(&sending))));
+    tokio::select! {
+        _ = killed.deliver(&report) => unreachable!("it hangs"),
+        () = sending.notified() => {}
+    }
+    let asked = Arc::new(AtomicUsize::new(0));
+    let next = deliverer(Box::new(Says(Arc::clone(&asked), || Ok(Receipt::of("message")), false)));
+    let outcomes = next.deliver(&report).await;
+    assert!(matches!(outcomes[0].result, Err(DeliverError::Unclear(_))), "{outcomes:?}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+/// The second try of a run saw more than the first, whose report was sent.
+#[tokio::test]
+async fn what_came_between_two_tries_of_a_run_is_news_in_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let (route, seen) = notes(true);
+    let mut deliverer =
+        Deliverer { routes: vec![route], history: Some(history.clone()), ..Deliverer::default() };
+    for (run, minutes, findings) in [("job-1", 0.0, 1), ("job-1", 10.0, 3), ("job-2", 1440.0, 3)] {
+        deliverer.run = Some(run.into());
+        deliverer.deliver(&later(&history, minutes, findings).await).await;
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(states(&seen[1]), [State::Ongoing, State::New, State::New]);
 }
 
 #[tokio::test]

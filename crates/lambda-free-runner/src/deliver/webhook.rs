@@ -76,6 +76,10 @@ impl Sink for Webhook {
         format!("webhook {}", self.url)
     }
 
+    fn takes_key(&self) -> bool {
+        true
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let body = delivery.render(Format::Json)?;
         let mut call = Call::post(self.url.clone(), "application/json", body);

@@ -27,6 +27,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub(crate) use patience::Patience;
+pub(crate) use sent::Sending;
 pub use period::Period;
 pub use place::HistoryError;
 use place::Opened;

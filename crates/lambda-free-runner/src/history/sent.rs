@@ -1,4 +1,7 @@
-//! What was delivered, so that the same report is not sent twice: an empty object a delivery, named by its key.
+//! What was delivered, so that the same is not sent twice: an object a delivery, named by its key.
+//!
+//! A delivery is noted before it is sent, and what came of it afterwards. A program that was killed in between, or got no
+//! answer, leaves one of which nobody knows whether it arrived.
 
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
@@ -10,15 +13,46 @@ use super::{History, Patience};
 pub(super) const FOLDER: &str = "deliveries";
 /// Age at which it is forgotten that something was sent, in seconds, counted back from the newest delivery.
 const AGE_S: i64 = 40 * 86_400;
+/// What an object says of a delivery that has begun; else it says what arrived.
+const BEGUN: &[u8] = b"begun";
+
+/// What is remembered of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// It was sent, and whether it arrived is not known.
+    Begun,
+    /// It arrived.
+    Arrived,
+}
 
 impl History {
-    /// Whether a delivery is remembered.
-    pub(crate) async fn was_sent(&self, key: &str, patience: &Patience) -> Result<bool, String> {
+    /// What is remembered of a delivery; none for one that is still to be sent.
+    pub(crate) async fn sending(&self, key: &str, patience: &Patience) -> Result<Option<Sending>, String> {
         let path = self.delivery(key);
         let asked = async {
-            match self.store.head(&path).await {
-                Ok(_) => Ok(true),
-                Err(object_store::Error::NotFound { .. }) => Ok(false),
+            match self.store.get(&path).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(why) => Err(why),
+            }
+        };
+        let found = self.ask(patience, asked).await.map_err(|(_, why)| why)?;
+        Ok(found.map(|said| if *said == *BEGUN { Sending::Begun } else { Sending::Arrived }))
+    }
+
+    /// Remembers that a delivery is about to be sent.
+    pub(crate) async fn remember_begun(&self, key: &str, patience: &Patience) -> Result<(), String> {
+        let path = self.delivery(key);
+        let asked = async { self.store.put(&path, BEGUN.to_vec().into()).await };
+        self.ask(patience, asked).await.map(drop).map_err(|(_, why)| why)
+    }
+
+    /// Forgets a delivery of which nothing arrived, so that it can be sent again.
+    pub(crate) async fn forget_begun(&self, key: &str, patience: &Patience) -> Result<(), String> {
+        let path = self.delivery(key);
+        let asked = async {
+            match self.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(why) => Err(why),
             }
         };

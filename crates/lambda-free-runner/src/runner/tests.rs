@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::deliver::{DeliverError, Delivery, Receipt, Route, Sink};
 use crate::schedule::CatchUp;
 
 fn recording() -> PathBuf {
@@ -320,7 +321,7 @@ async fn who_asks_whether_it_runs_does_not_keep_it_from_running() {
 /// Takes every report, and what comes of it is told.
 #[tokio::test]
 async fn a_report_goes_where_the_runner_was_told() {
-    use crate::deliver::{FileSettings, FileSink, Route};
+    use crate::deliver::{FileSettings, FileSink};
 
     struct Told(Mutex<Vec<String>>);
     impl Progress for Told {}
@@ -406,4 +407,43 @@ fn the_future_of_a_run_can_be_sent() {
     let runner = Runner::builder().build();
     sent(runner.run_once());
     sent(runner.run_on_schedule(&daily(), None, async { Duration::ZERO }));
+}
+
+/// Counts what it gets.
+struct Counts(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Sink for Counts {
+    fn name(&self) -> String {
+        "counts".into()
+    }
+    async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Receipt::of("message"))
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_a_run_says_what_it_delivers_again() {
+    let place = tempfile::tempdir().unwrap();
+    let history = History::open(place.path().to_str().unwrap(), Default::default()).unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let names = Mutex::new(vec!["c", "b", "b", "a"]);
+    let runner = Runner::builder()
+        .spec_each_run(move || {
+            let name = names.lock().unwrap().pop().map(Into::into);
+            async move { Ok(RunSpec { name, ..RunSpec::new(Input::Recording(recording())) }) }
+        })
+        .deliver_by(Deliverer {
+            routes: vec![Route::new(Box::new(Counts(Arc::clone(&count))))],
+            history: Some(history),
+            ..Deliverer::default()
+        })
+        .build();
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        runner.run_once().await.unwrap();
+        counts.push(count.load(Ordering::SeqCst));
+    }
+    assert_eq!(counts, [1, 2, 2, 3]);
 }

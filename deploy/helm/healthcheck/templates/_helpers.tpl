@@ -123,6 +123,11 @@ spec:
       env:
         - name: HEALTHCHECK_IMAGE
           value: {{ include "healthcheck.image" $ }}
+        {{- if ne .component "serve" }}
+        # Under which a pod that is made anew knows what the one before it has sent. The uid of the Job: names are used again.
+        - name: HEALTHCHECK_RUN
+          valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/controller-uid']"}}
+        {{- end }}
         {{- with $.Values.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

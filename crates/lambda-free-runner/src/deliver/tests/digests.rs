@@ -273,3 +273,19 @@ async fn the_same_digest_is_sent_once() {
         assert_eq!(seen.lock().unwrap().len(), sent + 2);
     }
 }
+
+#[tokio::test]
+async fn a_run_that_is_made_again_sends_its_digest_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let (route, seen) = noting();
+    let mut deliverer = Deliverer { routes: vec![route], history: Some(history), ..Deliverer::default() };
+    let mut digest = of_a_week();
+    for run in ["job-1", "job-1", "job-2"] {
+        deliverer.run = Some(run.into());
+        deliverer.deliver_digest(&digest).await;
+        // Another one by its content.
+        digest.end = digest.end.plus_seconds(86_400.0);
+    }
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
