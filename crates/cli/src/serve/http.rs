@@ -1,7 +1,8 @@
 //! The pages over HTTP/1.1, with bounds on what a client may take: connections, time and size.
 //!
-//! Clients that take all connections and never finish a request must not keep the kubelet from `/healthz`: where there is no
-//! room, the connection that has waited longest for its request gives way.
+//! Clients that take all connections and never finish a request, or never read the answer, must not keep the kubelet from
+//! `/healthz`: where there is no room, the connection that has waited longest for its request gives way, and where all have
+//! asked, the oldest.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::serve::pages::{Pages, message};
@@ -100,16 +101,26 @@ async fn serve_at_once(
             clients.make_room();
         }
         let client = clients.enter();
-        let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
         let _ = stream.set_nodelay(true);
-        let (pages, stop) = (Arc::clone(&pages), stop.clone());
+        let (pages, stop, room) = (Arc::clone(&pages), stop.clone(), Arc::clone(&room));
+        // Not here: nobody could come in until the one that gives way is gone.
         tokio::spawn(async move {
-            connection(stream, pages, stop, client).await;
-            drop(place);
+            if let Some(_place) = place(&room, &client).await {
+                connection(stream, pages, stop, client).await;
+            }
         });
     }
     drop(listener);
     let _ = timeout(STOPPING, room.acquire_many(connections)).await;
+}
+
+/// Room for a connection, as soon as there is some; none where it is sent away before.
+async fn place<'r>(room: &'r Semaphore, client: &Client) -> Option<SemaphorePermit<'r>> {
+    tokio::select! {
+        biased;
+        place = room.acquire() => place.ok(),
+        () = client.give_way.notified() => None,
+    }
 }
 
 /// Serves one connection. It ends in time, whatever the client does or leaves undone.
@@ -136,7 +147,10 @@ where
         _ = stop.wait_for(|stop| *stop) => STOPPING,
     };
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(patience, connection).await;
+    tokio::select! {
+        _ = timeout(patience, connection) => {}
+        () = client.give_way.notified() => {}
+    }
 }
 
 async fn answer(request: Request<Incoming>, pages: &Pages, client: &Client) -> Response<Full<Bytes>> {
@@ -168,9 +182,13 @@ mod tests {
 
     /// A connection to pages with a report of this size, and what stops it.
     fn connected(report: usize) -> (DuplexStream, watch::Sender<bool>) {
+        connected_as(report, Arc::default())
+    }
+
+    fn connected_as(report: usize, seen: Arc<Client>) -> (DuplexStream, watch::Sender<bool>) {
         let (client, server) = duplex(4096);
         let (stopper, stop) = watch::channel(false);
-        tokio::spawn(connection(server, Arc::new(Pages::sample(report)), stop, Arc::default()));
+        tokio::spawn(connection(server, Arc::new(Pages::sample(report)), stop, seen));
         (client, stopper)
     }
 
@@ -206,6 +224,58 @@ mod tests {
         let (said, _) = until_closed(&mut client).await;
         assert!(said.starts_with("HTTP/1.1 200"), "{said}");
         assert!(said.len() < 64 << 10, "the rest was never sent: {}", said.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_gives_way_also_in_its_last_response() {
+        let seen = Arc::new(Client::default());
+        let (mut client, _stop) = connected_as(1 << 20, Arc::clone(&seen));
+        client.write_all(b"GET /report HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        sleep(CONNECTION + Duration::from_secs(1)).await;
+        seen.give_way.notify_one();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(Arc::strong_count(&seen), 1, "its connection is gone");
+        let (said, seconds) = until_closed(&mut client).await;
+        assert!(said.starts_with("HTTP/1.1 200") && said.len() < 64 << 10, "{}", said.len());
+        assert_eq!(seconds, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_room_is_sent_away_too() {
+        let room = Semaphore::new(1);
+        let (first, second) = (Client::default(), Client::default());
+        let taken = place(&room, &first).await;
+        assert!(taken.is_some());
+        second.give_way.notify_one();
+        assert!(place(&room, &second).await.is_none());
+        drop(taken);
+        assert!(place(&room, &Client::default()).await.is_some());
+    }
+
+    /// They take all connections, ask for a report, and do not read it.
+    #[tokio::test]
+    async fn who_does_not_read_keeps_nobody_out() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stopper, stop) = watch::channel(false);
+        let serving = serve_at_once(4, listener, Arc::new(Pages::sample(32 << 20)), stop);
+        let asking = async {
+            let mut slow = Vec::new();
+            for _ in 0..12 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"GET /report HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+                slow.push(stream);
+            }
+            let mut probe = TcpStream::connect(address).await.unwrap();
+            let mut first = [0; 15];
+            probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            probe.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200 OK");
+        };
+        tokio::select! {
+            () = serving => unreachable!("nobody stops it"),
+            () = asking => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]
