@@ -18,6 +18,7 @@ use crate::commands::{counted, run_name};
 use crate::docs::without_secrets;
 use crate::exit::is_broken_pipe;
 use crate::output::{self, Target, Written};
+use crate::signals::Stage;
 
 /// What a run does with its report.
 pub(crate) struct Publication<'a> {
@@ -44,7 +45,9 @@ impl Publication<'_> {
             output::write(report, self.output, self.config, self.targets, self.color);
         let written = faults.iter().all(is_broken_pipe);
         let deliverer = Deliverer { history: self.history.cloned(), run: run_name(), ..self.deliverer };
+        Stage::Delivering.reached();
         let outcomes = deliverer.deliver(report).await;
+        Stage::Done.reached();
         let sent = Sent::of(&outcomes);
         let undelivered = told(outcomes, self.quiet, &output::note);
         // On a terminal the report is what is looked at; the log of a Job would be empty.

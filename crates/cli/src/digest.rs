@@ -14,6 +14,7 @@ use lambda_free_runner::history::{History, Period};
 use crate::args::{Color, Digest, DigestFormatArg};
 use crate::commands::{done, read_config, run_name, runtime};
 use crate::exit::Exit;
+use crate::signals::Stage;
 use crate::{delivery, output};
 
 /// Length of a period that nobody named.
@@ -42,7 +43,9 @@ pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Ex
         Some(path) => output::replace(path, text.as_bytes())?,
     }
     let deliverer = Deliverer { history: Some(history), run: run_name(), ..deliverer };
+    Stage::Delivering.reached();
     let outcomes = runtime.block_on(deliverer.deliver_digest(&report));
+    Stage::Done.reached();
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
     if let Some(why) = delivery::told(outcomes, quiet, &output::note) {

@@ -49,8 +49,17 @@ pub trait Hooks: Progress {
     async fn done(&self, _run: &Done) {}
     /// How a delivery of the report ended, for runners with [`RunnerBuilder::deliver_by`]. It comes after [`done`](Self::done).
     fn delivered(&self, _run: &Started, _outcome: &Outcome) {}
-    /// A run was given up before its end, for the program stops or its future was dropped. Nothing of it is left.
-    fn abandoned(&self, _run: &Started) {}
+    /// A run was given up before its end, for the program stops or its future was dropped.
+    fn abandoned(&self, _run: &Started, _reached: Reached) {}
+}
+
+/// How far a run was when it was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It was under way: there is no report.
+    UnderWay,
+    /// It had its report, which was being told by [`done`](Hooks::done) or delivered: what was sent by then has arrived.
+    Delivering,
 }
 
 impl Hooks for Silent {}
@@ -152,7 +161,7 @@ pub enum Ended {
     Idle,
     /// The run under way was finished.
     Finished,
-    /// The run under way took longer than it was given, and was abandoned.
+    /// The run under way took longer than it was given, its deliveries included, and was abandoned.
     Abandoned,
 }
 
@@ -162,7 +171,8 @@ type SpecMaker = dyn Fn() -> BoxFuture<'static, Result<RunSpec, SpecError>> + Se
 
 /// Carries out runs, one at a time. A process may have any number of runners.
 ///
-/// Dropping the future of a run abandons it: what it writes (a recording, a history) is there as a whole or not at all.
+/// Dropping the future of a run abandons it: what it writes (a recording, a history) is there as a whole or not at all. Its
+/// report may have gone to some of those who get it; with a history the rest is news to them in the next one.
 pub struct Runner {
     spec: Box<SpecMaker>,
     clock: Arc<dyn Clock>,
@@ -322,7 +332,8 @@ impl Runner {
         let _alone = self.one_at_a_time.try_lock().map_err(|_| busy())?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let run = Started { number, due, at: self.clock.now() };
-        let under_way = UnderWay { run, hooks: &*self.hooks, is_running: &self.is_running, ended: false };
+        let reached = Some(Reached::UnderWay);
+        let mut under_way = UnderWay { run, hooks: &*self.hooks, is_running: &self.is_running, reached };
         self.is_running.store(true, Ordering::Relaxed);
         self.hooks.started(&run);
         let begun = Instant::now();
@@ -331,6 +342,7 @@ impl Runner {
             Err(why) => (None, Err(why)),
         };
         if let Ok(report) = &result {
+            under_way.reached = Some(Reached::Delivering);
             report.findings.iter().for_each(|finding| self.hooks.finding(finding));
         }
         let tried_again = tried_again(due, tries, &result);
@@ -409,20 +421,21 @@ struct UnderWay<'a> {
     run: Started,
     hooks: &'a dyn Hooks,
     is_running: &'a AtomicBool,
-    ended: bool,
+    /// None when it has ended.
+    reached: Option<Reached>,
 }
 
 impl UnderWay<'_> {
     fn end(mut self) {
-        self.ended = true;
+        self.reached = None;
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.is_running.store(false, Ordering::Relaxed);
-        if !self.ended {
-            self.hooks.abandoned(&self.run);
+        if let Some(reached) = self.reached {
+            self.hooks.abandoned(&self.run, reached);
         }
     }
 }

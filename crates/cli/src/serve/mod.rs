@@ -25,7 +25,7 @@ use lambda_free_runner::deliver::Deliverer;
 use lambda_free_runner::history::History;
 use lambda_free_runner::lease::{Election, Standing};
 use lambda_free_runner::reports::{Rendered, ReportFolder};
-use lambda_free_runner::runner::{Done, Ended, Hooks, Runner, Started};
+use lambda_free_runner::runner::{Done, Ended, Hooks, Reached, Runner, Started};
 use lambda_free_runner::schedule::Schedule;
 use lambda_free_runner::{Input, Progress, RunError, RunSpec};
 use tokio::sync::{Mutex, watch};
@@ -147,7 +147,7 @@ async fn go_on(
     close.send_replace(true);
     let _ = timeout(http::STOPPING, web).await;
     show.log(match ended {
-        Ended::Abandoned => "stopped; the run under way was abandoned",
+        Ended::Abandoned => "stopped before all was done",
         _ => "stopped",
     });
     Ok(())
@@ -479,12 +479,21 @@ impl Hooks for Show {
         }
     }
 
-    fn abandoned(&self, run: &Started) {
+    fn abandoned(&self, run: &Started, reached: Reached) {
         self.board.change(|state| {
-            state.running = None;
-            state.abandoned += 1;
+            // One that has a report is counted by that.
+            if state.running.take().is_some() {
+                state.abandoned += 1;
+            }
         });
-        self.warn(&format!("run {} is abandoned", run.number));
+        let number = run.number;
+        self.warn(&match (reached, &self.reports) {
+            (Reached::UnderWay, _) => format!("run {number} is abandoned; it has no report"),
+            (_, Some(_)) => format!(
+                "run {number} has its report, and not everybody got it yet; the next program with these --reports goes on with that"
+            ),
+            (_, None) => format!("run {number} has its report, and not everybody got it"),
+        });
     }
 }
 

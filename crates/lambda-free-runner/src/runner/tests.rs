@@ -59,9 +59,11 @@ impl Hooks for Log {
         };
         self.line(format!("run {} took {} s: {what}", run.run.number, run.took.as_secs()));
     }
-    fn abandoned(&self, run: &Started) {
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
-        self.line(format!("run {} abandoned", run.number));
+    fn abandoned(&self, run: &Started, reached: Reached) {
+        if reached == Reached::UnderWay {
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.line(format!("run {} abandoned: {reached:?}", run.number));
     }
 }
 
@@ -168,7 +170,7 @@ async fn a_stop_gives_the_run_under_way_its_time_and_no_more() {
     scene.told(&["20T09:00:00 run 1 for 20T09:00:00", "run 1 took 100 s: healthy"]);
     scene.clock.set(at("2026-11-20T08:59:00Z"));
     assert_eq!(scene.go_on(&daily(), None, 120).await, Ended::Abandoned);
-    scene.told(&["20T09:00:00 run 2 for 20T09:00:00", "run 2 abandoned"]);
+    scene.told(&["20T09:00:00 run 2 for 20T09:00:00", "run 2 abandoned: UnderWay"]);
     assert!(!scene.runner.is_running());
 }
 
@@ -383,7 +385,7 @@ async fn a_run_that_is_dropped_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     let lines = log.take();
-    assert_eq!(lines.iter().filter(|l| l.ends_with("abandoned")).count(), 2, "{lines:?}");
+    assert_eq!(lines.iter().filter(|l| l.ends_with("abandoned: UnderWay")).count(), 2, "{lines:?}");
     let report = runner.run_once().await.unwrap();
     assert!(report.changes.is_some());
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
@@ -446,4 +448,33 @@ async fn the_name_of_a_run_says_what_it_delivers_again() {
         counts.push(count.load(Ordering::SeqCst));
     }
     assert_eq!(counts, [1, 2, 2, 3]);
+}
+
+/// Its report may have arrived: who is told that nothing of it is left would be told what is not so.
+#[tokio::test]
+async fn a_run_that_is_dropped_while_it_is_delivered_says_so() {
+    struct Hangs(Arc<Notify>);
+    #[async_trait]
+    impl Sink for Hangs {
+        fn name(&self) -> String {
+            "hangs".into()
+        }
+        async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+            self.0.notify_one();
+            std::future::pending().await
+        }
+    }
+    let (log, sending) = (Arc::new(Log::default()), Arc::new(Notify::new()));
+    let routes = vec![Route::new(Box::new(Hangs(Arc::clone(&sending))))];
+    let runner = Runner::builder()
+        .spec(RunSpec::new(Input::Recording(recording())))
+        .hooks(Arc::clone(&log) as Arc<dyn Hooks>)
+        .deliver_by(Deliverer { routes, ..Deliverer::default() })
+        .build();
+    tokio::select! {
+        _ = runner.run_once() => unreachable!("it hangs"),
+        () = sending.notified() => {}
+    }
+    assert_eq!(log.take().last().unwrap(), "run 1 abandoned: Delivering");
+    assert!(!runner.is_running());
 }
