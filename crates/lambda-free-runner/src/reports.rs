@@ -17,6 +17,8 @@ use healthcore::report::Report;
 use healthcore::time::Timestamp;
 use healthcore_report::{Format, RenderError, RenderOptions, render};
 
+use crate::history::{History, HistoryError};
+
 /// How a folder is named that is not finished.
 const UNFINISHED: &str = ".unfinished-";
 /// Age from which on an unfinished folder belongs to a program that is gone.
@@ -89,6 +91,14 @@ impl ReportFolder {
         // Now, and not after a run of minutes whose report would be lost.
         folder.unfinished().map_err(|why| folder.error("cannot be written to", why))?;
         Ok(folder)
+    }
+
+    /// Where it is remembered, beside the reports, what of them was sent to whom: the folder `deliveries`.
+    ///
+    /// # Errors
+    /// The folder is gone.
+    pub fn deliveries(&self) -> Result<History, HistoryError> {
+        History::existing(&format!("file://{}", self.path.display()))
     }
 
     /// Puts a report there, and removes those that are too many. One of the same second that is there already stays. Where its

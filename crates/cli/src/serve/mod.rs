@@ -79,7 +79,7 @@ pub(crate) fn run(args: Serve, quiet: bool, verbose: u8) -> anyhow::Result<Exit>
             let (args, show) = (Arc::clone(&making), Arc::clone(&shown));
             async move {
                 let (spec, deliverer) = spec(&args, verbose).await?;
-                *show.deliverer.lock().await = deliverer;
+                *show.deliverer.lock().await = show.remembering(deliverer);
                 Ok(spec)
             }
         })
@@ -370,8 +370,16 @@ impl Show {
         }
     }
 
-    /// Delivers what a program that was killed after it had kept its report has left. What it had sent already is known from
-    /// the history, and not sent again.
+    /// A deliverer that knows what was sent: from the history, and without one from the folder of reports.
+    fn remembering(&self, deliverer: Deliverer) -> Deliverer {
+        let folder = self.reports.as_ref().filter(|_| deliverer.history.is_none());
+        let sent =
+            folder.and_then(|folder| folder.deliveries().inspect_err(|why| self.warn(&why.to_string())).ok());
+        Deliverer { sent, ..deliverer }
+    }
+
+    /// Delivers what a program that was killed after it had kept its report has left. What it had sent already is known,
+    /// and not sent again.
     async fn deliver_left_over(&self, args: &Serve) {
         let Some(folder) = self.reports.clone() else { return };
         let (report, age) = match tokio::task::spawn_blocking(move || folder.undelivered()).await {
@@ -393,7 +401,7 @@ impl Show {
                 self.log(&format!(
                     "the report of {when} was kept, and its delivery not finished; it is delivered now"
                 ));
-                self.deliver(&deliverer, &report).await;
+                self.deliver(&self.remembering(deliverer), &report).await;
             }
             Err(why) => self.warn(&format!("the report of {when} cannot be delivered: {why:#}")),
         }

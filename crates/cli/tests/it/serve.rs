@@ -199,11 +199,24 @@ fn receiver(unanswered: usize) -> (u16, mpsc::Receiver<String>) {
 /// The report of the day is kept, and its program killed before it has arrived anywhere.
 #[test]
 fn a_report_that_a_killed_program_kept_is_delivered_by_the_next_one() {
+    kept_and_delivered(true);
+}
+
+/// What was sent is known from the folder of reports, too.
+#[test]
+fn it_is_delivered_by_the_next_one_without_a_history_too() {
+    kept_and_delivered(false);
+}
+
+fn kept_and_delivered(has_history: bool) {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name).display().to_string();
     let (config, folder, history) = (path("h.yaml"), path("reports"), path("history"));
     let snapshot = fixture("pods-in-trouble");
-    let args = ["--snapshot", &snapshot, "--config", &config, "--reports", &folder, "--history", &history];
+    let mut args = vec!["--snapshot", &snapshot, "--config", &config, "--reports", &folder];
+    if has_history {
+        args.extend(["--history", &history]);
+    }
     let left = || {
         let run = place.path().join("reports").join("20261120T010000Z");
         (run.join("report.html").exists(), run.join("undelivered.json").exists())

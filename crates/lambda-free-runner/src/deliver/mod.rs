@@ -330,6 +330,8 @@ pub struct Deliverer {
     pub options: RenderOptions,
     /// Where it is remembered what was sent, so that the same is not sent twice.
     pub history: Option<History>,
+    /// Where it is remembered what was sent, where there is no history.
+    pub sent: Option<History>,
     /// The name of the run, for a run that may be made again from its beginning, as by a Job whose pod failed: its report is
     /// another one then, of some minutes later. What goes to a route in runs of one name is one delivery, which is sent
     /// again where nothing of it arrived, and never where it arrived or may have. It needs the history. None for runs that
@@ -420,12 +422,7 @@ impl Deliverer {
     }
 
     /// The report as it is news to the readers of a route: against the last run that they were told of.
-    async fn news<'r>(
-        &self,
-        reader: &Reader<'_>,
-        report: &'r Report,
-        patience: &Patience,
-    ) -> News<'r> {
+    async fn news<'r>(&self, reader: &Reader<'_>, report: &'r Report, patience: &Patience) -> News<'r> {
         let Reader { route, name, .. } = reader;
         let mut news =
             News { report: Cow::Borrowed(report), told: None, is_first: false, missed: Vec::new() };
@@ -464,7 +461,7 @@ impl Deliverer {
             None => hashed(&[&reader.name, &content.identity(&self.options)?]),
         };
         let delivery = Delivery { content, options: self.options.clone(), key };
-        let memory = self.history.as_ref().filter(|_| !route.sink.is_repeatable());
+        let memory = self.history.as_ref().or(self.sent.as_ref()).filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {
             match history.sending(&delivery.key, patience).await {

@@ -666,6 +666,22 @@ async fn the_same_report_is_sent_once_and_a_failure_again() {
     assert_eq!(seen.lock().unwrap().len(), 2);
 }
 
+/// A program that has reports in a folder, and no history, knows what it sent all the same.
+#[tokio::test]
+async fn what_was_sent_is_known_without_a_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let reports = crate::reports::ReportFolder::open(folder.path(), 1).unwrap();
+    let (route, seen) = notes(true);
+    let deliverer =
+        Deliverer { routes: vec![route], sent: Some(reports.deliveries().unwrap()), ..Deliverer::default() };
+    let report = fixture("healthy").await;
+    deliverer.deliver(&report).await;
+    let again = deliverer.deliver(&report).await;
+    assert_eq!(again[0].result.as_ref().unwrap(), &Delivered::NotSent("this report was sent there already"));
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(reports.latest_instant().unwrap(), None, "what is remembered is no report");
+}
+
 /// Who puts an entry above another changes nothing for the readers of the other.
 #[tokio::test]
 async fn what_was_sent_is_known_wherever_the_entry_stands() {
@@ -739,10 +755,15 @@ async fn a_run_that_is_made_again_sends_only_what_did_not_arrive() {
         counts.push(asked.each_ref().map(|n| n.load(Ordering::Relaxed)));
     }
     assert_eq!(counts, [[1, 1, 1, 1], [1, 2, 1, 2], [2, 3, 2, 3], [3, 4, 3, 4], [4, 5, 4, 5]]);
-    assert_eq!(told[1][0].result.as_ref().unwrap(), &Delivered::NotSent("this report was sent there already"));
+    assert_eq!(
+        told[1][0].result.as_ref().unwrap(),
+        &Delivered::NotSent("this report was sent there already")
+    );
     assert_eq!(
         told[1][2].faults(),
-        ["deliver (says): an earlier try to send it got no answer; it may have arrived, so it is not sent again"],
+        [
+            "deliver (says): an earlier try to send it got no answer; it may have arrived, so it is not sent again"
+        ],
         "who wants to be sure that it arrived is told each time"
     );
 }

@@ -27,10 +27,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub(crate) use patience::Patience;
-pub(crate) use sent::Sending;
 pub use period::Period;
 pub use place::HistoryError;
 use place::Opened;
+pub(crate) use sent::Sending;
 
 /// Runs just before this one that are read, whatever time they span: enough to see what comes and goes.
 const LAST: usize = 12;
