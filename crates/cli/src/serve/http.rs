@@ -57,8 +57,13 @@ struct Client {
 struct Clients(VecDeque<Weak<Client>>);
 
 impl Clients {
-    fn enter(&mut self) -> Arc<Client> {
+    /// Takes one in; where there are as many as may be, another one gives way. Those are counted that were let in, be their
+    /// tasks begun or not.
+    fn enter(&mut self, most: u32) -> Arc<Client> {
         self.0.retain(|client| client.strong_count() > 0);
+        if self.0.len() >= most as usize {
+            self.make_room();
+        }
         let client = Arc::default();
         self.0.push_back(Arc::downgrade(&client));
         client
@@ -97,10 +102,7 @@ async fn serve_at_once(
             sleep(REFUSED).await;
             continue;
         };
-        if room.available_permits() == 0 {
-            clients.make_room();
-        }
-        let client = clients.enter();
+        let client = clients.enter(connections);
         let _ = stream.set_nodelay(true);
         let (pages, stop, room) = (Arc::clone(&pages), stop.clone(), Arc::clone(&room));
         // Not here: nobody could come in until the one that gives way is gone.
