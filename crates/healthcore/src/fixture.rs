@@ -850,6 +850,7 @@ impl Builder {
         self.objects.nodes.push(Node {
             name: line.path::<1>()?[0].to_owned(),
             architecture: line.get("arch").unwrap_or("amd64").to_owned(),
+            system: line.text("os"),
             allocatable_cpu: line.parse("cpu")?,
             allocatable_memory: line.parse("memory")?,
             conditions: line.conditions()?,

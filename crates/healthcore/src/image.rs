@@ -111,6 +111,13 @@ pub fn digest_of(image_id: &str) -> Option<&str> {
     image_id.split_once('@').map(|(_, digest)| digest).filter(|digest| !digest.is_empty())
 }
 
+/// The name of a platform as images have it: `linux/amd64`. An operating system that is not told is Linux.
+#[must_use]
+pub fn platform(system: &str, architecture: &str) -> String {
+    let system = if system.is_empty() { "linux" } else { system };
+    format!("{system}/{architecture}")
+}
+
 /// Whether a node of a platform (`linux/amd64`) runs an image that is built for another (`linux/arm/v7`), as containerd
 /// matches them: 64-bit processors run programs of the 32-bit ones that they descend from. Variants are not compared,
 /// because a node does not tell its own.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image;
 use crate::jvm::{JvmFlag, UnreadOptions};
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Cores};
@@ -127,6 +128,9 @@ pub struct Pod {
     /// CPU architecture of that node, where nodes were listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// Operating system of that node, such as `windows`; empty for Linux.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
     /// How many nodes it may be placed on, by their platform (`linux/arm64`): those that its node selector, required node
     /// affinity and tolerations let in, without cordoned ones. Empty where no registry is asked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -239,6 +243,14 @@ pub struct Container {
     /// Whether it is ready; unknown when not reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
+}
+
+impl Pod {
+    /// Platform of its node (`linux/amd64`), where nodes were listed.
+    #[must_use]
+    pub fn platform(&self) -> Option<String> {
+        Some(image::platform(&self.system, self.architecture.as_deref()?))
+    }
 }
 
 impl Container {
@@ -496,6 +508,9 @@ pub struct Node {
     /// CPU architecture.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub architecture: String,
+    /// Operating system, such as `windows`; empty for Linux.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
     /// CPU that pods can use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocatable_cpu: Option<Cores>,

@@ -109,14 +109,14 @@ impl Builds {
 }
 
 impl Objects {
-    /// Gives the pods the architecture of their nodes, before the cluster is cut into parts: nodes are in one of them
+    /// Gives the pods the architecture and operating system of their nodes, before the cluster is cut into parts: nodes are in one of them
     /// only.
     pub fn give_architectures_to_pods(&mut self) {
-        let of: BTreeMap<&str, &str> =
-            self.nodes.iter().map(|n| (n.name.as_str(), n.architecture.as_str())).collect();
+        let of: BTreeMap<&str, &Node> = self.nodes.iter().map(|n| (n.name.as_str(), n)).collect();
         for pod in &mut self.pods {
             let found = pod.node.as_deref().and_then(|name| of.get(name));
-            pod.architecture = found.filter(|a| !a.is_empty()).map(|a| (*a).to_owned());
+            pod.architecture = found.map(|node| node.architecture.clone()).filter(|a| !a.is_empty());
+            pod.system = found.map(|node| node.system.clone()).unwrap_or_default();
         }
     }
 

@@ -100,7 +100,7 @@ impl Registries {
 }
 
 /// Images whose platforms can make a difference, those of containers that do not run first: where all nodes that a pod may
-/// be placed on have the architecture on which it runs, nobody need be asked.
+/// be placed on have the platform on which it runs, nobody need be asked.
 fn wanted(listed: &[Objects], source: &dyn PlatformSource) -> Vec<String> {
     let mut found: BTreeMap<&str, bool> = BTreeMap::new();
     let living = |pod: &&Pod| pod.phase != PodPhase::Succeeded && !pod.deleting;
@@ -119,9 +119,10 @@ fn wanted(listed: &[Objects], source: &dyn PlatformSource) -> Vec<String> {
     images.into_iter().map(|(_, image)| image.to_owned()).collect()
 }
 
-/// Whether a pod may be placed on nodes of another architecture than that of its own.
+/// Whether a pod may be placed on nodes of another platform than that of its own.
 fn may_be_elsewhere(pod: &Pod) -> bool {
-    pod.places.keys().any(|platform| platform.split('/').nth(1) != pod.architecture.as_deref())
+    let own = pod.platform();
+    pod.places.keys().any(|platform| Some(platform) != own.as_ref())
 }
 
 /// Whether nodes ask a registry for the image of a container.
@@ -247,6 +248,14 @@ mod tests {
         assert_eq!(fake.asked.lock().unwrap().len(), 2);
         registries.of_run().look("d", &mut listed).await;
         assert_eq!(fake.asked.lock().unwrap().len(), 4);
+    }
+
+    /// Nodes of Windows beside those of Linux, all of them amd64.
+    #[tokio::test]
+    async fn another_operating_system_makes_a_difference() {
+        let text = "node node-1\ncontainer web/a-0/app image=r.example/a:1\n\
+            pod web/a-0 places=linux/amd64:1,windows/amd64:1";
+        assert_eq!(fake().1.plan(&objects(text)).as_deref(), Some("platforms of images: r.example (1)"));
     }
 
     #[tokio::test]

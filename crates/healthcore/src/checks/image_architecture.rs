@@ -1,4 +1,4 @@
-//! `image-architecture`: an image is built for another CPU architecture than the node's.
+//! `image-architecture`: an image is built for another CPU architecture or operating system than the node's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::phrase::or;
 use crate::snapshot::{Field, Missing};
 use crate::view::{View, WorkloadPods};
 
-/// An image is built for another CPU architecture than the node's.
+/// An image is built for another CPU architecture or operating system than the node's.
 pub struct ImageArchitecture;
 
 crate::params! {
@@ -26,13 +26,13 @@ impl Check for ImageArchitecture {
         title: "Image for another architecture",
         since: "0.1.0",
         checks: "Whether a container, init containers too, cannot run because its image is built for another CPU architecture \
-                 than that of its node, or could not on other nodes that its pods may be placed on.",
+                 or operating system than that of its node, or could not on other nodes that its pods may be placed on.",
         why: "The pod never starts there, and nothing but another image or another node helps: in a fleet of amd64 and arm64 nodes \
               it depends on the scheduler whether a rollout works.",
         decides: "`exec format error` in the message of a container that waits or of its last end, or a pull that finds no image \
                   for the platform (`no match for platform`, `no matching manifest for linux/...`): critical. So are the same \
                   words in the log of a container that crash-loops, where logs are read anyway (`error-logs` is on), because some \
-                  runtimes write them nowhere else. The node's architecture is that of the node object, where nodes may be \
+                  runtimes write them nowhere else. The node's platform is that of the node object, where nodes may be \
                   listed. Registries are asked where the configuration gives access to them (`registries`): a container \
                   that does not run on a node of which its image has no platform is critical, and a warning is an image that \
                   lacks a platform of nodes that its pods may be placed on by node selector, required node affinity and taints \
@@ -41,7 +41,7 @@ impl Check for ImageArchitecture {
                   that a runtime reports may be that of one platform alone. With imagePullPolicy Never nobody is asked. A \
                   registry that does not answer is a gap, and makes nothing unknown.",
         remedy: "Build the image for all architectures of the nodes (`docker buildx build --platform linux/amd64,linux/arm64`), or \
-                 keep the pods on nodes that fit with a nodeSelector on `kubernetes.io/arch`.",
+                 keep the pods on nodes that fit with a nodeSelector on `kubernetes.io/arch` (or `kubernetes.io/os`).",
         false_alarms: "`exec format error` also comes from a script without `#!` line, or from a file that was copied \
                        incompletely. Nodes that emulate other processors (binfmt_misc) run what the registry does not promise.",
         texts: &[
@@ -59,9 +59,14 @@ impl Check for ImageArchitecture {
             ),
             ("build", "see for which platforms the image is built, and build it for {architecture} too"),
             ("select", "until then, keep the pods on nodes whose kubernetes.io/arch fits the image"),
+            ("select-system", "until then, keep the pods on nodes whose kubernetes.io/os fits the image"),
             (
                 "works-on",
                 "it runs on {architectures}: until then choose these nodes with a nodeSelector on kubernetes.io/arch",
+            ),
+            (
+                "works-on-system",
+                "it runs on {platforms}: until then choose these nodes with a nodeSelector on kubernetes.io/os and kubernetes.io/arch",
             ),
         ],
     };
@@ -101,9 +106,10 @@ impl Check for ImageArchitecture {
 }
 
 /// A container that does not run because of its architecture. `works` are those on which the same image runs.
-fn cannot_run(pod: &Pod, container: &Container, why: Foreign<'_>, works: &BTreeSet<&str>) -> Problem {
-    let known = pod.architecture.as_deref();
-    let architecture = or(known.unwrap_or_default(), "architecture-unknown");
+fn cannot_run(pod: &Pod, container: &Container, why: Foreign<'_>, works: &BTreeSet<String>) -> Problem {
+    let known = pod.platform();
+    let of_node = known.as_deref().map(of_linux_short).unwrap_or_default();
+    let architecture = or(of_node, "architecture-unknown");
     let text = match why {
         Foreign::Said(reason) | Foreign::Logged(reason) => {
             Text::new("other-architecture").with("reason", reason.chars().take(200).collect::<String>())
@@ -123,15 +129,32 @@ fn cannot_run(pod: &Pod, container: &Container, why: Foreign<'_>, works: &BTreeS
     if !container.platforms.is_empty() {
         problem = problem.evidence("platforms", container.platforms.join(", "));
     }
-    let for_node = or(known.unwrap_or_default(), "architecture-of-node");
-    let works: Vec<&str> = works.iter().copied().filter(|a| Some(*a) != known).collect();
-    let select = match works.is_empty() {
-        true => Text::new("select"),
-        false => Text::new("works-on").with("architectures", works.join(", ")),
+    let for_node = or(of_node, "architecture-of-node");
+    let works: Vec<&str> =
+        works.iter().map(String::as_str).filter(|p| Some(*p) != known.as_deref()).collect();
+    let other_system = |platform: &str| system(platform) != known.as_deref().map_or("linux", system);
+    let select = if works.is_empty() {
+        let foreign = !container.platforms.is_empty() && container.platforms.iter().all(|p| other_system(p));
+        Text::new(if foreign { "select-system" } else { "select" })
+    } else if works.iter().any(|p| other_system(p)) {
+        Text::new("works-on-system").with("platforms", works.join(", "))
+    } else {
+        let architectures: Vec<&str> = works.iter().filter_map(|p| p.split('/').nth(1)).collect();
+        Text::new("works-on").with("architectures", architectures.join(", "))
     };
     problem
         .advise(build(container, Text::new("build").with("architecture", for_node)))
         .advise(Advice::new(select))
+}
+
+/// `linux`, of `linux/amd64`.
+fn system(platform: &str) -> &str {
+    platform.split('/').next().unwrap_or_default()
+}
+
+/// The architecture alone where the system is Linux, as it mostly is.
+fn of_linux_short(platform: &str) -> &str {
+    platform.strip_prefix("linux/").unwrap_or(platform)
 }
 
 fn build(container: &Container, text: Text) -> Advice {
@@ -152,28 +175,37 @@ fn lacks_platform(pod: &Pod, pods: &[&Pod], view: &View<'_>) -> Option<Problem> 
         .with("some", lacking.values().sum::<u32>())
         .with("all", pod.places.values().sum::<u32>());
     let missing = Text::new("build").with("architecture", names.as_str());
-    let fitting = pod.places.keys().filter(|platform| !lacking.contains_key(platform.as_str()));
-    let fitting: BTreeSet<&str> = fitting.filter_map(|platform| platform.split('/').nth(1)).collect();
+    let fitting = pod.places.keys().find(|platform| !lacking.contains_key(platform.as_str()));
     let problem = Problem::new(Severity::Warning, text)
         .evidence("image", container.image.as_str())
         .evidence("platforms", container.platforms.join(", "))
         .evidence("lacking-platforms", names)
         .pod(&pod.name)
         .advise(build(container, missing));
-    Some(problem.advise(select(&pod.workload, &fitting)))
+    Some(problem.advise(select(&pod.workload, fitting.map(String::as_str), &lacking)))
 }
 
-/// Keeps the pods of a workload on nodes of an architecture; with a command where there is one to choose.
-fn select(id: &WorkloadId, fitting: &BTreeSet<&str>) -> Advice {
-    let advice = Advice::new(Text::new("select"));
+/// Keeps the pods of a workload on nodes of a platform that fits; with a command where there is one to choose.
+fn select(id: &WorkloadId, fitting: Option<&str>, lacking: &BTreeMap<&str, u32>) -> Advice {
+    let fits = fitting.unwrap_or("linux");
+    let only_other_systems = lacking.keys().all(|platform| system(platform) != system(fits));
+    let advice = Advice::new(Text::new(if only_other_systems { "select-system" } else { "select" }));
     let has_template = matches!(id.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet");
-    let (Some(architecture), true) = (fitting.iter().next(), has_template) else { return advice };
+    let (Some((os, architecture)), true) = (fitting.and_then(|f| f.split_once('/')), has_template) else {
+        return advice;
+    };
+    let mut labels = Vec::new();
+    if lacking.keys().any(|platform| system(platform) != os) {
+        labels.push(format!(r#""kubernetes.io/os":"{os}""#));
+    }
+    if !only_other_systems {
+        labels.push(format!(r#""kubernetes.io/arch":"{architecture}""#));
+    }
     let kind = id.kind.to_ascii_lowercase();
-    let patch = format!(
-        r#"{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"kubernetes.io/arch":"{architecture}"}}}}}}}}}}"#
-    );
+    let patch =
+        format!(r#"{{"spec":{{"template":{{"spec":{{"nodeSelector":{{{}}}}}}}}}}}"#, labels.join(","));
     let command = format!("kubectl -n {} patch {kind}/{} --type merge -p '{patch}'", id.namespace, id.name);
-    advice.command(command, &[&id.namespace, &id.name, architecture])
+    advice.command(command, &[&id.namespace, &id.name, os, architecture])
 }
 
 /// Platforms of nodes that the pod may be placed on, with their number, for which the image of a container is not built;
@@ -189,13 +221,13 @@ fn lacking<'p>(
     let mut lacking: BTreeMap<&str, u32> = places.filter(|(platform, _)| !built(platform)).collect();
     if !lacking.is_empty() {
         let runs = works_on(pods, container, view);
-        lacking.retain(|platform, _| platform.split('/').nth(1).is_none_or(|a| !runs.contains(a)));
+        lacking.retain(|platform, _| !runs.contains(*platform));
     }
     lacking
 }
 
-/// Architectures of nodes on which the same image runs in pods of the workload.
-fn works_on<'a>(pods: &[&'a Pod], container: &Container, view: &View<'_>) -> BTreeSet<&'a str> {
+/// Platforms of nodes on which the same image runs in pods of the workload.
+fn works_on(pods: &[&Pod], container: &Container, view: &View<'_>) -> BTreeSet<String> {
     let runs = |pod: &Pod, c: &Container| {
         c.name == container.name
             && c.image == container.image
@@ -203,7 +235,7 @@ fn works_on<'a>(pods: &[&'a Pod], container: &Container, view: &View<'_>) -> BTr
             && foreign(pod, c, view).is_none()
     };
     let running = pods.iter().filter(|p| p.containers.iter().any(|c| runs(p, c)));
-    running.filter_map(|p| p.architecture.as_deref()).collect()
+    running.filter_map(|p| p.platform()).collect()
 }
 
 #[cfg(test)]
@@ -341,6 +373,48 @@ mod tests {
         let emulated = "container web/api-7d9c5bd4f7-jq4wv/app image=app:2 platforms=linux/amd64\n\
             pod web/api-7d9c5bd4f7-jq4wv node=node-2 places=linux/amd64:5,linux/arm64:3";
         check("image-architecture", &format!("{PLACED}\n{emulated}"), "1 ok");
+    }
+
+    /// Nodes of Windows are of the same architecture, and run none of it.
+    #[test]
+    fn another_operating_system_is_another_platform() {
+        let windows = PLACED.replace("linux/arm64:3", "windows/amd64:3");
+        check(
+            "image-architecture",
+            &windows,
+            "warning web/api (api-7d9c5bd4f7-x2x9z): image app:2 of container app is not built for windows/amd64, the platform of 3 of the 8 nodes that its pods may be placed on",
+        );
+        assert_eq!(
+            advice("image-architecture", &windows)[1],
+            "until then, keep the pods on nodes whose kubernetes.io/os fits the image [kubectl -n web patch deployment/api --type merge -p '{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/os\":\"linux\"}}}}}']"
+        );
+        let both = PLACED.replace("linux/arm64:3", "linux/arm64:1,windows/amd64:3");
+        assert!(
+            advice("image-architecture", &both)[1]
+                .contains(r#""nodeSelector":{"kubernetes.io/os":"linux","kubernetes.io/arch":"amd64"}"#)
+        );
+    }
+
+    #[test]
+    fn what_is_on_a_node_of_another_operating_system_does_not_run() {
+        let text = "node node-1 os=windows\nnode node-2\nworkload web/Deployment/api\n\
+            container web/api-0/app image=app:2 platforms=linux/amd64 owner=Deployment/api restarts=9 state=waiting:CrashLoopBackOff last=Error:1@3m\n\
+            pod web/api-0 node=node-1";
+        check(
+            "image-architecture",
+            text,
+            "critical web/api (api-0): container app cannot run on node node-1 (windows/amd64): image app:2 is built for linux/amd64 alone",
+        );
+        assert_eq!(
+            advice("image-architecture", text)[1],
+            "until then, keep the pods on nodes whose kubernetes.io/os fits the image"
+        );
+        let works = "container web/api-1/app image=app:2 platforms=linux/amd64 owner=Deployment/api\n\
+            pod web/api-1 node=node-2";
+        assert_eq!(
+            advice("image-architecture", &format!("{text}\n{works}"))[1],
+            "it runs on linux/amd64: until then choose these nodes with a nodeSelector on kubernetes.io/os and kubernetes.io/arch"
+        );
     }
 
     #[test]

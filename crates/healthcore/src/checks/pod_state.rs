@@ -107,12 +107,8 @@ fn fails_to_run(container: &Container) -> bool {
 
 /// Whether the image of a container has a platform of the node that its pod is on; also where either is not known.
 fn has_platform_of_node(pod: &Pod, container: &Container) -> bool {
-    let Some(architecture) = pod.architecture.as_deref() else { return true };
-    let on_node = |platform: &String| {
-        let system = platform.split('/').next().unwrap_or_default();
-        runs_on(platform, &format!("{system}/{architecture}"))
-    };
-    container.platforms.is_empty() || container.platforms.iter().any(on_node)
+    let Some(node) = pod.platform() else { return true };
+    container.platforms.is_empty() || container.platforms.iter().any(|own| runs_on(own, &node))
 }
 
 /// What the kernel says (ENOEXEC).

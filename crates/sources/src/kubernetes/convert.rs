@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use healthcore::image;
 use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, Pod,
     PodPhase, Probes, Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
@@ -153,6 +154,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             eviction,
             node: spec.node_name.filter(|n| !n.is_empty()),
             architecture: None,
+            system: String::new(),
             places: BTreeMap::new(),
             created: time(meta.creation_timestamp),
             ready,
@@ -465,12 +467,13 @@ pub(super) fn placed_node(raw: wire::Node, troubles: &mut Troubles) -> Option<No
     let cordoned = raw.spec.taints.iter().find(|taint| taint.key == CORDONED);
     let unschedulable_since = cordoned.and_then(|taint| time(taint.time_added));
     let wire::NodeInfo { architecture, operating_system, kubelet_version } = raw.status.node_info;
-    let system = if operating_system.is_empty() { "linux" } else { &operating_system };
-    let platform = (!architecture.is_empty()).then(|| format!("{system}/{architecture}"));
+    let system = if operating_system == "linux" { String::new() } else { operating_system };
+    let platform = (!architecture.is_empty()).then(|| image::platform(&system, &architecture));
     let taint = |t: wire::Taint| Taint { key: t.key, value: t.value, effect: t.effect };
     let taints = raw.spec.taints.into_iter().map(taint).collect();
     let node = Node {
         architecture,
+        system,
         allocatable_cpu,
         allocatable_memory,
         conditions: conditions(raw.status.conditions),

@@ -9,8 +9,17 @@ use serde::Deserialize;
 use super::convert::PodEntry;
 use super::wire::or_default;
 
-/// Taints of a state that passes, such as `node.kubernetes.io/not-ready`: no pod is kept away by these for good.
-const PASSING: &str = "node.kubernetes.io/";
+/// Taints of a state that passes: no pod is kept away by these for good. Others of the same prefix stay, such as
+/// `node.kubernetes.io/os=windows`, which keeps pods off nodes of Windows.
+const PASSING: [&str; 7] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+    "node.kubernetes.io/unschedulable",
+];
 
 /// What of a pod decides on which nodes it may be placed. Most pods say nothing, and may be on all that have no taint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +60,7 @@ impl Placement {
         mut tolerations: Vec<Toleration>,
     ) -> Option<Box<Self>> {
         let required = affinity.node_affinity.required;
-        tolerations.retain(|t| !t.key.starts_with(PASSING));
+        tolerations.retain(|t| !PASSING.contains(&t.key.as_str()));
         let terms = required.map(|required| required.terms);
         let own = Self { selector, terms, tolerations };
         (own != Self::default()).then(|| Box::new(own))
@@ -192,7 +201,7 @@ pub(super) struct Taint {
 
 impl Taint {
     fn keeps_away(&self) -> bool {
-        !self.key.starts_with(PASSING) && matches!(self.effect.as_str(), "NoSchedule" | "NoExecute")
+        !PASSING.contains(&self.key.as_str()) && matches!(self.effect.as_str(), "NoSchedule" | "NoExecute")
     }
 }
 
@@ -271,6 +280,24 @@ mod tests {
             json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists"}),
         ] {
             check(json!({"tolerations": [other]}), "linux/amd64:2 windows/amd64:1");
+        }
+    }
+
+    /// GKE taints its pools of Windows so.
+    #[test]
+    fn a_taint_for_windows_does_not_pass() {
+        let windows = |taint: Value| {
+            entry(json!({"metadata": {"name": "w"}, "spec": {"taints": [taint]},
+                "status": {"nodeInfo": {"operatingSystem": "windows", "architecture": "amd64"}}}))
+        };
+        let os =
+            [windows(json!({"key": "node.kubernetes.io/os", "value": "windows", "effect": "NoSchedule"}))];
+        assert_eq!(placed(json!({}), &os), "");
+        let tolerates = json!({"tolerations": [{"key": "node.kubernetes.io/os", "operator": "Exists"}]});
+        assert_eq!(placed(tolerates, &os), "windows/amd64:1");
+        for passing in PASSING {
+            let nodes = [windows(json!({"key": passing, "effect": "NoSchedule"}))];
+            assert_eq!(placed(json!({}), &nodes), "windows/amd64:1", "{passing}");
         }
     }
 
