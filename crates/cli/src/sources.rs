@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use healthcore_sources::kubernetes::{KubernetesSettings, KubernetesSource, Reach};
 use healthcore_sources::logs::LogSource;
-use healthcore_sources::loki::{Loki, LokiSettings};
+use healthcore_sources::loki::{Loki, LokiSettings, Places};
 use healthcore_sources::prometheus::{Auth, Dialect, Prometheus, PrometheusSettings, Secret};
 use healthcore_sources::{BrokenSource, MetricsSource, ObjectSource, Selection, SourceError};
 use lambda_free_runner::config::{ClusterConfig, Config, credential, holds_credentials};
@@ -33,10 +33,11 @@ pub(crate) async fn connect(
             );
         }
         let lone = lone_credentials(config)?;
+        let places = Places::default();
         // Made before they are polled: a closure in the stream would keep callers from spawning this.
         let all: Vec<_> = chosen(args.cluster.as_deref(), config)?
             .into_iter()
-            .map(|c| configured(c, config, args, &lone, verbose))
+            .map(|c| configured(c, config, args, &lone, &places, verbose))
             .collect();
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
@@ -139,6 +140,7 @@ async fn configured(
     config: &Config,
     args: &Sources,
     lone: &Auth,
+    places: &Places,
     verbose: u8,
 ) -> anyhow::Result<ClusterSources> {
     let objects = match &cluster.kubernetes {
@@ -182,7 +184,7 @@ async fn configured(
             ..loki.clone()
         };
         bounds(args, &mut settings.server.timeout, &mut settings.server.concurrency);
-        Loki::new(settings).map(|loki| Arc::new(loki) as Arc<dyn LogSource>)
+        Loki::sharing(settings, places).map(|loki| Arc::new(loki) as Arc<dyn LogSource>)
     });
     let namespaces =
         if args.namespace.is_empty() { cluster.namespaces.clone() } else { args.namespace.clone() };

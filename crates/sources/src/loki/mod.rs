@@ -8,4 +8,5 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use server::Places;
 pub use source::{Loki, LokiSettings, SELECTOR};

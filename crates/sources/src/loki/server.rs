@@ -1,11 +1,12 @@
 //! One request to Loki: time limit, retries, a bound on the answer, and what a refusal means.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use healthcore::snapshot::GapCause;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::page::{Page, PageError};
@@ -13,9 +14,10 @@ use crate::prometheus::{Answer, QueryRequest, Style, Transport, without_tokens};
 
 /// Largest answer that is held. Unit: bytes.
 const LARGEST_ANSWER: usize = 4 << 20;
-/// Answers that are held at once, whatever the number of clusters, each with the lines that are read from it: it is the memory
-/// of the process that they share. Who waits for the first word of a server holds none.
-static ANSWERS: Semaphore = Semaphore::const_new(4);
+/// Answers of all servers that are held at once.
+const MOST_ANSWERS: usize = 4;
+/// Of them those of one server: a slow one leaves places to others.
+const MOST_OF_ONE: usize = 2;
 /// How long an answer that is held may stand still.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// Of an answer that is a refusal. Unit: bytes.
@@ -24,6 +26,27 @@ const LARGEST_REFUSAL: usize = 16 << 10;
 const LONGEST_TOLD: usize = 300;
 /// Longest pause before a request is sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Places for the answers that are held at once, each with the lines that are read from it: what clones of this share is
+/// memory. Who waits for the first word of a server has none. The default has four.
+#[derive(Debug, Clone)]
+pub struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::of(MOST_ANSWERS)
+    }
+}
+
+impl Places {
+    fn of(number: usize) -> Self {
+        Self(Arc::new(Semaphore::new(number)))
+    }
+
+    async fn take(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.0).acquire_owned().await.expect("the semaphore is never closed")
+    }
+}
 
 /// Lines that are asked for, of which span.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +65,7 @@ pub(super) struct Held {
     pub(super) page: Page,
     /// Size of the answer. Unit: bytes.
     pub(super) bytes: usize,
-    _place: SemaphorePermit<'static>,
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 /// Why there is no page.
@@ -62,13 +85,21 @@ pub(super) struct Server {
     transport: Box<dyn Transport>,
     timeout: Duration,
     retries: u32,
+    /// Its own, and those that it shares with other servers.
+    places: [Places; 2],
     requests: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Server {
-    pub(super) fn new(transport: Box<dyn Transport>, timeout: Duration, retries: u32) -> Self {
-        Self { transport, timeout, retries, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    pub(super) fn new(
+        transport: Box<dyn Transport>,
+        timeout: Duration,
+        retries: u32,
+        shared: Places,
+    ) -> Self {
+        let places = [Places::of(MOST_OF_ONE), shared];
+        Self { transport, timeout, retries, places, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 
     pub(super) fn target(&self) -> String {
@@ -84,15 +115,9 @@ impl Server {
     pub(super) async fn page(&self, span: Span<'_>, deadline: Instant) -> Result<Held, Refusal> {
         let mut attempt = 0;
         loop {
-            let until = deadline.min(Instant::now() + self.timeout);
-            let (refusal, pause) = match timeout_at(until, self.once(span)).await {
-                Ok(Ok(page)) => return Ok(page),
-                Ok(Err(refused)) => refused,
-                Err(_) if until == deadline => return Err(Refusal::Late),
-                Err(_) => {
-                    let why = format!("no whole answer in {:?}; raise `loki.timeout`", self.timeout);
-                    (Refusal::Failed(GapCause::Timeout, why), Some(Duration::ZERO))
-                }
+            let (refusal, pause) = match self.once(span, deadline).await {
+                Ok(page) => return Ok(page),
+                Err(refused) => refused,
             };
             attempt += 1;
             let Some(pause) = pause.filter(|_| attempt <= self.retries) else { return Err(refusal) };
@@ -101,7 +126,7 @@ impl Server {
     }
 
     /// One attempt. The second part of an error is the pause before another, where one can help.
-    async fn once(&self, span: Span<'_>) -> Result<Held, (Refusal, Option<Duration>)> {
+    async fn once(&self, span: Span<'_>, deadline: Instant) -> Result<Held, (Refusal, Option<Duration>)> {
         let request = QueryRequest {
             path: "/loki/api/v1/query_range",
             params: vec![
@@ -114,20 +139,22 @@ impl Server {
             style: Style::Get,
         };
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = self.transport.send(&request).await.map_err(|e| {
+        let mut clock = Clock { until: Instant::now() + self.timeout, deadline, time: self.timeout };
+        let answer = clock.bound(self.transport.send(&request)).await?.map_err(|e| {
             (Refusal::Lasting(GapCause::Unreachable, e.why), e.may_pass.then_some(Duration::from_millis(200)))
         })?;
         let (status, retry_after) = (answer.status, answer.retry_after);
         if status != 200 {
-            let said = self.body(answer, LARGEST_REFUSAL).await.unwrap_or_default();
+            let said = clock.bound(self.body(answer, LARGEST_REFUSAL)).await?.unwrap_or_default();
             return Err(refusal(status, retry_after, &String::from_utf8_lossy(&said)));
         }
-        let place = ANSWERS.acquire().await.expect("the semaphore is never closed");
-        let body = self.body(answer, LARGEST_ANSWER).await?;
+        let [own, shared] = &self.places;
+        let places = clock.stopped(async { [own.take().await, shared.take().await] }).await?;
+        let body = clock.bound(self.body(answer, LARGEST_ANSWER)).await??;
         let bytes = body.len();
         let page = tokio::task::spawn_blocking(move || Page::read(&body)).await;
         let page = page.expect("reading a page does not panic and is not cancelled");
-        page.map(|page| Held { page, bytes, _place: place }).map_err(|why| {
+        page.map(|page| Held { page, bytes, _places: places }).map_err(|why| {
             let text = why.to_string();
             let refusal = match why {
                 PageError::NotLoki(_) => Refusal::Failed(GapCause::Failed, text),
@@ -155,6 +182,36 @@ impl Server {
             }
             body.extend_from_slice(&chunk);
         }
+    }
+}
+
+/// The time of one request.
+struct Clock {
+    until: Instant,
+    /// End of the time for all logs.
+    deadline: Instant,
+    /// Time for one request.
+    time: Duration,
+}
+
+impl Clock {
+    /// What the server takes its time for.
+    async fn bound<T>(&self, answer: impl Future<Output = T>) -> Result<T, (Refusal, Option<Duration>)> {
+        timeout_at(self.until.min(self.deadline), answer).await.map_err(|_| {
+            if self.until >= self.deadline {
+                return (Refusal::Late, None);
+            }
+            let why = format!("no whole answer in {:?}; raise `loki.timeout`", self.time);
+            (Refusal::Failed(GapCause::Timeout, why), Some(Duration::ZERO))
+        })
+    }
+
+    /// What is no matter of the server, and not counted as its time.
+    async fn stopped<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, (Refusal, Option<Duration>)> {
+        let begun = Instant::now();
+        let done = timeout_at(self.deadline, wait).await.map_err(|_| (Refusal::Late, None))?;
+        self.until += begun.elapsed();
+        Ok(done)
     }
 }
 

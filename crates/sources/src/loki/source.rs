@@ -9,7 +9,7 @@ use healthcore::time::Timestamp;
 use healthcore::unit::Bytes;
 use tokio::time::Instant;
 
-use super::server::{Held, Refusal, Server, Span};
+use super::server::{Held, Places, Refusal, Server, Span};
 use crate::logs::{LogSettings, LogSource, LogsRead, Target, share, targets};
 use crate::prometheus::{HttpTransport, PrometheusSettings};
 use crate::{Fetched, SourceError, Usage};
@@ -65,14 +65,23 @@ pub struct Loki {
 }
 
 impl Loki {
-    /// Prepares a client; nothing is sent.
+    /// Prepares a client; nothing is sent. Its answers have places of their own.
     ///
     /// # Errors
     /// A setting cannot be used.
     pub fn new(settings: LokiSettings) -> Result<Self, SourceError> {
+        Self::sharing(settings, &Places::default())
+    }
+
+    /// The same, with the places that all clusters of a run share.
+    ///
+    /// # Errors
+    /// A setting cannot be used.
+    pub fn sharing(settings: LokiSettings, places: &Places) -> Result<Self, SourceError> {
         check_selector(&settings.selector)?;
         let transport = HttpTransport::new(&settings.server).map_err(of_loki)?;
-        let server = Server::new(Box::new(transport), settings.server.timeout, settings.server.retries);
+        let PrometheusSettings { timeout, retries, .. } = settings.server;
+        let server = Server::new(Box::new(transport), timeout, retries, places.clone());
         Ok(Self { server, concurrency: settings.server.concurrency.max(1), settings })
     }
 

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures::StreamExt as _;
 use healthcore::fixture::Fixture;
 use healthcore::snapshot::{Gap, GapCause, Objects};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::page::{Page, PageError};
+use super::server::{Places, Refusal, Server, Span};
 use super::{Loki, LokiSettings};
 use crate::Fetched;
 use crate::logs::{LogSource as _, LogsRead};
-use crate::prometheus::{Auth, PrometheusSettings, Secret};
+use crate::prometheus::{Answer, Auth, PrometheusSettings, QueryRequest, Secret, Transport, TransportError};
 
 /// 2026-11-20T01:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_136_400_000);
@@ -237,6 +241,78 @@ fn time_that_is_over_and_a_server_that_is_gone() {
     let (cause, detail) = gap(&gone);
     assert_eq!(cause, GapCause::Unreachable);
     assert!(detail.contains("127.0.0.1:1") && detail.contains("Connection refused"), "{detail}");
+}
+
+/// Answers at once, and then word by word in virtual time: a Loki whose network is slow.
+struct Trickle {
+    chunks: Vec<&'static str>,
+    every: Duration,
+}
+
+#[async_trait]
+impl Transport for Trickle {
+    fn target(&self) -> String {
+        "trickle".to_owned()
+    }
+    fn via(&self) -> String {
+        "direct".to_owned()
+    }
+    async fn send(&self, _: &QueryRequest) -> Result<Answer, TransportError> {
+        let every = self.every;
+        let chunks = futures::stream::iter(self.chunks.clone()).then(move |chunk| async move {
+            tokio::time::sleep(every).await;
+            Ok(bytes::Bytes::from_static(chunk.as_bytes()))
+        });
+        Ok(Answer { status: 200, retry_after: None, location: None, body: chunks.boxed() })
+    }
+}
+
+const EMPTY: [&str; 2] = [r#"{"status":"success","#, r#""data":{"resultType":"streams","result":[]}}"#];
+
+const SPAN: Span<'static> = Span { query: "{}", start: 0, end: 1, limit: 1 };
+
+fn trickle(chunks: usize, every: Duration, places: &Places) -> Server {
+    let mut chunks = vec![" "; chunks];
+    chunks.extend(EMPTY);
+    let transport = Trickle { chunks, every };
+    Server::new(Box::new(transport), Duration::from_secs(30), 0, places.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_leaves_places_to_others() {
+    let places = Places::default();
+    let slow = trickle(100, Duration::from_secs(9), &places);
+    let fast = trickle(0, Duration::ZERO, &places);
+    let begun = Instant::now();
+    let deadline = begun + Duration::from_secs(120);
+    let all = futures::future::join_all((0..4).map(|_| slow.page(SPAN, deadline)));
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fast.page(SPAN, deadline).await.map(|held| (held.page.lines, begun.elapsed())).ok()
+    };
+    let (slow, other) = futures::join!(all, other);
+    assert_eq!(other, Some((0, Duration::from_secs(1))), "it waited for places of the slow one");
+    assert!(slow.iter().all(|page| matches!(page, Err(Refusal::Failed(GapCause::Timeout, _)))));
+    // Of four answers two waited for the others, and had their own 30 s after that.
+    assert_eq!(begun.elapsed(), Duration::from_secs(60));
+}
+
+/// Two slow servers have all places: who waits for one is not blamed.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_place_is_no_time_of_the_server() {
+    let places = Places::default();
+    let slow = [(); 2].map(|()| trickle(100, Duration::from_secs(9), &places));
+    let patient = trickle(0, Duration::from_secs(9), &places);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let all = futures::future::join_all(slow.iter().flat_map(|s| (0..2).map(|_| s.page(SPAN, deadline))));
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let soon = Instant::now() + Duration::from_secs(5);
+        let hasty = patient.page(SPAN, soon).await.err();
+        (hasty, patient.page(SPAN, deadline).await.is_ok())
+    };
+    let (_, other) = futures::join!(all, other);
+    assert_eq!(other, (Some(Refusal::Late), true));
 }
 
 #[test]
