@@ -1,15 +1,16 @@
 //! Which images registries are asked for, and what becomes of their answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::join_all;
 use healthcore::finding::Value;
 use healthcore::image::ImageReference;
 use healthcore::model::{Container, ContainerState, ObjectKind, Pod, PodPhase};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Objects};
-use healthcore_sources::registry::{ImagePlatforms, PlatformSource, RegistryTrouble};
-use tokio::sync::Mutex;
+use healthcore_sources::registry::{ImagePlatforms, PlatformSource, RegistryRun, RegistryTrouble};
+use tokio::sync::OnceCell;
 
 /// Most images of one cluster that registries are asked for.
 const MOST_IMAGES: usize = 500;
@@ -22,10 +23,27 @@ const MOST_NAMED: usize = 10;
 pub struct Registries {
     /// What asks them; none to ask no registry.
     pub source: Option<Arc<dyn PlatformSource>>,
-    /// What was told in this run: clusters share images, and registries count how often they are asked.
-    told: Arc<Mutex<BTreeMap<String, ImagePlatforms>>>,
+    run: Arc<Run>,
     /// Whether nobody is asked, and only that which tells who would be is listed.
     planned: bool,
+}
+
+/// What is known in one run, by whichever cluster asked: clusters share images, and registries count how often they are
+/// asked.
+#[derive(Default)]
+struct Run {
+    /// Also of images that are being asked for: who wants one of them too waits for it alone.
+    told: Mutex<BTreeMap<String, Told>>,
+    registries: RegistryRun,
+}
+
+type Told = Arc<OnceCell<ImagePlatforms>>;
+
+impl Run {
+    fn of(&self, image: &str) -> Told {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(told.entry(image.to_owned()).or_default())
+    }
 }
 
 impl Registries {
@@ -75,12 +93,12 @@ impl Registries {
 
     /// What is told of images; nobody is asked again for what was told in this run.
     async fn ask(&self, source: &dyn PlatformSource, images: &[String]) -> BTreeMap<String, ImagePlatforms> {
-        let mut known = self.told.lock().await;
-        let new: Vec<&String> = images.iter().filter(|image| !known.contains_key(*image)).collect();
-        let references: Vec<_> = new.iter().map(|image| ImageReference::new(image)).collect();
-        let told = source.platforms(&references).await;
-        known.extend(new.into_iter().cloned().zip(told));
-        images.iter().filter_map(|image| Some((image.clone(), known.get(image)?.clone()))).collect()
+        let one = async |image: &String| {
+            let told = self.run.of(image);
+            let ask = async || source.platforms(&ImageReference::new(image), &self.run.registries).await;
+            (image.clone(), told.get_or_init(ask).await.clone())
+        };
+        join_all(images.iter().map(one)).await.into_iter().collect()
     }
 
     /// What a run would ask, for `--dry-run`.
@@ -179,7 +197,7 @@ mod tests {
     /// Knows images by their repository; of `limited.example` it knows nothing. Remembers what it was asked.
     #[derive(Default)]
     struct Fake {
-        asked: std::sync::Mutex<Vec<String>>,
+        asked: Mutex<Vec<String>>,
     }
 
     #[async_trait]
@@ -187,21 +205,20 @@ mod tests {
         fn has(&self, registry: &str) -> bool {
             registry != "docker.io"
         }
-        async fn platforms(&self, images: &[ImageReference<'_>]) -> Vec<ImagePlatforms> {
+        async fn platforms(&self, image: &ImageReference<'_>, _: &RegistryRun) -> ImagePlatforms {
             let trouble = |lasting| RegistryTrouble {
                 cause: if lasting { GapCause::Timeout } else { GapCause::Failed },
                 said: if lasting { phrase("registry-limits") } else { phrase("refused-not-found") }.into(),
                 lasting,
             };
-            let one = |image: &ImageReference<'_>| {
-                self.asked.lock().unwrap().push(image.name.to_owned());
-                match (image.registry(), &*image.repository()) {
-                    ("limited.example", _) => ImagePlatforms::unknown(trouble(true)),
-                    (_, "gone") => ImagePlatforms::unknown(trouble(false)),
-                    _ => ImagePlatforms { platforms: vec!["linux/amd64".to_owned()], trouble: None },
-                }
-            };
-            images.iter().map(one).collect()
+            self.asked.lock().unwrap().push(image.name.to_owned());
+            match (image.registry(), &*image.repository()) {
+                // It never answers.
+                ("silent.example", _) => std::future::pending().await,
+                ("limited.example", _) => ImagePlatforms::unknown(trouble(true)),
+                (_, "gone") => ImagePlatforms::unknown(trouble(false)),
+                _ => ImagePlatforms { platforms: vec!["linux/amd64".to_owned()], trouble: None },
+            }
         }
     }
 
@@ -256,6 +273,28 @@ mod tests {
         let text = "node node-1\ncontainer web/a-0/app image=r.example/a:1\n\
             pod web/a-0 places=linux/amd64:1,windows/amd64:1";
         assert_eq!(fake().1.plan(&objects(text)).as_deref(), Some("platforms of images: r.example (1)"));
+    }
+
+    /// One cluster waits for a registry that never answers; another, with other images, does not.
+    #[tokio::test]
+    async fn clusters_do_not_wait_for_one_another() {
+        let of = |image: &str| {
+            objects(&format!("container web/a-0/app image={image}\npod web/a-0 places=linux/arm64:1"))
+        };
+        let (fake, registries) = fake();
+        let (mut silent, mut other) = (of("silent.example/a"), of("r.example/b"));
+        let waits = registries.look("c", &mut silent);
+        tokio::pin!(waits);
+        assert!(futures::poll!(&mut waits).is_pending());
+        let told = registries.look("d", &mut other);
+        tokio::pin!(told);
+        assert!(futures::poll!(&mut told).is_ready());
+        // Who wants the same image asks no second time.
+        let mut same = of("silent.example/a");
+        let waits_too = registries.look("e", &mut same);
+        tokio::pin!(waits_too);
+        assert!(futures::poll!(&mut waits_too).is_pending());
+        assert_eq!(*fake.asked.lock().unwrap(), ["silent.example/a", "r.example/b"]);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use healthcore::image::ImageReference;
 use healthcore::report::{Cost, Report};
 use healthcore::shard::Shard;
 use healthcore::snapshot::GapCause;
-use healthcore_sources::registry::{ImagePlatforms, PlatformSource, RegistryTrouble};
+use healthcore_sources::registry::{ImagePlatforms, PlatformSource, RegistryRun, RegistryTrouble};
 use lambda_free_runner::{Input, Registries, RunSpec, Silent, dry_run, run_once};
 
 use crate::fake::{Fake, spec};
@@ -32,18 +32,17 @@ impl PlatformSource for Registry {
     fn has(&self, _: &str) -> bool {
         true
     }
-    async fn platforms(&self, images: &[ImageReference<'_>]) -> Vec<ImagePlatforms> {
-        self.asked.lock().unwrap().extend(images.iter().map(|image| image.name.to_owned()));
+    async fn platforms(&self, image: &ImageReference<'_>, _: &RegistryRun) -> ImagePlatforms {
+        self.asked.lock().unwrap().push(image.name.to_owned());
         let silent = RegistryTrouble {
             cause: GapCause::Unreachable,
             said: "refused, password=hunter2".into(),
             lasting: true,
         };
-        let one = |image: &ImageReference<'_>| match image.registry() {
-            "silent.example" => ImagePlatforms::unknown(silent.clone()),
+        match image.registry() {
+            "silent.example" => ImagePlatforms::unknown(silent),
             _ => ImagePlatforms { platforms: vec!["linux/amd64".to_owned()], trouble: None },
-        };
-        images.iter().map(one).collect()
+        }
     }
 }
 

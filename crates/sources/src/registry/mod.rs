@@ -2,6 +2,7 @@
 
 mod client;
 mod manifest;
+mod run;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use healthcore::snapshot::GapCause;
 use crate::prometheus::Auth;
 
 pub use client::RegistryClient;
+pub use run::RegistryRun;
 
 /// A registry to which there is access.
 #[derive(Clone, PartialEq, Eq)]
@@ -90,6 +92,7 @@ pub trait PlatformSource: Send + Sync {
     /// Whether there is access to a registry. Others are never asked.
     fn has(&self, registry: &str) -> bool;
 
-    /// What the registries tell of images, in the order in which these are given, in bounded time.
-    async fn platforms(&self, images: &[ImageReference<'_>]) -> Vec<ImagePlatforms>;
+    /// What the registry of an image tells of it. What holds for the registry is known in the whole run: after a trouble
+    /// that lasts nobody asks it again, and all its answers together take bounded time.
+    async fn platforms(&self, image: &ImageReference<'_>, run: &RegistryRun) -> ImagePlatforms;
 }

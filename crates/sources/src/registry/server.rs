@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::manifest::{self, Manifest};
+use super::run::Known;
 use super::{RegistrySettings, RegistryTrouble};
 use crate::SourceError;
 use crate::prometheus::{Auth, Secret, chain, with_authorities};
@@ -117,7 +118,7 @@ impl Registry {
     ///
     /// # Errors
     /// Why they are not known.
-    pub(super) async fn platforms(&self, image: &ImageReference<'_>) -> Told<Vec<String>> {
+    pub(super) async fn platforms(&self, image: &ImageReference<'_>, known: &Known) -> Told<Vec<String>> {
         let repository = image.repository();
         let reference = image.digest.or(image.tag).unwrap_or("latest");
         if !is_repository(&repository) || !(is_tag(reference) || manifest::is_digest(reference)) {
@@ -127,26 +128,33 @@ impl Registry {
             single(GapCause::Failed, phrase("refused-broken").with("why", e.to_string()))
         };
         let path = format!("/v2/{repository}/manifests/{reference}");
-        let body = self.get(&path, manifest::ACCEPT, &repository, LARGEST_MANIFEST).await?;
+        let body = self.get(&path, manifest::ACCEPT, &repository, LARGEST_MANIFEST, known).await?;
         match manifest::read(&body).map_err(broken)? {
             Manifest::Platforms(platforms) => Ok(platforms),
             Manifest::Other => Ok(Vec::new()),
             Manifest::Image(config) => {
                 let path = format!("/v2/{repository}/blobs/{config}");
-                let body = self.get(&path, "*/*", &repository, LARGEST_CONFIG).await?;
+                let body = self.get(&path, "*/*", &repository, LARGEST_CONFIG, known).await?;
                 manifest::platform_of_config(&body).map_err(broken)
             }
         }
     }
 
     /// What stands at a path; credentials are shown as the registry wants them.
-    async fn get(&self, path: &str, accept: &str, repository: &str, most: usize) -> Told<Vec<u8>> {
+    async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        repository: &str,
+        most: usize,
+        known: &Known,
+    ) -> Told<Vec<u8>> {
         let url = format!("{}{path}", self.base);
-        let known = match &self.settings.auth {
+        let shown = match &self.settings.auth {
             Auth::Bearer(token) => Some(Shown::Bearer(token.clone())),
             _ => self.shown.lock().await.get(repository).cloned(),
         };
-        let answer = self.send(&url, accept, known.as_ref()).await?;
+        let answer = self.send(&url, accept, shown.as_ref()).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return self.body(answer, most).await;
         }
@@ -154,15 +162,37 @@ impl Registry {
             return Err(self.unauthorized());
         }
         let challenges = challenges(&answer);
-        let shown = self.authorize(&challenges, repository).await?;
-        let answer = self.send(&url, accept, Some(&shown)).await?;
+        let mut accepted = Some(known.accepted.lock().await);
+        known.goes_on()?;
+        if accepted.as_deref() == Some(&true) {
+            accepted = None;
+        }
+        let answer = self.introduce(&url, accept, repository, &challenges).await;
+        match (&answer, accepted) {
+            (Ok(_), Some(mut accepted)) => *accepted = true,
+            (Err(trouble), _) => known.stop(trouble),
+            (Ok(_), None) => {}
+        }
+        self.body(answer?, most).await
+    }
+
+    /// Sends a request with what its challenges want to see.
+    async fn introduce(
+        &self,
+        url: &str,
+        accept: &str,
+        repository: &str,
+        challenges: &[String],
+    ) -> Told<Response> {
+        let shown = self.authorize(challenges, repository).await?;
+        let answer = self.send(url, accept, Some(&shown)).await?;
         match (answer.status(), &shown) {
             (StatusCode::UNAUTHORIZED, Shown::Basic { .. }) => Err(self.unauthorized()),
             // A registry tells nobody whether there is what he may not see.
             (StatusCode::UNAUTHORIZED, Shown::Bearer(_)) => Err(self.denied()),
             _ => {
                 self.shown.lock().await.insert(repository.to_owned(), shown);
-                self.body(answer, most).await
+                Ok(answer)
             }
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{basic_auth, bearer_token, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{ImagePlatforms, PlatformSource as _, RegistryClient, RegistrySettings};
+use super::{ImagePlatforms, PlatformSource as _, RegistryClient, RegistryRun, RegistrySettings};
 use crate::prometheus::{Auth, Secret};
 
 const PASSWORD: &str = "hunter2-registry";
@@ -30,8 +30,12 @@ fn with_password(server: &MockServer) -> RegistrySettings {
 /// What a registry tells of images of its own, by `REPOSITORY:TAG`.
 async fn told(settings: RegistrySettings, images: &[&str]) -> Vec<ImagePlatforms> {
     let texts: Vec<String> = images.iter().map(|image| format!("{}/{image}", settings.host)).collect();
+    all(&RegistryClient::new(&[settings]).unwrap(), &texts, &RegistryRun::default()).await
+}
+
+async fn all(client: &RegistryClient, texts: &[String], run: &RegistryRun) -> Vec<ImagePlatforms> {
     let references: Vec<_> = texts.iter().map(|text| ImageReference::new(text)).collect();
-    RegistryClient::new(&[settings]).unwrap().platforms(&references).await
+    futures::future::join_all(references.iter().map(|image| client.platforms(image, run))).await
 }
 
 /// Platforms, or why there are none.
@@ -127,7 +131,7 @@ async fn credentials_are_exchanged_for_a_token() {
     let client = RegistryClient::new(&[with_password(&server)]).unwrap();
     let text = format!("{}/shop/api:1", host(&server));
     for _ in 0..2 {
-        let told = client.platforms(&[ImageReference::new(&text)]).await;
+        let told = all(&client, std::slice::from_ref(&text), &RegistryRun::default()).await;
         assert_eq!(words(&told), ["linux/amd64 linux/arm64/v8"]);
     }
     let manifest = "/v2/shop/api/manifests/1";
@@ -149,6 +153,30 @@ async fn wrong_credentials_are_told_once_and_never_shown() {
         anonymous,
         ["unauthorized: it wants credentials; give them in `registries` of the configuration"]
     );
+}
+
+/// Each refusal counts against the account, which may be locked after a few.
+#[tokio::test]
+async fn a_password_that_is_refused_is_shown_once_a_run() {
+    let server = MockServer::start().await;
+    let refused = ResponseTemplate::new(401).insert_header("www-authenticate", r#"Basic realm="registry""#);
+    Mock::given(method("GET")).respond_with(refused).mount(&server).await;
+    let client = RegistryClient::new(&[with_password(&server)]).unwrap();
+    let run = RegistryRun::default();
+    let of_cluster = |n: usize| [format!("{}/a:{n}", host(&server)), format!("{}/b:{n}", host(&server))];
+    let clusters = [of_cluster(1), of_cluster(2), of_cluster(3)];
+    let told = futures::future::join_all(clusters.iter().map(|texts| all(&client, texts, &run))).await;
+    let expected = "unauthorized: it refuses the credentials";
+    assert!(told.iter().flat_map(|told| words(told)).all(|words| words == expected), "{told:?}");
+    let shown = || async {
+        let all = server.received_requests().await.unwrap();
+        all.iter().filter(|request| request.headers.contains_key("authorization")).count()
+    };
+    assert_eq!(shown().await, 1);
+    all(&client, &of_cluster(4), &run).await;
+    assert_eq!(shown().await, 1, "a later cluster of the run");
+    all(&client, &of_cluster(4), &RegistryRun::default()).await;
+    assert_eq!(shown().await, 2, "the next run");
 }
 
 #[tokio::test]
@@ -279,7 +307,7 @@ async fn who_is_not_there_or_silent_is_told() {
     let mut client = RegistryClient::new(&[settings(&server)]).unwrap();
     client.time = Duration::ZERO;
     let text = format!("{}/a:1", host(&server));
-    let over = client.platforms(&[ImageReference::new(&text)]).await;
+    let over = all(&client, &[text], &RegistryRun::default()).await;
     assert_eq!(words(&over), ["timeout: the 0 s for registries were over"]);
 
     let closed = RegistrySettings { plain_http: true, ..RegistrySettings::new("127.0.0.1:1") };
@@ -296,7 +324,7 @@ async fn who_is_not_there_or_silent_is_told() {
 async fn registries_without_access_are_never_asked() {
     let client = RegistryClient::new(&[RegistrySettings::new("Registry.Example")]).unwrap();
     assert!(client.has("registry.example") && client.has("REGISTRY.example") && !client.has("docker.io"));
-    let told = client.platforms(&[ImageReference::new("nginx"), ImageReference::new("r.example/a")]).await;
+    let told = all(&client, &["nginx".to_owned(), "r.example/a".to_owned()], &RegistryRun::default()).await;
     let nothing = ImagePlatforms { platforms: Vec::new(), trouble: None };
     assert_eq!(told, [nothing.clone(), nothing]);
 }
