@@ -26,11 +26,13 @@ impl Stage {
         STAGE.store(self as u8, Ordering::Relaxed);
     }
 
+    #[cfg(any(unix, test))]
     fn now() -> Self {
         let stage = STAGE.load(Ordering::Relaxed);
         [Self::UnderWay, Self::Delivering, Self::Done][usize::from(stage)]
     }
 
+    #[cfg(any(unix, test))]
     const fn words(self) -> &'static str {
         match self {
             Self::UnderWay => "the report is not finished",
