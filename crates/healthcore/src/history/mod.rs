@@ -78,7 +78,8 @@ pub struct Kept {
     pub subject: SubjectRef,
     /// One sentence.
     pub summary: Text,
-    /// The run that found it first, without a run between that did not find it.
+    /// Since when it is known to be so: the run that found it first, without a run between that did not find it, or earlier
+    /// where the check of a run since then told so.
     pub first: Timestamp,
     /// The last run that found it; earlier than the run that keeps it when that one could not look.
     pub last: Timestamp,
@@ -415,6 +416,9 @@ impl Life<'_> {
         let mut keep = Vec::new();
         for finding in findings.iter_mut().filter(|f| f.subject.cluster == self.cluster) {
             let (state, first, told) = self.state(finding, find);
+            // What a check knows may be younger: the pod that shows it now, the last change of a condition, the start of a
+            // look-back that moves on.
+            let first = finding.since.map_or(first, |since| since.min(first));
             // In the first run of a cluster everything would be new, which says nothing.
             finding.state = self.runs.last().map(|_| state);
             keep.push(Kept {
@@ -429,14 +433,13 @@ impl Life<'_> {
                 near: None,
             });
             if first < self.report.taken_at {
-                // What a check knows may be younger: the pod that shows it now, the last change of a condition.
-                finding.since = finding.since.into_iter().chain([first]).min();
+                finding.since = Some(first);
             }
         }
         keep
     }
 
-    /// State of a finding, the run that it is known since, and the main value that a reader knows after this report.
+    /// State of a finding, since when the runs before know it, and the main value that a reader knows after this report.
     fn state(&self, finding: &Finding, find: Find) -> (State, Timestamp, Option<MainValue>) {
         let now = MainValue::of(finding);
         let Some(was) = self.runs.last().and_then(|run| find(run, &finding.fingerprint)) else {

@@ -130,12 +130,12 @@ fn what_stays_flaps_no_more() {
     );
 }
 
-/// A check may know since when it is so now; the history knows that it was so before.
+/// A check may know since when it is so now; the history knows that it was so before, and what the check knew then.
 #[test]
-fn since_is_the_earlier_of_what_check_and_history_know() {
+fn since_is_the_earliest_that_check_and_history_ever_knew() {
     let mut story = Story::new();
     story.run(&at(75));
-    let mut since = |hours_ago: f64| {
+    let since = |story: &mut Story, hours_ago: f64| {
         let mut report = story.report(&at(75));
         story.day += 1;
         report.findings[0].since = Some(report.taken_at.plus_seconds(-3600.0 * hours_ago));
@@ -144,7 +144,18 @@ fn since_is_the_earlier_of_what_check_and_history_know() {
         }
         report.findings[0].since.map(|since| report.taken_at.seconds_since(since) / 3600.0)
     };
-    assert_eq!([since(1.0), since(1.0), since(100.0)], [Some(24.0), Some(48.0), Some(100.0)]);
+    let told = [1.0, 1.0, 100.0, 72.0, 200.0, 72.0].map(|hours_ago| since(&mut story, hours_ago));
+    assert_eq!(told, [24.0, 48.0, 100.0, 124.0, 200.0, 224.0].map(Some));
+
+    let runs = story.past.values().next().expect("one cluster").clone();
+    let (start, end) = (runs[2].taken_at, runs[6].taken_at);
+    let mut digest = DigestBuilder::new("c", start, end, Rules::default());
+    runs.into_iter().for_each(|run| digest.add(run));
+    let open = &digest.finish().open[0];
+    assert_eq!(end.seconds_since(open.kept.first) / 3600.0, 224.0, "the digest tells what the report told");
+
+    story.run(&at(50));
+    assert_eq!(since(&mut story, 1.0), Some(1.0), "what comes again begins anew");
 }
 
 /// The bound is 70 %: near it is from 56 % on, and not far from it from 49 % on.
