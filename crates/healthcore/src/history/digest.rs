@@ -40,12 +40,13 @@ pub struct Digest {
     pub not_checked: Vec<Told>,
     /// Containers whose headroom shrinks, those that are full soonest first; filled by [`tell_trends`].
     pub trends: Vec<Trend>,
-    /// The scores of [`Self::before`]; nothing where the last run was asked for other checks, or nothing was kept of them.
+    /// The scores before the period, or else of [`Self::before`], of the last run there that was asked for the checks of the last
+    /// run of the period; nothing where none was.
     pub scores_before: Scores,
     /// The scores of the last run of the period.
     pub scores: Scores,
-    /// The lowest score with a grade that the cluster had in the period, since the checks were those of the last run, and the
-    /// first run that told it.
+    /// The lowest score with a grade that the cluster had in the period, in runs of the checks of the last run, and the first run
+    /// that told it.
     pub lowest_score: Option<(Timestamp, PastScore)>,
     rises: Rises,
 }
@@ -83,7 +84,10 @@ pub struct DigestBuilder {
     runs: usize,
     longest_silence_s: f64,
     before: Option<Before>,
-    lowest_score: Option<(Timestamp, PastScore)>,
+    /// The scores of the last run that a period is compared with, by the checks that it was asked for.
+    scores_before: BTreeMap<Vec<String>, Scores>,
+    /// The lowest scores of the period, by the same.
+    lowest_scores: BTreeMap<Vec<String>, (Timestamp, PastScore)>,
     last: Option<PastRun>,
     lives: BTreeMap<String, Told>,
     /// Shares of limits of the last run of each day, for trends.
@@ -93,8 +97,7 @@ pub struct DigestBuilder {
 /// What the run had found that a period is compared with.
 #[derive(Debug)]
 struct Before {
-    /// Without its lists.
-    run: PastRun,
+    taken_at: Timestamp,
     found: BTreeMap<String, Found>,
 }
 
@@ -112,7 +115,8 @@ impl DigestBuilder {
             runs: 0,
             longest_silence_s: 0.0,
             before: None,
-            lowest_score: None,
+            scores_before: BTreeMap::new(),
+            lowest_scores: BTreeMap::new(),
             last: None,
             lives: BTreeMap::new(),
             daily: Vec::new(),
@@ -147,22 +151,21 @@ impl DigestBuilder {
         self.longest_silence_s.max(silence)
     }
 
-    /// Keeps the score of a run where none was lower.
+    /// Keeps the score of a run where none was lower of those that the same checks were asked of.
     fn weigh(&mut self, run: &PastRun) {
-        if self.last.as_ref().is_some_and(|last| !last.is_scored_as(run)) {
-            self.lowest_score = None;
-        }
         let Some(score) = run.scores.cluster.filter(|score| score.grade().is_some()) else { return };
-        if self.lowest_score.is_none_or(|(_, lowest)| score.points < lowest.points) {
-            self.lowest_score = Some((run.taken_at, score));
+        let lowest = self.lowest_scores.get(&run.checks).filter(|_| run.is_scored_as(run));
+        if lowest.is_none_or(|(_, lowest)| score.points < lowest.points) {
+            self.lowest_scores.insert(run.checks.clone(), (run.taken_at, score));
         }
     }
 
     /// What is there when the period begins.
     fn begin(&mut self, run: &PastRun) {
-        let PastRun { cluster, taken_at, scores, checks, .. } = run.clone();
-        let kept = PastRun { cluster, taken_at, scores, checks, ..PastRun::default() };
-        self.before = Some(Before { run: kept, found: found(run) });
+        self.before = Some(Before { taken_at: run.taken_at, found: found(run) });
+        if run.is_scored_as(run) {
+            self.scores_before.insert(run.checks.clone(), run.scores.clone());
+        }
         let told = |kept: &Kept| Told {
             kept: kept.clone(),
             severity_before: Some(kept.severity),
@@ -212,7 +215,7 @@ impl DigestBuilder {
 
     /// The digest of what was added, without trends: those are told of all clusters together, by [`tell_trends`].
     #[must_use]
-    pub fn finish(self) -> Digest {
+    pub fn finish(mut self) -> Digest {
         let mut digest = self.of_no_run();
         let Some(last) = self.last.filter(|run| run.taken_at > self.start) else { return digest };
         digest.last_run = Some(last.taken_at);
@@ -221,10 +224,8 @@ impl DigestBuilder {
             digest.namespaces.entry(name).or_default().now = now;
         }
         digest.rises = Rises::of(&self.daily, &last);
-        if let Some(before) = self.before.filter(|before| last.is_scored_as(&before.run)) {
-            digest.scores_before = before.run.scores;
-        }
-        digest.lowest_score = self.lowest_score;
+        digest.scores_before = self.scores_before.remove(&last.checks).unwrap_or_default();
+        digest.lowest_score = self.lowest_scores.remove(&last.checks);
         digest.scores = last.scores;
         for (_, mut life) in self.lives {
             life.kept.subject = SubjectRef { cluster: digest.cluster.clone(), ..life.kept.subject };
@@ -247,7 +248,7 @@ impl DigestBuilder {
             cluster: self.cluster.clone(),
             runs: self.runs,
             last_run: None,
-            before: self.before.as_ref().map(|before| before.run.taken_at),
+            before: self.before.as_ref().map(|before| before.taken_at),
             longest_silence_s: self.silence_until(self.end),
             found_before: namespaces.values().map(|n| n.before).fold(Found::default(), Found::and),
             found: Found::default(),
@@ -514,6 +515,27 @@ mod tests {
             (None, 84, Some((72, 2.0))),
         );
         check_scores(&[(92, 1.0, ""), (64, 1.0, "")], (None, 64, Some((64, 1.0))));
+        check_scores(&[(92, 1.0, ""), (64, 1.0, ""), (72, 1.0, "")], (None, 72, Some((72, 2.0))));
+        // A run of one check between says nothing of those of all.
+        check_scores(
+            &[(92, 1.0, usual), (64, 1.0, usual), (20, 1.0, "a"), (72, 1.0, usual)],
+            (Some(92), 72, Some((64, 1.0))),
+        );
+    }
+
+    #[test]
+    fn a_run_of_one_check_before_the_period_hides_no_score() {
+        let score = |day, points, check: &str| PastRun {
+            taken_at: at(day),
+            scores: Scores { cluster: Some(PastScore { points, confidence: 1.0 }), ..Scores::default() },
+            checks: vec![check.to_owned()],
+            ..PastRun::default()
+        };
+        let mut builder = DigestBuilder::new("prod", at(1.5), at(2.0), Rules::default());
+        let runs = [score(0.0, 92, "a"), score(1.0, 20, "b"), score(2.0, 72, "a")];
+        runs.into_iter().for_each(|run| builder.add(run));
+        let d = builder.finish();
+        assert_eq!((d.before, d.scores_before.cluster.map(|s| s.points)), (Some(at(1.0)), Some(92)));
     }
 
     #[test]

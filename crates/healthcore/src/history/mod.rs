@@ -213,7 +213,7 @@ pub struct Changes {
     pub unwatched: Vec<Gone>,
     /// Containers whose headroom shrinks, those that are full soonest first.
     pub trends: Vec<Trend>,
-    /// The scores that each cluster had in the run it was compared with, where the same checks were asked of both.
+    /// The scores that each cluster had in the last run of the same checks.
     #[serde(default)]
     pub scores: BTreeMap<String, Scores>,
 }
@@ -225,7 +225,7 @@ impl Changes {
         self.before.is_empty()
     }
 
-    /// The score that a cluster had in the run before, or one of its namespaces.
+    /// The score that a cluster had in the last run of the same checks, or one of its namespaces.
     #[must_use]
     pub fn score_before(&self, cluster: &str, namespace: Option<&str>) -> Option<PastScore> {
         let scores = self.scores.get(cluster)?;
@@ -337,10 +337,10 @@ impl Life<'_> {
         run.watch = self.follow(&mut watch, PastRun::watched);
         self.report.watch = watch;
 
+        if let Some(alike) = self.runs.iter().rev().find(|before| run.is_scored_as(before)) {
+            changes.scores.insert(cluster.clone(), alike.scores.clone());
+        }
         if let Some(before) = self.runs.last() {
-            if run.is_scored_as(before) {
-                changes.scores.insert(cluster.clone(), before.scores.clone());
-            }
             changes.before.insert(cluster, before.taken_at);
             for was in self.missing(&run.findings, before) {
                 let state = self.farewell(&was);
