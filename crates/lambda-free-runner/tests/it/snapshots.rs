@@ -4,7 +4,7 @@ use healthcore::finding::{Severity, State};
 use healthcore::history::{Changes, PastScore, Scores};
 use healthcore::report::Report;
 use healthcore::score::Score;
-use healthcore_report::{Format, Lang, RenderOptions, render};
+use healthcore_report::{Format, Lang, RenderOptions, Template, render};
 use lambda_free_runner::{Input, RunSpec, Silent, run_once};
 use serde_json::Value;
 
@@ -245,6 +245,26 @@ fn a_part_says_that_it_is_one() {
         let text = render(&part, format, &options).unwrap();
         assert!(text.contains("Health report of prod/wallet") && text.contains(&grade), "{text}");
     }
+}
+
+/// The example of the manual does not call good what nobody could judge.
+#[test]
+fn the_daily_template_tells_what_is_not_known() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let spec = RunSpec::new(Input::Recording(fixtures().join("access-denied")));
+    let report = runtime.block_on(run_once(&spec, &Silent)).unwrap();
+    let source = include_str!("../../../../docs/templates/daily.md.j2").to_owned();
+    let text = Template::new("daily.md.j2", source).unwrap();
+    let text = text.render(&report, &RenderOptions::default()).unwrap();
+    for told in [
+        "# Health report: unknown",
+        "Score ? 100 (judged 25.3 %)",
+        "What could not be checked: 5\n- prod/payments/",
+        "No problem found in what could be judged",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("No problem found."), "{text}");
 }
 
 /// Where nothing changed, terminal text and the first message have a line for what is still there; details are elsewhere.
