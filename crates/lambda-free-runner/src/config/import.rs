@@ -1,6 +1,7 @@
 //! What the systems that this one replaces were told, as a configuration: `thresholds.yaml`, `promql_queries.yaml` and
 //! environment variables. What has no counterpart stands in it as a comment; a secret stays where it is.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -169,7 +170,10 @@ impl Import<'_> {
         let refused: Vec<String> = entries(path)?
             .into_iter()
             .filter_map(|(key, template)| {
-                Some(format!("{}: {key}: {}", path.display(), legacy::query(&key, &template).err()?))
+                let taken = template.and_then(|template| {
+                    legacy::query(&key, &template).map_err(|why| format!("{key}: {why}"))
+                });
+                Some(format!("{}: {}", path.display(), taken.err()?))
             })
             .collect();
         let mark = if refused.is_empty() {
@@ -183,47 +187,88 @@ impl Import<'_> {
 
     fn checks(&self, left_out: &mut Vec<String>) -> Result<String, ConfigError> {
         let Some(path) = &self.thresholds else { return Ok(String::new()) };
-        let mut taken: BTreeMap<String, BTreeMap<String, (String, String)>> = BTreeMap::new();
-        let mut settings = Settings::default();
+        let mut by_check: BTreeMap<&str, Vec<Threshold>> = BTreeMap::new();
         for (key, value) in entries(path)? {
-            match parameter(&settings, &key, &value) {
-                Ok((check, name, text)) => {
-                    let own = settings.checks.entry(check.clone()).or_default();
-                    own.params.insert(name.clone(), text.clone());
-                    taken.entry(check).or_default().insert(name, (text, format!("{key}: {value}")));
+            let refused = match value.and_then(|value| Threshold::read(&key, &value)) {
+                Ok((check, new)) => {
+                    let own = by_check.entry(check).or_default();
+                    match own.iter().any(|before| before.param == new.param) {
+                        true => format!("{key}: another key gives checks.{check}.{} already", new.param),
+                        false => {
+                            own.push(new);
+                            continue;
+                        }
+                    }
                 }
-                Err(why) => left_out.push(format!("{}: {key}: {why}", path.display())),
+                Err(why) => why,
+            };
+            left_out.push(format!("{}: {refused}", path.display()));
+        }
+        let mut text = String::new();
+        for (check, thresholds) in by_check {
+            let (taken, refused) = compatible(check, thresholds);
+            left_out.extend(refused.iter().map(|why| format!("{}: {why}", path.display())));
+            if !taken.is_empty() {
+                let _ = writeln!(text, "  {check}:");
+            }
+            for Threshold { param, text: value, key, given } in taken {
+                let origin = format!("{key}: {given}");
+                let _ = writeln!(text, "    {param}: {} # {}", quoted_if_odd(&value), on_one_line(&origin));
             }
         }
-        if taken.is_empty() {
-            return Ok(String::new());
-        }
-        let mut text = "checks:\n".to_owned();
-        for (check, params) in taken {
-            let _ = writeln!(text, "  {check}:");
-            for (name, (value, origin)) in params {
-                let _ = writeln!(text, "    {name}: {} # {}", quoted_if_odd(&value), on_one_line(&origin));
-            }
-        }
-        Ok(text)
+        Ok(if text.is_empty() { text } else { format!("checks:\n{text}") })
     }
 }
 
-/// Check, parameter and value of an old threshold, if the check takes it beside what is taken already.
-fn parameter(so_far: &Settings, key: &str, value: &str) -> Result<(String, String, String), String> {
-    let (check, name, text) = legacy::threshold(key, value)?;
-    let mut settings = so_far.clone();
-    let own: &mut CheckSettings = settings.checks.entry(check.to_owned()).or_default();
-    if own.params.contains_key(name) {
-        return Err(format!("another key gives checks.{check}.{name} already"));
-    }
-    own.params.insert(name.to_owned(), text.clone());
-    settings.resolve(CHECKS).map_err(|e| e.to_string())?;
-    Ok((check.to_owned(), name.to_owned(), text))
+/// An old threshold as the parameter of a check.
+struct Threshold {
+    param: &'static str,
+    /// The value, as the parameter takes it.
+    text: String,
+    /// Its old key.
+    key: String,
+    /// Its old value.
+    given: String,
 }
 
-fn entries(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    legacy::read(path).map_err(|why| {
+impl Threshold {
+    /// With the check that it is one of.
+    fn read(key: &str, given: &str) -> Result<(&'static str, Self), String> {
+        let (check, param, text) = legacy::threshold(key, given).map_err(|why| format!("{key}: {why}"))?;
+        Ok((check, Self { param, text, key: key.to_owned(), given: given.to_owned() }))
+    }
+}
+
+/// The most of the thresholds of a check that it takes together, by their parameters, and why not the others. A warning and
+/// a critical value are judged as the pair that they are, and not each beside the other's default.
+fn compatible(check: &str, mut thresholds: Vec<Threshold>) -> (Vec<Threshold>, Vec<String>) {
+    thresholds.sort_by_key(|t| t.param);
+    // A bit is a threshold. There are a handful of parameters to a check.
+    let refusal = |set: u32| {
+        let own = thresholds.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let params = own.map(|(_, t)| (t.param.to_owned(), t.text.clone())).collect();
+        let own = CheckSettings { params, ..CheckSettings::default() };
+        let settings = Settings { checks: [(check.to_owned(), own)].into(), ..Settings::default() };
+        settings.resolve(CHECKS).err()
+    };
+    let mut sets: Vec<u32> = (0..1 << thresholds.len()).collect();
+    sets.sort_by_key(|set| Reverse(set.count_ones()));
+    let kept = sets.into_iter().find(|set| refusal(*set).is_none()).unwrap_or_default();
+    let why_not = |at: usize| refusal(kept | 1 << at).filter(|_| kept >> at & 1 == 0);
+    let refusals: Vec<_> = (0..thresholds.len()).map(why_not).collect();
+    let (mut taken, mut refused) = (Vec::new(), Vec::new());
+    for (threshold, refusal) in thresholds.into_iter().zip(refusals) {
+        match refusal {
+            None => taken.push(threshold),
+            Some(why) => refused.push(format!("{}: {why}", threshold.key)),
+        }
+    }
+    (taken, refused)
+}
+
+/// Every single value by its key, and of what is no single value why it is none.
+fn entries(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, ConfigError> {
+    legacy::entries(path).map_err(|why| {
         let file = path.display().to_string();
         let why = why.strip_prefix(&format!("{file}: ")).unwrap_or(&why).to_owned();
         ConfigError { file, why }
@@ -251,9 +296,11 @@ fn address(url: &str) -> (String, Option<&'static str>) {
     let mut said = None;
     if super::holds_credentials(&url)
         && let Some((scheme, rest)) = url.split_once("://")
-        && let Some((_, host)) = rest.split_once('@')
+        && let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+        // A password may hold `@`.
+        && let Some((_, host)) = authority.rsplit_once('@')
     {
-        url = format!("{scheme}://{host}");
+        url = format!("{scheme}://{host}{path}");
         said = Some(
             "PROMETHEUS_URL: the credentials in the address; put them into PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD",
         );
@@ -344,6 +391,73 @@ mod tests {
         assert_eq!(server.url, "https://arms.example.aliyuncs.com:9443/api/v1/prometheus/i/u/cn/query");
         assert_eq!(cluster.kubernetes.as_ref().unwrap().kubeconfig, Some("/home/a b/kube.yaml".into()));
         assert!(text.contains("dialect: arms") && !text.contains("Not taken over"), "{text}");
+    }
+
+    #[test]
+    fn thresholds_of_a_check_are_judged_together() {
+        let taken = |thresholds: &str| {
+            let (text, config) = import(thresholds, "", &[("PROMETHEUS_URL", "http://prom:9090")]);
+            let params: Vec<String> = config
+                .settings
+                .checks
+                .iter()
+                .flat_map(|(check, own)| {
+                    own.params.iter().map(move |(name, v)| format!("{check}.{name} {v}"))
+                })
+                .collect();
+            let refused = text.split_once("# Not taken over:\n").map(|(_, rest)| rest.to_owned());
+            (params.join(", "), refused.unwrap_or_default())
+        };
+        for (given, expected) in [
+            // Below the defaults, of which each alone would be above or below the wrong one.
+            ("usage: {warning: 50, critical: 60}", "memory-usage.critical 60%, memory-usage.warning 50%"),
+            ("usage: {warning: 96, critical: 98}", "memory-usage.critical 98%, memory-usage.warning 96%"),
+            (
+                "leak: {growth_warning: 3, growth_critical: 5}",
+                "memory-leak.critical-growth 5%, memory-leak.warning-growth 3%",
+            ),
+        ] {
+            let found = taken(&format!("memory: {{{given}}}\n"));
+            assert_eq!(found, (expected.to_owned(), String::new()));
+        }
+        let (params, refused) = taken("memory: {usage: {warning: 80, critical: 60}}\n");
+        assert_eq!(params, "memory-usage.warning 80%");
+        assert!(refused.contains("memory.usage.critical: ") && refused.contains("`60%`"), "{refused}");
+        let (params, refused) =
+            taken("memory: {leak: {growth_warning: 3, growth_critical: 5, r_squared: 7, p_value: x}}\n");
+        assert_eq!(params, "memory-leak.critical-growth 5%, memory-leak.warning-growth 3%");
+        assert!(refused.contains("leak.r_squared: ") && refused.contains("leak.p_value: "), "{refused}");
+    }
+
+    #[test]
+    fn what_is_no_single_value_costs_no_other() {
+        let (text, config) = import(
+            "namespaces: [a]\nmemory_usage_warning: ~\nmemory: {usage: {critical: 92}}\n",
+            "memory_usage: [x]\ncpu_usage: ~\n",
+            &[("PROMETHEUS_URL", "http://prom:9090")],
+        );
+        assert_eq!(config.settings.checks["memory-usage"].params["critical"], "92%");
+        for part in [
+            "thresholds.yaml: namespaces: expected a single value, got a list\n",
+            "thresholds.yaml: memory_usage_warning: expected a single value, got nothing\n",
+            "promql_queries.yaml: memory_usage: expected a single value, got a list\n",
+            "promql_queries.yaml: cpu_usage: expected a single value, got nothing\n",
+            "# queries: \"/promql_queries.yaml\"",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_password_in_an_address_is_written() {
+        for (given, expected) in [
+            ("https://u:p@w@x:9443/", "https://x:9443/"),
+            ("https://u:p@w@x:9443/a@b/api/v1/query", "https://x:9443/a@b"),
+            ("https://x:9443/a@b", "https://x:9443/a@b"),
+        ] {
+            let (text, config) = import("", "", &[("PROMETHEUS_URL", given)]);
+            assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, expected, "{text}");
+        }
     }
 
     #[test]

@@ -153,6 +153,12 @@ fn find<'t, T>(given: &str, table: &'t [T], key: impl Fn(&T) -> &str) -> Option<
 /// Every single value of an old file by its key.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let at = |why: String| format!("{}: {why}", path.display());
+    entries(path)?.into_iter().map(|(key, value)| Ok((key, value.map_err(at)?))).collect()
+}
+
+/// As [`read`]; of what is no single value, why it is none.
+pub(super) fn entries(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, String> {
+    let at = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| at(format!("cannot be read: {e}")))?;
     let tree = tree::parse(&text).map_err(at)?;
     let mut out = BTreeMap::new();

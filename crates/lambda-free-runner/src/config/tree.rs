@@ -274,13 +274,19 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Every single value of a tree by its path, keys joined by dots.
-pub(super) fn leaves(node: &Node<'_>, out: &mut BTreeMap<String, String>) -> Result<(), String> {
+/// Every single value of a tree by its path, keys joined by dots; of what is no single value, why it is none.
+///
+/// # Errors
+/// The tree is no map.
+pub(super) fn leaves(
+    node: &Node<'_>,
+    out: &mut BTreeMap<String, Result<String, String>>,
+) -> Result<(), String> {
     for (_, child) in node.entries()? {
         if child.is_map() {
             leaves(&child, out)?;
         } else {
-            out.insert(child.path().to_owned(), child.text()?);
+            out.insert(child.path().to_owned(), child.text());
         }
     }
     Ok(())
