@@ -23,8 +23,8 @@ pub(crate) struct Listing {
     pub(crate) from: Option<Origin>,
 }
 
-/// Objects from the API; from kube-state-metrics without one, or when the API shows no pod list at all, and for the
-/// namespaces whose pods it keeps to itself.
+/// Objects from the API; from kube-state-metrics without one, and for the namespaces whose pods it does not show, which may
+/// be all.
 pub(crate) async fn list_objects(
     sources: &ClusterSources,
     metrics: Option<&dyn MetricsSource>,
@@ -42,16 +42,27 @@ pub(crate) async fn list_objects(
     };
     let first = gaps.len();
     gaps.extend(found);
-    let blind = objects.pods.is_empty() && objects.unavailable.iter().any(|u| u.kind == ObjectKind::Pods);
-    let filled = match metrics {
-        Some(metrics) if blind => return from_metrics(sources, metrics, kinds, window, gaps).await,
-        Some(metrics) => match hidden(&objects) {
-            Some(hidden) => fill(sources, metrics, kinds, window, &hidden, &mut objects, gaps, first).await,
-            None => None,
-        },
-        None => None,
+    let mute = is_mute(&objects);
+    let filled = match (metrics, hidden(&objects)) {
+        (Some(metrics), Some(hidden)) => {
+            fill(sources, metrics, kinds, window, &hidden, &mut objects, gaps, first).await
+        }
+        _ => None,
     };
-    Listing { objects, filled, from: Some(Origin::KubernetesApi) }
+    let from = if mute && metrics.is_some() { Origin::KubeStateMetrics } else { Origin::KubernetesApi };
+    Listing { objects, filled, from: Some(from) }
+}
+
+/// Whether an API tells of no object, and not because there are no pods.
+fn is_mute(objects: &Objects) -> bool {
+    let Objects { workloads, pods, hpas, events, nodes, inventory, unavailable, .. } = objects;
+    workloads.is_empty()
+        && pods.is_empty()
+        && hpas.is_empty()
+        && events.is_empty()
+        && nodes.is_empty()
+        && inventory.is_empty()
+        && unavailable.iter().any(|u| u.kind == ObjectKind::Pods)
 }
 
 async fn from_metrics(
@@ -63,7 +74,7 @@ async fn from_metrics(
 ) -> Listing {
     let mut told = metrics.objects(&sources.selection, kinds, window).await;
     if sources.objects.is_some() {
-        // There is an API, and it did not answer or showed nothing: not the same as a run that was asked to do without.
+        // There is an API, and it did not answer: not the same as a run that was asked to do without.
         for list in told.value.unavailable.iter_mut().filter(|u| u.why == Missing::NoKubernetesSource) {
             list.why = Missing::ListFailed { resource: resource(list.kind).to_owned() };
         }
@@ -78,18 +89,21 @@ fn without_any(kinds: &BTreeSet<ObjectKind>) -> Listing {
     Listing { objects, ..Listing::default() }
 }
 
-/// Namespaces whose pods may not be listed.
+/// Namespaces whose pods the API does not show.
 enum Hidden {
     These(BTreeSet<String>),
     /// All in which no pod is seen; their names are not known.
     AllBut(BTreeSet<String>),
 }
 
+/// Those whose pods may not be listed; where no pod is shown at all, those too whose list failed.
 fn hidden(objects: &Objects) -> Option<Hidden> {
-    let denied =
-        |u: &&Unavailable| u.kind == ObjectKind::Pods && matches!(u.why, Missing::AccessDenied { .. });
+    let blind = objects.pods.is_empty();
+    let not_shown = |u: &&Unavailable| {
+        u.kind == ObjectKind::Pods && (blind || matches!(u.why, Missing::AccessDenied { .. }))
+    };
     let mut names = BTreeSet::new();
-    for list in objects.unavailable.iter().filter(denied) {
+    for list in objects.unavailable.iter().filter(not_shown) {
         let Some(namespace) = &list.namespace else {
             let seen = objects.pods.iter().map(|p| p.workload.namespace.clone());
             return Some(Hidden::AllBut(seen.collect()));

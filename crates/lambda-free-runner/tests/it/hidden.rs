@@ -3,7 +3,7 @@
 use healthcore::model::ObjectKind;
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report};
-use healthcore::snapshot::{Gap, GapCause, Missing, Origin, Snapshot, Unavailable};
+use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Snapshot, Unavailable};
 use lambda_free_runner::{RunSpec, Silent, run_once};
 
 use crate::fake::{Fake, spec};
@@ -121,4 +121,59 @@ fn what_kube_state_metrics_does_not_tell_either_stays_unknown() {
     let pods = report.checks.iter().find(|c| c.id == "pod-not-running").unwrap();
     let reasons: Vec<String> = pods.tally.reasons.keys().map(ToString::to_string).collect();
     assert_eq!(reasons, ["not allowed to list pods in namespace pigo"]);
+}
+
+/// The API tells of all but pods, as to an account that may read everything else.
+#[test]
+fn an_api_that_shows_no_pods_is_believed_in_all_else() {
+    let whole = Fake::new(demo());
+    let whole = run(spec(Some(whole.clone()), Some(whole)));
+    let (part, told) = api(&[(ObjectKind::Pods, "pods", None)], |_| true);
+    let report = run(spec(Some(Fake::new(metrics())), Some(Fake::with_gaps(part, told))));
+    assert_eq!(
+        gaps(&report),
+        [
+            "prod/pods: not allowed to list pods in all namespaces; kube-state-metrics filled in for exchange, logging, \
+          pigo and 3 more"
+        ]
+    );
+    let of = |report: &Report| {
+        let own = &report.clusters[0];
+        (own.objects_from, own.workloads, own.pods, own.found, own.unknown)
+    };
+    assert_eq!(of(&report), of(&whole), "the rest is from the API");
+}
+
+#[test]
+fn without_kube_state_metrics_the_api_is_still_believed_and_its_reasons_stay() {
+    let hidden = |metrics: Option<Snapshot>| {
+        let (part, told) = api(&[(ObjectKind::Pods, "pods", None)], |_| true);
+        run(spec(metrics.map(Fake::new), Some(Fake::with_gaps(part, told))))
+    };
+    let mut series = metrics();
+    series.objects = Objects { origin: Origin::KubeStateMetrics, ..Objects::default() };
+    let (with, without) = (hidden(Some(series)), hidden(None));
+    assert_eq!(gaps(&with), ["prod/pods: not allowed to list pods in all namespaces"]);
+    let of = |report: &Report, id: &str| {
+        let found = report.checks.iter().find(|c| c.id == id).unwrap();
+        let reasons: Vec<String> = found.tally.reasons.keys().map(ToString::to_string).collect();
+        (found.tally.ok, found.tally.problem, reasons)
+    };
+    let denied = vec!["not allowed to list pods in all namespaces".to_owned()];
+    assert_eq!(of(&with, "pod-not-running").2, denied);
+    for id in ["hpa-fixed", "hpa-target-missing"] {
+        let (with, without) = (of(&with, id), of(&without, id));
+        assert!(with.0 + with.1 > 0, "{id}: {with:?}");
+        assert_eq!((with.0, with.1), (without.0, without.1), "{id}");
+    }
+}
+
+/// Where no list can be had from the API at all, kube-state-metrics is where objects are from.
+#[test]
+fn an_api_that_shows_nothing_leaves_all_to_kube_state_metrics() {
+    let (mut part, _) = api(&[(ObjectKind::Pods, "pods", None)], |_| true);
+    part.objects = Objects { unavailable: part.objects.unavailable, ..Objects::default() };
+    let report = run(spec(Some(Fake::new(metrics())), Some(Fake::new(part))));
+    assert_eq!(report.clusters[0].objects_from, Some(Origin::KubeStateMetrics));
+    assert!(report.clusters[0].pods > 0);
 }
