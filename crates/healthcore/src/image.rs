@@ -54,6 +54,21 @@ impl<'a> ImageReference<'a> {
         }
     }
 
+    /// The one spelling of all that stand for the same: `nginx` is `docker.io/library/nginx:latest`.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut out = format!("{}/{}", self.registry(), self.repository());
+        if let Some(tag) = self.tag.or(self.digest.is_none().then_some("latest")) {
+            out.push(':');
+            out.push_str(tag);
+        }
+        if let Some(digest) = self.digest {
+            out.push('@');
+            out.push_str(digest);
+        }
+        out
+    }
+
     /// Registry and repository: what stands before the first slash is a registry only if it cannot be a folder.
     fn parts(&self) -> (&'a str, &'a str) {
         let is_registry = |first: &str| first.contains(['.', ':']) || first == "localhost";
@@ -153,6 +168,23 @@ mod tests {
             ("ghcr.io/a/b/c:1", "ghcr.io", "a/b/c"),
         ] {
             assert_eq!(of(text), (registry, repository.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_reference() {
+        for (text, expected) in [
+            ("nginx", "docker.io/library/nginx:latest"),
+            ("nginx:latest", "docker.io/library/nginx:latest"),
+            ("docker.io/nginx", "docker.io/library/nginx:latest"),
+            ("docker.io/library/nginx:latest", "docker.io/library/nginx:latest"),
+            ("forex/spell:stable", "docker.io/forex/spell:stable"),
+            ("index.docker.io/forex/spell:stable", "docker.io/forex/spell:stable"),
+            ("reg:5000/app", "reg:5000/app:latest"),
+            ("app@sha256:ab", "docker.io/library/app@sha256:ab"),
+            ("app:1@sha256:ab", "docker.io/library/app:1@sha256:ab"),
+        ] {
+            assert_eq!(ImageReference::new(text).canonical(), expected, "{text}");
         }
     }
 

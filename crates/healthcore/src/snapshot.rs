@@ -127,8 +127,9 @@ impl Objects {
         for pod in &self.pods {
             for container in &pod.containers {
                 let Some(digest) = digest_of(&container.image_id) else { continue };
-                if ImageReference::new(&container.image).digest.is_none() {
-                    let key = (container.image.clone(), pod.architecture.clone());
+                let reference = ImageReference::new(&container.image);
+                if reference.digest.is_none() {
+                    let key = (reference.canonical(), pod.architecture.clone());
                     found.entry(key).or_default().add(pod, container, digest);
                 }
             }
@@ -139,7 +140,8 @@ impl Objects {
         }
         for pod in &mut self.pods {
             for container in &mut pod.containers {
-                let builds = found.get(&(container.image.clone(), pod.architecture.clone()));
+                let key = (ImageReference::new(&container.image).canonical(), pod.architecture.clone());
+                let builds = found.get(&key);
                 container.other_build =
                     builds.and_then(|b| b.other(digest_of(&container.image_id)?, container.started()));
             }

@@ -45,6 +45,13 @@ pub struct RunningBuild {
     rollout_s: f64,
 }
 
+impl RunningBuild {
+    /// What builds are compared under: the reference in its one spelling, and the architecture.
+    fn key(&self) -> (String, Option<&str>) {
+        (ImageReference::new(&self.image).canonical(), self.architecture.as_deref())
+    }
+}
+
 /// The builds of a partition, of containers that the check judges.
 pub(crate) fn running(view: &View<'_>, checks: &Resolved) -> Vec<RunningBuild> {
     let Some(check) = checks.checks().iter().find(|c| c.check.info().id == ID) else { return Vec::new() };
@@ -176,7 +183,8 @@ impl<'p> Builds<'p> {
 
 struct Fleet<'p> {
     parts: &'p [(ClusterSummary, Assessment)],
-    by_reference: BTreeMap<(&'p str, Option<&'p str>), Builds<'p>>,
+    /// By the reference in its one spelling, and by architecture.
+    by_reference: BTreeMap<(String, Option<&'p str>), Builds<'p>>,
 }
 
 impl<'p> Fleet<'p> {
@@ -184,8 +192,7 @@ impl<'p> Fleet<'p> {
         let mut by_reference: BTreeMap<_, Builds<'p>> = BTreeMap::new();
         for (at, (_, own)) in parts.iter().enumerate() {
             for build in &own.builds {
-                let key = (build.image.as_str(), build.architecture.as_deref());
-                by_reference.entry(key).or_default().add(at, build);
+                by_reference.entry(build.key()).or_default().add(at, build);
             }
         }
         by_reference.retain(|_, builds| builds.first.len() > 1);
@@ -196,10 +203,7 @@ impl<'p> Fleet<'p> {
     fn findings(&self, at: usize, taken_at: Timestamp) -> Vec<Finding> {
         let mut found: BTreeMap<String, Finding> = BTreeMap::new();
         for own in &self.parts[at].1.builds {
-            let Some(builds) = self.by_reference.get(&(own.image.as_str(), own.architecture.as_deref()))
-            else {
-                continue;
-            };
+            let Some(builds) = self.by_reference.get(&own.key()) else { continue };
             let settled = |other: &Elsewhere<'_>| {
                 let age = other.since.and_then(|t| t.age_at(taken_at));
                 age.is_some_and(|age| age >= own.rollout_s)
@@ -398,6 +402,20 @@ mod tests {
         let arm = format!("node node-1 arch=arm64\n{}", V21.replace(":stable", ":1.4"));
         let amd = format!("node node-1 arch=amd64\n{}", V23.replace(":stable", ":1.4"));
         check(&[&arm, &amd], &["1 0", "1 0"]);
+    }
+
+    #[test]
+    fn spellings_of_one_reference_are_compared() {
+        let full = V23.replace("app:stable", "docker.io/library/app:stable");
+        check(&[V21, &full], &["warning old: runs an older build of app:stable than cluster c1 0 1", "1 0"]);
+        let folder = |text: &str, name: &str| text.replace("app:stable", name);
+        check(
+            &[&folder(V21, "index.docker.io/forex/spell:stable"), &folder(V23, "forex/spell:stable")],
+            &[
+                "warning old: runs an older build of index.docker.io/forex/spell:stable than cluster c1 0 1",
+                "1 0",
+            ],
+        );
     }
 
     #[test]
