@@ -104,7 +104,7 @@ pub struct ClusterSummary {
     pub judged: u64,
     /// Judgements that could not be made.
     pub unknown: u64,
-    /// How healthy it is; none where nothing could be judged.
+    /// How healthy it is; none where nothing could be judged, or nothing is there of what was chosen.
     pub score: Option<Score>,
     /// Its namespaces in which something is or was found, by name.
     pub namespaces: Vec<NamespaceSummary>,
@@ -182,7 +182,8 @@ impl ClusterSummary {
     fn count(&mut self, findings: &[Finding]) {
         let own = || findings.iter().filter(|f| f.subject.cluster == self.name);
         self.found = Found::count(own());
-        self.score = score(own(), self.judged, self.unknown);
+        // Where nothing is there of what was chosen, what else was judged is not what the score would be read for.
+        self.score = if self.chosen_in_vain { None } else { score(own(), self.judged, self.unknown) };
         let mut by_namespace: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
         for finding in own() {
             by_namespace.entry(&finding.subject.namespace).or_default().push(finding);
@@ -675,6 +676,22 @@ mod tests {
     fn report(parts: Vec<(ClusterSummary, Assessment)>) -> Report {
         let Fixture { snapshot, .. } = Fixture::new("container web/api-0/app");
         Report::new("0", snapshot.taken_at, snapshot.window, parts, Vec::new(), CHECKS)
+    }
+
+    #[test]
+    fn where_nothing_chosen_is_there_is_no_score() {
+        let node = "node node-1 Ready=yes";
+        let scores = |gaps: Vec<Gap>| {
+            let parts = vec![part("c0", FINE), part("c1", node)];
+            let Fixture { snapshot, .. } = Fixture::new(FINE);
+            let report = Report::new("0", snapshot.taken_at, snapshot.window, parts, gaps, CHECKS);
+            report.clusters.iter().map(|c| c.score.is_some()).collect::<Vec<_>>()
+        };
+        let gap = |scope: &str| Gap::new(scope, GapCause::NothingMatches, "there is no namespace `nope`");
+        assert_eq!(scores(vec![]), [true, true]);
+        assert_eq!(scores(vec![gap("c1/nope")]), [true, false]);
+        // Something of what was chosen is there.
+        assert_eq!(scores(vec![gap("c0/nope")]), [true, true]);
     }
 
     const FINE: &str = "window lookback=7d step=1h\n\
