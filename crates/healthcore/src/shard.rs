@@ -258,6 +258,8 @@ impl PartialCluster {
                 namespaces: self.seen,
                 everywhere: self.everywhere,
                 unjudged: self.unjudged,
+                // Found anew when the parts are together.
+                compared: BTreeMap::new(),
                 hidden: Vec::new(),
             },
             ..Assessment::default()

@@ -2,6 +2,7 @@
 //! [`image_pull_policy`](crate::checks::image_pull_policy) compares; here are the same rules between clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::checks::image_pull_policy::{ImagePullPolicy, ImagePullPolicyParams, c
 use crate::class::Classified;
 use crate::finding::{Advice, Finding, Problem, Severity, SubjectRef, Text, Value};
 use crate::finding::{fingerprint, fingerprint_hash};
+use crate::history::Kept;
 use crate::image::{ImageReference, digest_of};
 use crate::report::ClusterSummary;
 use crate::settings::{Resolved, Site};
@@ -19,6 +21,9 @@ use crate::unit::Seconds;
 use crate::view::{View, WorkloadContainer};
 
 const ID: &str = ImagePullPolicy::INFO.id;
+
+/// Keys of what is told between clusters.
+const BETWEEN_CLUSTERS: [&str; 2] = ["stale-in-fleet", "differs-in-fleet"];
 
 /// Builds that a finding names with their clusters; more are counted.
 const MOST_NAMED: usize = 5;
@@ -113,20 +118,33 @@ fn of_container(
 
 /// Tells containers of one cluster that run another build under a reference than another cluster does.
 pub(crate) fn settle(parts: &mut [(ClusterSummary, Assessment)], taken_at: Timestamp) {
-    if parts.len() < 2 {
-        return;
-    }
     let fleet = Fleet::new(parts);
-    let found: Vec<Vec<Finding>> = (0..parts.len()).map(|at| fleet.findings(at, taken_at)).collect();
-    let someone_unseen = parts.iter().any(|(summary, _)| summary.is_unseen());
-    for ((_, own), found) in parts.iter_mut().zip(found) {
+    let told: Vec<(Vec<Finding>, Compared)> =
+        (0..parts.len()).map(|at| (fleet.findings(at, taken_at), fleet.compared(at))).collect();
+    for ((_, own), (found, compared)) in parts.iter_mut().zip(told) {
         found.into_iter().for_each(|finding| tell(own, finding));
-        if someone_unseen {
-            // What an earlier run found by a cluster that is not seen today is not resolved.
-            let not_compared = own.builds.iter().map(|b| fingerprint_hash(ID, &b.subject));
-            own.coverage.unjudged.extend(not_compared);
-        }
+        own.coverage.compared = compared;
     }
+}
+
+/// By fingerprint of a container, as a number, and by image in its one spelling: the clusters that it was compared with.
+pub(crate) type Compared = BTreeMap<u64, BTreeMap<String, Arc<BTreeSet<String>>>>;
+
+/// Whether a run compared again what an earlier one found between two clusters: it saw what the other one runs of the image,
+/// or the container runs another image now. Findings within a cluster have nothing to do with that.
+pub(crate) fn compares(compared: &Compared, kept: &Kept) -> bool {
+    if kept.check != ID || !BETWEEN_CLUSTERS.contains(&&*kept.summary.key) {
+        return true;
+    }
+    let text = |name: &str| match kept.summary.args.get(name) {
+        Some(Value::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (Some(image), Some(other)) = (text("image"), text("cluster")) else { return true };
+    let images = u64::from_str_radix(&kept.fingerprint, 16).ok().and_then(|f| compared.get(&f));
+    images
+        .and_then(|images| images.get(&ImageReference::new(image).canonical()))
+        .is_none_or(|clusters| clusters.contains(other))
 }
 
 /// What runs under one reference, on nodes of one architecture.
@@ -185,25 +203,70 @@ struct Fleet<'p> {
     parts: &'p [(ClusterSummary, Assessment)],
     /// By the reference in its one spelling, and by architecture.
     by_reference: BTreeMap<(String, Option<&'p str>), Builds<'p>>,
+    /// By the reference in its one spelling, the places of the clusters in which it runs on whichever architecture.
+    runs: BTreeMap<String, BTreeSet<usize>>,
 }
 
 impl<'p> Fleet<'p> {
     fn new(parts: &'p [(ClusterSummary, Assessment)]) -> Self {
         let mut by_reference: BTreeMap<_, Builds<'p>> = BTreeMap::new();
+        let mut runs: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
         for (at, (_, own)) in parts.iter().enumerate() {
             for build in &own.builds {
-                by_reference.entry(build.key()).or_default().add(at, build);
+                let key = build.key();
+                runs.entry(key.0.clone()).or_default().insert(at);
+                by_reference.entry(key).or_default().add(at, build);
             }
         }
-        by_reference.retain(|_, builds| builds.first.len() > 1);
-        Self { parts, by_reference }
+        Self { parts, by_reference, runs }
+    }
+
+    /// With which clusters the containers of one were compared.
+    fn compared(&self, at: usize) -> Compared {
+        let whole: Vec<usize> =
+            (0..self.parts.len()).filter(|other| *other != at && self.is_whole(*other)).collect();
+        let others = |(image, architecture): &(String, Option<&'p str>)| -> BTreeSet<String> {
+            let running = self.runs.get(image);
+            // Without the architectures of its nodes a cluster runs the image, and what it runs cannot be compared.
+            let without = whole.iter().filter(|other| running.is_none_or(|places| !places.contains(other)));
+            let same = self.by_reference.get(&(image.clone(), *architecture));
+            let with = same.into_iter().flat_map(|builds| builds.clusters.values().flatten());
+            with.filter(|other| **other != at)
+                .chain(without)
+                .map(|other| self.name(*other).to_owned())
+                .collect()
+        };
+        let mut by_key: BTreeMap<(String, Option<&str>), Arc<BTreeSet<String>>> = BTreeMap::new();
+        let mut out = Compared::new();
+        for own in &self.parts[at].1.builds {
+            let key = own.key();
+            let found = Arc::clone(by_key.entry(key.clone()).or_insert_with(|| Arc::new(others(&key))));
+            out.entry(fingerprint_hash(ID, &own.subject))
+                .or_default()
+                .entry(key.0)
+                // A container on nodes of two architectures is compared only if both are.
+                .and_modify(|known| Arc::make_mut(known).retain(|name| found.contains(name)))
+                .or_insert(found);
+        }
+        out
+    }
+
+    /// Whether all builds of a cluster were seen, so that what is not among them does not run there.
+    fn is_whole(&self, at: usize) -> bool {
+        let (_, own) = &self.parts[at];
+        own.coverage.everywhere
+            && own.tallies.get(ID).is_some_and(|tally| tally.unknown == 0)
+            && own.coverage.hidden.iter().all(|(id, _)| *id != ID)
     }
 
     /// What one cluster is told, one finding for a container.
     fn findings(&self, at: usize, taken_at: Timestamp) -> Vec<Finding> {
         let mut found: BTreeMap<String, Finding> = BTreeMap::new();
         for own in &self.parts[at].1.builds {
-            let Some(builds) = self.by_reference.get(&own.key()) else { continue };
+            let Some(builds) = self.by_reference.get(&own.key()).filter(|builds| builds.first.len() > 1)
+            else {
+                continue;
+            };
             let settled = |other: &Elsewhere<'_>| {
                 let age = other.since.and_then(|t| t.age_at(taken_at));
                 age.is_some_and(|age| age >= own.rollout_s)
@@ -484,14 +547,45 @@ mod tests {
         assert_eq!(told, ["warning old: runs an older build of app:stable than cluster c1"]);
     }
 
-    /// A cluster that does not answer today has not been mended.
-    #[test]
-    fn an_unseen_cluster_leaves_the_question_open() {
-        let mut parts = settled(&[V21], &only());
-        let lost = ClusterSummary { name: "lost".to_owned(), ..ClusterSummary::default() };
-        parts.push((lost, Assessment::default()));
+    /// What became of the difference that an earlier run told of container `old` of c0 to cluster c1, and of its own moving
+    /// tag, when later runs see these clusters.
+    #[track_caller]
+    fn check_later(clusters: &[(&str, &str)], whole: bool, expected: [bool; 2]) {
+        let mut parts: Vec<_> = clusters.iter().map(|(name, text)| cluster(name, text, &only())).collect();
+        parts.iter_mut().for_each(|(_, own)| own.coverage.everywhere = whole);
         settle(&mut parts, Fixture::new("").snapshot.taken_at);
-        let subject = &parts[0].1.builds[0].subject;
-        assert!(parts[0].1.coverage.unjudged.contains(&fingerprint_hash(ID, subject)));
+        let told = &settled(&[V21, V23], &only())[0].1.findings[0];
+        let kept = |summary: &Text| Kept {
+            fingerprint: told.fingerprint.clone(),
+            check: ID.to_owned(),
+            severity: told.severity,
+            subject: told.subject.clone(),
+            summary: summary.clone(),
+            first: Fixture::new("").snapshot.taken_at,
+            last: Fixture::new("").snapshot.taken_at,
+            told: None,
+            near: None,
+        };
+        let compared = &parts[0].1.coverage.compared;
+        let moving = Text::new("moving").with("image", "app:stable");
+        assert_eq!([&told.summary, &moving].map(|text| compares(compared, &kept(text))), expected);
+    }
+
+    /// A cluster that is not seen today has not been mended. What a cluster tells by itself needs no other.
+    #[test]
+    fn without_the_other_cluster_the_question_stays_open() {
+        let arm = format!("node node-1 arch=arm64\n{V23}");
+        let metrics =
+            format!("origin kube-state-metrics\n{}", V23.replace("policy=Always", "policy=unknown"));
+        let other = "container b/web-0/app image=web:1 policy=Always digest=sha256:w created=2d";
+        check_later(&[("c0", V21)], true, [false, true]);
+        check_later(&[("c0", V21), ("c2", V23)], true, [false, true]);
+        check_later(&[("c0", V21), ("c1", &arm)], true, [false, true]);
+        check_later(&[("c0", V21), ("c1", &metrics)], true, [false, true]);
+        check_later(&[("c0", V21), ("c1", other)], false, [false, true]);
+        // Both were seen, and so they are compared, or there is nothing to compare any more.
+        check_later(&[("c0", V21), ("c1", V23)], false, [true, true]);
+        check_later(&[("c0", V21), ("c1", other)], true, [true, true]);
+        check_later(&[("c0", &V21.replace(":stable", ":v21"))], true, [true, true]);
     }
 }

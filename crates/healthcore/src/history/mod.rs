@@ -37,6 +37,7 @@ pub use headroom::{Headroom, Resource, Trend};
 pub use scores::{PastScore, Scores};
 
 use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
+use crate::fleet::builds::{self, Compared};
 use crate::model::Event;
 use crate::report::Report;
 use crate::snapshot::{Objects, Unavailable};
@@ -161,6 +162,8 @@ pub struct Coverage {
     pub everywhere: bool,
     /// Fingerprints, as numbers, of subjects that a check could not judge.
     pub(crate) unjudged: BTreeSet<u64>,
+    /// With which clusters the images of containers were compared, over the whole fleet.
+    pub(crate) compared: Compared,
     /// Lists that could not be had, by the id of a check that judges what is in them.
     pub(crate) hidden: Vec<(&'static str, Unavailable)>,
 }
@@ -188,6 +191,7 @@ impl Coverage {
         self.namespaces.extend(part.namespaces);
         self.everywhere |= part.everywhere;
         self.unjudged.extend(part.unjudged);
+        self.compared.extend(part.compared);
         self.hidden.extend(part.hidden);
     }
 
@@ -197,7 +201,7 @@ impl Coverage {
         let in_sight = namespace.is_empty() || self.everywhere || self.namespaces.contains(namespace);
         let judged = u64::from_str_radix(&kept.fingerprint, 16).is_ok_and(|f| !self.unjudged.contains(&f));
         let hidden = |(id, list): &(&str, Unavailable)| *id == kept.check && list.hides(list.kind, namespace);
-        in_sight && judged && !self.hidden.iter().any(hidden)
+        in_sight && judged && !self.hidden.iter().any(hidden) && builds::compares(&self.compared, kept)
     }
 }
 
