@@ -94,9 +94,9 @@ def whole(folder):
 
 
 def kept(folder):
-    """The finished reports of a folder."""
+    """The finished reports of a folder; beside them lies what was delivered, where there is no history."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(os.path.join(folder, n) for n in names if not n.startswith("."))
+    return sorted(os.path.join(folder, n) for n in names if not n.startswith(".") and n != "deliveries")
 
 
 def outcomes(metrics):
