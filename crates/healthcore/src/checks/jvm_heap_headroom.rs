@@ -200,7 +200,8 @@ fn lower_heap(budget: &Budget) -> Option<Advice> {
         true => {
             let percent = (100.0 * to / budget.limit / 5.0).floor() * 5.0;
             (percent > 0.0).then(|| {
-                (Text::new("lower-share").with("percent", percent as u32), percent / 100.0 * budget.limit)
+                let to = (percent / 100.0 * budget.limit / MIB).floor() * MIB;
+                (Text::new("lower-share").with("percent", percent as u32), to)
             })
         }
         false => {
@@ -452,7 +453,7 @@ mod tests {
             advised("1Gi", "-XX:MaxRAMPercentage=75"),
             [
                 "raise the memory limit from 1Gi to 1.5Gi [kubectl -n web set resources statefulset/api -c app --limits=memory=1536Mi]",
-                "to keep the limit, lower the heap to 665.6Mi at most (-XX:MaxRAMPercentage=65)"
+                "to keep the limit, lower the heap to 665Mi at most (-XX:MaxRAMPercentage=65)"
             ]
         );
         check(&of("1536Mi", "-XX:MaxRAMPercentage=75"), "1 ok");
@@ -460,7 +461,7 @@ mod tests {
         // No limit holds the whole of it and more, and nobody has a machine for the next.
         assert_eq!(
             advised("1Gi", "-XX:MaxRAMPercentage=100"),
-            ["to keep the limit, lower the heap to 665.6Mi at most (-XX:MaxRAMPercentage=65)"]
+            ["to keep the limit, lower the heap to 665Mi at most (-XX:MaxRAMPercentage=65)"]
         );
         assert_eq!(
             advised("4Gi", "-Xmx1t"),
