@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Creates the made cluster (cluster_model.py) in a real kube-apiserver: the same names as in Prometheus.
 
-Order: nodes, namespaces, pods (orphans with fixed names, status written through the status subresource), then
+Order: nodes, namespaces, pods (orphans with fixed names, status written through the status subresource), Services, then
 ReplicaSets and Deployments, which the real controllers let adopt them: so no random pod names.
 Only the standard library is used. Give it the same --namespaces --deployments --pods --seed --days as gen_cluster.py,
 and --truth from prom-up so that restart counts agree.
@@ -112,6 +112,16 @@ def cert(days_from, days_to, cn):
     return open(f"{d}/o", "rb").read(), open(f"{d}/k", "rb").read()
 
 
+def until(what, missing):
+    """Waits until `missing()` is an empty set."""
+    for _ in range(300):
+        left = missing()
+        if not left:
+            return
+        time.sleep(.2)
+    raise TimeoutError(f"{what}: {len(left)} are missing after 60 s, such as {min(left)}: is the controller manager up?")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cm.add_args(ap)
@@ -163,22 +173,34 @@ def main():
         if st:
             api.status(f"/api/v1/namespaces/{d.ns}/pods/{p.name}", st)
     every(pod, pods)
+    every(lambda d: api.post(f"/api/v1/namespaces/{d.ns}/services", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": d.name, "namespace": d.ns, "labels": {"app": d.name}},
+        "spec": {"selector": {"app": d.name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}}), c.deployments)
+    # The controllers must meet pods before ReplicaSets, and these before Deployments: else they make others of their own, and
+    # remove some of both. What they have seen, they share: an EndpointSlice that names a pod tells that it is known.
+    addressed = {(d.ns, p.name) for d, p in pods if d.profile != "pending"}
+    until("pods in EndpointSlices", lambda: addressed - {
+        (s["metadata"]["namespace"], e["targetRef"]["name"])
+        for s in api.get("/apis/discovery.k8s.io/v1/endpointslices")["items"] for e in s["endpoints"] or () if "targetRef" in e})
     t_pods = time.time()
 
-    def deploy(d):
-        base = f"/apis/apps/v1/namespaces/{d.ns}"
+    def replica_sets(d):
         rss = ([(d.old_rs, 0, True, 1)] if d.old_rs else []) + [(d.rs, len(d.pods), False, 2 if d.old_rs else 1)]
         for rs, n, old, rev in rss:
             h = rs.rsplit("-", 1)[1]
             l = {"app": d.name, "pod-template-hash": h}
-            api.post(base + "/replicasets", {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": rs, "namespace": d.ns, "labels": l,
+            api.post(f"/apis/apps/v1/namespaces/{d.ns}/replicasets", {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": rs, "namespace": d.ns, "labels": l,
                 "annotations": {"deployment.kubernetes.io/revision": str(rev)}}, "spec": {"replicas": n, "selector": {"matchLabels": l},
                 "template": {"metadata": {"labels": l}, "spec": {"containers": template(d, old)}}}})
-        api.post(base + "/deployments", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": d.name, "namespace": d.ns, "labels": {"app": d.name, "lab/profile": d.profile}},
+    every(replica_sets, c.deployments)
+    owners = {(d.ns, rs) for d in c.deployments for rs in (d.old_rs, d.rs) if rs}
+    until("ReplicaSets with their pods", lambda: owners - {
+        (r["metadata"]["namespace"], r["metadata"]["name"]) for r in api.get("/apis/apps/v1/replicasets")["items"]
+        if r["status"].get("observedGeneration") and r["status"]["replicas"] == r["spec"]["replicas"]})
+
+    def deploy(d):
+        api.post(f"/apis/apps/v1/namespaces/{d.ns}/deployments", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": d.name, "namespace": d.ns, "labels": {"app": d.name, "lab/profile": d.profile}},
             "spec": {"replicas": len(d.pods), "selector": {"matchLabels": {"app": d.name}}, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
                      "template": {"metadata": {"labels": {"app": d.name}}, "spec": {"containers": template(d)}}}})
-        api.post(f"/api/v1/namespaces/{d.ns}/services", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": d.name, "namespace": d.ns, "labels": {"app": d.name}},
-            "spec": {"selector": {"app": d.name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}})
         ev = lambda *x, **k: api.post(f"/api/v1/namespaces/{d.ns}/events", event(d.ns, *x, **k))  # noqa: E731
         p0 = d.pods[0].name
         if d.hpa:
