@@ -1,9 +1,9 @@
 //! Where reports go: standard output or files, never half-written.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use healthcore::report::Report;
 use healthcore_report::{Format, Lang, RenderOptions, Template, Zone, render};
 use healthcore_sources::recording::Recorder;
@@ -235,12 +235,19 @@ fn folder_of(path: &Path) -> &Path {
 /// Puts a whole file in place of what is there; readers see the old one or the new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let mut file = Whole::create(path)?;
-    file.write_all(content).with_context(|| unwritable(path))?;
+    file.write_all(content).map_err(|e| unwritable(path, e))?;
     file.finish()
 }
 
-fn unwritable(path: &Path) -> String {
-    format!("{}: cannot be written; the folder must exist and be writable", path.display())
+fn unwritable(path: &Path, error: std::io::Error) -> anyhow::Error {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            anyhow!("{path}: cannot be written; the disk is full: make room, or name a file on another one")
+        }
+        _ => anyhow::Error::new(without_path(error))
+            .context(format!("{path}: cannot be written; the folder must exist and be writable")),
+    }
 }
 
 /// A file that takes its name when it is whole. Through a link the file that it leads to is replaced; a pipe or device
@@ -259,14 +266,14 @@ enum Destination {
 
 impl Whole {
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        let failed = || unwritable(path);
+        let failed = |e| unwritable(path, e);
         let mut target = path.to_owned();
         if let Ok(there) = std::fs::metadata(path) {
             if !there.is_file() {
-                let device = std::fs::OpenOptions::new().write(true).open(path).with_context(failed)?;
+                let device = std::fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
                 return Ok(Self { path: path.to_owned(), to: Destination::Device(device) });
             }
-            target = std::fs::canonicalize(path).with_context(failed)?;
+            target = std::fs::canonicalize(path).map_err(failed)?;
         }
         unfinished::clear(folder_of(&target));
         let mut builder = tempfile::Builder::new();
@@ -276,22 +283,18 @@ impl Whole {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(std::fs::Permissions::from_mode(0o644));
         }
-        let file = builder
-            .prefix(unfinished::PREFIX)
-            .tempfile_in(folder_of(&target))
-            .map_err(without_path)
-            .with_context(failed)?;
+        let file = builder.prefix(unfinished::PREFIX).tempfile_in(folder_of(&target)).map_err(failed)?;
         Ok(Self { path: path.to_owned(), to: Destination::Beside(file, target) })
     }
 
     /// Gives the file its name.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
-        let failed = || unwritable(&self.path);
+        let failed = |e| unwritable(&self.path, e);
         match self.to {
-            Destination::Device(mut device) => device.flush().with_context(failed),
+            Destination::Device(mut device) => device.flush().map_err(failed),
             Destination::Beside(file, target) => {
-                file.as_file().sync_all().with_context(failed)?;
-                file.persist(&target).map_err(|e| e.error).with_context(failed)?;
+                file.as_file().sync_all().map_err(failed)?;
+                file.persist(&target).map_err(|e| failed(e.error))?;
                 Ok(())
             }
         }
@@ -301,13 +304,14 @@ impl Whole {
 impl std::io::Write for Whole {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match &mut self.to {
-            Destination::Beside(file, _) => file.write(bytes),
+            // Not by its own `write`, whose errors name the temporary file.
+            Destination::Beside(file, _) => file.as_file_mut().write(bytes),
             Destination::Device(device) => device.write(bytes),
         }
     }
     fn flush(&mut self) -> std::io::Result<()> {
         match &mut self.to {
-            Destination::Beside(file, _) => file.flush(),
+            Destination::Beside(file, _) => file.as_file_mut().flush(),
             Destination::Device(device) => device.flush(),
         }
     }
@@ -339,5 +343,33 @@ fn given(times: usize, option: &str) -> String {
         0 => format!("no {option}"),
         1 => format!("one {option}"),
         n => format!("{n} {option}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_matter_of_the_folder() {
+        let path = Path::new("/reports/r.html");
+        let told = |error: std::io::Error| format!("{:#}", unwritable(path, error));
+        assert_eq!(
+            told(ErrorKind::StorageFull.into()),
+            "/reports/r.html: cannot be written; the disk is full: make room, or name a file on another one"
+        );
+        let denied =
+            std::io::Error::other("Permission denied (os error 13) at path \"/reports/.healthcheck-x\"");
+        assert_eq!(
+            told(denied),
+            "/reports/r.html: cannot be written; the folder must exist and be writable: Permission denied (os error 13)"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_that_is_full_says_so() {
+        let why = replace(Path::new("/dev/full"), b"{}").unwrap_err();
+        assert!(format!("{why:#}").starts_with("/dev/full: cannot be written; the disk is full"), "{why:#}");
     }
 }
