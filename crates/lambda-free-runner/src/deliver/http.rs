@@ -149,8 +149,11 @@ impl Http {
             match self.once(call).await {
                 Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
                     let asked = answer.retry_after.unwrap_or(pause);
-                    if last || asked > MOST_WAIT {
+                    if asked > MOST_WAIT {
                         return Err(DeliverError::Busy(asked.as_secs()));
+                    }
+                    if last {
+                        return Err(DeliverError::StillBusy(ATTEMPTS));
                     }
                     (self.wait)(asked).await;
                     continue;

@@ -147,6 +147,11 @@ pub enum DeliverError {
     /// The other side wants a longer pause than a run has time for.
     #[error("too many requests: asked to wait {0} s, which is longer than a run waits; deliver less often")]
     Busy(u64),
+    /// The other side still refused after each pause that it asked for.
+    #[error(
+        "too many requests: refused {0} times, with a pause after each; deliver less often, or to fewer channels"
+    )]
+    StillBusy(u32),
     /// It cannot be written in the format.
     #[error(transparent)]
     Render(#[from] RenderError),

@@ -284,6 +284,18 @@ async fn what_slack_refuses_is_explained() {
 }
 
 #[tokio::test]
+async fn who_stays_busy_is_not_said_to_ask_for_a_long_pause() {
+    let busy = || ("chat.postMessage", ResponseTemplate::new(429).insert_header("retry-after", "1"));
+    let (server, _workspace) = workspace((0..4).map(|_| busy()).collect()).await;
+    let sink = Slack::new(settings(&server)).unwrap().waiting(counting().0);
+    let why = sink.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
+    assert_eq!(
+        why,
+        "too many requests: refused 4 times, with a pause after each; deliver less often, or to fewer channels"
+    );
+}
+
+#[tokio::test]
 async fn faults_that_pass_are_waited_out() {
     let busy = |seconds| ResponseTemplate::new(429).insert_header("retry-after", seconds);
     let (server, workspace) = workspace(vec![
