@@ -57,7 +57,7 @@ fn ways(args: &args::Rbac, clusters: &[&ClusterConfig]) -> anyhow::Result<Vec<Re
 
 /// A table of what is wanted, granted and refused.
 async fn ask(args: &args::Rbac, spec: &Rbac) -> anyhow::Result<Exit> {
-    let grants = spec.grants()?;
+    let grants = spec.given()?;
     let source = KubernetesSource::connect(KubernetesSettings {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
@@ -81,6 +81,11 @@ async fn ask(args: &args::Rbac, spec: &Rbac) -> anyhow::Result<Exit> {
         }
     }
     output::print(&table(&rows))?;
+    if rows.iter().any(|row| !row.granted) && spec.scope == Scope::Cluster && !spec.namespaces.is_empty() {
+        output::note(
+            "asked is what a ClusterRole gives, in all namespaces; for Roles in the namespaces that are named, add `--scope namespace`",
+        );
+    }
     Ok(if rows.iter().all(|row| row.granted) { Exit::Success } else { Exit::Findings })
 }
 

@@ -113,6 +113,16 @@ impl Rbac {
         Ok(grants)
     }
 
+    /// The rights that [`Rbac::manifests`] give: those of [`Rbac::grants`] without what a Role cannot give.
+    ///
+    /// # Errors
+    /// As [`Rbac::grants`].
+    pub fn given(&self) -> Result<Vec<Grant>, RbacError> {
+        let mut grants = self.grants()?;
+        grants.retain(|g| self.scope == Scope::Cluster || g.right.place != Place::Cluster);
+        Ok(grants)
+    }
+
     /// Checks that would read Secrets and may not, since nobody said that they may.
     ///
     /// # Errors
@@ -369,6 +379,9 @@ mod tests {
         assert_eq!(text.matches("\nkind: ServiceAccount\n").count(), 1);
         assert!(!text.contains("      - nodes"), "{text}");
         assert!(text.contains("# Left out: list nodes, for a Role cannot give it; needed by "), "{text}");
+        let of_cluster = |grants: Vec<Grant>| grants.iter().any(|g| g.right.place == Place::Cluster);
+        assert!(of_cluster(spec.grants().unwrap()) && !of_cluster(spec.given().unwrap()));
+        assert!(of_cluster(rbac(Scope::Cluster, &["shop"]).given().unwrap()));
         assert!(matches!(rbac(Scope::Namespace, &[]).manifests(), Err(RbacError::NoNamespace)));
         assert!(
             matches!(rbac(Scope::Namespace, &["pay-*"]).manifests(), Err(RbacError::Glob(g)) if g == "pay-*")

@@ -185,7 +185,7 @@ impl KubernetesSource {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client().clone());
         let answer = api.create(&PostParams::default(), &review).await;
         let status = answer.map(|answer| answer.status.unwrap_or_default());
-        status.map(|status| status.allowed).map_err(|e| match (&self.settings.impersonate, chain(&e)) {
+        status.map(|status| status.allowed).map_err(|e| match (&self.settings.impersonate, words(&e)) {
             // The server looks at that first, and then answers for the other account.
             (Some(user), said) if said.contains("impersonate") => SourceError::Setting {
                 what: format!("--as {user}"),
@@ -199,5 +199,13 @@ impl KubernetesSource {
                 why,
             },
         })
+    }
+}
+
+/// What the server says, in its own words, else what became of the request.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => chain(other),
     }
 }
