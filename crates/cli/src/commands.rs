@@ -24,7 +24,7 @@ use lambda_free_runner::{
 
 use crate::args::{Check, Choice, Cli, Color, Command, ConfigCommand, Demo, FailOnArg, Record, Sources};
 use crate::delivery::Publication;
-use crate::exit::Exit;
+use crate::exit::{Exit, decided};
 use crate::progress::Bar;
 use crate::{delivery, docs, leaks, output, serve, signals, sources};
 
@@ -193,7 +193,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         // A part has found what it has found; the whole decides.
         return Ok(Exit::Success);
     }
-    Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
+    Ok(decided(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Critical).into())))
 }
 
 /// Where the run is remembered: the place of the arguments, else that of the file.
@@ -224,7 +224,7 @@ fn demo(args: &Demo, io: Io) -> anyhow::Result<Exit> {
     let report = runtime()?.block_on(run_once(&spec, &Bar::new(true)))?;
     delivery::all_told(output::write(&report, &args.output, &Config::default(), &targets, io.color).faults)?;
     // The sample is full of problems on purpose; showing them is a success.
-    Ok(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into()).into())
+    Ok(decided(decide(&report, args.judging.fail_on.unwrap_or(FailOnArg::Never).into())))
 }
 
 fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {

@@ -48,11 +48,11 @@ impl Publication<'_> {
         Stage::Delivering.reached();
         let outcomes = deliverer.deliver(report).await;
         Stage::Done.reached();
-        let sent = Sent::of(&outcomes);
+        let deliveries = Deliveries::of(&outcomes);
         let undelivered = told(outcomes, self.quiet, &output::note);
         // On a terminal the report is what is looked at; the log of a Job would be empty.
         if !self.quiet && !std::io::stderr().is_terminal() {
-            output::note(&closing(report, &files, sent, self.started.elapsed()));
+            output::note(&closing(report, &files, deliveries, self.started.elapsed()));
         }
         let missed = report.gaps.iter().find(|g| self.history.is_some() && History::is_own(g));
         let required = self.config.history.as_ref().is_some_and(|h| h.required);
@@ -66,23 +66,39 @@ impl Publication<'_> {
     }
 }
 
-/// How many deliveries there were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sent {
+/// How many deliveries ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Deliveries {
     sent: usize,
-    /// Those too that were not to be sent.
-    all: usize,
+    /// There was no reason to send them: nothing has changed, for instance.
+    not_needed: usize,
+    failed: usize,
 }
 
-impl Sent {
+impl Deliveries {
     fn of(outcomes: &[Outcome]) -> Self {
-        let sent = outcomes.iter().filter(|o| matches!(o.result, Ok(Delivered::Sent(_)))).count();
-        Self { sent, all: outcomes.len() }
+        let mut counts = Self::default();
+        for outcome in outcomes {
+            match outcome.result {
+                Ok(Delivered::Sent(_)) => counts.sent += 1,
+                Ok(Delivered::NotSent(_)) => counts.not_needed += 1,
+                Err(_) => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    /// `8 sent, 2 not needed`; nothing where there were none.
+    fn told(self) -> String {
+        let all = [(self.sent, "sent"), (self.not_needed, "not needed"), (self.failed, "failed")];
+        let some: Vec<String> =
+            all.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
+        some.join(", ")
     }
 }
 
 /// The last line of a run: what it found, where that is, and how long it took.
-fn closing(report: &Report, files: &[PathBuf], Sent { sent, all }: Sent, took: Duration) -> String {
+fn closing(report: &Report, files: &[PathBuf], deliveries: Deliveries, took: Duration) -> String {
     let number = |severity: Severity| report.count(severity) as u64;
     let what = match &report.shard {
         // The whole decides.
@@ -102,8 +118,9 @@ fn closing(report: &Report, files: &[PathBuf], Sent { sent, all }: Sent, took: D
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         line += &format!("; written: {}", files.join(", "));
     }
-    if all > 0 {
-        line += &format!("; delivered: {sent} of {all}");
+    let deliveries = deliveries.told();
+    if !deliveries.is_empty() {
+        line += &format!("; deliveries: {deliveries}");
     }
     format!("{line}; took {:.1} s", took.as_secs_f64())
 }
@@ -202,7 +219,8 @@ pub(crate) async fn deliver(
     told(deliverer.deliver(report).await, quiet, tell)
 }
 
-/// Tells how deliveries went, and says why the run counts as failed when it does.
+/// Tells how deliveries went, and says why the run counts as failed when it does. What arrived by another way, or not
+/// whole, has arrived: what is amiss is a warning.
 pub(crate) fn told(
     outcomes: Vec<Outcome>,
     quiet: bool,
@@ -218,7 +236,7 @@ pub(crate) fn told(
             }
         }
         for fault in outcome.faults() {
-            if outcome.required && failed.is_none() {
+            if outcome.required && outcome.result.is_err() && failed.is_none() {
                 failed = Some(fault);
             } else {
                 tell(&format!("warning: {fault}"));
@@ -267,6 +285,8 @@ pub(crate) fn shown(config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lambda_free_runner::deliver::{DeliverError, Receipt};
+
     use super::*;
 
     #[test]
@@ -297,6 +317,40 @@ mod tests {
         assert_eq!(told(&route, "SLACK_BOT_TOKEN"), None);
         let another = format!("{clusters}deliver: [{{type: webhook, url: 'https://hooks.corp.net/in'}}]\n");
         assert!(told(&another, "SLACK_BOT_TOKEN").is_some());
+    }
+
+    fn outcome(result: Result<Delivered, DeliverError>) -> Outcome {
+        Outcome { to: "deliver[0] (slack #ops)".into(), result, required: true }
+    }
+
+    #[test]
+    fn what_arrived_another_way_fails_no_run() {
+        let by_webhook = Receipt {
+            what: "message by the webhook".into(),
+            missed: vec!["the bot token did not do, so the webhook was used: not_in_channel".into()],
+        };
+        let lines = std::sync::Mutex::new(Vec::new());
+        let tell = |line: &str| lines.lock().unwrap().push(line.to_owned());
+        let refused = || outcome(Err(DeliverError::Refused("no".into())));
+        assert_eq!(told(vec![outcome(Ok(Delivered::Sent(by_webhook)))], false, &tell), None);
+        assert_eq!(told(vec![refused()], false, &tell).as_deref(), Some("deliver[0] (slack #ops): no"));
+        assert_eq!(
+            *lines.lock().unwrap(),
+            [
+                "deliver[0] (slack #ops): sent: message by the webhook",
+                "warning: deliver[0] (slack #ops): the bot token did not do, so the webhook was used: not_in_channel",
+            ]
+        );
+    }
+
+    #[test]
+    fn deliveries_that_were_not_needed_are_no_failures() {
+        let sent = || outcome(Ok(Delivered::Sent(Receipt::of("message"))));
+        let unneeded = || outcome(Ok(Delivered::NotSent("nothing has changed")));
+        let failed = outcome(Err(DeliverError::Refused("no".into())));
+        assert_eq!(Deliveries::of(&[]).told(), "");
+        assert_eq!(Deliveries::of(&[sent(), unneeded(), sent()]).told(), "2 sent, 1 not needed");
+        assert_eq!(Deliveries::of(&[unneeded(), failed]).told(), "1 not needed, 1 failed");
     }
 
     #[test]

@@ -53,7 +53,11 @@ pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Ex
     }
     // Silence is no good news.
     let is_silent = report.digests.iter().all(|d| d.runs == 0);
-    Ok(if is_silent { Exit::TooLittleData } else { Exit::Success })
+    if is_silent {
+        output::note("exit 3: the history has no run of this period, so that nothing found is no good news");
+        return Ok(Exit::TooLittleData);
+    }
+    Ok(Exit::Success)
 }
 
 async fn read(args: &Digest, history: &History) -> anyhow::Result<DigestReport> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use lambda_free_runner::Decision;
 
 use crate::args::Color;
+use crate::output;
 
 /// Exit codes, as documented in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,17 @@ impl From<Decision> for Exit {
             Decision::TooLittleData => Self::TooLittleData,
         }
     }
+}
+
+/// The exit code that a report earns. The one that no finding explains is told, also where nothing else is: it ends a Job as
+/// failed.
+pub(crate) fn decided(decision: Decision) -> Exit {
+    if decision == Decision::TooLittleData {
+        output::note(
+            "exit 3: too little could be judged to call this good news; the report says what could not be checked, and why",
+        );
+    }
+    decision.into()
 }
 
 /// The exit code of a command; an error is printed once, with its causes. A reader that has gone away is no error.

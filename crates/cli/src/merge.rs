@@ -16,7 +16,7 @@ use lambda_free_runner::{decide, finish};
 use crate::args::{Check, Color, FailOnArg, Merge};
 use crate::commands::{history, image, read_config, runtime};
 use crate::delivery::{self, Publication};
-use crate::exit::Exit;
+use crate::exit::{Exit, decided};
 use crate::output::{self, Target, Writing};
 
 /// Age from which on a shard is of an earlier run: well beyond the latest start and the longest run of the CronJobs in
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Merge, color: Color, quiet: bool) -> anyhow::Result<Exi
         started,
     };
     runtime.block_on(publication.publish(&report))?;
-    Ok(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into()).into())
+    Ok(decided(decide(&report, args.fail_on.unwrap_or(FailOnArg::Critical).into())))
 }
 
 /// The shards, with what each has cost. With `--partial` those that cannot be read, or are of an earlier run, count as

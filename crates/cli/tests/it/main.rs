@@ -388,7 +388,7 @@ fn without_a_terminal_a_run_ends_with_a_line() {
     insta::assert_snapshot!("closing_line", counts);
     assert_eq!(
         last(&["-o", &page, "--config", &config]),
-        format!("{counts}; written: r.html; delivered: 1 of 1")
+        format!("{counts}; written: r.html; deliveries: 1 sent")
     );
     assert_eq!(last(&["-o", &page, "-q"]), "");
     assert_eq!(last(&["--dry-run"]), "");
@@ -587,6 +587,7 @@ fn a_cluster_that_cannot_be_set_up_is_a_gap() {
     let out = run(&["check", "--config", config, "--format", "json"]);
     let said = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(3), "{said}");
+    assert_eq!(said.matches("exit 3: too little could be judged").count(), 1, "{said}");
     let report = String::from_utf8(out.stdout).unwrap();
     let told = |scope: &str, words: &str| {
         report.split('{').any(|g| g.contains(&format!("\"scope\": \"{scope}\"")) && g.contains(words))
