@@ -67,7 +67,7 @@ async fn read(args: &Digest, history: &History) -> anyhow::Result<DigestReport> 
         bail!("{}: {}", gaps[0].scope, gaps[0].detail);
     }
     let version = lambda_free_runner::version().to_owned();
-    Ok(DigestReport { version, start: period.start, end: period.end, digests, gaps })
+    Ok(DigestReport { version, start: period.start, end: period.end, digests, gaps, part: None })
 }
 
 /// What delivers digests; to nobody unless that is asked for.

@@ -145,6 +145,7 @@ pub const PHRASES: &[(&str, &str)] = &[
         "nothing is seen in namespace `{namespace}`: it is empty or does not exist; the account may not ask which",
     ),
     ("gap-no-namespace-matches", "no namespace matches `{pattern}`"),
+    ("gap-no-namespace-kept", "no namespace matches `{pattern}` in what was kept"),
     ("gap-no-cluster-matches", "no cluster matches `{pattern}`"),
     ("gap-unresolved", "cannot resolve `{glob}`: {why}; give the namespaces by name"),
     (

@@ -153,6 +153,17 @@ impl Found {
         }
     }
 
+    /// The worst severity that there is.
+    #[must_use]
+    pub fn worst(self) -> Option<Severity> {
+        let all = [
+            (Severity::Critical, self.critical),
+            (Severity::Warning, self.warning),
+            (Severity::Info, self.info),
+        ];
+        all.into_iter().find(|(_, n)| *n > 0).map(|(severity, _)| severity)
+    }
+
     /// Those from a severity on.
     pub(crate) fn at_least(self, floor: Severity) -> Self {
         let counted = |severity, n| if severity >= floor { n } else { 0 };

@@ -8,7 +8,7 @@ use healthcore::checks::{CHECKS, pods_phrase};
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::history::{Kept, PastScore, Trend};
-use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Report};
+use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Part, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
 use healthcore::time::Timestamp;
@@ -323,7 +323,14 @@ fn counts(report: &Report, locale: &Locale) -> String {
         ("gaps", report.gaps.len().into()),
     ];
     let counts = locale.phrase(key, &values) + &unseen(report, locale);
-    let Some(part) = &report.part else { return counts };
+    match &report.part {
+        Some(part) => format!("{}{}{counts}", only(part, locale), locale.w("colon")),
+        None => counts,
+    }
+}
+
+/// What a part is of: `Only namespace shop`.
+pub(crate) fn only(part: &Part, locale: &Locale) -> String {
     let mut only: Vec<String> = Vec::new();
     let of_places = [
         (&part.clusters, "part-cluster", "part-clusters"),
@@ -340,8 +347,7 @@ fn counts(report: &Report, locale: &Locale) -> String {
         Severity::Warning => only.push(locale.w("part-warning").to_owned()),
         Severity::Critical => only.push(locale.w("part-critical").to_owned()),
     }
-    let only = locale.w("part").replace("{only}", &only.join(locale.w("list")));
-    format!("{only}{}{counts}", locale.w("colon"))
+    locale.w("part").replace("{only}", &only.join(locale.w("list")))
 }
 
 /// How much is unknown, for the head line: nothing when all is known.

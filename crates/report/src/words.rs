@@ -304,6 +304,7 @@ const EN: &[(&str, &str)] = &[
     ("digest-open", "Open the longest"),
     ("digest-not-checked", "Could not be looked for in the last run"),
     ("digest-nothing", "Nothing was found, at any time."),
+    ("digest-no-namespace", "Nothing is known of the namespaces that are told here."),
     ("digest-no-clusters", "No cluster has a run in this period or in the month before it."),
     ("digest-since", "since {time}, for {age}"),
     ("digest-was-there", "first seen {first}, last seen {last}"),

@@ -192,7 +192,7 @@ fn a_digest_goes_where_the_configuration_says() {
     assert!(told(out.stdout).starts_with("Health digest\n"), "the entry of standard output");
     assert!(file.exists() && !folder.path().join("report.json").exists());
     let sent = std::fs::read_to_string(week.join("prod-2026-11-20.md")).unwrap();
-    assert!(sent.contains("warning 0 → 0, info 0 → 0"), "only what is critical: {sent}");
+    assert!(sent.contains("Only critical findings") && sent.contains("critical 6 → 6.\n"), "{sent}");
 
     let none = config("none.yaml", "history: {location: history}\ndeliver: [{type: stdout}]\n");
     refused(

@@ -48,6 +48,8 @@ pub struct Digest {
     /// The lowest score with a grade that the cluster had in the period, in runs of the checks of the last run, and the first run
     /// that told it.
     pub lowest_score: Option<(Timestamp, PastScore)>,
+    /// Of a part: whether nothing is known of any namespace that is taken.
+    pub is_of_nothing: bool,
     rises: Rises,
 }
 
@@ -262,6 +264,7 @@ impl DigestBuilder {
             scores_before: Scores::default(),
             scores: Scores::default(),
             lowest_score: None,
+            is_of_nothing: false,
             rises: Rises::default(),
         }
     }
@@ -284,6 +287,7 @@ impl Digest {
     #[must_use]
     pub fn narrowed(&self, floor: Severity, namespace: &dyn Fn(&str) -> bool) -> Self {
         let mut out = self.clone();
+        out.is_of_nothing = !namespace("") && !self.namespaces().any(namespace);
         for list in out.lists_mut() {
             list.retain(|t| t.kept.severity >= floor && namespace(&t.kept.subject.namespace));
         }
@@ -303,6 +307,15 @@ impl Digest {
             out.found = out.found.and(counted.now);
         }
         out
+    }
+
+    /// Namespaces of which something is known, by scores and findings; some of them more than once.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let scored = [&self.scores, &self.scores_before].into_iter().flat_map(|s| s.namespaces.keys());
+        let lists = [&self.new, &self.resolved, &self.flapping, &self.open, &self.not_checked];
+        let told = lists.into_iter().flatten().map(|t| &t.kept.subject.namespace);
+        let all = scored.chain(self.namespaces.keys()).chain(told).map(String::as_str);
+        all.filter(|name| !name.is_empty())
     }
 
     fn lists_mut(&mut self) -> [&mut Vec<Told>; 5] {
@@ -470,6 +483,7 @@ mod tests {
         assert_eq!(whole.narrowed(Severity::Info, &|_| true), whole);
         let none = whole.narrowed(Severity::Info, &|_| false);
         assert_eq!((none.found, none.new.len() + none.open.len()), (count(0, 0), 0));
+        assert_eq!((part.is_of_nothing, critical.is_of_nothing, none.is_of_nothing), (false, false, true));
     }
 
     /// Runs with these scores of the cluster, from a day before the period on; a run with `?` was asked for other checks.

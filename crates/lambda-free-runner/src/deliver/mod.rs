@@ -225,12 +225,10 @@ impl Selection {
     }
 
     fn of_digest(&self, digest: &DigestReport) -> DigestReport {
-        digest.narrowed(self.floor, &|c| fits(&self.clusters, c), &|n| fits(&self.namespaces, n))
+        digest.narrowed(self.floor, &self.clusters, &self.namespaces, &|glob, name| {
+            WildMatch::new(glob).matches(name)
+        })
     }
-}
-
-fn fits(globs: &[String], name: &str) -> bool {
-    globs.is_empty() || globs.iter().any(|glob| WildMatch::new(glob).matches(name))
 }
 
 /// Who gets what.

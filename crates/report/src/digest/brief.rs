@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::{DigestReport, Row, Teller, Words};
 use crate::brief::{Brief, Group, Line, MOST_CLUSTERS, Mark, cut, more_clusters};
 use crate::cards::{self, Chat};
-use crate::page::{Say, Table};
+use crate::page::{Say, Table, only};
 use crate::{Mail, RenderError, RenderOptions, SlackReport, slack};
 
 /// Lines of one list that the first message has room for at most.
@@ -32,7 +32,12 @@ impl DigestReport {
     #[must_use]
     pub fn mail(&self, options: &RenderOptions) -> Mail {
         let brief = brief(self, options);
-        let subject = format!("{}{}{}", brief.title, brief.colon, news(&self.digests, &Say::of_one(options)));
+        let say = &Say::of_one(options);
+        let what = match &self.part {
+            Some(part) => only(part, &say.locale) + brief.colon,
+            None => String::new(),
+        };
+        let subject = format!("{}{}{what}{}", brief.title, brief.colon, news(&self.digests, say));
         Mail::of(&brief, &subject, self.text(&Mail::plain(options)), options)
     }
 
@@ -43,9 +48,8 @@ impl DigestReport {
 
 fn brief(report: &DigestReport, options: &RenderOptions) -> Brief {
     let say = &Say::of_many(options, report.digests.len() > 1);
-    let teller = Teller { say, end: report.end, words: Words::new(say) };
-    let period = [("start", report.start.into()), ("end", report.end.into())];
-    let period = say.locale.phrase("digest-period", &period);
+    let teller = Teller { say, end: report.end, floor: report.floor(), words: Words::new(say) };
+    let period = report.period(say);
     let (lists, gaps) = (lists(report, &teller), gaps(report, &teller));
     let trends = report.digests.iter().map(|d| trends(say.trends(&d.trends), teller.words));
     let details: Vec<Group> = lists.iter().cloned().chain(trends).chain([gaps.clone()]).collect();
@@ -92,8 +96,9 @@ impl Opening {
                 let changed = lines.pop().unwrap_or_default();
                 // How often it ran is said small.
                 let footer = lines.pop().map_or_else(String::new, |runs| format!("{runs} · "));
-                let mut place = format!("{}{}{}", say.w("open"), cut(&one.cluster, 60), say.w("close"));
-                if let Some(score) = teller.score_of(one) {
+                let (name, score) = teller.place(one);
+                let mut place = format!("{}{}{}", say.w("open"), cut(&name, 60), say.w("close"));
+                if let Some(score) = score {
                     place.push_str(say.w("list"));
                     place.push_str(&score);
                 }
@@ -126,7 +131,10 @@ fn news(digests: &[Digest], say: &Say) -> String {
 
 fn mark(report: &DigestReport) -> Mark {
     let unread = (!report.gaps.is_empty()).then_some(Mark::Unknown);
-    let worst = report.digests.iter().map(mark_of_cluster).chain(unread).min();
+    // What lies below the severities of a part is no good news either.
+    let worst = report.part.as_ref().and_then(|part| part.worst).filter(|worst| *worst > Severity::Info);
+    let worst = worst.map(|worst| Mark::of_severity(worst.name()));
+    let worst = report.digests.iter().map(mark_of_cluster).chain(unread).chain(worst).min();
     worst.unwrap_or(Mark::Unknown)
 }
 
@@ -147,9 +155,10 @@ fn clusters(report: &DigestReport, teller: &Teller<'_>) -> Vec<(Mark, String, St
     let mut all: Vec<&Digest> = report.digests.iter().collect();
     all.sort_by_key(|d| (mark_of_cluster(d), std::cmp::Reverse(d.found)));
     let told = |d: &Digest| match d.last_run {
+        Some(_) if d.is_of_nothing => teller.nothing(true).to_owned(),
         Some(_) => {
             let severities = teller.severities(d.found_before, d.found);
-            teller.score_of(d).into_iter().chain([severities]).collect::<Vec<_>>().join(teller.say.w("list"))
+            teller.place(d).1.into_iter().chain([severities]).collect::<Vec<_>>().join(teller.say.w("list"))
         }
         None => teller.say.w("digest-no-run-at-all").to_owned(),
     };
@@ -177,7 +186,8 @@ fn lists(report: &DigestReport, teller: &Teller<'_>) -> Vec<Group> {
     if !told.is_empty() || report.digests.iter().all(|d| d.last_run.is_none()) {
         return told;
     }
-    let nothing = Line { text: teller.say.w("digest-nothing").to_owned(), ..Line::default() };
+    let is_of_nothing = report.digests.iter().all(|d| d.is_of_nothing || d.last_run.is_none());
+    let nothing = Line { text: teller.nothing(is_of_nothing).to_owned(), ..Line::default() };
     let title = teller.say.w("problems").to_owned();
     vec![Group { title, lines: vec![nothing], most: 1, ..Group::default() }]
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use healthcore::history::{Digest, PastScore, Told};
+use healthcore::report::Part;
 use serde::Serialize;
 
 use super::DigestReport;
@@ -14,14 +15,30 @@ use crate::quantity::rfc3339;
 use crate::{RenderError, RenderOptions, escape};
 
 #[derive(Debug, Serialize)]
-struct JsonDigest {
+struct JsonDigest<'a> {
     format: JsonFormat,
     tool: Tool,
     start: String,
     end: String,
     lang: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<JsonPart<'a>>,
     clusters: Vec<Cluster>,
     gaps: Vec<JsonGap>,
+}
+
+/// What was chosen of a whole digest.
+#[derive(Debug, Serialize)]
+struct JsonPart<'a> {
+    severity: &'static str,
+    clusters: &'a [String],
+    namespaces: &'a [String],
+}
+
+impl<'a> From<&'a Part> for JsonPart<'a> {
+    fn from(part: &'a Part) -> Self {
+        Self { severity: part.floor.name(), clusters: &part.clusters, namespaces: &part.namespaces }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -83,11 +100,12 @@ struct Entry {
 pub(super) fn render(report: &DigestReport, options: &RenderOptions) -> Result<String, RenderError> {
     let locale = &Locale::of_data(options);
     let digest = JsonDigest {
-        format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 1 },
+        format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 2 },
         tool: Tool { version: report.version.clone() },
         start: rfc3339(report.start),
         end: rfc3339(report.end),
         lang: locale.lang.tag(),
+        part: report.part.as_ref().map(JsonPart::from),
         clusters: report.digests.iter().map(|d| cluster(d, locale)).collect(),
         gaps: report.gaps.iter().map(|g| JsonGap::new(g, locale)).collect(),
     };

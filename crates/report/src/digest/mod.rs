@@ -4,17 +4,18 @@
 mod brief;
 mod json;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use healthcore::finding::{Severity, Value};
 use healthcore::history::{Digest, PastScore, Told};
-use healthcore::report::Found;
-use healthcore::snapshot::Gap;
+use healthcore::phrase::phrase;
+use healthcore::report::{Found, Part};
+use healthcore::snapshot::{Gap, GapCause};
 use healthcore::time::Timestamp;
 
 use crate::escape::{markdown, visible};
-use crate::page::{Say, Table};
+use crate::page::{Say, Table, only};
 use crate::terminal::Out;
 use crate::{Format, RenderError, RenderOptions};
 
@@ -46,8 +47,10 @@ pub struct DigestReport {
     pub end: Timestamp,
     /// The clusters, in order.
     pub digests: Vec<Digest>,
-    /// What of the history cannot be read.
+    /// What of the history cannot be read, and what of a choice chooses nothing.
     pub gaps: Vec<Gap>,
+    /// Of a digest that was narrowed for some readers: what was chosen.
+    pub part: Option<Part>,
 }
 
 /// A format of digests.
@@ -106,22 +109,73 @@ impl DigestReport {
         }
     }
 
-    /// The part that concerns somebody, as [`Digest::narrowed`] has it, of clusters that are taken. What of the history cannot
-    /// be read concerns everybody.
+    /// The part that concerns somebody, as [`Digest::narrowed`] has it: findings of a severity or above it, in the clusters and
+    /// namespaces that one of the globs `matches`. What of the history cannot be read concerns everybody, and a glob that
+    /// matches nothing is a gap.
     #[must_use]
     pub fn narrowed(
         &self,
         floor: Severity,
-        cluster: &dyn Fn(&str) -> bool,
-        namespace: &dyn Fn(&str) -> bool,
+        clusters: &[String],
+        namespaces: &[String],
+        matches: &dyn Fn(&str, &str) -> bool,
     ) -> Self {
-        let concerned = self.digests.iter().filter(|d| cluster(&d.cluster));
+        if floor == Severity::Info && clusters.is_empty() && namespaces.is_empty() {
+            return self.clone();
+        }
+        let fits = |globs: &[String], name: &str| globs.is_empty() || globs.iter().any(|g| matches(g, name));
+        let concerned: Vec<&Digest> = self.digests.iter().filter(|d| fits(clusters, &d.cluster)).collect();
+        let namespace = |name: &str| fits(namespaces, name);
+        let worst = concerned.iter().filter_map(|d| d.narrowed(Severity::Info, &namespace).found.worst());
+        let part =
+            Part { floor, clusters: clusters.to_vec(), namespaces: namespaces.to_vec(), worst: worst.max() };
+        let mut gaps = self.gaps.clone();
+        gaps.extend(self.unmatched(&part, &concerned, matches));
         Self {
             version: self.version.clone(),
             start: self.start,
             end: self.end,
-            digests: concerned.map(|d| d.narrowed(floor, namespace)).collect(),
-            gaps: self.gaps.clone(),
+            digests: concerned.into_iter().map(|d| d.narrowed(floor, &namespace)).collect(),
+            gaps,
+            part: Some(part),
+        }
+    }
+
+    /// Globs of a choice that choose nothing. Where no run tells of any namespace, none is missed.
+    fn unmatched(
+        &self,
+        part: &Part,
+        concerned: &[&Digest],
+        matches: &dyn Fn(&str, &str) -> bool,
+    ) -> Vec<Gap> {
+        let clusters: BTreeSet<&str> = self.digests.iter().map(|d| d.cluster.as_str()).collect();
+        let namespaces: BTreeSet<&str> = concerned.iter().flat_map(|d| d.namespaces()).collect();
+        let idle = |globs: &[String], names: &BTreeSet<&str>, key: &'static str| {
+            let idle = globs.iter().filter(|glob| !names.iter().any(|name| matches(glob, name)));
+            let gap = |glob: &String| {
+                Gap::new("deliver", GapCause::NothingMatches, phrase(key).with("pattern", glob.as_str()))
+            };
+            idle.map(gap).collect::<Vec<_>>()
+        };
+        let mut gaps = idle(&part.clusters, &clusters, "gap-no-cluster-matches");
+        if concerned.iter().any(|d| d.last_run.is_some()) {
+            gaps.extend(idle(&part.namespaces, &namespaces, "gap-no-namespace-kept"));
+        }
+        gaps
+    }
+
+    /// The least severity of its findings.
+    fn floor(&self) -> Severity {
+        self.part.as_ref().map_or(Severity::Info, |part| part.floor)
+    }
+
+    /// The period, and of a part what it is of.
+    fn period(&self, say: &Say) -> String {
+        let period = [("start", self.start.into()), ("end", self.end.into())];
+        let period = say.locale.phrase("digest-period", &period);
+        match &self.part {
+            Some(part) => format!("{}{}{period}", only(part, &say.locale), say.w("colon")),
+            None => period,
         }
     }
 
@@ -272,9 +326,8 @@ impl Page {
     fn new(report: &DigestReport, options: &RenderOptions) -> Self {
         let say = Say::of_one(options);
         let words = Words::new(&say);
-        let teller = Teller { say: &say, end: report.end, words };
-        let period = [("start", report.start.into()), ("end", report.end.into())];
-        let mut lines = vec![say.locale.phrase("digest-period", &period)];
+        let teller = Teller { say: &say, end: report.end, floor: report.floor(), words };
+        let mut lines = vec![report.period(&say)];
         if report.digests.is_empty() {
             lines.push(say.w("digest-no-clusters").to_owned());
         }
@@ -298,6 +351,7 @@ impl Page {
 struct Teller<'a> {
     say: &'a Say,
     end: Timestamp,
+    floor: Severity,
     words: Words,
 }
 
@@ -312,9 +366,18 @@ impl Teller<'_> {
         let mut lines = self.runs(d);
         lines.extend(self.scores(d));
         if lists.is_empty() && d.last_run.is_some() {
-            lines.push(self.say.w("digest-nothing").to_owned());
+            lines.push(self.nothing(d.is_of_nothing).to_owned());
         }
         Cluster { name: d.cluster.clone(), lines, lists, trends: self.say.trends(&d.trends) }
+    }
+
+    /// What is said where nothing was found: no good news of what nobody has seen, or was not asked for.
+    fn nothing(&self, is_of_nothing: bool) -> &'static str {
+        self.say.w(match self.floor {
+            _ if is_of_nothing => "digest-no-namespace",
+            Severity::Info => "digest-nothing",
+            Severity::Warning | Severity::Critical => "no-problems-above",
+        })
     }
 
     /// How often it ran, and what is found now against before.
@@ -356,7 +419,7 @@ impl Teller<'_> {
         }
         let moved = self.moved(d);
         // One alone says what its cluster says.
-        if !moved.is_empty() && d.scores.namespaces.len() > 1 {
+        if !moved.is_empty() && (d.scores.namespaces.len() > 1 || d.scores.cluster.is_none()) {
             let scores = moved.join(self.say.w("list"));
             lines.push(self.phrase("digest-score-namespaces", &[("scores", scores.into())]));
         }
@@ -386,17 +449,15 @@ impl Teller<'_> {
         Some(before.map_or_else(|| now.clone(), |before| format!("{before} → {now}")))
     }
 
-    /// The score of the cluster, or of the one namespace of it that is told.
-    fn score_of(&self, d: &Digest) -> Option<String> {
-        let only = |scores: &BTreeMap<String, PastScore>| match scores.len() {
-            1 => scores.values().next().copied(),
-            _ => None,
-        };
-        match only(&d.scores.namespaces) {
-            Some(now) if d.scores.cluster.is_none() => {
-                self.score(only(&d.scores_before.namespaces), Some(now))
+    /// The cluster, or the one namespace of it that is told, and its score.
+    fn place(&self, d: &Digest) -> (String, Option<String>) {
+        let mut told = d.scores.namespaces.iter();
+        match (told.next(), told.next()) {
+            (Some((name, now)), None) if d.scores.cluster.is_none() => {
+                let before = d.scores_before.namespaces.get(name).copied();
+                (format!("{}/{name}", d.cluster), self.score(before, Some(*now)))
             }
-            _ => self.score(d.scores_before.cluster, d.scores.cluster),
+            _ => (d.cluster.clone(), self.score(d.scores_before.cluster, d.scores.cluster)),
         }
     }
 
@@ -406,14 +467,15 @@ impl Teller<'_> {
             (Severity::Warning, before.warning, now.warning),
             (Severity::Info, before.info, now.info),
         ];
-        let told = of.map(|(severity, before, now)| {
+        let told = of.into_iter().filter(|(severity, ..)| *severity >= self.floor);
+        let told = told.map(|(severity, before, now)| {
             let word = self.say.w(severity.name());
             self.phrase(
                 "digest-severity",
                 &[("severity", word.into()), ("before", Value::Count(before)), ("now", Value::Count(now))],
             )
         });
-        told.join(self.say.w("list"))
+        told.collect::<Vec<_>>().join(self.say.w("list"))
     }
 
     /// What is worth a reader's minute: warnings and critical findings, as many as fit.

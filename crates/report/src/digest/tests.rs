@@ -81,6 +81,7 @@ fn report() -> DigestReport {
         end: at(9),
         digests,
         gaps: vec![Gap::new("prod/history", GapCause::Partial, said)],
+        part: None,
     }
 }
 
@@ -217,4 +218,70 @@ fn nothing_found_is_said() {
     let none = DigestReport { digests: Vec::new(), ..report };
     let text = none.render(DigestFormat::Markdown, &RenderOptions::default()).unwrap();
     assert!(text.contains("No cluster has a run in this period"), "{text}");
+}
+
+/// The part of the week for some namespaces, from a severity on.
+fn part(floor: Severity, namespaces: &[&str]) -> DigestReport {
+    let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    let mut part = report().narrowed(floor, &["prod".to_owned()], &namespaces, &|glob, name| glob == name);
+    part.gaps.retain(|gap| gap.scope == "deliver");
+    part
+}
+
+/// What people read of a digest, each format with its name.
+fn read(part: &DigestReport, lang: Lang) -> Vec<(&'static str, String)> {
+    let options = RenderOptions { lang, width: 200, ..RenderOptions::default() };
+    let formats = [DigestFormat::Text, DigestFormat::Markdown, DigestFormat::Slack];
+    let mut told: Vec<_> =
+        formats.iter().map(|f| (f.of_reports().name(), part.render(*f, &options).unwrap())).collect();
+    let mail = part.mail(&options);
+    told.push(("subject", mail.subject));
+    told.push(("mail", mail.text));
+    told
+}
+
+#[test]
+fn a_part_of_a_digest_says_that_it_is_one() {
+    for (name, text) in read(&part(Severity::Info, &["shop"]), Lang::En) {
+        assert!(text.contains("Only cluster prod, namespace shop: "), "{name}: {text}");
+    }
+    for (name, text) in read(&part(Severity::Info, &["shop"]), Lang::ZhTw) {
+        assert!(text.contains("只含 叢集 prod") && text.contains("命名空間 shop"), "{name}: {text}");
+    }
+    let subject = part(Severity::Info, &["shop"]).mail(&RenderOptions::default()).subject;
+    assert!(subject.starts_with("Health digest (prod/shop), C 72 → D 64: Only "), "{subject}");
+    for (name, text) in read(&part(Severity::Critical, &[]), Lang::En) {
+        assert!(text.contains("critical findings: "), "{name}: {text}");
+        assert!(!text.contains("warning 0") && !text.contains("info 0"), "{name}: {text}");
+    }
+    assert!(read(&report(), Lang::En).iter().all(|(_, text)| !text.contains("Only cluster")));
+}
+
+#[test]
+fn a_namespace_that_nothing_is_known_of_is_no_good_news() {
+    let nothing = part(Severity::Info, &["nope"]);
+    for (name, text) in read(&nothing, Lang::En).into_iter().filter(|(name, _)| *name != "subject") {
+        assert!(text.contains("no namespace matches") && text.contains("nope"), "{name}: {text}");
+        assert!(
+            text.contains("Nothing is known of the namespaces") && !text.contains("at any time"),
+            "{name}: {text}"
+        );
+    }
+    let message = serde_json::to_string(&nothing.slack(&RenderOptions::default()).message).unwrap();
+    assert!(message.contains(":white_circle:") && message.contains("nope"), "{message}");
+    let json = nothing.render(DigestFormat::Json, &RenderOptions::default()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let mut schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../schema/digest-1.json")).unwrap();
+    closed(&mut schema);
+    assert!(jsonschema::draft202012::new(&schema).unwrap().is_valid(&json), "{json:#}");
+    let chosen = serde_json::json!({"severity": "info", "clusters": ["prod"], "namespaces": ["nope"]});
+    assert_eq!((&json["part"], &json["gaps"][0]["cause"]), (&chosen, &"nothing-matches".into()));
+
+    let mut quiet = part(Severity::Critical, &["web"]);
+    quiet.part.as_mut().unwrap().worst = Some(Severity::Warning);
+    let text = quiet.render(DigestFormat::Text, &RenderOptions::default()).unwrap();
+    assert!(text.contains("No problem found of the severities that are told here."), "{text}");
+    let message = serde_json::to_string(&quiet.slack(&RenderOptions::default()).message).unwrap();
+    assert!(!message.contains(":large_green_circle:"), "{message}");
 }

@@ -45,7 +45,8 @@ fn digest(findings: &[(&str, Severity, std::ops::Range<i32>)]) -> DigestReport {
         });
     }
     let digests = vec![builder.finish()];
-    DigestReport { version: "0.0.0".into(), start: at(1.0), end: at(8.0), digests, gaps: Vec::new() }
+    let (start, end, gaps) = (at(1.0), at(8.0), Vec::new());
+    DigestReport { version: "0.0.0".into(), start, end, digests, gaps, part: None }
 }
 
 fn of_a_week() -> DigestReport {
