@@ -5,6 +5,7 @@
 
 mod format;
 mod name;
+mod notes;
 mod patience;
 mod period;
 mod place;
@@ -315,11 +316,7 @@ impl History {
         self.store.put(&path, bytes.into()).await?;
         let newest_readable = readable.last().map(|r| r.taken_at);
         for named in too_many(names, &path, run.taken_at, newest_readable, self.retention) {
-            // Another program may have been faster.
-            match self.store.delete(&named.path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(why) => return Err(why),
-            }
+            self.remove(&named.path).await?;
         }
         Ok(())
     }

@@ -3,14 +3,9 @@
 //! A delivery is noted before it is sent, and what came of it afterwards. A program that was killed in between, or got no
 //! answer, leaves one of which nobody knows whether it arrived.
 
+use super::{History, Patience, notes};
 use futures::StreamExt as _;
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
 
-use super::{History, Patience};
-
-/// Folder beside those of the clusters, whose names all end in a hash.
-pub(super) const FOLDER: &str = "deliveries";
 /// Age at which it is forgotten that something was sent, in seconds, counted back from the newest delivery.
 const AGE_S: i64 = 40 * 86_400;
 /// What an object says of a delivery that has begun; else it says what arrived.
@@ -28,35 +23,19 @@ pub(crate) enum Sending {
 impl History {
     /// What is remembered of a delivery; none for one that is still to be sent.
     pub(crate) async fn sending(&self, key: &str, patience: &Patience) -> Result<Option<Sending>, String> {
-        let path = self.delivery(key);
-        let asked = async {
-            match self.store.get(&path).await {
-                Ok(found) => found.bytes().await.map(Some),
-                Err(object_store::Error::NotFound { .. }) => Ok(None),
-                Err(why) => Err(why),
-            }
-        };
-        let found = self.ask(patience, asked).await.map_err(|(_, why)| why)?;
-        Ok(found.map(|said| if *said == *BEGUN { Sending::Begun } else { Sending::Arrived }))
+        let found = self.note(key, patience).await?;
+        Ok(found.map(|said| if said == BEGUN { Sending::Begun } else { Sending::Arrived }))
     }
 
     /// Remembers that a delivery is about to be sent.
     pub(crate) async fn remember_begun(&self, key: &str, patience: &Patience) -> Result<(), String> {
-        let path = self.delivery(key);
-        let asked = async { self.store.put(&path, BEGUN.to_vec().into()).await };
-        self.ask(patience, asked).await.map(drop).map_err(|(_, why)| why)
+        self.write_note(key, BEGUN.to_vec(), patience).await
     }
 
     /// Forgets a delivery of which nothing arrived, so that it can be sent again.
     pub(crate) async fn forget_begun(&self, key: &str, patience: &Patience) -> Result<(), String> {
-        let path = self.delivery(key);
-        let asked = async {
-            match self.store.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(why) => Err(why),
-            }
-        };
-        self.ask(patience, asked).await.map_err(|(_, why)| why)
+        let path = self.note_path(key);
+        self.ask(patience, self.remove(&path)).await.map_err(|(_, why)| why)
     }
 
     /// Remembers a delivery, and forgets old ones.
@@ -66,32 +45,21 @@ impl History {
         what: &str,
         patience: &Patience,
     ) -> Result<(), String> {
-        let path = self.delivery(key);
-        let asked = async {
-            self.store.put(&path, what.as_bytes().to_vec().into()).await?;
-            self.forget_old().await
-        };
-        self.ask(patience, asked).await.map_err(|(_, why)| why)
+        self.write_note(key, what.as_bytes().to_vec(), patience).await?;
+        self.ask(patience, self.forget_old()).await.map_err(|(_, why)| why)
     }
 
     async fn forget_old(&self) -> Result<(), object_store::Error> {
         let mut all = Vec::new();
-        let folder = self.prefix.clone().join(FOLDER);
+        let folder = self.prefix.clone().join(notes::FOLDER);
         let mut listed = self.store.list(Some(&folder));
         while let Some(meta) = listed.next().await {
             all.push(meta?);
         }
         let newest = all.iter().map(|m| m.last_modified.timestamp()).max().unwrap_or_default();
         for meta in all.iter().filter(|m| newest - m.last_modified.timestamp() > AGE_S) {
-            match self.store.delete(&meta.location).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(why) => return Err(why),
-            }
+            self.remove(&meta.location).await?;
         }
         Ok(())
-    }
-
-    fn delivery(&self, key: &str) -> Path {
-        self.prefix.clone().join(FOLDER).join(key)
     }
 }

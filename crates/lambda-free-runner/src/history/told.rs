@@ -6,23 +6,13 @@
 use healthcore::history::{Rules, compare};
 use healthcore::report::Report;
 use healthcore::time::Timestamp;
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
 
-use super::{History, Known, Patience, sent};
+use super::{History, Known, Patience};
 
 impl History {
     /// The instant of the last report that a route was told of; none for a route that never was.
     pub(crate) async fn told(&self, route: &str, patience: &Patience) -> Result<Option<Timestamp>, String> {
-        let path = self.route(route);
-        let asked = async {
-            match self.store.get(&path).await {
-                Ok(found) => found.bytes().await.map(Some),
-                Err(object_store::Error::NotFound { .. }) => Ok(None),
-                Err(why) => Err(why),
-            }
-        };
-        let found = self.ask(patience, asked).await.map_err(|(_, why)| why)?;
+        let found = self.note(&name_of(route), patience).await?;
         // What cannot be read was written by nobody: the route counts as one that was never told anything.
         Ok(found.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok().map(Timestamp)))
     }
@@ -34,10 +24,7 @@ impl History {
         taken_at: Timestamp,
         patience: &Patience,
     ) -> Result<(), String> {
-        let path = self.route(route);
-        let text = taken_at.0.to_string();
-        let asked = async { self.store.put(&path, text.into_bytes().into()).await };
-        self.ask(patience, asked).await.map(drop).map_err(|(_, why)| why)
+        self.write_note(&name_of(route), taken_at.0.to_string().into_bytes(), patience).await
     }
 
     /// A report against the runs up to an instant, in place of those up to its own.
@@ -57,8 +44,8 @@ impl History {
         compare(&mut report, &past, &Rules::default());
         Ok(report)
     }
+}
 
-    fn route(&self, route: &str) -> Path {
-        self.prefix.clone().join(sent::FOLDER).join(format!("told-{route}"))
-    }
+fn name_of(route: &str) -> String {
+    format!("told-{route}")
 }
