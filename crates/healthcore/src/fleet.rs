@@ -139,8 +139,8 @@ mod tests {
     use crate::settings::Settings;
     use crate::snapshot::Origin;
 
-    fn cluster(name: &str, text: &str) -> (ClusterSummary, Assessment) {
-        let only = Settings { only: [host_without_route::ID.to_owned()].into(), ..Settings::default() };
+    /// One cluster of a fleet, and what the checks say of it.
+    pub(super) fn cluster(name: &str, text: &str, settings: &Settings) -> (ClusterSummary, Assessment) {
         let mut fixture = Fixture::new(text);
         fixture.snapshot.cluster = name.to_owned();
         let summary = ClusterSummary {
@@ -148,14 +148,18 @@ mod tests {
             objects_from: Some(Origin::KubernetesApi),
             ..ClusterSummary::default()
         };
-        (summary, fixture.assess(&only.resolve(CHECKS).expect("defaults")))
+        (summary, fixture.assess(&settings.resolve(CHECKS).expect("they are known")))
+    }
+
+    fn only() -> Settings {
+        Settings { only: [host_without_route::ID.to_owned()].into(), ..Settings::default() }
     }
 
     /// What each cluster says of the hosts: its findings, then ok, problem, unknown.
     #[track_caller]
     fn check(clusters: &[&str], expected: &[&str]) {
         let mut parts: Vec<_> =
-            clusters.iter().enumerate().map(|(i, text)| cluster(&format!("c{i}"), text)).collect();
+            clusters.iter().enumerate().map(|(i, text)| cluster(&format!("c{i}"), text, &only())).collect();
         settle_hosts(&mut parts);
         let told: Vec<String> = parts
             .iter_mut()
@@ -196,7 +200,7 @@ mod tests {
     fn where_a_cluster_does_not_tell_nobody_knows() {
         let denied = with("denied routes");
         let why = "the routes of cluster c1 are not known";
-        let told = cluster("c1", &denied).1.tallies[host_without_route::ID].unknown;
+        let told = cluster("c1", &denied, &only()).1.tallies[host_without_route::ID].unknown;
         check(
             &[DNS, &denied, DNS],
             &[
@@ -206,7 +210,7 @@ mod tests {
             ],
         );
         let mut parts = vec![
-            cluster("c0", DNS),
+            cluster("c0", DNS, &only()),
             (ClusterSummary { name: "lost".to_owned(), ..ClusterSummary::default() }, Assessment::default()),
         ];
         settle_hosts(&mut parts);

@@ -176,6 +176,8 @@ pub(crate) async fn listen(address: std::net::SocketAddr) -> io::Result<TcpListe
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::net::TcpStream;
     use tokio::time::Instant;
@@ -254,30 +256,41 @@ mod tests {
         assert!(place(&room, &Client::default()).await.is_some());
     }
 
-    /// They take all connections, ask for a report, and do not read it.
-    #[tokio::test]
-    async fn who_does_not_read_keeps_nobody_out() {
+    /// Four at once are served, with a report of so many bytes, while somebody asks.
+    async fn while_serving(report: usize, asking: impl AsyncFnOnce(SocketAddr)) {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_stopper, stop) = watch::channel(false);
-        let serving = serve_at_once(4, listener, Arc::new(Pages::sample(32 << 20)), stop);
-        let asking = async {
+        let serving = serve_at_once(4, listener, Arc::new(Pages::sample(report)), stop);
+        tokio::select! {
+            () = serving => unreachable!("nobody stops it"),
+            () = asking(address) => {}
+        }
+    }
+
+    /// A connection over which the probe was answered.
+    async fn healthy(address: SocketAddr) -> TcpStream {
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        let mut first = [0; 15];
+        probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        probe.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        probe
+    }
+
+    /// They take all connections, ask for a report, and do not read it.
+    #[tokio::test]
+    async fn who_does_not_read_keeps_nobody_out() {
+        while_serving(32 << 20, async |address| {
             let mut slow = Vec::new();
             for _ in 0..12 {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.write_all(b"GET /report HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
                 slow.push(stream);
             }
-            let mut probe = TcpStream::connect(address).await.unwrap();
-            let mut first = [0; 15];
-            probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            probe.read_exact(&mut first).await.unwrap();
-            assert_eq!(&first, b"HTTP/1.1 200 OK");
-        };
-        tokio::select! {
-            () = serving => unreachable!("nobody stops it"),
-            () = asking => {}
-        }
+            healthy(address).await;
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -308,25 +321,15 @@ mod tests {
     /// No client ends its request, and nobody waits for a time-out.
     #[tokio::test]
     async fn who_never_asks_gives_way_to_who_does() {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (_stopper, stop) = watch::channel(false);
-        let serving = serve_at_once(4, listener, Arc::new(Pages::sample(0)), stop);
-        let asking = async {
-            let mut patient = TcpStream::connect(address).await.unwrap();
-            let mut first = [0; 15];
-            patient.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            patient.read_exact(&mut first).await.unwrap();
+        while_serving(0, async |address| {
+            let mut patient = healthy(address).await;
             let mut slow = Vec::new();
             for _ in 0..8 {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.write_all(b"GET /healthz HTTP/1.1\r\nX-Slow: ").await.unwrap();
                 slow.push(stream);
             }
-            let mut probe = TcpStream::connect(address).await.unwrap();
-            probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            probe.read_exact(&mut first).await.unwrap();
-            assert_eq!(&first, b"HTTP/1.1 200 OK");
+            healthy(address).await;
             // Who has asked before is still there.
             patient
                 .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -335,11 +338,8 @@ mod tests {
             let mut rest = String::new();
             patient.read_to_string(&mut rest).await.unwrap();
             assert!(rest.contains("HTTP/1.1 200 OK"), "{rest}");
-        };
-        tokio::select! {
-            () = serving => unreachable!("nobody stops it"),
-            () = asking => {}
-        }
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -358,20 +358,9 @@ mod tests {
     use super::*;
     use crate::checks::CHECKS;
     use crate::fixture::Fixture;
+    use crate::fleet::tests::cluster;
     use crate::settings::{CheckSettings, Scope, Settings};
     use crate::shard::{Partial, PartialCluster, Shard, merge};
-    use crate::snapshot::Origin;
-
-    fn cluster(name: &str, text: &str, settings: &Settings) -> (ClusterSummary, Assessment) {
-        let mut fixture = Fixture::new(text);
-        fixture.snapshot.cluster = name.to_owned();
-        let summary = ClusterSummary {
-            name: name.to_owned(),
-            objects_from: Some(Origin::KubernetesApi),
-            ..ClusterSummary::default()
-        };
-        (summary, fixture.assess(&settings.resolve(CHECKS).expect("they are known")))
-    }
 
     fn only() -> Settings {
         Settings { only: [ID.to_owned()].into(), ..Settings::default() }

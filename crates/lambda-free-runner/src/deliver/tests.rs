@@ -729,7 +729,11 @@ async fn what_was_sent_is_known_wherever_the_entry_stands() {
 }
 
 /// Says always the same, and counts how often it was asked.
-struct Says(Arc<AtomicUsize>, fn() -> Result<Receipt, DeliverError>, bool);
+pub(crate) struct Says(
+    pub(crate) Arc<AtomicUsize>,
+    pub(crate) fn() -> Result<Receipt, DeliverError>,
+    pub(crate) bool,
+);
 
 #[async_trait]
 impl Sink for Says {
@@ -780,19 +784,22 @@ async fn a_run_that_is_made_again_sends_only_what_did_not_arrive() {
     );
 }
 
+/// Tells that it was asked, and never answers.
+pub(crate) struct Hangs(pub(crate) Arc<tokio::sync::Notify>);
+
+#[async_trait]
+impl Sink for Hangs {
+    fn name(&self) -> String {
+        "says".into()
+    }
+    async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
 #[tokio::test]
 async fn what_a_program_was_sending_when_it_was_killed_is_not_sent_again() {
-    struct Hangs(Arc<tokio::sync::Notify>);
-    #[async_trait]
-    impl Sink for Hangs {
-        fn name(&self) -> String {
-            "says".into()
-        }
-        async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
-            self.0.notify_one();
-            std::future::pending().await
-        }
-    }
     let folder = tempfile::tempdir().unwrap();
     let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
     let deliverer = |sink: Box<dyn Sink>| Deliverer {

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::deliver::{DeliverError, Delivery, Receipt, Route, Sink};
+use crate::deliver::tests::{Hangs, Says};
+use crate::deliver::{Receipt, Route};
 use crate::schedule::CatchUp;
 
 fn recording() -> PathBuf {
@@ -411,20 +412,6 @@ fn the_future_of_a_run_can_be_sent() {
     sent(runner.run_on_schedule(&daily(), None, async { Duration::ZERO }));
 }
 
-/// Counts what it gets.
-struct Counts(Arc<AtomicUsize>);
-
-#[async_trait]
-impl Sink for Counts {
-    fn name(&self) -> String {
-        "counts".into()
-    }
-    async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(Receipt::of("message"))
-    }
-}
-
 #[tokio::test]
 async fn the_name_of_a_run_says_what_it_delivers_again() {
     let place = tempfile::tempdir().unwrap();
@@ -437,7 +424,11 @@ async fn the_name_of_a_run_says_what_it_delivers_again() {
             async move { Ok(RunSpec { name, ..RunSpec::new(Input::Recording(recording())) }) }
         })
         .deliver_by(Deliverer {
-            routes: vec![Route::new(Box::new(Counts(Arc::clone(&count))))],
+            routes: vec![Route::new(Box::new(Says(
+                Arc::clone(&count),
+                || Ok(Receipt::of("message")),
+                false,
+            )))],
             history: Some(history),
             ..Deliverer::default()
         })
@@ -453,17 +444,6 @@ async fn the_name_of_a_run_says_what_it_delivers_again() {
 /// Its report may have arrived: who is told that nothing of it is left would be told what is not so.
 #[tokio::test]
 async fn a_run_that_is_dropped_while_it_is_delivered_says_so() {
-    struct Hangs(Arc<Notify>);
-    #[async_trait]
-    impl Sink for Hangs {
-        fn name(&self) -> String {
-            "hangs".into()
-        }
-        async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
-            self.0.notify_one();
-            std::future::pending().await
-        }
-    }
     let (log, sending) = (Arc::new(Log::default()), Arc::new(Notify::new()));
     let routes = vec![Route::new(Box::new(Hangs(Arc::clone(&sending))))];
     let runner = Runner::builder()
