@@ -538,6 +538,18 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// The first argument that names what is read; the clusters of a configuration file are left out then.
+    pub(crate) fn naming_sources(&self) -> Option<&'static str> {
+        [
+            (self.prometheus.is_some(), "--prometheus"),
+            (self.prometheus_via.is_some(), "--prometheus-via"),
+            (self.kubeconfig.is_some(), "--kubeconfig"),
+            (self.context.is_some(), "--context"),
+        ]
+        .into_iter()
+        .find_map(|(given, argument)| given.then_some(argument))
+    }
+
     /// Arguments that were given and count only for a metrics server that an argument or PROMETHEUS_URL names, each with
     /// the key that says the same in the configuration file.
     pub(crate) fn of_named_server(&self) -> Vec<(&'static str, &'static str)> {

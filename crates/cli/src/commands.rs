@@ -302,11 +302,7 @@ pub(crate) fn live(
 /// Names in DNS are those of all clusters of the file: where some are left out, these may serve a name.
 fn hosts(args: &Sources, config: &Config) -> Hosts {
     let names = config.hosts.names.clone();
-    let by_argument = args.prometheus.is_some()
-        || args.prometheus_via.is_some()
-        || args.kubeconfig.is_some()
-        || args.context.is_some();
-    let left_out = config.clusters.len() > 1 && (by_argument || args.cluster.is_some());
+    let left_out = config.clusters.len() > 1 && (args.naming_sources().is_some() || args.cluster.is_some());
     let why = "the arguments leave clusters of the configuration out, and these may serve them";
     Hosts { not_judged: (left_out && !names.is_empty()).then(|| why.to_owned()), names }
 }

@@ -17,6 +17,7 @@ use lambda_free_runner::config::{ClusterConfig, Config, credential, holds_creden
 use lambda_free_runner::{ClusterSources, DEFAULT_CLUSTERS_AT_ONCE};
 
 use crate::args::{DialectArg, Sources};
+use crate::output;
 
 /// Connects to the servers that the arguments name, or else those of the configuration file.
 pub(crate) async fn connect(
@@ -24,9 +25,8 @@ pub(crate) async fn connect(
     config: &Config,
     verbose: u8,
 ) -> anyhow::Result<Vec<ClusterSources>> {
-    let server = args.prometheus.is_some() || args.prometheus_via.is_some();
-    let api = args.kubeconfig.is_some() || args.context.is_some();
-    if !server && !api && !config.clusters.is_empty() {
+    let named = args.naming_sources();
+    if named.is_none() && !config.clusters.is_empty() {
         if let Some((argument, key)) = args.of_named_server().first() {
             bail!(
                 "{argument}: counts for the server of --prometheus or --prometheus-via only, and the clusters come from the configuration file; give `prometheus.{key}` there, or name the server by an argument"
@@ -42,6 +42,15 @@ pub(crate) async fn connect(
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
     }
+    if let (Some(argument), false) = (named, config.clusters.is_empty()) {
+        let names: Vec<&str> = config.clusters.iter().map(|c| c.name.as_str()).collect();
+        output::note(&format!(
+            "{argument} names what is read, so the clusters of the configuration file are left out ({}); without {argument} they are read, and one alone by `--cluster NAME`",
+            names.join(", ")
+        ));
+    }
+    let server = args.prometheus.is_some() || args.prometheus_via.is_some();
+    let api = args.kubeconfig.is_some() || args.context.is_some();
     if args.prometheus.as_deref().is_some_and(holds_credentials) {
         bail!(
             "--prometheus: the address holds credentials, which every user of the machine can see; give them as PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD"
@@ -242,11 +251,7 @@ fn usable(made: Result<Prometheus, SourceError>, verbose: u8) -> Result<Arc<dyn 
 
 /// With `-v` every request is told.
 fn logged(prometheus: Prometheus, verbose: u8) -> Arc<dyn MetricsSource> {
-    if verbose > 0 {
-        Arc::new(prometheus.log_to(Arc::new(crate::output::note)))
-    } else {
-        Arc::new(prometheus)
-    }
+    if verbose > 0 { Arc::new(prometheus.log_to(Arc::new(output::note))) } else { Arc::new(prometheus) }
 }
 
 fn metrics(

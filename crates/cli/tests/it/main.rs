@@ -614,6 +614,26 @@ fn a_cluster_that_cannot_be_set_up_is_a_gap() {
 }
 
 #[test]
+fn clusters_of_the_file_that_an_argument_leaves_out_are_named() {
+    let url = prometheus_for(None);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("h.yaml");
+    std::fs::write(&file, format!("clusters: [{{name: a, prometheus: {{url: '{url}'}}}}]\n")).unwrap();
+    let told = |arguments: &[&str]| {
+        let out = run(&[&["check", "--config", file.to_str().unwrap()], arguments].concat());
+        String::from_utf8(out.stderr).unwrap()
+    };
+    assert!(!told(&[]).contains("left out"), "{}", told(&[]));
+    let said = told(&["--prometheus", &url]);
+    assert!(
+        said.contains(
+            "--prometheus names what is read, so the clusters of the configuration file are left out (a)"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
 fn credentials_of_the_environment_are_those_of_the_only_server_of_the_file() {
     // reader:hunter2
     let url = prometheus_for(Some("Basic cmVhZGVyOmh1bnRlcjI="));
