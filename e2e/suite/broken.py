@@ -37,7 +37,7 @@ def bad_volumes(world, case):
         return
     source = ("--prometheus", world.prometheus, "--no-kubernetes", "--at", world.at)
     out = world.path("volume")
-    for what, options, words in (("full", "size=16k", "no space left"), ("read-only", "ro", "read-only file system")):
+    for what, options, words in (("full", "size=16k", "the disk is full"), ("read-only", "ro", "read-only file system")):
         code, err, files = on_volume(world, options, "check", *source, "-o", f"{out}/latest.html", "-o", f"{out}/latest.json")
         case.equal(code, COULD_NOT_RUN, f"{what}: exit code ({shorten(err)})")
         case.contains(err, words, f"{what}: standard error")
