@@ -1,6 +1,5 @@
 //! From settings to a client, with errors that say what to do.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use kube::client::{AuthError, ClientBuilder};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::request::encode;
 use super::send::{Retry, chain};
 use crate::SourceError;
 use crate::logs::LogSettings;
@@ -69,7 +67,15 @@ pub(super) async fn client(settings: &KubernetesSettings) -> Result<(Client, Str
             ..kept
         };
     }
-    config.headers.extend(impersonation(&config.auth_info)?);
+    if let Some(user) = config.auth_info.impersonate.as_ref().filter(|u| HeaderValue::from_str(u).is_err()) {
+        return Err(SourceError::Setting {
+            what: "impersonation".to_owned(),
+            why: format!(
+                "expected the name of a user in printable ASCII characters, got `{}`",
+                user.escape_debug()
+            ),
+        });
+    }
     let url = config.cluster_url.to_string();
     let url = url.trim_end_matches('/').to_owned();
     // On the same machine compression costs more time than it saves.
@@ -104,34 +110,6 @@ pub(super) async fn client(settings: &KubernetesSettings) -> Result<(Client, Str
             command.unwrap_or_default()
         ))),
     }
-}
-
-/// The headers by which a server is asked to answer as it would to another user. kube reads their values from the kubeconfig, and
-/// sends none of them.
-fn impersonation(user: &AuthInfo) -> Result<Vec<(HeaderName, HeaderValue)>, SourceError> {
-    let Some(name) = user.impersonate.as_ref().filter(|name| !name.is_empty()) else { return Ok(Vec::new()) };
-    let one = |header: &str, value: &str| {
-        let made = header.parse().ok().zip(HeaderValue::from_str(value).ok());
-        made.ok_or_else(|| SourceError::Setting {
-            what: "impersonation".to_owned(),
-            why: format!("expected {header} in printable ASCII characters, got `{}`", value.escape_debug()),
-        })
-    };
-    let mut out = vec![one("impersonate-user", name)?];
-    if let Some(uid) = &user.impersonate_uid {
-        out.push(one("impersonate-uid", uid)?);
-    }
-    for group in user.impersonate_groups.iter().flatten() {
-        out.push(one("impersonate-group", group)?);
-    }
-    let extra: BTreeMap<_, _> = user.impersonate_user_extra.iter().flatten().collect();
-    for (key, values) in extra {
-        let header = format!("impersonate-extra-{}", encode(key).to_ascii_lowercase());
-        for value in values {
-            out.push(one(&header, value)?);
-        }
-    }
-    Ok(out)
 }
 
 fn is_local(url: &http::Uri) -> bool {
@@ -327,30 +305,45 @@ pub(super) fn explain_unreachable(said: &str) -> String {
 mod tests {
     use super::*;
 
-    fn headers(yaml: &str) -> Result<Vec<String>, String> {
-        let user: AuthInfo = serde_json::from_str(yaml).expect("a user of a kubeconfig");
-        let told = |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
-        impersonation(&user).map(|all| all.iter().map(told).collect()).map_err(|e| e.to_string())
+    async fn asked_as(user: &str) -> Result<Vec<String>, SourceError> {
+        let server = wiremock::MockServer::start().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kubeconfig");
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\nusers: [{{name: u, user: {user}}}]\n\
+             contexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n",
+            server.uri()
+        );
+        std::fs::write(&path, text).expect("it can be written");
+        let settings = KubernetesSettings { kubeconfig: Some(path), ..KubernetesSettings::default() };
+        let (client, _) = client(&settings).await?;
+        let request = http::Request::get("/version").body(Vec::new()).expect("a request");
+        let _ = client.request_text(request).await;
+        let seen = server.received_requests().await.expect("they are kept");
+        let told =
+            |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
+        let mut all: Vec<String> = seen[0].headers.iter().map(told).collect();
+        all.retain(|header| header.starts_with("impersonate"));
+        all.sort();
+        Ok(all)
     }
 
-    #[test]
-    fn a_user_may_act_as_another() {
-        assert_eq!(headers("{}"), Ok(vec![]));
-        assert_eq!(headers(r#"{"as-groups": ["nobody"]}"#), Ok(vec![]));
+    #[tokio::test]
+    async fn a_user_may_act_as_another() {
+        assert!(asked_as("{}").await.unwrap().is_empty());
+        let user = r#"{as: "system:serviceaccount:ops:doctor", as-uid: "7", as-groups: [a, b], as-user-extra: {"Example.org/Scopes": [view]}}"#;
         assert_eq!(
-            headers(
-                r#"{"as": "system:serviceaccount:ops:doctor", "as-uid": "7", "as-groups": ["a", "b"],
-                    "as-user-extra": {"Example.org/Scopes": ["view"]}}"#
-            )
-            .unwrap(),
+            asked_as(user).await.unwrap(),
             [
-                "impersonate-user: system:serviceaccount:ops:doctor",
-                "impersonate-uid: 7",
+                "impersonate-extra-example.org%2fscopes: view",
                 "impersonate-group: a",
                 "impersonate-group: b",
-                "impersonate-extra-example.org%2fscopes: view",
-            ]
+                "impersonate-uid: 7",
+                "impersonate-user: system:serviceaccount:ops:doctor",
+            ],
+            "each once"
         );
-        assert!(headers(r#"{"as": "a\nb"}"#).unwrap_err().contains("got `a\\nb`"));
+        let why = asked_as(r#"{as: "a\nb"}"#).await.unwrap_err().to_string();
+        assert!(why.contains(r"got `a\nb`"), "{why}");
     }
 }
