@@ -11,7 +11,7 @@ use super::wire::or_default;
 
 /// Taints of a state that passes: no pod is kept away by these for good. Others of the same prefix stay, such as
 /// `node.kubernetes.io/os=windows`, which keeps pods off nodes of Windows.
-const PASSING: [&str; 7] = [
+const PASSING: [&str; 8] = [
     "node.kubernetes.io/not-ready",
     "node.kubernetes.io/unreachable",
     "node.kubernetes.io/memory-pressure",
@@ -19,6 +19,7 @@ const PASSING: [&str; 7] = [
     "node.kubernetes.io/pid-pressure",
     "node.kubernetes.io/network-unavailable",
     "node.kubernetes.io/unschedulable",
+    "node.kubernetes.io/out-of-service",
 ];
 
 /// What of a pod decides on which nodes it may be placed. Most pods say nothing, and may be on all that have no taint.
