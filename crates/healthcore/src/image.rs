@@ -43,6 +43,20 @@ impl<'a> ImageReference<'a> {
         }
     }
 
+    /// Whether its registry is another one in each cluster, by the same name: one on the node itself, or behind a Service.
+    #[must_use]
+    pub fn is_of_one_cluster(&self) -> bool {
+        let registry = self.registry();
+        let host = match registry.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => registry,
+        };
+        let address = host.trim_matches(['[', ']']).parse();
+        host == "localhost"
+            || [".localhost", ".svc", ".svc.cluster.local"].iter().any(|end| host.ends_with(end))
+            || address.is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
     /// Folders and name within the registry. A single name at `docker.io` stands for one of its own images (`library/`).
     #[must_use]
     pub fn repository(&self) -> Cow<'a, str> {
@@ -245,5 +259,24 @@ mod tests {
         assert_eq!(digest_of("r/app@sha256:ab"), Some("sha256:ab"));
         assert_eq!(digest_of("sha256:ab"), None);
         assert_eq!(digest_of(""), None);
+    }
+
+    #[test]
+    fn a_registry_on_the_node_or_behind_a_service_is_of_one_cluster() {
+        for (image, expected) in [
+            ("localhost/app", true),
+            ("localhost:32000/app:dev", true),
+            ("k3d-registry.localhost:5000/app", true),
+            ("127.0.0.1:5000/app", true),
+            ("[::1]:5000/app", true),
+            ("registry.kube-system.svc:5000/app", true),
+            ("registry.kube-system.svc.cluster.local/app:1", true),
+            ("app", false),
+            ("localhost-mirror.example/app", false),
+            ("10.0.0.9:5000/app", false),
+            ("registry.example:5000/team/app:1", false),
+        ] {
+            assert_eq!(ImageReference::new(image).is_of_one_cluster(), expected, "{image}");
+        }
     }
 }

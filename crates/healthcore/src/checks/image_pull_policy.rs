@@ -40,7 +40,8 @@ impl Check for ImagePullPolicy {
                   a container whose own cluster does not run that newer build is told the cluster that does. An image with a digest in its reference passes.",
         remedy: "Give every build a tag of its own, or write the digest. Where a tag must move, set imagePullPolicy: Always.",
         false_alarms: "Public images are rebuilt under the same version now and then; pods of different age then differ, which is \
-                       harmless mostly. Images loaded into the nodes by hand need IfNotPresent or Never.",
+                       harmless mostly. Images loaded into the nodes by hand need IfNotPresent or Never. Those, and images of a registry \
+                       that each cluster has for itself (localhost, a Service), are not compared over clusters.",
         texts: &[
             ("two-builds", "{stale} of {all} replicas run an older build of {image}"),
             ("stale", "runs an older build of {image} than {elsewhere}"),

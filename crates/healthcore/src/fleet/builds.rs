@@ -84,7 +84,13 @@ fn of_container(
     for member in container.live() {
         let (Some(pod), Some(own)) = (member.pod, member.container) else { continue };
         let Some(digest) = digest_of(&own.image_id) else { continue };
-        if own.pull_policy.is_empty() || ImageReference::new(&own.image).digest.is_some() {
+        let image = ImageReference::new(&own.image);
+        let is_loaded_by_hand = own.pull_policy == "Never";
+        if own.pull_policy.is_empty()
+            || is_loaded_by_hand
+            || image.digest.is_some()
+            || image.is_of_one_cluster()
+        {
             continue;
         }
         let started = own.started();
@@ -416,6 +422,17 @@ mod tests {
             ]
         );
         assert_eq!(found.subject.pod.as_deref(), Some("old-0"));
+    }
+
+    #[test]
+    fn what_no_two_clusters_can_share_is_not_compared() {
+        let local = |text: &str| {
+            text.replace("app:stable", "localhost:32000/app:stable").replace("Always", "IfNotPresent")
+        };
+        let moving = "nodes that have localhost:32000/app:stable do not pull it again (IfNotPresent), and its tag moves 0 1";
+        check(&[&local(V21), &local(V23)], &[&format!("info old: {moving}"), &format!("info new: {moving}")]);
+        let by_hand = |text: &str| text.replace("IfNotPresent", "Never").replace("Always", "Never");
+        check(&[&by_hand(V21), &by_hand(V23)], &["1 0", "1 0"]);
     }
 
     #[test]
