@@ -33,7 +33,7 @@
 //! server    version=v1.33.2
 //! written   ops/dump as=batch/v1beta1/cronjobs applied        # or manager=helm at=3d; `nothing-written` for a clean cluster
 //! requested as=batch/v1beta1/cronjobs removed=25              # a deprecated version that the API server was asked for
-//! log       web/StatefulSet/api container=app times=9 ago=1h begins=2h pods=3 read=2 worst=api-1 cut line="ERROR order {n} lost"   # {n} counts
+//! log       web/StatefulSet/api container=app times=9 ago=1h begins=2h pods=3 read=2 worst=api-1 previous cut line="ERROR order {n} lost"   # {n} counts
 //! absent    rss                                       # the server has no series of it
 //! failed    cpu                                       # its query failed
 //! partial   restarts oom                              # its answer was not whole
@@ -419,6 +419,7 @@ struct Logs {
     cut: bool,
     begins: Option<Timestamp>,
     worst_pod: String,
+    worst_previous: bool,
 }
 
 fn build(text: &str) -> Result<Fixture, String> {
@@ -552,13 +553,14 @@ impl Logs {
     fn summary(mut self, workload: WorkloadId, container: String) -> LogSummary {
         self.stream.end(&mut self.tally);
         let since = before(Seconds::from_days(1.0));
-        let Self { tally, pods, read: pods_read, cut, begins, worst_pod, .. } = self;
+        let Self { tally, pods, read: pods_read, cut, begins, worst_pod, worst_previous, .. } = self;
         LogSummary {
             workload,
             container,
             since,
             begins,
             worst_pod,
+            worst_previous,
             pods,
             pods_read,
             cut,
@@ -1062,6 +1064,7 @@ impl Builder {
         logs.cut |= line.flag("cut");
         logs.begins = line.ago("begins")?;
         logs.worst_pod = line.get("worst").unwrap_or_default().to_owned();
+        logs.worst_previous = line.flag("previous");
         for n in 0..line.parse("times")?.unwrap_or(1) {
             // Written with single quotation marks, because the notation has double ones for itself.
             let text = line.text("line").replace("{n}", &format!("{n}")).replace('\'', "\"");

@@ -266,7 +266,7 @@ fn began(pattern: &LogPattern, log: &LogSummary) -> Option<Timestamp> {
     (first.seconds_since(log_begins) >= 3600.0).then_some(first)
 }
 
-/// The pod with the most errors is named: of a workload `kubectl logs` takes any one.
+/// The pod with the most errors is named: of a workload `kubectl logs` takes any one. The run before is read by another flag.
 fn read(log: &LogSummary) -> Advice {
     let WorkloadId { namespace, name, kind } = &log.workload;
     let (container, kind) = (&log.container, kind.to_ascii_lowercase());
@@ -278,7 +278,8 @@ fn read(log: &LogSummary) -> Advice {
         }
         _ => return advice,
     };
-    let command = format!("kubectl -n {namespace} logs {of} -c {container} --since=24h");
+    let previous = if log.worst_previous { " --previous" } else { "" };
+    let command = format!("kubectl -n {namespace} logs {of} -c {container} --since=24h{previous}");
     advice.command(command, &[namespace, name, container])
 }
 
@@ -337,6 +338,8 @@ mod tests {
             advice("error-logs", &text.replace("times=", "worst=api-3 times="))[1],
             "read the messages with what stands around them [kubectl -n web logs api-3 -c app --since=24h]"
         );
+        let before = text.replace("times=", "worst=api-3 previous times=");
+        assert!(advice("error-logs", &before)[1].ends_with("--since=24h --previous]"), "{before}");
     }
 
     /// The incident of the daily monitor: 523 times 404 at an nginx that somebody scans.

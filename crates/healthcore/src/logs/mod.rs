@@ -45,6 +45,9 @@ pub struct LogSummary {
     /// The pod with the most errors; empty where that is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub worst_pod: String,
+    /// Whether most errors of that pod are of the run of its container before the one of now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub worst_previous: bool,
     /// Pods that have the container.
     pub pods: u32,
     /// Pods whose logs were read.

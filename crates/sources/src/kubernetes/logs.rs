@@ -33,10 +33,24 @@ const LATE: f64 = 600.0;
 
 /// What was read of one container of one pod.
 struct OfPod {
+    /// Whether that is all that was looked for, also of the run before.
+    is_read: bool,
+    /// Whether no bound ended the reading.
     whole: bool,
     errors: u64,
+    /// Whether most of them are of the run before.
+    previous: bool,
     /// When the log begins, where older lines are missing.
     begins: Option<Timestamp>,
+}
+
+/// The log of the run of a container before the one of now.
+enum Earlier<'a> {
+    /// There is none in the time that is looked at, or none any more.
+    None,
+    /// It could not be read.
+    Unread,
+    Read(Newest<'a>, Part),
 }
 
 /// The logs of the pods of a cluster, as its API gives them.
@@ -55,7 +69,7 @@ impl Logs<'_> {
         let namespace = &target.workload.namespace;
         let mut tally = LogTally::default();
         let (mut pods_read, mut cut, mut begins) = (0, false, None);
-        let (mut most_errors, mut worst_pod) = (0, "");
+        let (mut most_errors, mut worst_pod, mut worst_previous) = (0, "", false);
         for pod in &target.pods {
             if Instant::now() >= run.deadline {
                 run.note(|troubles| troubles.late += 1);
@@ -67,10 +81,11 @@ impl Logs<'_> {
             }
             match self.stream(&target, pod, run, &mut tally).await {
                 Ok(log) => {
-                    pods_read += 1;
+                    pods_read += u32::from(log.is_read);
                     cut |= !log.whole;
                     if log.errors > most_errors {
                         (most_errors, worst_pod, begins) = (log.errors, &pod.name, log.begins);
+                        worst_previous = log.previous;
                     }
                 }
                 // The pod is gone, or the container has not written anything yet.
@@ -79,12 +94,15 @@ impl Logs<'_> {
                 Err(other) => run.note(|t| t.failed(namespace, &pod.name, &other)),
             }
         }
+        // What was seen counts also where more was to be seen.
+        let pods_read = pods_read.max(u32::from(most_errors > 0));
         (pods_read > 0).then(|| LogSummary {
             workload: target.workload,
             container: target.container,
             since: run.since,
             begins,
             worst_pod: worst_pod.to_owned(),
+            worst_previous,
             pods: target.all as u32,
             pods_read,
             cut,
@@ -106,27 +124,49 @@ impl Logs<'_> {
             encode(&pod.name),
             encode(&target.container),
         );
-        let before = tally.errors();
-        // A kubelet keeps the log of one earlier run of a container. Both share what may be read of it.
-        let earlier = match pod.run_before_ended.is_some_and(|ended| ended >= run.since) {
-            true => {
-                let log = self.newest(format!("{path}&previous=true"), run.share / 2, run);
-                // It may be gone already.
-                log.read(tally).await.ok().map(|part| (log, part))
-            }
-            false => None,
-        };
-        let share = if earlier.is_some() { run.share / 2 } else { run.share };
-        let log = self.newest(path, share, run);
+        let (bytes, errors) = (tally.bytes(), tally.errors());
+        let earlier = self.earlier(&path, target, pod, run, tally).await;
+        let (bytes, of_earlier) = (tally.bytes() - bytes, tally.errors() - errors);
+        let log = self.newest(path, run.share.saturating_sub(bytes).max(run.share / 2), run);
         let part = log.read(tally).await?;
-        let errors = tally.errors() - before;
-        let whole = part.whole && earlier.as_ref().is_none_or(|(_, part)| part.whole);
-        let (log, Part { whole: is_all, first }) = earlier.unwrap_or((log, part));
+        let errors = tally.errors() - errors;
+        let is_read = !matches!(earlier, Earlier::Unread);
+        let whole = part.whole && !matches!(&earlier, Earlier::Read(_, Part { whole: false, .. }));
+        let (log, Part { whole: is_all, first }) = match earlier {
+            Earlier::Read(log, part) => (log, part),
+            Earlier::None | Earlier::Unread => (log, part),
+        };
         let begins = match first {
             Some(first) if is_all && errors > 0 => self.begins(&log, pod, first, run.since).await,
             _ => first.filter(|_| !is_all),
         };
-        Ok(OfPod { whole, errors, begins })
+        Ok(OfPod { is_read, whole, errors, previous: of_earlier > errors / 2, begins })
+    }
+
+    /// Reads what the container said before it was restarted: a kubelet keeps the log of one earlier run. Both logs share
+    /// what may be read.
+    async fn earlier(
+        &self,
+        path: &str,
+        target: &Target,
+        pod: &LoggedPod,
+        run: &Run,
+        tally: &mut LogTally,
+    ) -> Earlier<'_> {
+        if pod.run_before_ended.is_none_or(|ended| ended < run.since) {
+            return Earlier::None;
+        }
+        let log = self.newest(format!("{path}&previous=true"), run.share / 2, run);
+        match log.read(tally).await {
+            Ok(part) => Earlier::Read(log, part),
+            // The runtime has cleaned it up.
+            Err(Refusal::NotFound | Refusal::Status { code: 400, .. }) => Earlier::None,
+            Err(Refusal::Denied(_)) => Earlier::Unread,
+            Err(why) => {
+                run.note(|t| t.failed(&target.workload.namespace, &pod.name, &why));
+                Earlier::Unread
+            }
+        }
     }
 
     fn newest(&self, path: String, bytes: u64, run: &Run) -> Newest<'_> {

@@ -143,6 +143,7 @@ impl Loki {
             since,
             begins: said.first.filter(|_| older_left),
             worst_pod: String::new(),
+            worst_previous: false,
             pods: target.all as u32,
             pods_read: target.all as u32,
             cut: cut || older_left,

@@ -158,6 +158,7 @@ fn the_log_of_the_run_before_is_read_too() {
     let api = of(&fetched, "api");
     assert_eq!((api.said.levels.error, api.said.levels.info, api.pods_read), (2_000, 1, 1), "{asked:?}");
     assert_eq!(api.begins, Some(END.plus_seconds(-80_000.0)), "runs before that are gone");
+    assert!(api.worst_previous, "that is where they are read");
     let (_, asked) = logs(&restarted.replace("@11m", "@2d"), LogSettings::default(), |_| said(""));
     assert!(asked.iter().all(|uri| !uri.contains("previous")), "{asked:?}");
     // The runtime may have cleaned it up, and a container that waits has the log of the run before as its own.
@@ -167,6 +168,18 @@ fn the_log_of_the_run_before_is_read_too() {
     };
     let (fetched, _) = logs(restarted, LogSettings::default(), gone);
     assert_eq!((of(&fetched, "api").said.levels.error, fetched.gaps.len()), (1, 0));
+    // What fails is no log that is gone: of one in order nobody knows then.
+    for (now, known) in [("INFO up", None), ("ERROR no route", Some(1))] {
+        let fails = move |uri: &str| match uri.contains("previous=true") {
+            true => status(500, "dial tcp 10.0.0.9:10250: i/o timeout"),
+            false => said(&format!("2026-11-20T00:50:30.000000000Z {now}\n")),
+        };
+        let (fetched, _) = logs(restarted, LogSettings::default(), fails);
+        let [(scope, cause, detail)] = told(&fetched)[..] else { panic!("{:?}", fetched.gaps) };
+        assert_eq!((scope, cause), ("prod/pods/log", GapCause::Failed));
+        assert!(detail.starts_with("the log of 1 container could not be read: web/api-0: "), "{detail}");
+        assert_eq!(fetched.value.summaries.first().map(|log| log.said.levels.error), known);
+    }
     let waiting = restarted.replace("running@10m", "waiting:CrashLoopBackOff");
     let (_, asked) = logs(&waiting, LogSettings::default(), |_| said(""));
     assert_eq!(asked.len(), 1, "{asked:?}");
