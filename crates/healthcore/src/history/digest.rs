@@ -156,7 +156,7 @@ impl DigestBuilder {
     /// Keeps the score of a run where none was lower of those that the same checks were asked of.
     fn weigh(&mut self, run: &PastRun) {
         let Some(score) = run.scores.cluster.filter(|score| score.grade().is_some()) else { return };
-        let lowest = self.lowest_scores.get(&run.checks).filter(|_| run.is_scored_as(run));
+        let lowest = self.lowest_scores.get(&run.checks).filter(|_| run.tells_its_checks());
         if lowest.is_none_or(|(_, lowest)| score.points < lowest.points) {
             self.lowest_scores.insert(run.checks.clone(), (run.taken_at, score));
         }
@@ -165,7 +165,7 @@ impl DigestBuilder {
     /// What is there when the period begins.
     fn begin(&mut self, run: &PastRun) {
         self.before = Some(Before { taken_at: run.taken_at, found: found(run) });
-        if run.is_scored_as(run) {
+        if run.tells_its_checks() {
             self.scores_before.insert(run.checks.clone(), run.scores.clone());
         }
         let told = |kept: &Kept| Told {

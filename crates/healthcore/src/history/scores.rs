@@ -57,9 +57,13 @@ impl Scores {
 }
 
 impl PastRun {
-    /// Whether the same checks were asked of both runs: else one may have the better score for what nobody asked. A run
-    /// that was kept before scores were does not say.
+    /// Whether it is known which checks were asked; it is not of a run that was kept before scores were.
+    pub(super) fn tells_its_checks(&self) -> bool {
+        !self.checks.is_empty()
+    }
+
+    /// Whether the same checks were asked of both runs: else one may have the better score for what nobody asked.
     pub(super) fn is_scored_as(&self, other: &Self) -> bool {
-        !self.checks.is_empty() && self.checks == other.checks
+        self.tells_its_checks() && self.checks == other.checks
     }
 }
