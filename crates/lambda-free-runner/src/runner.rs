@@ -500,7 +500,8 @@ impl RunnerBuilder {
         Self { deliverer, ..self }
     }
 
-    /// The longest time that a run may take; none unless told otherwise.
+    /// The longest time that a run may take until its report is there; none unless told otherwise. What it takes to deliver it is bounded
+    /// by the routes.
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit: Some(limit), ..self }
     }

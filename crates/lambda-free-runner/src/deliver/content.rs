@@ -67,6 +67,14 @@ impl Content {
         }
     }
 
+    /// The clusters that it is about, in order.
+    pub(super) fn clusters(&self) -> Vec<&str> {
+        match self {
+            Self::Report(report) => report.clusters.iter().map(|c| c.name.as_str()).collect(),
+            Self::Digest(digest) => digest.digests.iter().map(|d| d.cluster.as_str()).collect(),
+        }
+    }
+
     /// Its messages in Slack.
     #[must_use]
     pub fn slack(&self, options: &RenderOptions) -> SlackReport {

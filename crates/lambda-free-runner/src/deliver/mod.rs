@@ -16,9 +16,11 @@ mod webhook;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use healthcore::finding::Severity;
 use healthcore::report::Report;
 use healthcore::time::Timestamp;
@@ -149,7 +151,7 @@ pub enum DeliverError {
     Busy(u64),
     /// The other side still refused after each pause that it asked for.
     #[error(
-        "too many requests: refused {0} times, with a pause after each; deliver less often, or to fewer channels"
+        "too many requests: refused {0} times, also after the pauses that it asked for; deliver less often, or to fewer channels"
     )]
     StillBusy(u32),
     /// It cannot be written in the format.
@@ -367,7 +369,7 @@ impl Deliverer {
         let patience = Patience::default();
         for (route, name) in self.known(What::Report) {
             let reader = Reader { route, name, run };
-            outcomes.push(route.outcome(self.report(&reader, report, &patience).await));
+            outcomes.push(route.outcome(guarded(self.report(&reader, report, &patience)).await));
         }
         outcomes
     }
@@ -379,7 +381,7 @@ impl Deliverer {
         for (route, name) in self.known(What::Digest) {
             let content = Content::Digest(route.selection.of_digest(digest));
             let reader = Reader { route, name, run: self.run.as_deref() };
-            outcomes.push(route.outcome(self.bring(&reader, content, false, &patience).await));
+            outcomes.push(route.outcome(guarded(self.bring(&reader, content, false, &patience)).await));
         }
         outcomes
     }
@@ -460,19 +462,22 @@ impl Deliverer {
             return Ok(Delivered::NotSent(why));
         }
         let key = match reader.run {
-            Some(run) => hashed(&[&reader.name, "run", run]),
+            // Programs of one Job may look at other clusters each.
+            Some(run) => hashed(&[&[&reader.name, "run", run], &content.clusters()[..]].concat()),
             None => hashed(&[&reader.name, &content.identity(&self.options)?]),
         };
         let delivery = Delivery { content, options: self.options.clone(), key };
         let memory = self.history.as_ref().or(self.sent.as_ref()).filter(|_| !route.sink.is_repeatable());
         let mut missed = Vec::new();
         if let Some(history) = memory {
-            match history.sending(&delivery.key, patience).await {
+            match history.begin(&delivery.key, patience).await {
                 Ok(Some(Sending::Arrived)) => {
                     return Ok(Delivered::NotSent(sent_already(&delivery.content)));
                 }
                 Ok(Some(Sending::Begun)) if !route.sink.takes_key() => {
-                    return Err(DeliverError::Unclear("an earlier try to send it got no answer".to_owned()));
+                    return Err(DeliverError::Unclear(
+                        "an earlier try to send it has no answer so far".to_owned(),
+                    ));
                 }
                 Ok(_) => {}
                 // To send twice is better than never.
@@ -485,17 +490,21 @@ impl Deliverer {
     }
 }
 
-/// Sends a delivery, and remembers that before and after.
+/// A mistake of ours, or of an embedder's sink, costs one delivery.
+async fn guarded(
+    work: impl Future<Output = Result<Delivered, DeliverError>>,
+) -> Result<Delivered, DeliverError> {
+    let panicked = |_| Err(DeliverError::Unclear("the delivery panicked, which is a bug".to_owned()));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+/// Sends a delivery that has begun, and remembers what came of it.
 async fn send(
     route: &Route,
     delivery: &Delivery,
     memory: Option<&History>,
     patience: &Patience,
 ) -> Result<Receipt, DeliverError> {
-    if let Some(history) = memory {
-        // Where that cannot be remembered, nor can what comes of it, and that is told.
-        let _ = history.remember_begun(&delivery.key, patience).await;
-    }
     let sent = tokio::time::timeout(PATIENCE, route.sink.deliver(delivery)).await;
     let late = |_| DeliverError::Unclear(format!("not done within {} s", PATIENCE.as_secs()));
     let mut sent = sent.map_err(late).flatten();
@@ -507,7 +516,7 @@ async fn send(
             }
         }
         Err(DeliverError::Unclear(_)) => {}
-        // Where that cannot be forgotten, the next try says that this one got no answer.
+        // Where that cannot be forgotten, the next try says that this one has no answer.
         Err(_) => drop(history.forget_begun(&delivery.key, patience).await),
     }
     sent

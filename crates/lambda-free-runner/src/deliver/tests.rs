@@ -291,7 +291,7 @@ async fn who_stays_busy_is_not_said_to_ask_for_a_long_pause() {
     let why = sink.deliver(&delivery("healthy").await).await.unwrap_err().to_string();
     assert_eq!(
         why,
-        "too many requests: refused 4 times, with a pause after each; deliver less often, or to fewer channels"
+        "too many requests: refused 4 times, also after the pauses that it asked for; deliver less often, or to fewer channels"
     );
 }
 
@@ -778,7 +778,7 @@ async fn a_run_that_is_made_again_sends_only_what_did_not_arrive() {
     assert_eq!(
         told[1][2].faults(),
         [
-            "deliver (says): an earlier try to send it got no answer; it may have arrived, so it is not sent again"
+            "deliver (says): an earlier try to send it has no answer so far; it may have arrived, so it is not sent again"
         ],
         "who wants to be sure that it arrived is told each time"
     );
@@ -820,6 +820,68 @@ async fn what_a_program_was_sending_when_it_was_killed_is_not_sent_again() {
     let outcomes = next.deliver(&report).await;
     assert!(matches!(outcomes[0].result, Err(DeliverError::Unclear(_))), "{outcomes:?}");
     assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn of_programs_that_begin_at_once_one_sends() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let one = || Deliverer {
+        routes: vec![Route::new(Box::new(Says(Arc::clone(&asked), || Ok(Receipt::of("message")), false)))],
+        history: Some(history.clone()),
+        run: Some("job-1".into()),
+        ..Deliverer::default()
+    };
+    let report = fixture("healthy").await;
+    let programs: Vec<Deliverer> = (0..8).map(|_| one()).collect();
+    let told = futures::future::join_all(programs.iter().map(|program| program.deliver(&report))).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "{told:?}");
+}
+
+/// Pods of one Job may look at a cluster each.
+#[tokio::test]
+async fn programs_of_one_run_that_look_at_other_clusters_send_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(&folder.path().display().to_string(), Retention::default()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let deliverer = Deliverer {
+        routes: vec![Route::new(Box::new(Says(Arc::clone(&asked), || Ok(Receipt::of("message")), false)))],
+        history: Some(history),
+        run: Some("job-1".into()),
+        ..Deliverer::default()
+    };
+    for (cluster, expected) in [("a", 1), ("b", 2), ("a", 2)] {
+        let mut report = fixture("healthy").await;
+        report.clusters[0].name = cluster.to_owned();
+        deliverer.deliver(&report).await;
+        assert_eq!(asked.load(Ordering::Relaxed), expected, "{cluster}");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_costs_its_delivery_only() {
+    struct Panics;
+    #[async_trait]
+    impl Sink for Panics {
+        fn name(&self) -> String {
+            "panics".into()
+        }
+        async fn deliver(&self, _delivery: &Delivery) -> Result<Receipt, DeliverError> {
+            panic!("a mistake")
+        }
+    }
+    let asked = Arc::new(AtomicUsize::new(0));
+    let says = Says(Arc::clone(&asked), || Ok(Receipt::of("message")), false);
+    let routes = vec![Route::new(Box::new(Panics)), Route::new(Box::new(says))];
+    let told = Deliverer { routes, ..Deliverer::default() }.deliver(&fixture("healthy").await).await;
+    assert_eq!(
+        told[0].faults(),
+        [
+            "deliver (panics): the delivery panicked, which is a bug; it may have arrived, so it is not sent again"
+        ]
+    );
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 /// The second try of a run saw more than the first, whose report was sent.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use healthcore::snapshot::GapCause;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
@@ -116,6 +116,8 @@ fn oss(bucket: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Sto
         .with_access_key_id(need("OSS_ACCESS_KEY_ID")?)
         .with_secret_access_key(need("OSS_ACCESS_KEY_SECRET")?)
         .with_disable_bulk_delete(true)
+        // It answers 501 to the header.
+        .with_conditional_put(S3ConditionalPut::Disabled)
         .with_client_options(client(false))
         .with_retry(retry());
     if let Some(token) = environment("OSS_SESSION_TOKEN").filter(|t| !t.is_empty()) {

@@ -3,8 +3,10 @@
 //! A delivery is noted before it is sent, and what came of it afterwards. A program that was killed in between, or got no
 //! answer, leaves one of which nobody knows whether it arrived.
 
-use super::{History, Patience, notes};
 use futures::StreamExt as _;
+use object_store::{Error, PutMode};
+
+use super::{History, Patience, notes};
 
 /// Age at which it is forgotten that something was sent, in seconds, counted back from the newest delivery.
 const AGE_S: i64 = 40 * 86_400;
@@ -21,15 +23,31 @@ pub(crate) enum Sending {
 }
 
 impl History {
-    /// What is remembered of a delivery; none for one that is still to be sent.
-    pub(crate) async fn sending(&self, key: &str, patience: &Patience) -> Result<Option<Sending>, String> {
-        let found = self.note(key, patience).await?;
-        Ok(found.map(|said| if said == BEGUN { Sending::Begun } else { Sending::Arrived }))
+    /// Notes that a delivery is about to be sent; where one of that key is noted already, gives what is remembered of it, and
+    /// changes nothing. Of several programs that begin at once one gets nothing, where the store has conditional writes.
+    pub(crate) async fn begin(&self, key: &str, patience: &Patience) -> Result<Option<Sending>, String> {
+        if let Some(known) = self.sending(key, patience).await? {
+            return Ok(Some(known));
+        }
+        let path = self.note_path(key);
+        let asked = async {
+            match self.store.put_opts(&path, BEGUN.to_vec().into(), PutMode::Create.into()).await {
+                Ok(_) => Ok(true),
+                Err(Error::AlreadyExists { .. }) => Ok(false),
+                Err(why) => Err(why),
+            }
+        };
+        match self.ask(patience, asked).await {
+            Ok(true) => Ok(None),
+            Ok(false) => self.sending(key, patience).await,
+            // Not every store has conditional writes, and each says so in its own way.
+            Err(_) => self.write_note(key, BEGUN.to_vec(), patience).await.map(|()| None),
+        }
     }
 
-    /// Remembers that a delivery is about to be sent.
-    pub(crate) async fn remember_begun(&self, key: &str, patience: &Patience) -> Result<(), String> {
-        self.write_note(key, BEGUN.to_vec(), patience).await
+    async fn sending(&self, key: &str, patience: &Patience) -> Result<Option<Sending>, String> {
+        let said = self.note(key, patience).await?;
+        Ok(said.map(|said| if said == BEGUN { Sending::Begun } else { Sending::Arrived }))
     }
 
     /// Forgets a delivery of which nothing arrived, so that it can be sent again.
@@ -49,7 +67,7 @@ impl History {
         self.ask(patience, self.forget_old()).await.map_err(|(_, why)| why)
     }
 
-    async fn forget_old(&self) -> Result<(), object_store::Error> {
+    async fn forget_old(&self) -> Result<(), Error> {
         let mut all = Vec::new();
         let folder = self.prefix.clone().join(notes::FOLDER);
         let mut listed = self.store.list(Some(&folder));
