@@ -43,24 +43,27 @@ pub(super) const fn template(metric: Metric) -> &'static str {
         Metric::OomEvents => {
             "max by ({by}) (last_over_time(container_oom_events_total{{own}}[{step}]) - last_over_time(container_oom_events_total{{own}}[{base}] offset {step})) > 0"
         }
-        // One series a memory pool (`id` of Micrometer, `pool` of others), and a target scraped twice tells each twice. The second
-        // name is that of the Java client before 1.0, and so of the JMX exporter before its own.
+        // Exporters name the same in three ways: Micrometer one series a pool (`id`); the Java client and the JMX exporter one an
+        // area, or a pool (`pool`), and before 1.0 `..._bytes_used`; the agent of OpenTelemetry one a pool, with labels of its own.
+        // One container may have several exporters, so each way counts only where those before it tell nothing. A target that
+        // is scraped twice tells each series twice.
         Metric::JvmHeapUsed => {
-            "sum by ({by}) (max by ({by}, id, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)\",area=\"heap\",{own}}))"
+            "sum by ({by}) (max by ({by}, id) (jvm_memory_used_bytes{area=\"heap\",id!=\"\",{own}})) or sum by ({by}) (max by ({by}, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)\",area=\"heap\",id=\"\",{own}})) or sum by ({by}) (max by ({by}, jvm_memory_pool_name) (jvm_memory_used_bytes{jvm_memory_type=\"heap\",{own}}))"
         }
         // A pool without a bound says -1. The pools of the serial and parallel collectors share the heap, of G1 only the old
         // generation has a bound, which is the heap's; those of ZGC and Shenandoah each say the whole. The JMX exporter tells
         // the heap without pools.
         Metric::JvmHeapMax => {
-            "sum by ({by}) (max by ({by}, id) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",{own}} > 0)"
+            "sum by ({by}) (max by ({by}, id) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",id!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or sum by ({by}) (max by ({by}, pool) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",pool!~\"|Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) ({__name__=~\"jvm_memory_(max_bytes|bytes_max)\",area=\"heap\",{own}} > 0) or sum by ({by}) (max by ({by}, jvm_memory_pool_name) (jvm_memory_limit_bytes{jvm_memory_type=\"heap\",jvm_memory_pool_name!~\"Z.*|Shenandoah.*\",{own}} > 0)) or max by ({by}) (jvm_memory_limit_bytes{jvm_memory_type=\"heap\",{own}} > 0)"
         }
-        // Pools of Micrometer have an `id`, buffers of others a `pool`; one query for all, because these names exclude each other
-        // in an exporter, and the JMX exporter tells the sum without pools. Mapped files are no memory of the process, and HotSpot
-        // counts the class space with the metaspace too.
+        // What is not heap, and buffers. Mapped files are no memory of the process, and HotSpot counts the class space with
+        // the metaspace too.
         Metric::JvmBesideHeap => {
-            "sum by ({by}) (max by ({by}, id, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)|jvm_buffer_(memory|pool)_used_bytes\",area!=\"heap\",id!~\"mapped.*|Compressed Class Space\",pool!~\"mapped.*\",{own}}))"
+            "sum by ({by}) (max by ({by}, id) ({__name__=~\"jvm_memory_used_bytes|jvm_buffer_memory_used_bytes\",area!=\"heap\",id!~\"|mapped.*|Compressed Class Space\",{own}})) or sum by ({by}) (max by ({by}, pool) ({__name__=~\"jvm_memory_(used_bytes|bytes_used)|jvm_buffer_pool_used_bytes\",area!=\"heap\",id=\"\",jvm_memory_type=\"\",pool!~\"mapped.*|Compressed Class Space\",{own}})) or sum by ({by}) (max by ({by}, jvm_memory_pool_name, jvm_buffer_pool_name) ({__name__=~\"jvm_memory_used_bytes|jvm_buffer_memory_used_bytes\",area=\"\",id=\"\",jvm_memory_type!=\"heap\",jvm_memory_pool_name!=\"Compressed Class Space\",jvm_buffer_pool_name!~\"mapped.*\",{own}}))"
         }
-        Metric::JvmThreads => "max by ({by}) ({__name__=~\"jvm_threads_(live_threads|current)\",{own}})",
+        Metric::JvmThreads => {
+            "max by ({by}) ({__name__=~\"jvm_threads_(live_threads|current)\",{own}}) or sum by ({by}) (max by ({by}, jvm_thread_daemon, jvm_thread_state) (jvm_thread_count{{own}}))"
+        }
         Metric::HpaReplicas => {
             "max by ({by}) ({__name__=~\"kube_(horizontalpodautoscaler|hpa)_status_current_replicas\",{own}})"
         }
@@ -342,7 +345,9 @@ impl Catalogue {
                 ["jvm_memory_used_bytes", "jvm_memory_bytes_used"].map(Into::into).to_vec()
             }
             (Metric::JvmHeapMax, None) => {
-                ["jvm_memory_max_bytes", "jvm_memory_bytes_max"].map(Into::into).to_vec()
+                ["jvm_memory_max_bytes", "jvm_memory_bytes_max", "jvm_memory_limit_bytes"]
+                    .map(Into::into)
+                    .to_vec()
             }
             (Metric::JvmBesideHeap, None) => [
                 "jvm_memory_used_bytes",
@@ -353,7 +358,9 @@ impl Catalogue {
             .map(Into::into)
             .to_vec(),
             (Metric::JvmThreads, None) => {
-                ["jvm_threads_live_threads", "jvm_threads_current"].map(Into::into).to_vec()
+                ["jvm_threads_live_threads", "jvm_threads_current", "jvm_thread_count"]
+                    .map(Into::into)
+                    .to_vec()
             }
             (_, None) if !self.has(metric) => Vec::new(),
             (_, None) => metric_names(&self.query(
@@ -468,22 +475,44 @@ mod tests {
         }
     }
 
-    /// A list of names that is not what the query reads would ask for nothing where only the other is there.
+    /// A list of names that is not what the query reads would ask for nothing where only the others are there.
     #[test]
-    fn metrics_of_a_jvm_have_two_names() {
+    fn metrics_of_a_jvm_have_several_names() {
+        use promql_parser::parser::{Expr, VectorSelector, parse};
+        fn selectors(expr: &Expr, out: &mut Vec<VectorSelector>) {
+            match expr {
+                Expr::VectorSelector(selector) => out.push(selector.clone()),
+                Expr::Aggregate(inner) => selectors(&inner.expr, out),
+                Expr::Paren(inner) => selectors(&inner.expr, out),
+                Expr::Binary(both) => {
+                    selectors(&both.lhs, out);
+                    selectors(&both.rhs, out);
+                }
+                _ => {}
+            }
+        }
         let catalogue = Catalogue::default();
         for metric in [Metric::JvmHeapUsed, Metric::JvmHeapMax, Metric::JvmBesideHeap, Metric::JvmThreads] {
             let query = catalogue.query(metric, &part(), &Facts::default(), Scheme::Plain, 300, 600);
-            let matcher =
-                query.split_once("{__name__=~").and_then(|(_, rest)| rest.split(',').next()).unwrap();
-            let promql_parser::parser::Expr::VectorSelector(selector) =
-                promql_parser::parser::parse(&format!("{{__name__=~{matcher}}}")).unwrap()
-            else {
-                panic!("{query}: no selector")
+            let mut read = Vec::new();
+            selectors(&parse(&query).unwrap(), &mut read);
+            let reads = |selector: &VectorSelector, name: &String| match &selector.name {
+                Some(own) => own == name,
+                None => selector
+                    .matchers
+                    .matchers
+                    .iter()
+                    .filter(|m| m.name == "__name__")
+                    .all(|m| m.is_match(name)),
             };
-            let is_read = |name: &String| selector.matchers.matchers.iter().all(|m| m.is_match(name));
             let names = catalogue.names(metric);
-            assert!(names.len() > 1 && names.iter().all(is_read), "{query}: {names:?}");
+            assert!(names.len() > 1, "{names:?}");
+            for name in &names {
+                assert!(read.iter().any(|selector| reads(selector, name)), "{name} is not read: {query}");
+            }
+            for selector in &read {
+                assert!(names.iter().any(|name| reads(selector, name)), "{selector} is read, of {names:?}");
+            }
         }
     }
 
