@@ -15,6 +15,10 @@ use crate::time::Timestamp;
 use crate::unit::{Bytes, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
+/// Longest time from the last failure of a probe to the SIGKILL that it leads to: the usual grace period of 30 s, and those that
+/// people set. Unit: seconds.
+const STOP_S: f64 = 600.0;
+
 /// The kernel killed a container for its memory.
 pub struct OomKilled;
 
@@ -40,7 +44,8 @@ impl Check for OomKilled {
         decides: "Several sources are fused, and one kill that many of them tell counts once: status of the last run (reason \
                   OOMKilled), the metric `oom-events`, events of the pod (OOMKilling) and those of its node at the time of its \
                   end, restarts with memory near the limit just before. Exit code 137 alone is any SIGKILL; it counts only \
-                  when memory had reached `near-limit` of the limit before, or with such an event. Within `recent`: critical; older, but within the look-back: warning.",
+                  when memory had reached `near-limit` of the limit before, or with such an event. Where neither the metric nor memory \
+                  before the end is known, it is unknown, unless a failed liveness probe at that time or the deletion of the pod explains it. Within `recent`: critical; older, but within the look-back: warning.",
         remedy: "Fix the leak when `memory-leak` names the container too; otherwise raise the limit. For a JVM compare heap and \
                  limit.",
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
@@ -71,14 +76,19 @@ impl Check for OomKilled {
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {
         let mut kills = Vec::new();
         let mut known = false;
+        let mut unjudged = None;
         for member in container.members.iter() {
             let found = kills_of(params, member, view);
             known |= found.known.is_ok();
+            unjudged = unjudged.or_else(|| found.unjudged.clone());
             if found.count > 0 {
                 kills.push((member, found));
             }
         }
         if kills.is_empty() {
+            if let Some(why) = unjudged {
+                return Err(why);
+            }
             let unseen = container.unmeasured(view, |member| kills_of(params, member, view).known);
             return match (unseen, known, container.members.is_empty()) {
                 (Some(why), ..) => Err(why),
@@ -151,6 +161,8 @@ impl Check for OomKilled {
 struct Kills {
     /// Whether a kill would have been told, by one source or another; else why not.
     known: Result<(), Missing>,
+    /// What is missing to tell whether a SIGKILL was for memory.
+    unjudged: Option<Missing>,
     count: u64,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -164,6 +176,7 @@ struct Kills {
 fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> Kills {
     let mut kills = Kills {
         known: known(member, view),
+        unjudged: None,
         count: 0,
         first: None,
         last: None,
@@ -213,7 +226,7 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         let finished = end.finished.or(latest_restart);
         let before = finished.and_then(|t| window.index_of(t)).and_then(before_index);
         let told = finished.is_some_and(|t| event_at(member, view, t));
-        if !is_oom(params, member, end, before, told) || finished.is_some_and(|t| !inside(t)) {
+        if finished.is_some_and(|t| !inside(t)) {
             continue;
         }
         // kube-state-metrics tells the reason of the last end for ever, without a time.
@@ -221,6 +234,12 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
             continue;
         }
         if finished.is_none() && restarts.as_ref().is_ok_and(Option::is_none) {
+            continue;
+        }
+        if !is_oom(params, member, end, before, told) {
+            if before.is_none() && !is_explained(member, view, finished) {
+                kills.unjudged = kills.unjudged.or_else(|| unjudged(member, view, end));
+            }
             continue;
         }
         let by_reason = end.reason == "OOMKilled";
@@ -277,6 +296,40 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
 
 fn state_unknown() -> Missing {
     Missing::NotReported { field: Field::ContainerState }
+}
+
+/// What is missing to tell whether an end was an OOM kill, when memory before it is not known. None for what is no plain
+/// SIGKILL, where there is no limit that memory could have come near to, and where a metric counts OOM kills.
+fn unjudged(member: &Member<'_>, view: &View<'_>, end: &Termination) -> Option<Missing> {
+    let limited = member.container.is_some_and(|c| c.resources.memory_limit.is_some_and(|l| l.get() > 0.0));
+    let memory = view.series(Metric::MemoryWorkingSet, &member.key);
+    let counted = match view.series(Metric::OomEvents, &member.key) {
+        Ok(Some(_)) => true,
+        // No sample is no kill only where the same exporter tells of the container.
+        Ok(None) => matches!(memory, Ok(Some(_))),
+        Err(_) => false,
+    };
+    if end.reason != "Error" || end.exit_code != Some(137) || !limited || counted {
+        return None;
+    }
+    Some(memory.err().unwrap_or(Missing::NoSamples { metric: Metric::MemoryWorkingSet }))
+}
+
+/// Whether something else than memory explains a SIGKILL: the pod is being deleted, or a probe failed at that time after which
+/// the kubelet kills the container.
+fn is_explained(member: &Member<'_>, view: &View<'_>, finished: Option<Timestamp>) -> bool {
+    let failed = |event: &Event, time: Timestamp| {
+        event.kind == "Pod"
+            && event.namespace == *member.key.namespace
+            && event.name == *member.key.name
+            && event.reason == "Unhealthy"
+            && ["Liveness", "Startup"].iter().any(|probe| event.message.starts_with(probe))
+            && means(member, event, false)
+            && event.first.or(event.last).is_some_and(|first| first <= time)
+            && event.last.is_some_and(|last| time.seconds_since(last) <= STOP_S)
+    };
+    member.pod.is_some_and(|pod| pod.deleting)
+        || finished.is_some_and(|time| view.snapshot.objects.events.iter().any(|e| failed(e, time)))
 }
 
 /// Whether the events metric or the status would tell of a kill.
@@ -448,6 +501,34 @@ mod tests {
             "window step=5m\ncontainer web/api-0/app restarts=1 last=Error:137@30m  memory: 950x20",
             "1 ok",
         );
+    }
+
+    #[test]
+    fn a_sigkill_that_cannot_be_judged_is_unknown() {
+        let killed = |limit: &str, end: &str, more: &str| {
+            let text =
+                format!("window step=5m\n{more}\ncontainer web/api-0/app {limit} restarts=1 last={end}");
+            fixture::told("oom-killed", &text).join("; ")
+        };
+        let (limit, end, blind) = ("limit=512Mi", "Error:137@1h", "absent memory oom");
+        assert_eq!(killed(limit, end, blind), "1 unknown: the server has no series of memory-working-set");
+        assert_eq!(killed(limit, end, ""), "1 unknown: no samples of memory-working-set");
+        assert_eq!(killed(limit, "Error:1@1h", blind), "1 ok", "no SIGKILL");
+        assert_eq!(killed(limit, "ContainerStatusUnknown:137@1h", blind), "1 ok", "nobody knows its end");
+        assert_eq!(killed("", end, blind), "1 ok", "no limit to reach");
+        assert_eq!(killed(limit, "Error:137@8d", blind), "1 ok", "before the window");
+        let event = |text: &str| format!("{blind}\nevent web/Pod/api-0 {text}");
+        assert!(killed(limit, end, &event("reason=OOMKilling last=1h")).starts_with("critical"));
+        let probe = |probe: &str, times: &str| {
+            let text = format!("reason=Unhealthy {times} message=\"{probe} probe failed: HTTP 503\"");
+            killed(limit, end, &event(&text))
+        };
+        assert_eq!(probe("Liveness", "first=62m last=61m"), "1 ok", "the kubelet killed it");
+        assert_eq!(probe("Liveness", "first=62m last=5m"), "1 ok", "and it failed again later");
+        assert!(probe("Readiness", "first=62m last=61m").starts_with("1 unknown"), "which kills nothing");
+        assert!(probe("Liveness", "first=59m last=58m").starts_with("1 unknown"), "that was later");
+        assert!(probe("Liveness", "first=3h last=2h").starts_with("1 unknown"), "that was before");
+        assert_eq!(killed(limit, end, &format!("{blind}\npod web/api-0 deleting")), "1 ok", "being deleted");
     }
 
     #[test]
