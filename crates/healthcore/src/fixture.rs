@@ -1106,6 +1106,7 @@ fn unread_options(text: &str) -> Option<UnreadOptions> {
         "field" => Unread::Field,
         "malformed" => Unread::Malformed,
         "secret" => Unread::Secret { name },
+        "no-config-map" => Unread::NoConfigMap { name },
         "absent" => Unread::Absent { name },
         "denied" => Unread::Denied { name },
         "failed" => Unread::Failed { name },

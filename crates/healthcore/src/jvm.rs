@@ -82,7 +82,12 @@ pub enum Unread {
     },
     /// It comes from a field of the pod or the like, which is not read.
     Field,
-    /// The ConfigMap does not exist, or has no such key.
+    /// The ConfigMap does not exist.
+    NoConfigMap {
+        /// Name of the ConfigMap.
+        name: String,
+    },
+    /// The ConfigMap has no such key.
     Absent {
         /// Name of the ConfigMap.
         name: String,

@@ -110,6 +110,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-jvm-options-field", "the JVM options refer to {variable}, which comes from a field of the pod"),
     ("missing-jvm-options-malformed", "no JVM starts with the flag `{variable}`"),
     ("missing-jvm-options-secret", "{variable} comes from Secret {from}, and Secrets are not read"),
+    ("missing-jvm-options-no-config-map", "{variable} comes from ConfigMap {from}, which does not exist"),
     ("missing-jvm-options-absent", "{variable} comes from ConfigMap {from}, which does not have it"),
     ("missing-jvm-options-denied", "{variable} comes from ConfigMap {from}, which may not be read"),
     ("missing-jvm-options-failed", "{variable} comes from ConfigMap {from}, which could not be read"),

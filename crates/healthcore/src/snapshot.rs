@@ -472,6 +472,7 @@ impl Missing {
                     Unread::Field => phrase("missing-jvm-options-field"),
                     Unread::Malformed => phrase("missing-jvm-options-malformed"),
                     Unread::Secret { name } => of("missing-jvm-options-secret", name),
+                    Unread::NoConfigMap { name } => of("missing-jvm-options-no-config-map", name),
                     Unread::Absent { name } => of("missing-jvm-options-absent", name),
                     Unread::Denied { name } => of("missing-jvm-options-denied", name),
                     Unread::Failed { name } => of("missing-jvm-options-failed", name),

@@ -517,6 +517,14 @@ mod tests {
             "1 unknown: the JVM options refer to HEAP, which is not defined before them",
         );
         check(
+            &of("jvm-unread=JAVA_OPTS:no-config-map:env"),
+            "1 unknown: JAVA_OPTS comes from ConfigMap env, which does not exist",
+        );
+        check(
+            &of("jvm-unread=JAVA_OPTS:absent:env"),
+            "1 unknown: JAVA_OPTS comes from ConfigMap env, which does not have it",
+        );
+        check(
             &of("jvm-unread=JAVA_OPTS:denied:env"),
             "1 unknown: JAVA_OPTS comes from ConfigMap env, which may not be read",
         );

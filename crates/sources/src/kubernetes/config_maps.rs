@@ -115,7 +115,7 @@ impl KubernetesSource {
 fn meaning(refusal: &Refusal, name: &str) -> (Unread, Option<GapCause>) {
     let name = name.to_owned();
     match refusal {
-        Refusal::NotFound => (Unread::Absent { name }, None),
+        Refusal::NotFound => (Unread::NoConfigMap { name }, None),
         Refusal::Denied(_) => (Unread::Denied { name }, Some(GapCause::AccessDenied)),
         Refusal::Timeout(_) => (Unread::Failed { name }, Some(GapCause::Timeout)),
         _ => (Unread::Failed { name }, Some(GapCause::Failed)),

@@ -335,7 +335,7 @@ impl Environment {
                         self.values.insert(format!("{prefix}{key}"), value);
                     }
                 }
-                Some(Err(Unread::Absent { .. })) if *optional => {}
+                Some(Err(Unread::NoConfigMap { .. })) if *optional => {}
                 Some(Err(why)) => {
                     let variable = format!("{prefix}*");
                     self.unread.push(UnreadOptions { variable, place: None, why: why.clone() });
@@ -354,7 +354,7 @@ impl Environment {
             }
             Origin::ConfigMap { name: map, key, optional } => match maps.get(map) {
                 None => return,
-                Some(Err(Unread::Absent { .. })) if *optional => return,
+                Some(Err(Unread::NoConfigMap { .. })) if *optional => return,
                 Some(Err(why)) => Value::Unread(why.clone()),
                 Some(Ok(data)) => match data.get(key) {
                     Some(text) => Value::Text { text: text.clone(), config_map: Some(map.clone()) },
@@ -505,7 +505,7 @@ mod tests {
                 "env".to_owned(),
                 map(&[("JAVA_OPTS", "-Xmx1g"), ("HEAP", "512m"), ("opts", "-Xmx2g -Dx=$(HEAP)")]),
             ),
-            ("gone".to_owned(), Err(Unread::Absent { name: "gone".to_owned() })),
+            ("gone".to_owned(), Err(Unread::NoConfigMap { name: "gone".to_owned() })),
             ("closed".to_owned(), Err(Unread::Denied { name: "closed".to_owned() })),
         ]
         .into();
@@ -552,7 +552,7 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         check(
             json!({"env": [from_map("JAVA_OPTS", "gone", "x")]}),
-            &["JAVA_OPTS unread: Absent { name: \"gone\" }"],
+            &["JAVA_OPTS unread: NoConfigMap { name: \"gone\" }"],
         );
         check(
             json!({"env": [from_map("JAVA_OPTS", "env", "x")]}),
@@ -568,7 +568,7 @@ mod tests {
         check(optional("closed"), &["JAVA_OPTS unread: Denied { name: \"closed\" }"]);
         let all = |map: &str| json!({"command": ["/opt/java/bin/java"], "envFrom": [{"configMapRef": {"name": map}}]});
         check(all("closed"), &["* unread: Denied { name: \"closed\" }"]);
-        check(all("gone"), &["* unread: Absent { name: \"gone\" }"]);
+        check(all("gone"), &["* unread: NoConfigMap { name: \"gone\" }"]);
         check(
             json!({"env": [{"name": "JAVA_OPTS", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}),
             &["JAVA_OPTS unread: Secret { name: \"s\" }"],

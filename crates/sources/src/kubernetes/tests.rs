@@ -1302,7 +1302,7 @@ fn config_maps_are_read_where_a_jvm_has_its_options_from_them() {
     assert_eq!(asked, 1, "once for all pods");
 
     for (answer, why, told) in [
-        (status(404, "gone"), Unread::Absent { name: "env".into() }, None),
+        (status(404, "gone"), Unread::NoConfigMap { name: "env".into() }, None),
         (
             status(403, "no"),
             Unread::Denied { name: "env".into() },
