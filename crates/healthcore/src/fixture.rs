@@ -1104,6 +1104,9 @@ fn unread_options(text: &str) -> Option<UnreadOptions> {
     let why = match why.as_str() {
         "undefined" => Unread::Undefined,
         "field" => Unread::Field,
+        "command" => Unread::Command,
+        "file" => Unread::File,
+        "template" => Unread::Template,
         "malformed" => Unread::Malformed,
         "secret" => Unread::Secret { name },
         "no-config-map" => Unread::NoConfigMap { name },

@@ -12,6 +12,8 @@ use crate::unit::Bytes;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FlagPlace {
+    /// The file that `-XX:Flags` names, which HotSpot reads before all else.
+    SettingsFile,
     /// `JAVA_TOOL_OPTIONS`, which every JVM reads first.
     ToolOptions,
     /// `JDK_JAVA_OPTIONS`, which the launcher puts before its arguments (JDK 9 and newer).
@@ -102,7 +104,14 @@ pub enum Unread {
         /// Name of the ConfigMap.
         name: String,
     },
-    /// It is a flag with a value that no JVM takes ([`is_malformed`]); the variable is the flag.
+    /// It is the output of a command, or something else that a shell works out; the variable is the word in which it stands, of
+    /// the command no more than its name.
+    Command,
+    /// The options are in a file, which is not read; the variable is its path.
+    File,
+    /// It is a flag with a value that something fills in before a JVM sees it; the variable is the flag.
+    Template,
+    /// It is a flag with a value that no JVM takes; the variable is the flag.
     Malformed,
 }
 
@@ -194,28 +203,33 @@ pub fn begins_a_flag(word: &str) -> bool {
     ["-Xmx", "-Xms", "-Xss"].iter().any(|flag| word.starts_with(flag))
 }
 
-/// Whether a word is a flag that sets an amount of memory, with a value with which no JVM starts: `-Xmx12q`, `-Xmx`,
-/// `-XX:MaxRAMPercentage=abc`. What a script is likely to replace before a JVM sees it (`-Xmx$HEAP`, `-Xmx%HEAP%`) is none, nor
-/// are numbers that are valid and not read here, such as hexadecimal ones.
+/// Whether a word is a flag that sets the largest heap to an amount.
 #[must_use]
-pub fn is_malformed(word: &str) -> bool {
+pub fn sets_max_heap(word: &str) -> bool {
+    matches!(setting(word), Some(Setting::MaxHeap(_)))
+}
+
+/// What keeps the value of a flag that sets an amount of memory from being known: [`Unread::Malformed`] where no JVM starts with
+/// it (`-Xmx12q`, `-Xmx`, `-XX:MaxRAMPercentage=abc`, more than 64 bits), [`Unread::Template`] where something is likely to
+/// replace it before (`-Xmx%HEAP%`). None for what is read, for other words, and for a zero that leaves the amount to the JVM.
+#[must_use]
+pub fn fault(word: &str) -> Option<Unread> {
     // OpenJ9 has longer names that begin so.
     let is_other = ["-Xmso", "-Xmxcl", "-Xssi"].iter().any(|other| word.starts_with(other));
     if !begins_a_flag(word) || is_other || setting(word).is_some() {
-        return false;
+        return None;
     }
     let value = match word.split_once('=') {
         Some((_, value)) => value,
         None => &word["-Xmx".len()..],
     };
-    let is_number =
-        value.starts_with("0x") || value.starts_with("0X") || value.trim_start_matches('0').len() <= 1;
-    let is_meant = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.%".contains(&b));
-    value.is_empty()
-        || (is_meant
-            && value.len() <= 16
-            && !value.starts_with('%')
-            && !(is_number && value.starts_with('0')))
+    let takes_zero = !word.starts_with("-Xmx") && !word.contains("RAMFraction=");
+    if takes_zero && (bytes(value) == Some(0) || value.parse() == Ok(0.0)) {
+        return None;
+    }
+    let is_template =
+        value.starts_with('%') || value.contains(['{', '<', '[', '@', '#', '$']) || value.starts_with("__");
+    Some(if is_template { Unread::Template } else { Unread::Malformed })
 }
 
 /// Whether a text is nothing but an amount of memory as a flag has it after its name: `512m`, `75.0`.
@@ -327,7 +341,7 @@ fn setting(word: &str) -> Option<Setting> {
         "MaxDirectMemorySize" => size(value).map(Setting::MaxDirect),
         "ReservedCodeCacheSize" => size(value).map(Setting::CodeCache),
         // In KiB, unlike -Xss.
-        "ThreadStackSize" => whole(value).map(|kib| Setting::ThreadStack(kib * 1024.0)),
+        "ThreadStackSize" => size(value).map(|kib| Setting::ThreadStack(kib * 1024.0)),
         "MaxRAMPercentage" => percentage(value).map(Setting::MaxRamPercentage),
         "MinRAMPercentage" => percentage(value).map(Setting::MinRamPercentage),
         "InitialRAMPercentage" => percentage(value).map(|_| Setting::InitialRamPercentage),
@@ -338,26 +352,37 @@ fn setting(word: &str) -> Option<Setting> {
     }
 }
 
-/// A size as the JVM reads it: a whole number and one of `k m g t` in either case, all powers of 1024.
+/// A size of which the JVM takes its word; a zero leaves it to the JVM.
 fn size(text: &str) -> Option<f64> {
-    let (digits, factor) = match text.as_bytes().last()? {
-        b'k' | b'K' => (&text[..text.len() - 1], 1024.0),
-        b'm' | b'M' => (&text[..text.len() - 1], 1024.0 * 1024.0),
-        b'g' | b'G' => (&text[..text.len() - 1], 1024.0 * 1024.0 * 1024.0),
-        b't' | b'T' => (&text[..text.len() - 1], 1024.0 * 1024.0 * 1024.0 * 1024.0),
-        _ => (text, 1.0),
-    };
-    whole(digits).map(|n| n * factor).filter(|n| *n > 0.0)
+    bytes(text).filter(|n| *n > 0).map(|n| n as f64)
 }
 
-fn whole(text: &str) -> Option<f64> {
-    let plain = !text.is_empty() && text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit());
-    if plain { text.parse().ok() } else { None }
+/// A size as HotSpot reads it (`parse_integer`): a whole number, decimal or hexadecimal, and one of `k m g t` in either case, all
+/// powers of 1024; of 64 bits at most.
+fn bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 10),
+        b'm' | b'M' => (&text[..text.len() - 1], 20),
+        b'g' | b'G' => (&text[..text.len() - 1], 30),
+        b't' | b'T' => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    whole(digits)?.checked_mul(1 << shift)
+}
+
+fn whole(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    // No sign.
+    let is_plain = digits.chars().all(|c| c.is_digit(radix));
+    u64::from_str_radix(digits, radix).ok().filter(|_| is_plain)
 }
 
 /// One part of so many, as a percentage.
 fn fraction(text: &str) -> Option<f64> {
-    whole(text).filter(|parts| *parts >= 1.0).map(|parts| 100.0 / parts)
+    whole(text).filter(|parts| *parts >= 1).map(|parts| 100.0 / parts as f64)
 }
 
 fn percentage(text: &str) -> Option<f64> {
@@ -388,6 +413,9 @@ mod tests {
             ("-Xmx2G", 2048.0),
             ("-Xmx1t", 1024.0 * 1024.0),
             ("-XX:MaxHeapSize=512m", 512.0),
+            ("-Xmx0x40000000", 1024.0),
+            ("-Xmx0X200m", 512.0),
+            ("-Xmx00000000000000001073741824", 1024.0),
         ] {
             assert_eq!(memory(text).unwrap().max_heap, Some(Bytes(mib * MIB)), "{text}");
         }
@@ -476,6 +504,13 @@ mod tests {
         assert_eq!(heap_flag(&[]), None);
         let unread = |place| UnreadOptions { variable: "X".into(), place, why: Unread::Undefined };
         assert!(unread(Some(FlagPlace::ToolOptions)).is_overruled(&flags));
+        assert!(
+            unread(Some(FlagPlace::SettingsFile)).is_overruled(&flags_in("-Xmx1g", FlagPlace::ToolOptions))
+        );
+        assert!(
+            !unread(Some(FlagPlace::SettingsFile)).is_overruled(&flags[..1]),
+            "a share gives way to an amount"
+        );
         assert!(!unread(Some(FlagPlace::Script)).is_overruled(&flags), "it may come later in the same text");
         assert!(unread(None).is_overruled(&flags[..1]) && !unread(None).is_overruled(&[]));
     }
@@ -492,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn values_with_which_no_jvm_starts() {
+    fn values_that_cannot_be_read() {
         for word in [
             "-Xmx",
             "-Xms",
@@ -506,19 +541,30 @@ mod tests {
             "-XX:MaxRAMPercentage=150",
             "-XX:MaxRAMPercentage=",
             "-XX:MaxHeapSize=1q",
+            "-Xmx12q?x",
+            "-XmxÄ",
+            "-Xmx0",
+            "-Xmx0x",
+            "-Xmx0xg1",
+            "-XX:MaxRAMFraction=0",
+            // One more than 64 bits hold.
+            "-Xmx18446744073709551616",
+            "-Xmx16777216t",
+            "-Xms99999999999999999999g",
         ] {
-            assert!(is_malformed(word), "{word}");
+            assert_eq!(fault(word), Some(Unread::Malformed), "{word}");
+        }
+        for word in ["-Xmx%HEAP%", "-Xmx__HEAP__", "-Xmx{{heap}}", "-Xmx<heap>", "-Xmx@heap@m", "-Xmx$HEAP"] {
+            assert_eq!(fault(word), Some(Unread::Template), "{word}");
         }
         for word in [
             "-Xmx1g",
             "-Xms0",
             "-Xms0m",
+            "-XX:MaxHeapSize=0",
+            "-XX:MaxRAMPercentage=0.0",
             "-Xmx0x40000000",
-            "-Xmx$HEAP",
-            "-Xmx${HEAP:-1g}",
-            "-Xmx%HEAP%",
-            "-Xmx__HEAP__",
-            "-Xmx{{heap}}",
+            "-Xmx18446744073709551615",
             "-Xmso512k",
             "-Xssi16k",
             "-XX:MaxMetaspaceSize",
@@ -528,7 +574,7 @@ mod tests {
             "-XX:MaxRAMPercentage=75.0",
             "-XX:MaxDirectMemorySize=0",
         ] {
-            assert!(!is_malformed(word), "{word}");
+            assert_eq!(fault(word), None, "{word}");
         }
     }
 

@@ -108,6 +108,12 @@ pub const PHRASES: &[(&str, &str)] = &[
         "the JVM options refer to {variable}, which is not defined before them",
     ),
     ("missing-jvm-options-field", "the JVM options refer to {variable}, which comes from a field of the pod"),
+    ("missing-jvm-options-command", "the JVM options depend on the output of a command: `{variable}`"),
+    ("missing-jvm-options-file", "the JVM reads options from the file {variable}, which is not read here"),
+    (
+        "missing-jvm-options-template",
+        "the flag `{variable}` is a template, which is filled in before the JVM starts",
+    ),
     ("missing-jvm-options-malformed", "no JVM starts with the flag `{variable}`"),
     ("missing-jvm-options-secret", "{variable} comes from Secret {from}, and Secrets are not read"),
     ("missing-jvm-options-no-config-map", "{variable} comes from ConfigMap {from}, which does not exist"),

@@ -470,6 +470,9 @@ impl Missing {
                 let text = match why {
                     Unread::Undefined => phrase("missing-jvm-options-undefined"),
                     Unread::Field => phrase("missing-jvm-options-field"),
+                    Unread::Command => phrase("missing-jvm-options-command"),
+                    Unread::File => phrase("missing-jvm-options-file"),
+                    Unread::Template => phrase("missing-jvm-options-template"),
                     Unread::Malformed => phrase("missing-jvm-options-malformed"),
                     Unread::Secret { name } => of("missing-jvm-options-secret", name),
                     Unread::NoConfigMap { name } => of("missing-jvm-options-no-config-map", name),

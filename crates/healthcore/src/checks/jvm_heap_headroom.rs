@@ -53,8 +53,10 @@ impl Check for JvmHeapHeadroom {
                   when unset; HotSpot's rules for little memory count too), from the arguments and from JAVA_TOOL_OPTIONS, \
                   JDK_JAVA_OPTIONS, JAVA_OPTS and the like, also where these come from ConfigMaps (env and envFrom) or refer to \
                   other variables; of two flags the one that a JVM reads last counts: JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS \
-                  and the like, arguments, _JAVA_OPTIONS. What could not be read, and may set the heap, makes it unknown, and so does a flag with a \
-                  value with which no JVM starts (`-Xmx12q`). Beside it: metaspace, code cache, direct memory and stacks, each as its \
+                  and the like, arguments, _JAVA_OPTIONS. Of a `java` command, also one in a script (`sh -c`), only what stands before `-jar`, `-m` \
+                  or the main class counts. What could not be read, and may set the heap, makes it unknown, unless an `-Xmx` that is read \
+                  later sets it: a file of options (`@FILE`, `-XX:VMOptionsFile`, `-XX:Flags`), the output of a command, a variable that the pod \
+                  does not define. So does a flag with a value with which no JVM starts (`-Xmx12q`). Beside it: metaspace, code cache, direct memory and stacks, each as its \
                   own flag says, else `metaspace`, `code-cache`, `direct`, and `threads` times `thread-stack`; and `collector` of \
                   the heap. Where the application exports it, the largest `jvm-beside-heap` (metaspace, compiled code, buffers) \
                   counts in place of these three where no flag bounds any of them, and the largest `jvm-threads` in place of \
@@ -527,6 +529,18 @@ mod tests {
         check(
             &of("jvm-unread=JAVA_OPTS:denied:env"),
             "1 unknown: JAVA_OPTS comes from ConfigMap env, which may not be read",
+        );
+        check(
+            &of("jvm-unread=$(cat...):command"),
+            "1 unknown: the JVM options depend on the output of a command: `$(cat...)`",
+        );
+        check(
+            &of("jvm-unread=/etc/jvm.options:file"),
+            "1 unknown: the JVM reads options from the file /etc/jvm.options, which is not read here",
+        );
+        check(
+            &of("jvm-unread=-Xmx%HEAP%:template"),
+            "1 unknown: the flag `-Xmx%HEAP%` is a template, which is filled in before the JVM starts",
         );
         // With such a flag no JVM starts, whatever the others say; one that tells its heap did not see it.
         let malformed = "jvm=\"-Xmx512m\" jvm-unread=-Xmx12q:malformed";

@@ -8,11 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::class::{Class, class_of_image};
 use healthcore::jvm::{
-    FlagPlace, JvmFlag, Unread, UnreadOptions, begins_a_flag, flags_in, is_amount, is_malformed, words,
+    FlagPlace, JvmFlag, Unread, UnreadOptions, begins_a_flag, fault, flags_in, sets_max_heap,
+    words as loose_words,
 };
 use serde::Deserialize;
 
+use super::java_command::{
+    Part, Place, Segment, is_launcher, is_reference, options_file, parts, segments, words,
+};
 use super::wire::or_default;
+
+/// Longest flag or name that is told whole. Unit: characters.
+const LONGEST_TOLD: usize = 60;
 
 /// An environment variable as a container has it.
 #[derive(Debug, Default, Deserialize)]
@@ -69,8 +76,8 @@ pub(super) struct Options {
     variables: Vec<(String, Origin)>,
     /// Where other variables come from, in the order of the container.
     sources: Vec<Source>,
-    /// Words of command and arguments that set memory, or refer to what may.
-    arguments: Vec<String>,
+    /// What of command and arguments tells options.
+    command: Vec<Part>,
     /// Names that variables and words refer to.
     referred: BTreeSet<String>,
 }
@@ -121,20 +128,24 @@ pub(super) type ConfigMaps = BTreeMap<String, Read>;
 impl Options {
     /// Cuts a container down to what sets the memory of its JVM; empty if it does not look like one.
     pub(super) fn of(texts: &[String], env: Vec<EnvVar>, sources: Vec<EnvFrom>, image: &str) -> Self {
-        let all = || texts.iter().flat_map(|text| words(text));
-        let arguments: Vec<String> = all().filter(|word| may_set_memory(word)).map(str::to_owned).collect();
+        let command = parts(texts);
         let named = env.iter().any(|v| FlagPlace::of_variable(&v.name).is_some());
-        let sets_memory = arguments.iter().any(|word| begins_a_flag(word));
-        let runs_java = all().any(is_java) || class_of_image(image) == Some(Class::Jvm);
+        let sets_memory = command.iter().any(|part| match part {
+            Part::Word(word) => begins_a_flag(word),
+            Part::Set { name, .. } => FlagPlace::of_variable(name).is_some(),
+            Part::End => false,
+        });
+        let runs_java = texts.iter().flat_map(|text| loose_words(text)).any(is_java)
+            || class_of_image(image) == Some(Class::Jvm);
         if !sets_memory && !named && !runs_java {
             return Self::default();
         }
-        let referred = referred_to(&arguments, &env);
+        let referred = referred_to(&command, &env);
         let kept = |name: &str| FlagPlace::of_variable(name).is_some() || referred.contains(name);
         let variables = env.into_iter().filter(|v| kept(&v.name));
         let variables = variables.map(|v| (v.name.clone(), Origin::of(v))).collect();
         let sources = sources.into_iter().filter_map(Source::of).collect();
-        Self { variables, sources, arguments, referred }
+        Self { variables, sources, command, referred }
     }
 
     /// The ConfigMaps that they come from, and what of them is read.
@@ -162,7 +173,8 @@ impl Options {
         for (name, origin) in &self.variables {
             environment.define(name, origin, maps);
         }
-        let mut out = Found { unread: std::mem::take(&mut environment.unread), flags: Vec::new() };
+        let mut out = Found { unread: std::mem::take(&mut environment.unread), ..Found::default() };
+        out.read_command(&mut environment, &self.command);
         let mut variables: Vec<(&String, &Value)> = environment.values.iter().collect();
         // The script of Tomcat puts these after JAVA_OPTS.
         variables.sort_by_key(|(name, _)| *name == "CATALINA_OPTS");
@@ -175,10 +187,7 @@ impl Options {
                 Value::Unread(why) => out.note(name, place, why.clone()),
             }
         }
-        for word in &self.arguments {
-            let (text, config_map) = environment.expand(word);
-            out.read(&environment, &text, FlagPlace::Arguments, config_map.as_deref());
-        }
+        out.flags.sort_by_key(|flag| flag.place);
         out.unread.sort();
         out.unread.dedup();
         (out.flags, out.unread)
@@ -190,7 +199,7 @@ impl Origin {
     fn of(variable: EnvVar) -> Self {
         let from = variable.value_from;
         if !variable.value.is_empty() {
-            return Self::Text(cut_down(&variable.value));
+            return Self::Text(words(&variable.value).join(" "));
         }
         if let Some(KeyRef { name, key, optional }) = from.config_map_key_ref {
             return Self::ConfigMap { name, key, optional };
@@ -216,101 +225,57 @@ impl Source {
     }
 }
 
-/// The words of a value that may come to set memory; what else stands there, such as a password, is dropped.
-fn cut_down(value: &str) -> String {
-    let is_unit = |word: &str| matches!(word, "k" | "K" | "m" | "M" | "g" | "G" | "t" | "T");
-    let kept: Vec<&str> =
-        words(value).filter(|word| may_set_memory(word) || is_amount(word) || is_unit(word)).collect();
-    kept.join(" ")
-}
-
-/// Whether a word is a flag that sets memory, or becomes one or more of them when what it refers to is put in.
-fn may_set_memory(word: &str) -> bool {
-    begins_a_flag(word) || (word.starts_with('$') && !references(word).is_empty())
-}
-
 /// Whether a word of a command starts a JVM.
 fn is_java(word: &str) -> bool {
     word == "-jar" || word.ends_with(".jar") || word.rsplit('/').next() == Some("java")
 }
 
 /// Every name that is referred to, also by variables that are referred to themselves.
-fn referred_to(arguments: &[String], env: &[EnvVar]) -> BTreeSet<String> {
-    let of_text = |text: &str| -> Vec<String> {
-        let relevant = words(text).filter(|word| may_set_memory(word));
-        relevant.flat_map(references).map(|r| r.name.to_owned()).collect()
-    };
-    let mut open: Vec<String> = arguments.iter().flat_map(|word| of_text(word)).collect();
-    let read = env.iter().filter(|v| FlagPlace::of_variable(&v.name).is_some());
-    open.extend(read.flat_map(|v| of_text(&v.value)));
+fn referred_to(command: &[Part], env: &[EnvVar]) -> BTreeSet<String> {
+    let mut open = Vec::new();
+    for part in command {
+        match part {
+            Part::Word(text) | Part::Set { value: text, .. } => names_in(text, &mut open),
+            Part::End => {}
+        }
+    }
+    let names_of = |value: &str, open: &mut Vec<String>| names_in(&words(value).join(" "), open);
+    for variable in env.iter().filter(|v| FlagPlace::of_variable(&v.name).is_some()) {
+        names_of(&variable.value, &mut open);
+    }
     let mut out = BTreeSet::new();
     while let Some(name) = open.pop() {
         if out.insert(name.clone()) {
-            open.extend(env.iter().filter(|v| v.name == name).flat_map(|v| of_text(&v.value)));
+            env.iter().filter(|v| v.name == name).for_each(|v| names_of(&v.value, &mut open));
         }
     }
     out
 }
 
-/// A reference in a text: `$(NAME)` of the kubelet, `$NAME`, `${NAME}` and `${NAME:-default}` of a shell.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Reference<'a> {
-    name: &'a str,
-    default: Option<&'a str>,
-    /// Whether the kubelet reads it.
-    is_own: bool,
-    /// Where it stands in the text.
-    start: usize,
-    end: usize,
-}
-
-/// The references in a text, in order. `$$` stands for a dollar sign.
-fn references(text: &str) -> Vec<Reference<'_>> {
-    let mut out = Vec::new();
-    let mut from = 0;
-    while let Some(at) = text[from..].find('$') {
-        let start = from + at;
-        let rest = &text[start + 1..];
-        from = start + 1;
-        if rest.starts_with('$') {
-            from += 1;
-            continue;
-        }
-        if let Some(reference) = reference_at(rest, start) {
-            from = reference.end;
-            out.push(reference);
+/// The names that a text refers to.
+fn names_in(text: &str, out: &mut Vec<String>) {
+    for segment in segments(text) {
+        match segment {
+            Segment::Kubelet(name) => out.push(name.to_owned()),
+            Segment::Shell { name, default, .. } => {
+                out.push(name.to_owned());
+                names_in(default.unwrap_or_default(), out);
+            }
+            Segment::Text(_) | Segment::Command(_) => {}
         }
     }
-    out
-}
-
-/// The reference after a dollar sign that stands at `start`.
-fn reference_at(rest: &str, start: usize) -> Option<Reference<'_>> {
-    let closed = |open: char, close: char| {
-        let inner = rest.strip_prefix(open)?;
-        inner.find(close).map(|end| (&inner[..end], start + 1 + end + 2))
-    };
-    if let Some((name, end)) = closed('(', ')') {
-        let is_name = !name.is_empty() && !name.contains(char::is_whitespace);
-        return is_name.then_some(Reference { name, default: None, is_own: true, start, end });
-    }
-    let (inner, end) = closed('{', '}').unwrap_or_else(|| {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        (&rest[..end], start + 1 + end)
-    });
-    let (name, default) = match inner.split_once(":-").or_else(|| inner.split_once('-')) {
-        Some((name, default)) => (name, Some(default)),
-        None => (inner, None),
-    };
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name.then_some(Reference { name, default, is_own: false, start, end })
 }
 
 #[derive(Debug, Clone)]
 enum Value {
     Text { text: String, config_map: Option<String> },
     Unread(Unread),
+}
+
+impl Value {
+    fn of_config_map(text: &str, name: &str) -> Self {
+        Self::Text { text: words(text).join(" "), config_map: Some(name.to_owned()) }
+    }
 }
 
 /// The variables of a container, as far as they are known.
@@ -331,7 +296,7 @@ impl Environment {
                 None => {}
                 Some(Ok(data)) => {
                     for (key, text) in data {
-                        let value = Value::Text { text: text.clone(), config_map: Some(name.clone()) };
+                        let value = Value::of_config_map(text, name);
                         self.values.insert(format!("{prefix}{key}"), value);
                     }
                 }
@@ -357,7 +322,7 @@ impl Environment {
                 Some(Err(Unread::NoConfigMap { .. })) if *optional => return,
                 Some(Err(why)) => Value::Unread(why.clone()),
                 Some(Ok(data)) => match data.get(key) {
-                    Some(text) => Value::Text { text: text.clone(), config_map: Some(map.clone()) },
+                    Some(text) => Value::of_config_map(text, map),
                     None if *optional => return,
                     None => Value::Unread(Unread::Absent { name: map.clone() }),
                 },
@@ -366,31 +331,89 @@ impl Environment {
         self.values.insert(name.to_owned(), value);
     }
 
+    /// Sets a variable as a script does.
+    fn set(&mut self, name: &str, value: &str) {
+        let (text, of_kubelet) = self.expand(value);
+        let (text, of_shell) = self.substitute(&text);
+        let value = Value::Text { text, config_map: of_kubelet.or(of_shell) };
+        self.values.insert(name.to_owned(), value);
+    }
+
     /// Puts what `$(NAME)` refers to into a text, as the kubelet does: what is not known stays as it is. And the first
     /// ConfigMap that something came from.
     fn expand(&self, text: &str) -> (String, Option<String>) {
-        let (mut out, mut from, mut at) = (String::new(), None, 0);
-        for reference in references(text).into_iter().filter(|r| r.is_own) {
-            out += &text[at..reference.start];
-            at = reference.end;
-            match self.values.get(reference.name) {
-                Some(Value::Text { text, config_map }) => {
-                    out += text;
-                    from = from.or_else(|| config_map.clone());
+        let (mut out, mut from) = (String::new(), None);
+        for segment in segments(text) {
+            match segment {
+                Segment::Kubelet(name) => match self.values.get(name) {
+                    Some(Value::Text { text, config_map }) => {
+                        out += text;
+                        from = from.or_else(|| config_map.clone());
+                    }
+                    _ => out += &format!("$({name})"),
+                },
+                Segment::Text(text) | Segment::Command(text) | Segment::Shell { whole: text, .. } => {
+                    out += text
                 }
-                _ => out += &text[reference.start..reference.end],
             }
         }
-        out += &text[at..];
         (out, from)
     }
 
-    /// The value of a variable, and the ConfigMap that it came from.
-    fn known(&self, name: &str) -> Option<(&str, Option<&str>)> {
-        match self.values.get(name)? {
-            Value::Text { text, config_map } => Some((text, config_map.as_deref())),
-            Value::Unread(_) => None,
+    /// Puts what `$NAME` and the like refer to into a text, as a shell does: what is not known stays as it is, and what was put
+    /// in is not read again. And the first ConfigMap that something came from.
+    fn substitute(&self, text: &str) -> (String, Option<String>) {
+        let (mut out, mut from) = (String::new(), None);
+        for segment in segments(text) {
+            match segment {
+                Segment::Shell { whole, name, default } => match (self.values.get(name), default) {
+                    (Some(Value::Text { text, config_map }), _) if !text.is_empty() || default.is_none() => {
+                        out += text;
+                        from = from.or_else(|| config_map.clone());
+                    }
+                    (None | Some(Value::Text { .. }), Some(default)) => {
+                        let (text, config_map) = self.substitute(default);
+                        out += &text;
+                        from = from.or(config_map);
+                    }
+                    _ => out += whole,
+                },
+                Segment::Kubelet(name) => out += &format!("$({name})"),
+                Segment::Text(text) | Segment::Command(text) => out += text,
+            }
         }
+        (out, from)
+    }
+
+    /// The words that a word becomes: those of what it refers to, where it is nothing but a reference.
+    fn words_of(&self, word: &str) -> (Vec<String>, Option<String>) {
+        if !is_reference(word) {
+            return (vec![word.to_owned()], None);
+        }
+        let (text, from) = self.substitute(word);
+        (words(&text), from)
+    }
+
+    /// The words that an argument becomes, which the kubelet puts together first.
+    fn words_of_argument(&self, argument: &str) -> (Vec<String>, Option<String>) {
+        let (text, of_kubelet) = self.expand(argument);
+        let own = if is_reference(argument) { words(&text) } else { vec![text] };
+        let (mut all, mut from) = (Vec::new(), of_kubelet);
+        for word in own {
+            let (words, of_shell) = self.words_of(&word);
+            all.extend(words);
+            from = from.or(of_shell);
+        }
+        (all, from)
+    }
+
+    /// The first thing in a word that is not known, and why.
+    fn unknown(&self, word: &str) -> Option<(String, Unread)> {
+        segments(word).into_iter().find_map(|segment| match segment {
+            Segment::Kubelet(name) | Segment::Shell { name, .. } => Some((name.to_owned(), self.why(name))),
+            Segment::Command(_) => Some((word.to_owned(), Unread::Command)),
+            Segment::Text(_) => None,
+        })
     }
 
     /// Why the kubelet left a reference as it is, or a shell finds nothing.
@@ -405,71 +428,122 @@ impl Environment {
 }
 
 /// What is found out about a container.
+#[derive(Default)]
 struct Found {
     flags: Vec<JvmFlag>,
     unread: Vec<UnreadOptions>,
+    /// How many were unread before the text that is being read.
+    begin: usize,
 }
 
 impl Found {
-    fn note(&mut self, variable: &str, place: FlagPlace, why: Unread) {
-        self.unread.push(UnreadOptions { variable: variable.to_owned(), place: Some(place), why });
+    fn note(&mut self, what: &str, place: FlagPlace, why: Unread) {
+        let mut variable: String = what.chars().take(LONGEST_TOLD).collect();
+        if variable.len() < what.len() {
+            variable += "...";
+        }
+        self.unread.push(UnreadOptions { variable, place: Some(place), why });
     }
 
     fn add(&mut self, text: &str, place: FlagPlace, config_map: Option<&str>) {
-        for word in words(text).filter(|word| is_malformed(word)) {
-            self.note(word, place, Unread::Malformed);
+        for word in loose_words(text) {
+            if let Some(why) = fault(word) {
+                self.note(word, place, why);
+            }
         }
-        let flags = flags_in(text, place).into_iter();
-        self.flags.extend(flags.map(|flag| JvmFlag { config_map: config_map.map(str::to_owned), ..flag }));
+        for flag in flags_in(text, place) {
+            if sets_max_heap(&flag.flag) {
+                self.overrule(place);
+            }
+            self.flags.push(JvmFlag { config_map: config_map.map(str::to_owned), ..flag });
+        }
     }
 
-    /// Reads the words of a text that the kubelet has expanded, and puts in what a shell would.
+    /// A heap that is set after what could not be read counts, whatever that says; but with a value that no JVM takes none
+    /// starts.
+    fn overrule(&mut self, place: FlagPlace) {
+        let later = self.unread.split_off(self.begin);
+        let counts = |u: &UnreadOptions| u.why == Unread::Malformed || u.place.is_none_or(|p| p > place);
+        self.unread.extend(later.into_iter().filter(counts));
+    }
+
+    /// Reads a variable that the kubelet has put together.
     fn read(&mut self, environment: &Environment, text: &str, place: FlagPlace, config_map: Option<&str>) {
+        self.begin = self.unread.len();
         for word in words(text) {
-            if begins_a_flag(word) {
-                if let Some(filled) = self.filled(environment, word, place) {
-                    self.add(&filled, place, config_map);
+            let (words, from) = environment.words_of(&word);
+            for word in words {
+                self.read_word(environment, &word, place, config_map.or(from.as_deref()));
+            }
+        }
+    }
+
+    /// Reads command and arguments.
+    fn read_command(&mut self, environment: &mut Environment, command: &[Part]) {
+        self.begin = self.unread.len();
+        let mut place = Place::Before;
+        for part in command {
+            match part {
+                Part::End => place = Place::Before,
+                Part::Set { name, value } => environment.set(name, value),
+                Part::Word(word) if place.holds_options() => {
+                    let (words, from) = environment.words_of_argument(word);
+                    for word in words {
+                        let own = place;
+                        if place.pass(&word) {
+                            self.read_argument(environment, &word, own, from.as_deref());
+                        }
+                    }
                 }
-            } else if word.starts_with('$') {
-                references(word).into_iter().for_each(|reference| self.follow(environment, reference, place));
+                Part::Word(word) => {
+                    place.pass(word);
+                }
             }
         }
     }
 
-    /// A flag with what a shell puts into it; none when that is not known.
-    fn filled(&mut self, environment: &Environment, word: &str, place: FlagPlace) -> Option<String> {
-        let (mut out, mut at) = (String::new(), 0);
-        for reference in references(word) {
-            let known =
-                environment.known(reference.name).map(|(text, _)| text).filter(|text| !text.is_empty());
-            let Some(value) = known.or(reference.default).filter(|_| !reference.is_own) else {
-                self.note(reference.name, place, environment.why(reference.name));
-                return None;
-            };
-            out += &word[at..reference.start];
-            out += value;
-            at = reference.end;
+    fn read_argument(&mut self, environment: &Environment, word: &str, at: Place, config_map: Option<&str>) {
+        // Of the arguments of a script most are none of its JVM.
+        let names_options =
+            |s: &Segment<'_>| matches!(s, Segment::Kubelet(name) if FlagPlace::of_variable(name).is_some());
+        if at == Place::Before && is_reference(word) && !segments(word).iter().any(names_options) {
+            return;
         }
-        out += &word[at..];
-        if out.contains(['$', '`']) {
-            self.note(word, place, Unread::Undefined);
-            return None;
+        if !is_launcher(word) {
+            self.read_word(environment, word, FlagPlace::Arguments, config_map);
         }
-        Some(out)
     }
 
-    /// Reads what a word stands for that is nothing but a reference.
-    fn follow(&mut self, environment: &Environment, reference: Reference<'_>, place: FlagPlace) {
-        let name = reference.name;
-        if reference.is_own {
-            // Of the arguments of a program most are none of its JVM.
-            if place != FlagPlace::Arguments || FlagPlace::of_variable(name).is_some() {
-                self.note(name, place, environment.why(name));
+    fn read_word(
+        &mut self,
+        environment: &Environment,
+        word: &str,
+        place: FlagPlace,
+        config_map: Option<&str>,
+    ) {
+        if let Some(file) = options_file(word) {
+            return self.read_file(word, file, place);
+        }
+        let (text, from) = environment.substitute(word);
+        if !begins_a_flag(word) && !is_reference(word) {
+            return;
+        }
+        match environment.unknown(&text) {
+            Some((what, why)) => self.note(&what, place, why),
+            None => self.add(&text, place, config_map.or(from.as_deref())),
+        }
+    }
+
+    /// Notes a file of options.
+    fn read_file(&mut self, word: &str, file: &str, place: FlagPlace) {
+        match place {
+            // HotSpot reads it before all else, wherever it is named.
+            _ if word.starts_with("-XX:Flags=") => self.note(file, FlagPlace::SettingsFile, Unread::File),
+            // Only the launcher knows such files, and it does not read these variables.
+            FlagPlace::ToolOptions | FlagPlace::LastOptions if word.starts_with('@') => {
+                self.note(word, place, Unread::Malformed);
             }
-        } else if let Some((text, config_map)) = environment.known(name) {
-            self.add(text, place, config_map);
-        } else if let Some(default) = reference.default {
-            self.add(default, place, None);
+            _ => self.note(file, place, Unread::File),
         }
     }
 }
@@ -594,13 +668,23 @@ mod tests {
             json!({"env": [{"name": "P", "value": "abc"}], "args": ["java", "-XX:MaxRAMPercentage=abc"]}),
             &["-XX:MaxRAMPercentage=abc unread: Malformed"],
         );
-        check(json!({"args": ["java", "-Xmx%HEAP%", "-Xms0"]}), &[]);
+        check(json!({"args": ["java", "-Xmx%HEAP%", "-Xms0"]}), &["-Xmx%HEAP% unread: Template"]);
+        check(
+            json!({"args": ["java", "-Xmx12q?x", "-Xmx99999999999999999999", "-Xmx1g"]}),
+            &[
+                "Arguments -Xmx1g",
+                "-Xmx12q?x unread: Malformed",
+                "-Xmx99999999999999999999 unread: Malformed",
+            ],
+        );
+        let long = format!("-Xmx{}", "9".repeat(100));
+        check(json!({"args": ["java", long]}), &[&format!("-Xmx{}... unread: Malformed", "9".repeat(56))]);
     }
 
     #[test]
     fn circles_and_what_is_not_defined() {
         check(
-            json!({"env": [{"name": "JAVA_OPTS", "value": "$(JAVA_OPTS) -Xmx1g"}]}),
+            json!({"env": [{"name": "JAVA_OPTS", "value": "-Xmx1g $(JAVA_OPTS)"}]}),
             &["Script -Xmx1g", "JAVA_OPTS unread: Undefined"],
         );
         check(
@@ -615,7 +699,7 @@ mod tests {
         check(json!({"args": ["java", "-Xmx$(HEAP)"]}), &["HEAP unread: Undefined"]);
         check(
             json!({"args": ["sh", "-c", "java -Xmx$$(free -m)m -jar a.jar"]}),
-            &["-Xmx$$(free unread: Undefined"],
+            &["-Xmx$(free ...)m unread: Command"],
         );
         check(json!({"args": ["java", "$(JAVA_OPTS)"]}), &["JAVA_OPTS unread: Undefined"]);
         // None of it is for the JVM.
@@ -633,12 +717,93 @@ mod tests {
                 "Arguments -Xmx1g",
                 "Arguments -Xms64m",
                 "Arguments -XX:MaxRAMPercentage=60",
+                "MORE unread: Undefined",
             ],
         );
         check(json!({"args": ["sh", "-c", "java -Xmx$HEAP"]}), &["HEAP unread: Undefined"]);
         check(
             json!({"env": [{"name": "N", "value": "512"}, {"name": "U", "value": "m"}], "args": ["java -Xmx$(N)$(U)"]}),
             &["Arguments -Xmx512m"],
+        );
+    }
+
+    #[test]
+    fn options_of_the_program_are_none_of_its_jvm() {
+        check(
+            json!({"command": ["java", "-Xmx1100m", "-jar", "a.jar", "-Xmx128m"]}),
+            &["Arguments -Xmx1100m"],
+        );
+        check(json!({"command": ["java", "-cp", "/a", "com.x.Main"], "args": ["-Xmx2g"]}), &[]);
+        check(
+            json!({"command": ["sh", "-c"], "args": ["java -Dx='-Xmx3g' -Xmx256m -jar l.jar --child-opts -Xmx2g"]}),
+            &["Arguments -Xmx256m"],
+        );
+        // What a variable holds tells the end, too.
+        check(
+            json!({"command": ["sh", "-c", "java $RUN -Xmx2g"], "env": [{"name": "RUN", "value": "-Xmx1g -cp /a x.Main"}]}),
+            &["Arguments -Xmx1g"],
+        );
+        check(json!({"command": ["/entrypoint.sh", "-Xmx2g"]}), &["Arguments -Xmx2g"]);
+        check(json!({"command": ["sh", "-c", "java -Xmx1g -jar x $PASSWORD $(A)"]}), &["Arguments -Xmx1g"]);
+    }
+
+    #[test]
+    fn what_a_script_sets() {
+        let script = |text: &str, env: Json| json!({"command": ["sh", "-c", text], "env": env});
+        let none = || json!([]);
+        check(script("HEAP=1g; exec java -Xmx$HEAP -jar x", none()), &["Arguments -Xmx1g"]);
+        check(
+            script("HEAP_SIZE=${N:-2}g\nOPTS=\"-Xmx$HEAP_SIZE\"\njava $OPTS -jar x", none()),
+            &["Arguments -Xmx2g"],
+        );
+        check(
+            script(
+                "export JAVA_OPTS=\"$JAVA_OPTS -Xmx2g\"; exec /start.sh",
+                json!([{"name": "JAVA_OPTS", "value": "-Xmx1g"}]),
+            ),
+            &["Script -Xmx1g", "Script -Xmx2g"],
+        );
+        check(script("JAVA_TOOL_OPTIONS=-Xmx2g java -jar x", none()), &["ToolOptions -Xmx2g"]);
+        check(script("OPTS=$(cat /opts); java $OPTS -jar x", none()), &["$(cat ...) unread: Command"]);
+        check(script("A=$B; B=$A; java -Xmx$A -jar x", none()), &["B unread: Undefined"]);
+    }
+
+    #[test]
+    fn what_stands_elsewhere_is_unknown() {
+        let args = |args: &[&str]| json!({"command": ["java"], "args": args});
+        check(args(&["@/etc/jvm.options", "-jar", "x"]), &["/etc/jvm.options unread: File"]);
+        check(args(&["-XX:VMOptionsFile=/o", "-jar", "x"]), &["/o unread: File"]);
+        check(args(&["-XX:Flags=/o", "-jar", "x"]), &["/o unread: File"]);
+        check(args(&["-jar", "x", "@/o"]), &[]);
+        let variable = |name: &str| json!({"env": [{"name": name, "value": "@/o"}]});
+        check(variable("JDK_JAVA_OPTIONS"), &["/o unread: File"]);
+        check(variable("JAVA_OPTS"), &["/o unread: File"]);
+        check(variable("JAVA_TOOL_OPTIONS"), &["@/o unread: Malformed"]);
+        let script = |text: &str| json!({"command": ["sh", "-c", text]});
+        check(script("java $HEAP_OPTS -jar x"), &["HEAP_OPTS unread: Undefined"]);
+        check(script("java ${HEAP_OPTS:--Xmx1g} -jar x"), &["Arguments -Xmx1g"]);
+        check(script("java $(cat /opts) -jar x"), &["$(cat ...) unread: Command"]);
+        check(script("java -Xmx$(curl http://hunter2)m -jar x"), &["-Xmx$(curl ...)m unread: Command"]);
+        check(
+            json!({"env": [{"name": "JAVA_OPTS", "value": "-Xmx$(curl -u a:hunter2 http://x)m"}]}),
+            &["-Xmx$(curl ...)m unread: Command"],
+        );
+    }
+
+    #[test]
+    fn a_heap_that_is_set_later_counts() {
+        let args = |args: &[&str]| json!({"command": ["java"], "args": args});
+        check(args(&["@/o", "-Xmx1g", "-jar", "x"]), &["Arguments -Xmx1g"]);
+        check(args(&["-XX:Flags=/o", "-XX:MaxHeapSize=1g", "-jar", "x"]), &["Arguments -XX:MaxHeapSize=1g"]);
+        check(args(&["-Xmx1g", "@/o", "-jar", "x"]), &["Arguments -Xmx1g", "/o unread: File"]);
+        check(
+            args(&["@/o", "-XX:MaxRAMPercentage=50", "-jar", "x"]),
+            &["Arguments -XX:MaxRAMPercentage=50", "/o unread: File"],
+        );
+        // Variables have an order of their own, which is judged with the limit.
+        check(
+            json!({"command": ["java", "-Xmx1g"], "env": [{"name": "_JAVA_OPTIONS", "value": "-XX:VMOptionsFile=/o"}]}),
+            &["Arguments -Xmx1g", "/o unread: File"],
         );
     }
 

@@ -9,6 +9,7 @@ mod connect;
 mod convert;
 mod exec;
 mod inventory;
+mod java_command;
 mod jvm;
 mod lease;
 mod list;

@@ -1254,7 +1254,7 @@ fn of_words_and_variables_only_memory_flags_of_a_jvm_are_kept() {
     let objects = converted(&[("/pods", || {
         json!({"metadata": meta("web"), "spec": {"containers": [
             {"name": "app", "command": ["sh", "-c", "exec java $JAVA_OPTS -Xss1m -jar /a.jar --password=hunter2"],
-             "args": ["-Dtoken=hunter2", "-XX:MaxMetaspaceSize=256m", null],
+             "args": ["-Dtoken=hunter2", "-XX:MaxMetaspaceSize=256m", null, "$(PASSWORD)"],
              "env": [{"name": "JAVA_OPTS", "value": "-Xmx1024m -Ddb.password=hunter2"},
                      {"name": "JAVA_TOOL_OPTIONS", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
                      {"name": "PASSWORD", "value": "-Xmx9g hunter2"}]},
@@ -1267,8 +1267,7 @@ fn of_words_and_variables_only_memory_flags_of_a_jvm_are_kept() {
         [
             ("-Xmx1024m", FlagPlace::Script),
             ("-Xmx1024m", FlagPlace::Arguments),
-            ("-Xss1m", FlagPlace::Arguments),
-            ("-XX:MaxMetaspaceSize=256m", FlagPlace::Arguments)
+            ("-Xss1m", FlagPlace::Arguments)
         ]
     );
     assert_eq!(objects.pods[0].containers[1].jvm_flags, []);
