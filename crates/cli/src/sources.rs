@@ -35,9 +35,10 @@ pub(crate) async fn connect(
         let lone = lone_credentials(config)?;
         let places = Places::default();
         // Made before they are polled: a closure in the stream would keep callers from spawning this.
-        let all: Vec<_> = chosen(args.cluster.as_deref(), config)?
-            .into_iter()
-            .map(|c| configured(c, config, args, &lone, &places, verbose))
+        let chosen = chosen(args.cluster.as_deref(), config)?;
+        let all: Vec<_> = (config.clusters.iter().enumerate())
+            .filter(|(_, c)| chosen.iter().any(|one| one.name == c.name))
+            .map(|(at, c)| configured(at, c, config, args, &lone, &places, verbose))
             .collect();
         // A credential plugin of one cluster may take its time.
         return stream::iter(all).buffered(at_once(args, config).get()).try_collect().await;
@@ -143,8 +144,9 @@ fn lone_credentials(config: &Config) -> anyhow::Result<Auth> {
     if server.has_credentials() || !can_carry { Ok(Auth::None) } else { credentials() }
 }
 
-/// A cluster of the configuration file. Namespaces, time-out and concurrency on the command line win over those of the file.
+/// A cluster of the configuration file, by its number there. Namespaces, time-out and concurrency on the command line win over those of the file.
 async fn configured(
+    at: usize,
     cluster: &ClusterConfig,
     config: &Config,
     args: &Sources,
@@ -158,6 +160,7 @@ async fn configured(
                 cluster: cluster.name.clone(),
                 kubeconfig: api.kubeconfig.clone(),
                 context: api.context.clone(),
+                place: Some(format!("clusters[{at}].kubernetes")),
                 logs: config.logs.unwrap_or_default(),
                 ..KubernetesSettings::default()
             };

@@ -22,6 +22,9 @@ pub struct KubernetesSettings {
     pub kubeconfig: Option<PathBuf>,
     /// The context in it; else its current one.
     pub context: Option<String>,
+    /// Where in a configuration file `kubeconfig` and `context` are given, such as `clusters[1].kubernetes`: messages name
+    /// the key there. None where arguments give them.
+    pub place: Option<String>,
     /// The user to act as, as `--as` of kubectl: `system:serviceaccount:NAMESPACE:NAME` for an account of the cluster. Else the
     /// one that the kubeconfig's user acts as (`as`), if any.
     pub impersonate: Option<String>,
@@ -43,12 +46,23 @@ impl Default for KubernetesSettings {
             cluster: String::new(),
             kubeconfig: None,
             context: None,
+            place: None,
             impersonate: None,
             timeout: Duration::from_secs(30),
             page_size: 500,
             concurrency: 4,
             retry: Retry::default(),
             logs: LogSettings::default(),
+        }
+    }
+}
+
+impl KubernetesSettings {
+    /// How messages call a setting: the argument, or the key of the configuration file.
+    fn named(&self, key: &str) -> String {
+        match &self.place {
+            None => format!("--{key}"),
+            Some(place) => format!("{place}.{key}"),
         }
     }
 }
@@ -119,19 +133,20 @@ fn is_local(url: &http::Uri) -> bool {
 
 async fn config(settings: &KubernetesSettings) -> Result<Config, SourceError> {
     let (kubeconfig, origin) = match &settings.kubeconfig {
-        Some(path) => (read(path)?, path.display().to_string()),
-        None => match discover()? {
+        Some(path) => (read(path, settings)?, path.display().to_string()),
+        None => match discover(settings)? {
             Some(found) => found,
             None => return in_cluster(settings),
         },
     };
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
     if known.is_empty() {
-        let why = "has no contexts; expected a kubeconfig, give another with --kubeconfig".to_owned();
+        let other = settings.named("kubeconfig");
+        let why = format!("has no contexts; expected a kubeconfig, give another with {other}");
         return Err(SourceError::File { path: origin, why });
     }
     let choose = |why: String| SourceError::Setting {
-        what: "--context".to_owned(),
+        what: settings.named("context"),
         why: format!("{why}; known contexts: {}", known.join(", ")),
     };
     match (&settings.context, &kubeconfig.current_context) {
@@ -160,8 +175,9 @@ async fn config(settings: &KubernetesSettings) -> Result<Config, SourceError> {
         .and_then(|c| c.proxy_url.as_ref())
         .is_some_and(|proxy| !proxy.is_empty());
     let options = KubeConfigOptions { context: settings.context.clone(), ..Default::default() };
-    let mut config =
-        Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| unusable(&origin, &e))?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|e| unusable(&origin, &e, settings))?;
     if !own_proxy {
         // HTTPS_PROXY and NO_PROXY are about the server; kube compares NO_PROXY with the proxy itself.
         config.proxy_url = Matcher::from_env().intercept(&config.cluster_url).map(|i| i.uri().clone());
@@ -172,49 +188,57 @@ async fn config(settings: &KubernetesSettings) -> Result<Config, SourceError> {
 fn in_cluster(settings: &KubernetesSettings) -> Result<Config, SourceError> {
     if let Some(context) = &settings.context {
         return Err(SourceError::Setting {
-            what: "--context".to_owned(),
-            why: format!("there is no kubeconfig to find `{context}` in; give one with --kubeconfig"),
+            what: settings.named("context"),
+            why: format!(
+                "there is no kubeconfig to find `{context}` in; give one with {}",
+                settings.named("kubeconfig")
+            ),
         });
     }
     Config::incluster().map_err(|e| SourceError::Setting {
         what: "kubeconfig".to_owned(),
         why: format!(
-            "found none: KUBECONFIG is not set, ~/.kube/config does not exist, and this is no pod with a service account ({}); give one with --kubeconfig",
-            chain(&e)
+            "found none: KUBECONFIG is not set, ~/.kube/config does not exist, and this is no pod with a service account ({}); give one with {}",
+            chain(&e),
+            settings.named("kubeconfig")
         ),
     })
 }
 
-fn read(path: &Path) -> Result<Kubeconfig, SourceError> {
-    Kubeconfig::read_from(path).map_err(|e| unusable(&path.display().to_string(), &e))
+fn read(path: &Path, settings: &KubernetesSettings) -> Result<Kubeconfig, SourceError> {
+    Kubeconfig::read_from(path).map_err(|e| unusable(&path.display().to_string(), &e, settings))
 }
 
 /// The kubeconfig that kubectl would read, and how messages call it; none when there is no such file.
-fn discover() -> Result<Option<(Kubeconfig, String)>, SourceError> {
+fn discover(settings: &KubernetesSettings) -> Result<Option<(Kubeconfig, String)>, SourceError> {
     let listed = std::env::var("KUBECONFIG").unwrap_or_default();
     if !listed.is_empty() {
         let origin = format!("{listed} (KUBECONFIG)");
         return match Kubeconfig::from_env() {
             Ok(Some(found)) => Ok(Some((found, origin))),
             Ok(None) => Ok(None),
-            Err(e) => Err(unusable(&origin, &e)),
+            Err(e) => Err(unusable(&origin, &e, settings)),
         };
     }
     let Some(home) = std::env::home_dir() else { return Ok(None) };
     let path = home.join(".kube").join("config");
     match path.exists() {
-        true => Ok(Some((read(&path)?, path.display().to_string()))),
+        true => Ok(Some((read(&path, settings)?, path.display().to_string()))),
         false => Ok(None),
     }
 }
 
 /// Why a kubeconfig cannot be used. Never quotes the file, which holds secrets.
-fn unusable(origin: &str, error: &KubeconfigError) -> SourceError {
+fn unusable(origin: &str, error: &KubeconfigError, settings: &KubernetesSettings) -> SourceError {
     let file = |path: String, why: String| SourceError::File { path, why };
     match error {
         KubeconfigError::ReadConfig(e, path) => file(
             path.display().to_string(),
-            format!("cannot read the kubeconfig: {}; give another with --kubeconfig", plain(e)),
+            format!(
+                "cannot read the kubeconfig: {}; give another with {}",
+                plain(e),
+                settings.named("kubeconfig")
+            ),
         ),
         KubeconfigError::Parse(e) => {
             let place = match e.location() {

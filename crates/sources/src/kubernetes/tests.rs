@@ -1,6 +1,7 @@
 //! The whole source over an API server made of a function, and the stories of single objects.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -950,6 +951,27 @@ fn kubeconfigs_that_cannot_be_used_say_why() {
         &KUBECONFIG.replace("current-context: one", ""),
         None,
         "--context: FILE names no current context, so one must be given; known contexts: one, two, three, four",
+    );
+    let place = Some("clusters[1].kubernetes".to_owned());
+    let of_file = |kubeconfig: &Path, context: &str| {
+        let kubeconfig = Some(kubeconfig.to_owned());
+        let settings = KubernetesSettings {
+            kubeconfig,
+            context: Some(context.to_owned()),
+            place: place.clone(),
+            ..settings()
+        };
+        run(KubernetesSource::connect(settings)).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), KUBECONFIG).unwrap();
+    assert_eq!(
+        of_file(file.path(), "five").replace(&file.path().display().to_string(), "FILE"),
+        "clusters[1].kubernetes.context: there is no context `five` in FILE; known contexts: one, two, three, four"
+    );
+    assert_eq!(
+        of_file(Path::new("/does/not/exist"), "one"),
+        "/does/not/exist: cannot read the kubeconfig: it does not exist; give another with clusters[1].kubernetes.kubeconfig"
     );
     let broken = connect("users: [{token: hunter2", None);
     assert!(broken.starts_with("FILE: expected a kubeconfig in YAML, cannot read it"), "{broken}");
