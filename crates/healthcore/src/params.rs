@@ -81,14 +81,22 @@ pub fn within<T: Param + PartialOrd>(
     if bounds.contains(value) {
         return Ok(());
     }
-    // A share without its sign is a hundred times as much as it was meant to be.
-    let meant = format!("{text}%");
-    let hint = match T::read(&meant) {
-        Ok(value) if bounds.contains(&value) => format!(", did you mean `{meant}`?"),
-        _ => String::new(),
-    };
+    // The usual example may lie outside of these bounds, which show the notation anyway.
+    let (what, _) = T::EXPECTED.split_once(" such as ").unwrap_or((T::EXPECTED, ""));
     let (low, high) = (bounds.start().show(), bounds.end().show());
-    Err(format!("expected {}, from `{low}` to `{high}`, got `{text}`{hint}", T::EXPECTED))
+    Err(format!("expected {what} from `{low}` to `{high}`, got `{text}`{}", meant(text, bounds)))
+}
+
+/// A share without its sign is a hundred times as much as it was meant to be. What is below 1 was meant as it stands.
+fn meant<T: Param + PartialOrd>(text: &str, bounds: &RangeInclusive<T>) -> String {
+    let with_sign = format!("{text}%");
+    let fits = T::read(&with_sign).is_ok_and(|value| bounds.contains(&value));
+    match text.parse::<f64>() {
+        Ok(percent) if fits && percent >= 1.0 => {
+            format!(", did you mean `{with_sign}` or `{}`?", percent / 100.0)
+        }
+        _ => String::new(),
+    }
 }
 
 /// All parameters of a check.
@@ -131,7 +139,7 @@ pub trait Params: Default + Clone + Send + Sync + 'static {
 /// assert_eq!(example.validate().unwrap_err(), "warning must not be above critical: warning `90%`, critical `85%`");
 /// assert_eq!(
 ///     example.set("warning", "60").unwrap_err(),
-///     "expected a share such as `85%`, from `1%` to `100%`, got `60`, did you mean `60%`?"
+///     "expected a share from `1%` to `100%`, got `60`, did you mean `60%` or `0.6`?"
 /// );
 /// ```
 #[macro_export]

@@ -148,15 +148,15 @@ fn a_parameter_has_bounds() {
     for (setting, expected) in [
         (
             "memory-usage.warning=60",
-            "memory-usage.warning: expected a share such as `85%`, from `1%` to `100%`, got `60`, did you mean `60%`?",
+            "memory-usage.warning: expected a share from `1%` to `100%`, got `60`, did you mean `60%` or `0.6`?",
         ),
         ("memory-usage.warning=600%", "from `1%` to `100%`, got `600%`\n"),
-        ("memory-usage.lookback=30d", "expected a duration such as `30m`, from `1m` to `1d`, got `30d`"),
+        ("memory-usage.lookback=30d", "expected a duration from `1m` to `1d`, got `30d`"),
         ("memory-usage.lookback=0s", "from `1m` to `1d`, got `0s`"),
-        ("memory-usage.limit-factor=0.5", "expected a number such as `0.05`, from `1` to `10`, got `0.5`"),
+        ("memory-usage.limit-factor=0.5", "expected a number from `1` to `10`, got `0.5`"),
         ("memory-overprovisioned.headroom=0", "from `1` to `10`, got `0`"),
         ("memory-leak.max-p=2", "to `1`, got `2`"),
-        ("memory-leak.min-r-squared=70", "got `70`, did you mean `70%`?"),
+        ("memory-leak.min-r-squared=70", "got `70`, did you mean `70%` or `0.7`?"),
         (
             "restarts.lookback=30d",
             "checks.restarts.lookback: expected at most the look-back of the run, `7d`, got `30d`",
@@ -597,7 +597,7 @@ fn a_cluster_that_cannot_be_set_up_is_a_gap() {
             "file",
             "cannot reach prometheus by way of service-proxy mon/prometheus:9090: /no/kubeconfig: cannot",
         ),
-        ("context", "there is no context `prodd` in"),
+        ("context", "clusters[2].kubernetes.context: there is no context `prodd` in"),
         ("plugin/kubernetes", "cannot run the credential plugin `no-such-plugin`: it does not exist"),
         ("ca", "/no/ca.pem: cannot be read"),
     ] {

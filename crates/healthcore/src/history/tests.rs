@@ -205,9 +205,11 @@ fn the_share_that_is_watched_is_chosen() {
         story.run(&at(57))
     };
     assert_eq!(["0%", "18%", "19%", "50%"].map(told), ["", "", "watch - api@0", "watch - api@0"]);
-    let settings = Settings { watch_share: Some("60%".into()), ..Settings::default() };
-    let why = settings.resolve(CHECKS).expect_err("too wide").to_string();
-    assert_eq!(why, "watch-share: expected a share such as `85%`, from `0%` to `50%`, got `60%`");
+    for (share, hint) in [("60%", ""), ("0.6", ""), ("20", ", did you mean `20%` or `0.2`?"), ("57", "")] {
+        let settings = Settings { watch_share: Some(share.into()), ..Settings::default() };
+        let why = settings.resolve(CHECKS).expect_err("too wide").to_string();
+        assert_eq!(why, format!("watch-share: expected a share from `0%` to `50%`, got `{share}`{hint}"));
+    }
 }
 
 /// A report is compared with the runs of the history, and for a route that missed some with those before.

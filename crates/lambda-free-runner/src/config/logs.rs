@@ -33,17 +33,9 @@ const MOST: Bytes = Bytes(1_099_511_627_776.0);
 
 fn within<P: healthcore::params::Param + PartialOrd>(node: &Node<'_>, low: P, high: P) -> Result<P, String> {
     let value: P = node.read()?;
-    if low <= value && value <= high {
-        return Ok(value);
-    }
-    let given = node.text()?;
-    Err(format!(
-        "{}: expected {}, from `{}` to `{}`, got `{given}`",
-        node.path(),
-        P::EXPECTED,
-        low.show(),
-        high.show()
-    ))
+    healthcore::params::within(&value, &node.text()?, &(low..=high))
+        .map_err(|why| format!("{}: {why}", node.path()))?;
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -67,7 +59,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, expected) in [
-            ("{pods: 0}", "pods: expected a whole number such as `5`, from `1` to `1000`, got `0`"),
+            ("{pods: 0}", "pods: expected a whole number from `1` to `1000`, got `0`"),
             ("{time: 2d}", "from `1s` to `1h`, got `2d`"),
             ("{bytes: 3}", "from `64Ki` to `1Ti`, got `3`"),
             ("{look-back: 3h}", "look-back: unknown key, did you mean `lookback`?"),
