@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Subject as _;
 use crate::checks::{runs, untold};
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::{Finding, SubjectRef};
@@ -13,7 +14,7 @@ use crate::model::{Event, PodPhase, Workload};
 use crate::settings::{Resolved, Site};
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
 use crate::unit::Ratio;
-use crate::view::View;
+use crate::view::{View, workload_ref};
 
 /// How many subjects a check found in order, in trouble, or could not judge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -239,7 +240,9 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
     };
     for workload in workloads {
         out.namespace(&workload.id.namespace).workloads += 1;
+        out.coverage.see(&workload_ref(&workload.id));
     }
+    view.containers().iter().for_each(|container| out.coverage.see(&container.reference()));
     for pod in pods {
         let namespace = out.namespace(&pod.workload.namespace);
         namespace.pods += 1;
@@ -248,7 +251,9 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         namespace.untold_pods += u64::from(untold(pod));
     }
     let cluster = snapshot.cluster.as_str();
-    for resolved in checks.checks().iter().filter(|c| checks.runs_in(c, cluster)) {
+    let (on, off): (Vec<_>, Vec<_>) = checks.checks().iter().partition(|c| checks.runs_in(c, cluster));
+    out.coverage.off = off.into_iter().map(|c| c.check.info().id.to_owned()).collect();
+    for resolved in on {
         let choose = |namespace: &str, workload: Option<&Workload>| {
             let class = workload.and_then(|w| view.class_of(&w.id));
             let site = Site { cluster, namespace, class: class.map(|c| c.class) };

@@ -216,9 +216,15 @@ impl<C: Check> AnyCheck for Erased<C> {
             out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
         }
         for subject in C::Subject::all(view) {
-            let namespace = subject.reference().namespace;
-            let (class, params) = choose(&namespace, subject.workload());
-            let Some(params) = params else { continue };
+            let reference = subject.reference();
+            out.coverage.see(&reference);
+            let (class, params) = choose(&reference.namespace, subject.workload());
+            let Some(params) = params else {
+                let cluster = view.snapshot.cluster.clone();
+                out.coverage.unasked.insert(fingerprint_hash(info.id, &SubjectRef { cluster, ..reference }));
+                continue;
+            };
+            let namespace = reference.namespace;
             out.accept(info.id, C::false_discovery_rate(typed::<C>(&params)));
             let judged = C::judge(typed::<C>(&params), &subject, view);
             let judged = match (judged, not_whole(subject.made_of(), &namespace, view)) {

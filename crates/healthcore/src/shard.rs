@@ -161,6 +161,12 @@ pub struct PartialCluster {
     everywhere: bool,
     unjudged: BTreeSet<u64>,
     hidden: Vec<(String, Unavailable)>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    subjects: BTreeSet<u64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    off: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unasked: BTreeSet<u64>,
     workloads: u64,
     pods: u64,
     containers: u64,
@@ -219,6 +225,9 @@ impl PartialCluster {
             everywhere: a.coverage.everywhere,
             unjudged: a.coverage.unjudged,
             hidden: a.coverage.hidden.into_iter().map(|(id, list)| (id.to_owned(), list)).collect(),
+            subjects: a.coverage.subjects,
+            off: a.coverage.off,
+            unasked: a.coverage.unasked,
             workloads: a.workloads,
             pods: a.pods,
             containers: a.containers,
@@ -261,6 +270,9 @@ impl PartialCluster {
                 // Found anew when the parts are together.
                 compared: BTreeMap::new(),
                 hidden: Vec::new(),
+                subjects: self.subjects,
+                off: self.off,
+                unasked: self.unasked,
             },
             ..Assessment::default()
         };

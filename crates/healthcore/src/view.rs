@@ -301,7 +301,7 @@ fn join_containers<'a>(
         .collect()
 }
 
-fn workload_ref(id: &WorkloadId) -> SubjectRef {
+pub(crate) fn workload_ref(id: &WorkloadId) -> SubjectRef {
     SubjectRef {
         namespace: id.namespace.clone(),
         kind: id.kind.clone(),

@@ -5,8 +5,8 @@ use std::io;
 
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
-use healthcore::finding::{Finding, SubjectRef, Text, Value};
-use healthcore::history::{Changes, Gone, PastScore, Trend};
+use healthcore::finding::{Finding, State, SubjectRef, Text, Value};
+use healthcore::history::{Changes, Kept, Left, PastScore, Trend};
 use healthcore::report::{Found, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
@@ -266,6 +266,8 @@ struct Before {
 #[derive(Debug, Serialize)]
 struct JsonGone {
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
     check: String,
     severity: &'static str,
     subject: JsonSubject,
@@ -683,22 +685,27 @@ pub(crate) fn subject(s: &SubjectRef) -> JsonSubject {
 }
 
 fn changes(c: &Changes, locale: &Locale) -> JsonChanges {
-    let told = |g: &Gone| JsonGone {
-        state: g.state.name(),
-        check: g.was.check.clone(),
-        severity: g.was.severity.name(),
-        subject: subject(&g.was.subject),
-        summary: locale.sentence(&g.was.check, &g.was.summary),
-        since: rfc3339(g.was.first),
-        last_seen: rfc3339(g.was.last),
-        fingerprint: g.was.fingerprint.clone(),
+    let told = |state: State, why: Option<Left>, was: &Kept| JsonGone {
+        state: state.name(),
+        why: why.map(Left::name),
+        check: was.check.clone(),
+        severity: was.severity.name(),
+        subject: subject(&was.subject),
+        summary: locale.sentence(&was.check, &was.summary),
+        since: rfc3339(was.first),
+        last_seen: rfc3339(was.last),
+        fingerprint: was.fingerprint.clone(),
     };
     JsonChanges {
         before: (c.before.iter())
             .map(|(cluster, at)| Before { cluster: cluster.clone(), taken_at: rfc3339(*at) })
             .collect(),
-        gone: c.gone.iter().map(told).collect(),
-        watch_gone: c.unwatched.iter().map(told).collect(),
+        gone: c.gone.iter().map(|gone| told(gone.state, None, &gone.was)).collect(),
+        watch_gone: c
+            .unwatched
+            .iter()
+            .map(|gone| told(gone.why.state(), Some(gone.why), &gone.was))
+            .collect(),
         trends: c.trends.iter().map(JsonTrend::from).collect(),
     }
 }
@@ -734,7 +741,7 @@ fn finding(f: &Finding, locale: &Locale) -> JsonFinding {
             })
             .collect(),
         since: f.since.map(rfc3339),
-        state: f.state.map(healthcore::finding::State::name),
+        state: f.state.map(State::name),
         fingerprint: f.fingerprint.clone(),
         series: f.series.as_ref().map(series),
         class: f.class.map(|c| Class { name: c.class.name(), origin: c.origin }),

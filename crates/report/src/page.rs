@@ -518,11 +518,11 @@ impl Say {
             ..self.row(report, f)
         });
         let changes = report.changes.iter();
-        let gone = changes.flat_map(|c| c.unwatched.iter().filter(|gone| c.is_news(gone)));
+        let gone = changes.flat_map(|c| c.unwatched.iter().filter(|gone| c.is_watch_news(gone)));
         now.chain(gone.map(|gone| {
-            let why = if gone.state == State::NotChecked { "watch-unseen" } else { "watch-gone" };
+            let why = self.w(&format!("watch-{}", gone.why.name()));
             ProblemRow {
-                summary: self.with_notes(self.w(why), &[self.on_list_since(gone.was.first)]),
+                summary: self.with_notes(why, &[self.on_list_since(gone.was.first)]),
                 ..self.kept_row(&gone.was)
             }
         }))

@@ -19,7 +19,7 @@
 //! it passes a bound. For the same reason a time left that is over is 0, however long ago.
 //!
 //! What is on the watch list stays there while it is a little further from its bound ([`crate::view::View::keeps_watching`]),
-//! for [`Rules::watch_stay_s`] at most. What leaves the list and is no finding is told once.
+//! for [`Rules::watch_stay_s`] at most. What leaves the list and is no finding is told once, with the reason ([`Left`]).
 
 mod digest;
 mod events;
@@ -36,7 +36,7 @@ pub(crate) use headroom::Rises;
 pub use headroom::{Headroom, Resource, Trend};
 pub use scores::{PastScore, Scores};
 
-use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value};
+use crate::finding::{Finding, Severity, State, SubjectRef, Text, Value, fingerprint_hash};
 use crate::fleet::builds::{self, Compared};
 use crate::model::Event;
 use crate::report::Report;
@@ -166,6 +166,12 @@ pub struct Coverage {
     pub(crate) compared: Compared,
     /// Lists that could not be had, by the id of a check that judges what is in them.
     pub(crate) hidden: Vec<(&'static str, Unavailable)>,
+    /// What is there, as numbers ([`Coverage::saw`]).
+    pub(crate) subjects: BTreeSet<u64>,
+    /// Ids of checks of this run that are switched off in this cluster.
+    pub(crate) off: BTreeSet<String>,
+    /// Fingerprints, as numbers, of subjects for which a check is switched off.
+    pub(crate) unasked: BTreeSet<u64>,
 }
 
 impl Coverage {
@@ -193,16 +199,50 @@ impl Coverage {
         self.unjudged.extend(part.unjudged);
         self.compared.extend(part.compared);
         self.hidden.extend(part.hidden);
+        self.subjects.extend(part.subjects);
+        self.off.extend(part.off);
+        self.unasked.extend(part.unasked);
     }
 
-    /// Whether a check could have found again what it once found.
-    fn covers(&self, kept: &Kept) -> bool {
-        let namespace = kept.subject.namespace.as_str();
-        let in_sight = namespace.is_empty() || self.everywhere || self.namespaces.contains(namespace);
-        let judged = u64::from_str_radix(&kept.fingerprint, 16).is_ok_and(|f| !self.unjudged.contains(&f));
-        let hidden = |(id, list): &(&str, Unavailable)| *id == kept.check && list.hides(list.kind, namespace);
-        in_sight && judged && !self.hidden.iter().any(hidden) && builds::compares(&self.compared, kept)
+    /// Notes that something is there. The cluster is that of the run, and does not count.
+    pub(crate) fn see(&mut self, subject: &SubjectRef) {
+        self.subjects.insert(presence(subject));
     }
+
+    fn saw(&self, subject: &SubjectRef) -> bool {
+        self.subjects.contains(&presence(subject))
+    }
+
+    /// Why a check of this run that found something once does not find it again.
+    fn left(&self, kept: &Kept) -> Left {
+        let namespace = kept.subject.namespace.as_str();
+        let fingerprint = u64::from_str_radix(&kept.fingerprint, 16).ok();
+        let is_in = |set: &BTreeSet<u64>| fingerprint.is_some_and(|f| set.contains(&f));
+        let hidden = |(id, list): &(&str, Unavailable)| *id == kept.check && list.hides(list.kind, namespace);
+        let whole = SubjectRef { container: None, ..kept.subject.clone() };
+        if self.off.contains(&kept.check) || is_in(&self.unasked) {
+            Left::NotAsked
+        } else if !(namespace.is_empty() || self.everywhere || self.namespaces.contains(namespace)) {
+            Left::OutOfSight
+        } else if fingerprint.is_none()
+            || is_in(&self.unjudged)
+            || self.hidden.iter().any(hidden)
+            || !builds::compares(&self.compared, kept)
+        {
+            Left::Unjudged
+        } else if self.saw(&kept.subject) {
+            Left::Away
+        } else if self.saw(&whole) {
+            Left::NotRunning
+        } else {
+            Left::NotThere
+        }
+    }
+}
+
+/// What tells one object or container of a cluster from others, as a number.
+fn presence(subject: &SubjectRef) -> u64 {
+    fingerprint_hash("", &SubjectRef { cluster: String::new(), ..subject.clone() })
 }
 
 /// What changed since the runs before.
@@ -214,7 +254,7 @@ pub struct Changes {
     pub gone: Vec<Gone>,
     /// What left the watch list since the run before and is no finding, in the same order.
     #[serde(default)]
-    pub unwatched: Vec<Gone>,
+    pub unwatched: Vec<Unwatched>,
     /// Containers whose headroom shrinks, those that are full soonest first.
     pub trends: Vec<Trend>,
     /// The scores that each cluster had in the last run of the same checks.
@@ -242,8 +282,18 @@ impl Changes {
     /// Whether the run before has not told this already: what it could not look for either is as it was.
     #[must_use]
     pub fn is_news(&self, gone: &Gone) -> bool {
-        let before = self.before.get(&gone.was.subject.cluster);
-        gone.state != State::NotChecked || before.is_none_or(|before| gone.was.last >= *before)
+        self.is_new(gone.state, &gone.was)
+    }
+
+    /// The same of what left the watch list.
+    #[must_use]
+    pub fn is_watch_news(&self, gone: &Unwatched) -> bool {
+        self.is_new(gone.why.state(), &gone.was)
+    }
+
+    fn is_new(&self, state: State, was: &Kept) -> bool {
+        let before = self.before.get(&was.subject.cluster);
+        state != State::NotChecked || before.is_none_or(|before| was.last >= *before)
     }
 }
 
@@ -254,6 +304,61 @@ pub struct Gone {
     pub state: State,
     /// The finding.
     pub was: Kept,
+}
+
+/// Something that left the watch list and is no finding, or could not be looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unwatched {
+    /// Why it is not on the list.
+    pub why: Left,
+    /// What was on it.
+    pub was: Kept,
+}
+
+/// Why a run does not find again what the run before found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Left {
+    /// It is there, and away from its bound.
+    Away,
+    /// A container of which nothing is left, though its workload is there: scaled to zero, or between two runs of a CronJob.
+    NotRunning,
+    /// The object is not there any more.
+    NotThere,
+    /// The check was not asked for in this run, or is switched off where it is.
+    NotAsked,
+    /// This run saw nothing of its namespace.
+    OutOfSight,
+    /// The check could not judge it.
+    Unjudged,
+}
+
+impl Left {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Away, Self::NotRunning, Self::NotThere, Self::NotAsked, Self::OutOfSight, Self::Unjudged];
+
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::NotRunning => "not-running",
+            Self::NotThere => "not-there",
+            Self::NotAsked => "not-asked",
+            Self::OutOfSight => "out-of-sight",
+            Self::Unjudged => "unjudged",
+        }
+    }
+
+    /// [`State::Resolved`] where the run looked, else [`State::NotChecked`].
+    #[must_use]
+    pub const fn state(self) -> State {
+        match self {
+            Self::Away | Self::NotRunning | Self::NotThere => State::Resolved,
+            Self::NotAsked | Self::OutOfSight | Self::Unjudged => State::NotChecked,
+        }
+    }
 }
 
 /// Gives findings and the watch list their states, fills [`Report::changes`], and returns what to keep of this run: one
@@ -273,18 +378,17 @@ pub fn compare(report: &mut Report, past: &BTreeMap<String, Vec<PastRun>>, rules
         }
         keep.push(run);
     }
-    for gone in [&mut changes.gone, &mut changes.unwatched] {
-        gone.sort_by(|a, b| {
-            (b.was.severity.cmp(&a.was.severity))
-                .then_with(|| a.was.check.cmp(&b.was.check))
-                .then_with(|| a.was.subject.cmp(&b.was.subject))
-        });
-    }
+    changes.gone.sort_by(|a, b| by_weight(&a.was, &b.was));
+    changes.unwatched.sort_by(|a, b| by_weight(&a.was, &b.was));
     let distance = |f: &Finding| f.distance.unwrap_or_default();
     report.watch.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
     changes.trends = rises.told();
     report.changes = Some(changes);
     keep
+}
+
+fn by_weight(a: &Kept, b: &Kept) -> std::cmp::Ordering {
+    (b.severity.cmp(&a.severity)).then_with(|| a.check.cmp(&b.check)).then_with(|| a.subject.cmp(&b.subject))
 }
 
 /// Where a past run is looked up.
@@ -356,12 +460,12 @@ impl Life<'_> {
                 changes.gone.push(Gone { state, was });
             }
             for mut was in self.unwatched(&run, before) {
-                let state = if self.checks(&was) { State::Resolved } else { State::NotChecked };
-                if state == State::NotChecked {
+                let why = self.left(&was);
+                if why.state() == State::NotChecked {
                     run.watch.push(was.clone());
                 }
                 was.subject.cluster = self.cluster.to_owned();
-                changes.unwatched.push(Gone { state, was });
+                changes.unwatched.push(Unwatched { why, was });
             }
         }
         for kept in &mut run.watch {
@@ -504,8 +608,15 @@ impl Life<'_> {
 
     /// Whether this run looked for something.
     fn checks(&self, kept: &Kept) -> bool {
-        self.report.checks.iter().any(|c| c.id == kept.check)
-            && self.report.coverage.get(self.cluster).is_some_and(|c| c.covers(kept))
+        self.left(kept).state() == State::Resolved
+    }
+
+    /// Why something that an earlier run found is not found any more.
+    fn left(&self, kept: &Kept) -> Left {
+        if !self.report.checks.iter().any(|c| c.id == kept.check) {
+            return Left::NotAsked;
+        }
+        self.report.coverage.get(self.cluster).map_or(Left::OutOfSight, |coverage| coverage.left(kept))
     }
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::checks::CHECKS;
 use crate::fixture::Fixture;
 use crate::report::ClusterSummary;
-use crate::settings::Settings;
+use crate::settings::{CheckSettings, Scope, Settings};
 
 /// Runs a day apart, each over the objects of a text.
 struct Story {
@@ -61,7 +61,7 @@ fn told(report: &Report) -> String {
     let gone = report.changes.iter().flat_map(|c| &c.gone);
     let gone = gone.map(|g| format!("{} {}", g.state.name(), g.was.subject.name));
     let unwatched = report.changes.iter().flat_map(|c| &c.unwatched);
-    let unwatched = unwatched.map(|g| format!("unwatched {} {}", g.state.name(), g.was.subject.name));
+    let unwatched = unwatched.map(|g| format!("{} {}", g.why.name(), g.was.subject.name));
     found.chain(watch).chain(gone).chain(unwatched).collect::<Vec<_>>().join(", ")
 }
 
@@ -172,7 +172,7 @@ fn what_is_near_is_watched() {
 fn what_wavers_stays_on_the_watch_list() {
     check(
         &[40, 50, 57, 50, 57, 48, 50],
-        &["", "", "watch new api@0", "watch better api@1", "watch worse api@2", "unwatched resolved api", ""],
+        &["", "", "watch new api@0", "watch better api@1", "watch worse api@2", "away api", ""],
     );
     // What was a problem and is mended does not stay for that.
     check(&[75, 50, 50], &["- api@0", "resolved api", ""]);
@@ -184,7 +184,7 @@ fn nothing_stays_for_ever_that_is_not_near() {
     let mut story = Story::new();
     let told: Vec<String> = uses.iter().map(|u| story.run(&at(*u))).collect();
     assert_eq!(told[7], "watch ongoing api@7");
-    assert_eq!(told[8..], ["unwatched resolved api", ""]);
+    assert_eq!(told[8..], ["away api", ""]);
 }
 
 #[test]
@@ -192,9 +192,61 @@ fn a_watch_that_no_run_could_keep_is_carried() {
     let mut story = Story::new();
     let hidden = "absent memory\ncontainer web/api-0/app limit=1000Mi request=900Mi cpu-request=1";
     assert_eq!(story.run(&at(60)), "watch - api@0");
-    assert_eq!(story.run(hidden), "unwatched not-checked api");
-    assert_eq!(story.run(hidden), "unwatched not-checked api");
+    assert_eq!(story.run(hidden), "unjudged api");
+    assert_eq!(story.run(hidden), "unjudged api");
     assert_eq!(story.run(&at(60)), "watch ongoing api@3");
+}
+
+/// Only where a run looked and saw all is something told to be gone, and only that leaves the list.
+#[test]
+fn why_something_left_the_watch_list_is_told() {
+    let cart = "container web/cart-0/app limit=1000Mi request=900Mi cpu-request=1  memory: 500x5";
+    let elsewhere = cart.replace("web/", "shop/");
+    let both = |percent| format!("{}\n{cart}", at(percent));
+    let scaled_to_zero = format!("workload web/StatefulSet/api created=30d\n{cart}");
+    let denied = format!("denied pods namespace=web\n{cart}");
+    for (then, expected, again) in [
+        (both(40), "away api", "watch new api@0"),
+        (cart.to_owned(), "not-there api", "watch new api@0"),
+        (scaled_to_zero, "not-running api", "watch new api@0"),
+        (elsewhere, "out-of-sight api", "watch ongoing api@2"),
+        (denied, "unjudged api", "watch ongoing api@2"),
+    ] {
+        let mut story = Story::new();
+        story.run(&both(60));
+        assert_eq!(story.run(&then), expected, "{then}");
+        assert_eq!(story.run(&both(60)), again, "{then}");
+    }
+}
+
+#[test]
+fn what_was_not_asked_for_stays_watched() {
+    let quota = |used: u32| format!("{}\nquota shop/team pods={used}/100", at(60));
+    #[track_caller]
+    fn check(off: impl FnOnce(&mut Settings), text: &str, expected: &str) {
+        let mut story = Story::new();
+        story.settings.only = ["memory-usage".to_owned(), "quota-near-limit".to_owned()].into();
+        let asked = story.settings.clone();
+        story.run(text);
+        off(&mut story.settings);
+        assert_eq!(story.run(text), expected);
+        story.settings = asked;
+        assert_eq!(story.run(text), "watch ongoing team@2, watch ongoing api@2");
+    }
+    let told = "watch ongoing team@1, not-asked api";
+    check(|s| s.only.retain(|id| id != "memory-usage"), &quota(80), told);
+    check(|s| s.skip.extend(["memory-usage".to_owned()]), &quota(80), told);
+    let scope = |namespace: Option<&str>| {
+        let off = CheckSettings { enabled: Some(false), ..CheckSettings::default() };
+        Scope {
+            cluster: "test".to_owned(),
+            namespace: namespace.map(str::to_owned),
+            checks: [("memory-usage".to_owned(), off)].into(),
+            ..Scope::default()
+        }
+    };
+    check(|s| s.scopes.push(scope(None)), &quota(80), told);
+    check(|s| s.scopes.push(scope(Some("web"))), &quota(80), told);
 }
 
 #[test]
