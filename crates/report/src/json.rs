@@ -245,6 +245,8 @@ struct JsonFinding {
     class: Option<Class>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<Scalar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding_until: Option<String>,
 }
 
 /// What changed since the runs before.
@@ -581,7 +583,7 @@ impl JsonReport {
                 })
                 .collect(),
             findings: report.findings.iter().map(|f| finding(f, locale)).collect(),
-            watch: report.watch.iter().map(|f| finding(f, locale)).collect(),
+            watch: report.watch.iter().map(|f| watched(f, report, locale)).collect(),
             changes: report.changes.as_ref().map(|c| changes(c, locale)),
             checks: report
                 .tallies()
@@ -746,7 +748,14 @@ fn finding(f: &Finding, locale: &Locale) -> JsonFinding {
         series: f.series.as_ref().map(series),
         class: f.class.map(|c| Class { name: c.class.name(), origin: c.origin }),
         distance: f.distance.map(number),
+        finding_until: None,
     }
+}
+
+/// Something on the watch list, with the last run that had it as a finding.
+fn watched(f: &Finding, report: &Report, locale: &Locale) -> JsonFinding {
+    let until = report.changes.as_ref().and_then(|c| c.were_findings.get(&f.fingerprint));
+    JsonFinding { finding_until: until.copied().map(rfc3339), ..finding(f, locale) }
 }
 
 fn series(s: &ChartSeries) -> Series {

@@ -257,6 +257,10 @@ pub struct Changes {
     pub unwatched: Vec<Unwatched>,
     /// Containers whose headroom shrinks, those that are full soonest first.
     pub trends: Vec<Trend>,
+    /// Of what is on the watch list, and was a finding in the time that it has been near its bound or beyond it without a
+    /// break: the last run that found it so, by fingerprint.
+    #[serde(default)]
+    pub were_findings: BTreeMap<String, Timestamp>,
     /// The scores that each cluster had in the last run of the same checks.
     #[serde(default)]
     pub scores: BTreeMap<String, Scores>,
@@ -443,6 +447,7 @@ impl Life<'_> {
         self.report.findings = findings;
         let mut watch = self.watch_list();
         run.watch = self.follow(&mut watch, PastRun::watched);
+        changes.were_findings.extend(run.watch.iter().filter_map(|kept| self.was_finding(&kept.fingerprint)));
         self.report.watch = watch;
 
         if let Some(alike) = self.runs.iter().rev().find(|before| run.is_scored_as(before)) {
@@ -547,6 +552,13 @@ impl Life<'_> {
         keep
     }
 
+    /// Until when something on the watch list was a finding, if it was one since it came near its bound.
+    fn was_finding(&self, fingerprint: &str) -> Option<(String, Timestamp)> {
+        let mut near = self.runs.iter().rev().take_while(|run| run.watched(fingerprint).is_some());
+        let until = near.find_map(|run| run.finding(fingerprint))?.last;
+        Some((fingerprint.to_owned(), until))
+    }
+
     /// State of a finding, since when the runs before know it, and the main value that a reader knows after this report.
     fn state(&self, finding: &Finding, find: Find) -> (State, Timestamp, Option<MainValue>) {
         let now = MainValue::of(finding);
@@ -573,7 +585,10 @@ impl Life<'_> {
             std::cmp::Ordering::Equal => State::Ongoing,
         };
         let told = if state == State::Ongoing { was.told.clone().or(now) } else { now };
-        (state, was.first, told)
+        // What is watched may have been a finding between, which began later than it came near its bound.
+        let unbroken = self.runs.iter().rev().map_while(|run| find(run, &finding.fingerprint));
+        let first = unbroken.map(|kept| kept.first).min().unwrap_or(was.first);
+        (state, first, told)
     }
 
     /// In which of the last runs a finding was there, leaving out those that could not look.

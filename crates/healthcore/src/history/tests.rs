@@ -163,9 +163,35 @@ fn since_is_the_earliest_that_check_and_history_ever_knew() {
 fn what_is_near_is_watched() {
     check(
         &[40, 65, 66, 75, 65],
-        &["", "watch new api@0", "watch ongoing api@1", "new api@0", "watch better api@1, resolved api"],
+        &["", "watch new api@0", "watch ongoing api@1", "new api@0", "watch better api@3, resolved api"],
     );
     check(&[40, 56, 62, 57], &["", "watch new api@0", "watch worse api@1", "watch ongoing api@2"]);
+}
+
+/// Near or over its bound without a break is one stretch, and the list tells that a part of it was a finding.
+#[test]
+fn what_was_a_finding_is_watched_since_it_came_near() {
+    let mut story = Story::new();
+    let mut until = |percent| {
+        let mut report = story.report(&at(percent));
+        let told = story.run(&at(percent));
+        compare(&mut report, &story.past, &Rules::default());
+        let until = report.changes.iter().flat_map(|c| c.were_findings.values()).next().copied();
+        (told, until.map(|t| report.taken_at.seconds_since(t) / 86_400.0))
+    };
+    let told = [65, 75, 76, 65, 75, 65, 66, 40, 65].map(&mut until);
+    let expected = [
+        ("watch - api@0", None),
+        ("new api@0", None),
+        ("ongoing api@1", None),
+        ("watch better api@3, resolved api", Some(1.0)),
+        ("flapping api@0", None),
+        ("watch better api@5, flapping api", Some(1.0)),
+        ("watch ongoing api@6", Some(2.0)),
+        ("away api", None),
+        ("watch new api@0", None),
+    ];
+    assert_eq!(told, expected.map(|(told, until)| (told.to_owned(), until)));
 }
 
 #[test]
