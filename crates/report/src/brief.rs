@@ -157,7 +157,10 @@ impl Brief {
         details.extend(page.advice.iter().map(|list| advice(list, lang)));
         details.push(Group {
             title: w("watch-list"),
-            lines: page.watch.iter().map(|row| line("", row, lang)).collect(),
+            // What is only near a bound has no severity.
+            lines: (page.watch.iter())
+                .map(|row| Line { label: row.since.clone(), ..line("", row, lang) })
+                .collect(),
             more: page.more_watch,
             ..Group::default()
         });

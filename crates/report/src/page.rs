@@ -11,7 +11,6 @@ use healthcore::history::{Kept, PastScore, Trend};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Part, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
-use healthcore::time::Timestamp;
 use serde::Serialize;
 
 use crate::RenderOptions;
@@ -77,6 +76,8 @@ pub(crate) struct Page {
     pub(crate) more_notes: usize,
     pub(crate) watch: Vec<ProblemRow>,
     pub(crate) more_watch: usize,
+    /// Whether of something on the watch list it is told since when it is there.
+    pub(crate) tells_watch_since: bool,
     pub(crate) trends: Table,
     pub(crate) tops: Vec<Table>,
     pub(crate) details: Vec<Detail>,
@@ -191,6 +192,7 @@ impl Page {
             more_changes: say.changes(report).count().saturating_sub(MOST_CHANGES),
             changes: say.changes(report).take(MOST_CHANGES).collect(),
             watch: say.watch_list(report).take(MOST_NOTES).collect(),
+            tells_watch_since: say.watch_list(report).any(|row| !row.since_day.is_empty()),
             more_watch: say.watch_list(report).count().saturating_sub(MOST_NOTES),
             trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
             no_problems: w(match report.floor() {
@@ -293,6 +295,16 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
         vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
     };
     order.iter().map(row).collect()
+}
+
+/// Whether a sentence has a value, and not only as a part of a longer number.
+fn says(sentence: &str, value: &str) -> bool {
+    let goes_on = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
+    sentence.match_indices(value).any(|(at, _)| {
+        let (before, after) = (&sentence[..at], &sentence[at + value.len()..]);
+        let begins = !before.ends_with(goes_on);
+        begins && (!value.ends_with(goes_on) || !after.starts_with(|c: char| c.is_ascii_digit()))
+    })
 }
 
 /// Whether the run before knew of a finding.
@@ -511,40 +523,57 @@ impl Say {
 
     /// What is near its bound, the nearest first, and what was and is not any more.
     fn watch_list<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = ProblemRow> + 'r {
-        let now = report.watch.iter().map(|f| ProblemRow {
-            summary: self.with_notes(&self.locale.sentence(&f.check, &f.summary), &self.watched(f)),
-            since: String::new(),
-            since_day: String::new(),
-            ..self.row(report, f)
+        let now = report.watch.iter().map(|f| {
+            let sentence = self.locale.sentence(&f.check, &f.summary);
+            let notes = self.watched(report, f, &sentence);
+            let (since, since_day) = self.watched_since(report, f);
+            ProblemRow {
+                summary: self.with_notes(&sentence, &notes),
+                since,
+                since_day,
+                ..self.row(report, f)
+            }
         });
         let changes = report.changes.iter();
         let gone = changes.flat_map(|c| c.unwatched.iter().filter(|gone| c.is_watch_news(gone)));
         now.chain(gone.map(|gone| {
-            let why = self.w(&format!("watch-{}", gone.why.name()));
+            let day = self.locale.day(gone.was.first, report.taken_at);
             ProblemRow {
-                summary: self.with_notes(why, &[self.on_list_since(gone.was.first)]),
+                summary: self.w(&format!("watch-{}", gone.why.name())).to_owned(),
+                since: self.w("since-day").replace("{day}", &day),
+                since_day: day,
                 ..self.kept_row(&gone.was)
             }
         }))
     }
 
-    /// The value of something that is near its bound, the bound, and since when it is on the list, where a history tells.
-    fn watched(&self, f: &Finding) -> Vec<String> {
+    /// The bound of something that is near it, its value where the sentence does not say it, and until when it was a finding.
+    fn watched(&self, report: &Report, f: &Finding, sentence: &str) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some((e, bound)) = f.evidence.iter().find_map(|e| Some((e, e.threshold.as_ref()?))) {
-            let now = self.w("watch-now").replace("{value}", &self.measured(e));
-            notes.push(now.replace("{bound}", &self.locale.show(bound)));
+            let value = self.measured(e);
+            let key = if says(sentence, &value) { "watch-bound" } else { "watch-now" };
+            let told = self.w(key).replace("{value}", &value);
+            notes.push(told.replace("{bound}", &self.locale.show(bound)));
         }
-        match (f.state, f.since) {
-            (None, _) => {}
-            (Some(State::New), _) => notes.push(self.w("watch-new").to_owned()),
-            (Some(_), since) => notes.extend(since.map(|t| self.on_list_since(t))),
-        }
+        let until = report.changes.as_ref().and_then(|c| c.were_findings.get(&f.fingerprint));
+        notes.extend(until.map(|until| {
+            let day = self.locale.day(*until, report.taken_at);
+            self.w("watch-was-finding").replace("{day}", &day)
+        }));
         notes
     }
 
-    fn on_list_since(&self, t: Timestamp) -> String {
-        self.w("watch-since").replace("{time}", &self.locale.time(t))
+    /// Since when something is near its bound or beyond it, as a remark and alone; empty without history.
+    fn watched_since(&self, report: &Report, f: &Finding) -> (String, String) {
+        let day = |since| self.locale.day(since, report.taken_at);
+        match (f.state, f.since) {
+            (None, _) => (String::new(), String::new()),
+            (Some(State::Ongoing | State::Worse | State::Better), Some(since)) => {
+                (self.w("since-day").replace("{day}", &day(since)), day(since))
+            }
+            (Some(state), _) => (self.state(state).to_owned(), self.state(state).to_owned()),
+        }
     }
 
     /// A sentence with remarks behind it.
@@ -552,7 +581,7 @@ impl Say {
         if notes.is_empty() {
             return text.to_owned();
         }
-        let notes = notes.join(self.w("list"));
+        let notes = notes.join(self.w("comma"));
         self.locale.phrase("with-notes", &[("text", text.into()), ("notes", notes.into())])
     }
 
@@ -1167,11 +1196,13 @@ fn not_compared(report: &Report) -> &'static str {
 mod tests {
     use healthcore::analyse::analyse;
     use healthcore::fixture::Fixture;
+    use healthcore::history::{Rules, compare};
     use healthcore::report::ClusterSummary;
     use healthcore::settings::Settings;
     use healthcore::snapshot::GapCause;
 
     use super::*;
+    use crate::Lang;
 
     /// Crash loops with one piece of advice each, and containers of which each gets another.
     fn report(critical: usize, warning: usize) -> Report {
@@ -1205,6 +1236,69 @@ mod tests {
             ["Urgent: 25 and 10 more: the Markdown report has them all", watch]
         );
         assert_eq!(lists(35, 30, Reader::Kept), ["Urgent: 35", watch]);
+    }
+
+    /// What a reader sees of the watch list over runs a day apart: detail and since.
+    #[test]
+    fn the_watch_list_is_told() {
+        let told = |lang: Lang| {
+            let mut settings = Settings::default();
+            settings.only.insert("memory-usage".to_owned());
+            let checks = settings.resolve(CHECKS).unwrap();
+            let mut past = BTreeMap::new();
+            let mut day = 0.0;
+            let mut run = |text: &str| {
+                let snapshot = Fixture::new(text).snapshot;
+                let summary = ClusterSummary {
+                    name: snapshot.cluster.clone(),
+                    objects_from: Some(snapshot.objects.origin),
+                    ..ClusterSummary::default()
+                };
+                let at = snapshot.taken_at.plus_seconds(86_400.0 * day);
+                day += 1.0;
+                let parts = vec![(summary, analyse(&snapshot, &checks))];
+                let mut report = Report::new("0", at, snapshot.window, parts, vec![], CHECKS);
+                for run in compare(&mut report, &past, &Rules::default()) {
+                    past.entry(run.cluster.clone()).or_insert_with(Vec::new).push(run);
+                }
+                let options = RenderOptions { lang, ..RenderOptions::default() };
+                let page = Page::new(&report, &options, Reader::Kept);
+                let rows: Vec<_> =
+                    page.watch.iter().map(|r| format!("{} | {}", r.summary, r.since_day)).collect();
+                rows.join("\n")
+            };
+            let at = |percent: u32| {
+                format!(
+                    "container web/api-0/app limit=1000Mi  memory: {}x5\ncontainer web/b-0/app",
+                    percent * 10
+                )
+            };
+            [at(65), at(75), at(65), "container web/b-0/app".to_owned()].map(|text| run(&text))
+        };
+        assert_eq!(
+            told(Lang::En),
+            [
+                "memory is at 65 % of its limit (650 MiB of 1000 MiB); bound 70 % | ",
+                "",
+                "memory is at 65 % of its limit (650 MiB of 1000 MiB); bound 70 %, a finding until 21 Nov | 20 Nov",
+                "no longer there | 20 Nov",
+            ]
+        );
+        assert_eq!(
+            told(Lang::ZhTw)[2..],
+            [
+                "記憶體已達上限的 65 %（用量 650 MiB，上限 1000 MiB）；門檻 70 %，到 11月21日 為止列為問題 | 11月20日",
+                "已不存在 | 11月20日"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_a_sentence_says_is_no_part_of_a_longer_one() {
+        let says = |sentence| says(sentence, "8 %");
+        assert!(says("at 8 % of it") && says("8 %"));
+        assert!(!says("at 58 % of it") && !says("at 5.8 %") && !says("8 of 100"));
+        assert!(!super::says("80 of 100", "8") && super::says("108 of 8", "8"));
     }
 
     #[test]

@@ -141,11 +141,10 @@ impl Out {
         if !page.watch.is_empty() {
             self.heading(self.w("watch-list"));
             for row in &page.watch {
-                self.wrapped(
-                    "  - ",
-                    "    ",
-                    &format!("{}{colon}{}", visible(&row.subject), visible(&row.summary)),
-                );
+                let told = [&visible(&row.subject), row.check, &row.since];
+                let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+                self.wrapped("  - ", "    ", &told.join("  "));
+                self.wrapped("    ", "    ", &visible(&row.summary));
             }
             if page.more_watch > 0 {
                 self.more(page.more_watch);
