@@ -29,7 +29,7 @@ use crate::progress::Bar;
 use crate::{delivery, docs, leaks, output, serve, signals, sources};
 
 /// The sample of `demo`, recorded as any snapshot.
-const SAMPLE: &[u8] = include_bytes!("../../../fixtures/demo/snapshot.ndjson");
+const SAMPLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sample.ndjson.zst"));
 
 /// Runs the command that the arguments name. What the parser itself says, help and mistakes, has `color` too.
 pub(crate) fn run(args: Vec<OsString>, color: Color) -> anyhow::Result<Exit> {
