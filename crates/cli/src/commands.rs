@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -14,7 +14,7 @@ use healthcore::settings::{Settings, nearest};
 use healthcore::time::Timestamp;
 use healthcore::unit::Seconds;
 use healthcore_sources::recording::Recording;
-use healthcore_sources::registry::{RegistryClient, RegistrySettings};
+use healthcore_sources::registry::{ReadImages, RegistryClient, RegistrySettings};
 use healthcore_sources::tls::{CertificateSource, TlsProbe};
 use lambda_free_runner::config::{CertificatesConfig, Config, holds_credentials, schema, template};
 use lambda_free_runner::history::History;
@@ -324,12 +324,15 @@ pub(crate) fn certificates(config: &CertificatesConfig) -> anyhow::Result<Certif
     })
 }
 
+/// What the runs of this process read of images: registries count what `serve` would read again and again.
+static READ_IMAGES: LazyLock<Arc<ReadImages>> = LazyLock::new(Arc::default);
+
 /// Registries that may be asked; none to ask nobody.
 fn registries(config: &[RegistrySettings]) -> anyhow::Result<Registries> {
     if config.is_empty() {
         return Ok(Registries::default());
     }
-    Ok(Registries::new(Arc::new(RegistryClient::new(config)?)))
+    Ok(Registries::new(Arc::new(RegistryClient::knowing(config, &READ_IMAGES)?)))
 }
 
 /// The image that this program runs in, as the manifest of its pod says.

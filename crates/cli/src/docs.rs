@@ -301,6 +301,9 @@ fn registries(config: &Config) -> String {
         text.push_str(&format!("    plain-http: {}  # {}\n", registry.plain_http, origin("plain-http")));
         let timeout = Seconds(registry.timeout.as_secs_f64());
         text.push_str(&format!("    timeout: {timeout}  # {}\n", origin("timeout")));
+        if let Some(most) = registry.most {
+            text.push_str(&format!("    most: {most}  # {}\n", origin("most")));
+        }
     }
     text
 }

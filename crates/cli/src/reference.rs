@@ -123,6 +123,7 @@ fn kind(key: &str, value: &Value) -> String {
     }
     match &value["type"] {
         Value::String(word) if word == "boolean" => "`true`, `false`".to_owned(),
+        Value::String(word) if word == "integer" => "number".to_owned(),
         _ => single(key, &value["default"]).to_owned(),
     }
 }

@@ -235,8 +235,20 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("image-and-why", "{image}: {why}"),
     ("registry-challenge", "it asks for credentials in a way that is not known: {said}"),
     ("registry-denies", "it denies access"),
+    (
+        "registry-half",
+        "{left} of the {all} reads that it allows in {time} are left, and half of the {all} is kept for the nodes' own pulls; give credentials in `registries` of the configuration, which raise the limit, or ask for fewer images with a lower `most`",
+    ),
+    (
+        "registry-half-of-account",
+        "{left} of the {all} reads that it allows this account in {time} are left, and half of the {all} is kept for the nodes' own pulls; give an account with a higher limit, or ask for fewer images with a lower `most` in `registries` of the configuration",
+    ),
     ("registry-late", "the {seconds} s for registries were over"),
     ("registry-limits", "it limits how often it may be asked (HTTP 429)"),
+    (
+        "registry-most",
+        "{most} {most|image|images} of it {most|was|were} read, the most that a run may; raise `most` in `registries` of the configuration where the limit of the registry leaves room",
+    ),
     ("registry-no-reference", "this is no reference to an image"),
     ("registry-open-realm", "it wants credentials sent to {realm}, which has no TLS"),
     ("registry-refuses-credentials", "it refuses the credentials"),

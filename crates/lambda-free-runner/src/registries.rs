@@ -108,8 +108,12 @@ impl Registries {
         for image in wanted.iter().take(MOST_IMAGES) {
             *by_registry.entry(ImageReference::new(image).registry()).or_default() += 1;
         }
-        let mut named: Vec<String> =
-            by_registry.iter().take(MOST_NAMED).map(|(name, images)| format!("{name} ({images})")).collect();
+        let source = self.source.as_ref()?;
+        let name = |(name, images): (&&str, &usize)| match source.most(name) {
+            Some(most) if most < *images => format!("{name} ({images}, at most {most} are read)"),
+            _ => format!("{name} ({images})"),
+        };
+        let mut named: Vec<String> = by_registry.iter().take(MOST_NAMED).map(name).collect();
         if by_registry.len() > named.len() {
             named.push(format!("and {} more", by_registry.len() - named.len()));
         }
@@ -205,6 +209,9 @@ mod tests {
         fn has(&self, registry: &str) -> bool {
             registry != "docker.io"
         }
+        fn most(&self, registry: &str) -> Option<usize> {
+            (registry == "counts.example").then_some(1)
+        }
         async fn platforms(&self, image: &ImageReference<'_>, _: &RegistryRun) -> ImagePlatforms {
             let trouble = |lasting| RegistryTrouble {
                 cause: if lasting { GapCause::Timeout } else { GapCause::Failed },
@@ -265,6 +272,19 @@ mod tests {
         assert_eq!(fake.asked.lock().unwrap().len(), 2);
         registries.of_run().look("d", &mut listed).await;
         assert_eq!(fake.asked.lock().unwrap().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_plan_tells_how_many_are_read() {
+        let one = |image: &str| {
+            format!(
+                "container web/{image}-0/app image=counts.example/{image}\npod web/{image}-0 places=linux/arm64:1\n"
+            )
+        };
+        let plan = |text: String| fake().1.plan(&objects(&text)).unwrap();
+        assert_eq!(plan(one("a")), "platforms of images: counts.example (1)");
+        let both = "platforms of images: counts.example (2, at most 1 are read)";
+        assert_eq!(plan(one("a") + &one("b")), both);
     }
 
     /// Nodes of Windows beside those of Linux, all of them amd64.

@@ -128,6 +128,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "host",
         "Registry as references begin with it, `HOST` or `HOST:PORT`; `docker.io` for those that name none.",
     ),
+    (
+        "registries",
+        "most",
+        "Most images that are read of it in a run; 25 of `docker.io`, which counts them, else as many as are needed.",
+    ),
     ("registries", "password-env", "Environment variable that holds the password."),
     ("registries", "password-file", "File that holds the password."),
     ("registries", "plain-http", "Whether it is spoken to without TLS."),

@@ -17,7 +17,11 @@ pub(crate) const REGISTRIES: &[&str] = &[
     "ca-file",
     "plain-http",
     "timeout",
+    "most",
 ];
+
+/// Most images of one registry in a run that can be asked for.
+const LARGEST_MOST: u32 = 10_000;
 
 /// The registries that may be asked, each once.
 pub(super) fn registries(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<Vec<RegistrySettings>, String> {
@@ -35,6 +39,7 @@ pub(super) fn registries(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<Vec<R
 fn registry(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RegistrySettings, String> {
     let mut out = RegistrySettings::new("");
     let (mut username, mut password, mut token) = (None, None, None);
+    let mut most = None;
     for (key, value) in node.map(REGISTRIES)? {
         match key {
             "host" => out.host = host(&value)?,
@@ -46,6 +51,7 @@ fn registry(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RegistrySettings, 
             "token-file" => token = Some(secrets.in_file(&value)?),
             "ca-file" => out.ca_file = Some(secrets.folder.join(value.text()?)),
             "plain-http" => out.plain_http = value.read()?,
+            "most" => most = Some(images(&value)?),
             _ => {
                 out.timeout =
                     request_timeout(value.read()?).map_err(|why| format!("{}: {why}", value.path()))?;
@@ -58,6 +64,7 @@ fn registry(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RegistrySettings, 
             node.path()
         ));
     }
+    out.most = most.or_else(|| RegistrySettings::new(&out.host).most);
     out.auth = match (token, username, password) {
         (None, None, None) => Auth::None,
         (Some(token), None, None) => Auth::Bearer(Secret::new(token)),
@@ -73,6 +80,17 @@ fn registry(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RegistrySettings, 
     let bare = RegistrySettings { ca_file: None, ..out.clone() };
     RegistryClient::new(&[bare]).map_err(|why| format!("{}: {why}", node.path()))?;
     Ok(out)
+}
+
+/// A number of images.
+fn images(node: &Node<'_>) -> Result<usize, String> {
+    match node.read::<u32>()? {
+        most @ 1..=LARGEST_MOST => Ok(most as usize),
+        most => Err(format!(
+            "{}: expected a number of images from 1 to {LARGEST_MOST}, got {most}; to ask for none, leave the registry out",
+            node.path()
+        )),
+    }
 }
 
 /// `HOST` or `HOST:PORT`.
@@ -112,7 +130,7 @@ mod tests {
         let found = read(
             "- {host: Registry.Example:5000, username-env: PW, password-env: PW, ca-file: ca.pem}\n\
              - {host: index.docker.io, token-env: PW}\n\
-             - {host: localhost:5001, plain-http: true, timeout: 3s}",
+             - {host: localhost:5001, plain-http: true, timeout: 3s, most: 7}",
         )
         .unwrap();
         let hosts: Vec<_> = found.iter().map(|r| r.host.as_str()).collect();
@@ -121,6 +139,8 @@ mod tests {
         assert_eq!(found[0].ca_file.as_deref(), Some(Path::new("/etc/hc/ca.pem")));
         assert!(matches!(found[1].auth, Auth::Bearer(_)) && !found[1].plain_http);
         assert_eq!((found[2].plain_http, found[2].timeout.as_secs()), (true, 3));
+        let most: Vec<_> = found.iter().map(|r| r.most).collect();
+        assert_eq!(most, [None, Some(25), Some(7)], "Docker Hub counts what is read");
         let shown = format!("{:?}", &found[1..]);
         assert!(!shown.contains("hunter2"), "{shown}");
     }
@@ -140,6 +160,7 @@ mod tests {
             ("[{host: r}, {host: R}]", "[1].host: `r` is given twice"),
             ("[{host: r, insecure: true}]", "[0].insecure: unknown key"),
             ("[{host: r, timeout: 0s}]", "[0].timeout: expected a time-out above zero"),
+            ("[{host: r, most: 0}]", "[0].most: expected a number of images from 1 to 10000, got 0"),
             ("{host: r}", "expected a list, got a map"),
         ] {
             let why = read(text).unwrap_err();

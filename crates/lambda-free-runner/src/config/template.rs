@@ -139,6 +139,7 @@ pub fn schema() -> Value {
     top.insert("hosts".into(), object(hosts));
     let mut registry = keyed(super::registries::REGISTRIES);
     registry.insert("plain-http".into(), json!({ "type": "boolean" }));
+    registry.insert("most".into(), json!({ "type": "integer", "minimum": 1 }));
     let mut registry = object(registry);
     registry["required"] = json!(["host"]);
     top.insert("registries".into(), json!({ "type": "array", "items": registry }));

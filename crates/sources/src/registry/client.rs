@@ -1,6 +1,7 @@
 //! All registries to which there is access.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::run::Known;
 use super::server::Registry;
-use super::{ImagePlatforms, PlatformSource, RegistryRun, RegistrySettings, RegistryTrouble};
+use super::{ImagePlatforms, PlatformSource, ReadImages, RegistryRun, RegistrySettings, RegistryTrouble};
 use crate::SourceError;
 
 /// Time for all answers of one registry in a run: four are asked for at once, so it is a minute.
@@ -30,8 +31,16 @@ impl RegistryClient {
     /// # Errors
     /// A setting cannot be used.
     pub fn new(settings: &[RegistrySettings]) -> Result<Self, SourceError> {
+        Self::knowing(settings, &Arc::default())
+    }
+
+    /// As [`Self::new`], with what was read before, and where to keep what is read.
+    ///
+    /// # Errors
+    /// A setting cannot be used.
+    pub fn knowing(settings: &[RegistrySettings], read: &Arc<ReadImages>) -> Result<Self, SourceError> {
         crate::tls::install_provider();
-        let made = settings.iter().map(|own| Ok((own.host.clone(), Registry::new(own)?)));
+        let made = settings.iter().map(|own| Ok((own.host.clone(), Registry::new(own, Arc::clone(read))?)));
         Ok(Self { registries: made.collect::<Result<_, SourceError>>()?, time: TIME })
     }
 }
@@ -42,16 +51,17 @@ impl PlatformSource for RegistryClient {
         self.registries.contains_key(&registry.to_ascii_lowercase())
     }
 
+    fn most(&self, registry: &str) -> Option<usize> {
+        self.registries.get(&registry.to_ascii_lowercase())?.most()
+    }
+
     async fn platforms(&self, image: &ImageReference<'_>, run: &RegistryRun) -> ImagePlatforms {
         let name = image.registry().to_ascii_lowercase();
         let Some(registry) = self.registries.get(&name) else {
             return ImagePlatforms { platforms: Vec::new(), trouble: None };
         };
         let known = run.of(&name);
-        match self.ask(registry, image, &known).await {
-            Ok(platforms) => ImagePlatforms { platforms, trouble: None },
-            Err(trouble) => ImagePlatforms::unknown(trouble),
-        }
+        self.ask(registry, image, &known).await.unwrap_or_else(ImagePlatforms::unknown)
     }
 }
 
@@ -61,7 +71,7 @@ impl RegistryClient {
         registry: &Registry,
         image: &ImageReference<'_>,
         known: &Known,
-    ) -> Result<Vec<String>, RegistryTrouble> {
+    ) -> Result<ImagePlatforms, RegistryTrouble> {
         let _place = known.at_once.acquire().await.expect("the semaphore is never closed");
         known.goes_on()?;
         let (begun, left) = (Instant::now(), self.time.saturating_sub(known.spent()));

@@ -1,7 +1,9 @@
 //! Image registries (OCI Distribution Specification 1.1): the platforms that images are built for.
 
 mod client;
+mod limit;
 mod manifest;
+mod read;
 mod run;
 mod server;
 #[cfg(test)]
@@ -13,12 +15,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use healthcore::finding::Value;
-use healthcore::image::ImageReference;
+use healthcore::image::{DOCKER_HUB, ImageReference};
 use healthcore::snapshot::GapCause;
 
 use crate::prometheus::Auth;
 
 pub use client::RegistryClient;
+pub use read::ReadImages;
 pub use run::RegistryRun;
 
 /// A registry to which there is access.
@@ -34,14 +37,22 @@ pub struct RegistrySettings {
     pub plain_http: bool,
     /// Time for one request.
     pub timeout: Duration,
+    /// Most manifests that are read of it in a run, for registries that count them; none for as many as are asked for.
+    pub most: Option<usize>,
 }
 
+/// Most manifests that are read of Docker Hub in a run: a quarter of what it lets an address read in six hours without an
+/// account, nodes that pull included.
+const MOST_OF_DOCKER_HUB: usize = 25;
+
 impl RegistrySettings {
-    /// The defaults for a registry: no credentials, TLS, 10 s a request.
+    /// The defaults for a registry: no credentials, TLS, 10 s a request, and few manifests of Docker Hub.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let host = host.to_ascii_lowercase();
-        Self { host, auth: Auth::None, ca_file: None, plain_http: false, timeout: Duration::from_secs(10) }
+        let most = (host == DOCKER_HUB).then_some(MOST_OF_DOCKER_HUB);
+        let timeout = Duration::from_secs(10);
+        Self { host, auth: Auth::None, ca_file: None, plain_http: false, timeout, most }
     }
 }
 
@@ -53,6 +64,7 @@ impl fmt::Debug for RegistrySettings {
             .field("ca_file", &self.ca_file)
             .field("plain_http", &self.plain_http)
             .field("timeout", &self.timeout)
+            .field("most", &self.most)
             .finish()
     }
 }
@@ -91,6 +103,11 @@ pub struct RegistryTrouble {
 pub trait PlatformSource: Send + Sync {
     /// Whether there is access to a registry. Others are never asked.
     fn has(&self, registry: &str) -> bool;
+
+    /// Most images that are read of a registry in a run, where it has such a bound.
+    fn most(&self, _registry: &str) -> Option<usize> {
+        None
+    }
 
     /// What the registry of an image tells of it. What holds for the registry is known in the whole run: after a trouble
     /// that lasts nobody asks it again, and all its answers together take bounded time.

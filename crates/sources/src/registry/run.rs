@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Gate, Semaphore};
 
 use super::RegistryTrouble;
+use super::limit::Limit;
 
 /// Questions to one registry at once.
 const AT_ONCE: usize = 4;
@@ -32,6 +33,10 @@ pub(super) struct Known {
     pub(super) accepted: Gate<bool>,
     stopped: Mutex<Option<RegistryTrouble>>,
     spent: Mutex<Duration>,
+    /// What it said of the reads that are left; of several answers, the fewest.
+    limit: Mutex<Option<Limit>>,
+    /// Manifests that were read, or are being read.
+    reads: Mutex<usize>,
 }
 
 impl Default for Known {
@@ -41,6 +46,8 @@ impl Default for Known {
             accepted: Gate::default(),
             stopped: Mutex::default(),
             spent: Mutex::default(),
+            limit: Mutex::default(),
+            reads: Mutex::default(),
         }
     }
 }
@@ -68,5 +75,30 @@ impl Known {
 
     pub(super) fn spend(&self, time: Duration) {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    pub(super) fn limit(&self) -> Option<Limit> {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers come in any order.
+    pub(super) fn hear(&self, told: Limit) {
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if limit.is_none_or(|heard| told.left < heard.left) {
+            *limit = Some(told);
+        }
+    }
+
+    /// Whether a manifest was read, or is being read.
+    pub(super) fn has_read(&self) -> bool {
+        *self.reads.lock().unwrap_or_else(PoisonError::into_inner) > 0
+    }
+
+    /// Counts a manifest that is about to be read, unless `most` were.
+    pub(super) fn counts_read(&self, most: Option<usize>) -> bool {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = most.is_none_or(|most| *reads < most);
+        *reads += usize::from(may);
+        may
     }
 }

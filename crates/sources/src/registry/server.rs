@@ -1,6 +1,7 @@
 //! One registry: requests, credentials, bounds, and what a refusal means.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -8,16 +9,17 @@ use healthcore::finding::Value;
 use healthcore::image::{DOCKER_HUB, ImageReference};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
-use healthcore::unit::Bytes;
+use healthcore::unit::{Bytes, Seconds};
 use http_auth::ChallengeParser;
 use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::limit::Limit;
 use super::manifest::{self, Manifest};
 use super::run::Known;
-use super::{RegistrySettings, RegistryTrouble};
+use super::{ImagePlatforms, ReadImages, RegistrySettings, RegistryTrouble};
 use crate::SourceError;
 use crate::prometheus::{Auth, Secret, chain, with_authorities};
 
@@ -38,6 +40,9 @@ const MOST_REDIRECTS: usize = 5;
 /// Pause before a request that failed is sent again; half of it is random.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// How an answer tells the digest of a manifest.
+const DIGEST: &str = "docker-content-digest";
+
 /// The address behind the name `docker.io`.
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
@@ -46,6 +51,7 @@ pub(super) struct Registry {
     /// Or why there is none.
     client: Result<Client, RegistryTrouble>,
     settings: RegistrySettings,
+    read: Arc<ReadImages>,
     /// What the registry wants to see, by repository, once it has said so.
     shown: Mutex<BTreeMap<String, Shown>>,
 }
@@ -66,6 +72,13 @@ impl Shown {
     }
 }
 
+/// What is asked for.
+struct Question<'a> {
+    method: Method,
+    url: &'a str,
+    accept: &'a str,
+}
+
 type Told<T> = Result<T, RegistryTrouble>;
 
 /// One image is in trouble.
@@ -81,7 +94,7 @@ fn lasting(cause: GapCause, said: impl Into<Value>) -> RegistryTrouble {
 impl Registry {
     /// # Errors
     /// A setting cannot be used.
-    pub(super) fn new(settings: &RegistrySettings) -> Result<Self, SourceError> {
+    pub(super) fn new(settings: &RegistrySettings, read: Arc<ReadImages>) -> Result<Self, SourceError> {
         let host = if settings.host == DOCKER_HUB { DOCKER_HUB_API } else { &settings.host };
         let base = format!("{}://{host}", if settings.plain_http { "http" } else { "https" });
         let refuse =
@@ -111,52 +124,133 @@ impl Registry {
                 .map_err(|e| refuse(format!("the HTTP client cannot be made: {}", chain(&e))))?),
             Err(why) => Err(lasting(GapCause::Failed, why.said())),
         };
-        Ok(Self { base, client, settings: settings.clone(), shown: Mutex::default() })
+        Ok(Self { base, client, settings: settings.clone(), read, shown: Mutex::default() })
     }
 
-    /// The platforms of an image of this registry.
+    /// Most manifests that are read of it in a run.
+    pub(super) const fn most(&self) -> Option<usize> {
+        self.settings.most
+    }
+
+    /// The platforms of an image of this registry; unknown where its manifest is left for others to read.
     ///
     /// # Errors
     /// Why they are not known.
-    pub(super) async fn platforms(&self, image: &ImageReference<'_>, known: &Known) -> Told<Vec<String>> {
+    pub(super) async fn platforms(&self, image: &ImageReference<'_>, known: &Known) -> Told<ImagePlatforms> {
         let repository = image.repository();
         let reference = image.digest.or(image.tag).unwrap_or("latest");
         if !is_repository(&repository) || !(is_tag(reference) || manifest::is_digest(reference)) {
             return Err(single(GapCause::InvalidObject, phrase("registry-no-reference")));
         }
+        let platforms = match self.without_reading(&repository, reference, known).await? {
+            Some(platforms) => platforms,
+            None => match self.spared(known) {
+                Some(why) => return Ok(ImagePlatforms::unknown(why)),
+                None => self.read(&repository, reference, known).await?,
+            },
+        };
+        Ok(ImagePlatforms { platforms, trouble: None })
+    }
+
+    /// The platforms of an image that was read before. Where manifests are counted, a tag is asked for its digest first, which
+    /// Docker Hub does not count; so is the first image of a run, to hear how many may still be read.
+    async fn without_reading(
+        &self,
+        repository: &str,
+        reference: &str,
+        known: &Known,
+    ) -> Told<Option<Vec<String>>> {
+        let name = format!("{}/{repository}", self.settings.host);
+        if let Some(platforms) = self.read.of(&name, reference) {
+            return Ok(Some(platforms));
+        }
+        let limit = known.limit();
+        let is_counted = self.settings.most.is_some() || limit.is_some();
+        let is_first = limit.is_none() && !known.has_read();
+        if !is_counted || !(is_first || self.read.has(&name)) {
+            return Ok(None);
+        }
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let answer = self.answer(Method::HEAD, &path, manifest::ACCEPT, repository, known).await?;
+        if matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
+            return Ok(None);
+        }
+        let digest = digest(&answer);
+        self.body(answer, LARGEST_MANIFEST).await?;
+        Ok(digest.and_then(|digest| self.read.of(&name, &digest)))
+    }
+
+    /// Why a manifest is not read, though the registry would answer: nodes pull by the same limit, and what is used up of it
+    /// keeps their pods from starting.
+    fn spared(&self, known: &Known) -> Option<RegistryTrouble> {
+        if let Some(limit) = known.limit().filter(|limit| limit.is_half_used()) {
+            let half = match self.settings.auth {
+                Auth::None => phrase("registry-half"),
+                _ => phrase("registry-half-of-account"),
+            };
+            let said = half
+                .with("left", limit.left)
+                .with("all", limit.all)
+                .with("time", Seconds(f64::from(limit.window)));
+            return Some(lasting(GapCause::Thinned, said));
+        }
+        let most = self.settings.most;
+        let said = || phrase("registry-most").with("most", most.unwrap_or_default());
+        (!known.counts_read(most)).then(|| lasting(GapCause::Thinned, said()))
+    }
+
+    /// Reads the manifest of an image, and its configuration where it is a single one.
+    async fn read(&self, repository: &str, reference: &str, known: &Known) -> Told<Vec<String>> {
         let broken = |e: serde_json::Error| {
             single(GapCause::Failed, phrase("refused-broken").with("why", e.to_string()))
         };
         let path = format!("/v2/{repository}/manifests/{reference}");
-        let body = self.get(&path, manifest::ACCEPT, &repository, LARGEST_MANIFEST, known).await?;
-        match manifest::read(&body).map_err(broken)? {
-            Manifest::Platforms(platforms) => Ok(platforms),
-            Manifest::Other => Ok(Vec::new()),
+        let answer = self.answer(Method::GET, &path, manifest::ACCEPT, repository, known).await?;
+        let digest =
+            if manifest::is_digest(reference) { Some(reference.to_owned()) } else { digest(&answer) };
+        let body = self.body(answer, LARGEST_MANIFEST).await?;
+        let platforms = match manifest::read(&body).map_err(broken)? {
+            Manifest::Platforms(platforms) => platforms,
+            Manifest::Other => Vec::new(),
             Manifest::Image(config) => {
                 let path = format!("/v2/{repository}/blobs/{config}");
-                let body = self.get(&path, "*/*", &repository, LARGEST_CONFIG, known).await?;
-                manifest::platform_of_config(&body).map_err(broken)
+                let answer = self.answer(Method::GET, &path, "*/*", repository, known).await?;
+                let body = self.body(answer, LARGEST_CONFIG).await?;
+                manifest::platform_of_config(&body).map_err(broken)?
             }
+        };
+        if let Some(digest) = digest {
+            self.read.keep(&format!("{}/{repository}", self.settings.host), &digest, &platforms);
         }
+        Ok(platforms)
     }
 
-    /// What stands at a path; credentials are shown as the registry wants them.
-    async fn get(
+    /// The answer about a path, and what it tells of the reads that are left.
+    async fn answer(
         &self,
+        method: Method,
         path: &str,
         accept: &str,
         repository: &str,
-        most: usize,
         known: &Known,
-    ) -> Told<Vec<u8>> {
+    ) -> Told<Response> {
         let url = format!("{}{path}", self.base);
+        let answer = self.admitted(&Question { method, url: &url, accept }, repository, known).await?;
+        if let Some(limit) = Limit::of(answer.headers()) {
+            known.hear(limit);
+        }
+        Ok(answer)
+    }
+
+    /// An answer; credentials are shown as the registry wants them.
+    async fn admitted(&self, question: &Question<'_>, repository: &str, known: &Known) -> Told<Response> {
         let shown = match &self.settings.auth {
             Auth::Bearer(token) => Some(Shown::Bearer(token.clone())),
             _ => self.shown.lock().await.get(repository).cloned(),
         };
-        let answer = self.send(&url, accept, shown.as_ref()).await?;
+        let answer = self.send(question, shown.as_ref()).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
-            return self.body(answer, most).await;
+            return Ok(answer);
         }
         if matches!(self.settings.auth, Auth::Bearer(_)) {
             return Err(self.unauthorized());
@@ -167,25 +261,24 @@ impl Registry {
         if accepted.as_deref() == Some(&true) {
             accepted = None;
         }
-        let answer = self.introduce(&url, accept, repository, &challenges).await;
+        let answer = self.introduce(question, repository, &challenges).await;
         match (&answer, accepted) {
             (Ok(_), Some(mut accepted)) => *accepted = true,
             (Err(trouble), _) => known.stop(trouble),
             (Ok(_), None) => {}
         }
-        self.body(answer?, most).await
+        answer
     }
 
     /// Sends a request with what its challenges want to see.
     async fn introduce(
         &self,
-        url: &str,
-        accept: &str,
+        question: &Question<'_>,
         repository: &str,
         challenges: &[String],
     ) -> Told<Response> {
         let shown = self.authorize(challenges, repository).await?;
-        let answer = self.send(url, accept, Some(&shown)).await?;
+        let answer = self.send(question, Some(&shown)).await?;
         match (answer.status(), &shown) {
             (StatusCode::UNAUTHORIZED, Shown::Basic { .. }) => Err(self.unauthorized()),
             // A registry tells nobody whether there is what he may not see.
@@ -198,10 +291,11 @@ impl Registry {
     }
 
     /// Sends a request; once more where a fault may pass.
-    async fn send(&self, url: &str, accept: &str, shown: Option<&Shown>) -> Told<Response> {
+    async fn send(&self, question: &Question<'_>, shown: Option<&Shown>) -> Told<Response> {
         let client = self.client.as_ref().map_err(Clone::clone)?;
         let once = || {
-            let request = client.get(url).header(ACCEPT, accept);
+            let request =
+                client.request(question.method.clone(), question.url).header(ACCEPT, question.accept);
             match shown {
                 Some(shown) => shown.put(request),
                 None => request,
@@ -288,7 +382,8 @@ impl Registry {
             url.query_pairs_mut().append_pair("service", service);
         }
         url.query_pairs_mut().append_pair("scope", scope);
-        let answer = self.send(url.as_str(), "application/json", credentials).await?;
+        let question = Question { method: Method::GET, url: url.as_str(), accept: "application/json" };
+        let answer = self.send(&question, credentials).await?;
         if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(self.unauthorized());
         }
@@ -343,6 +438,12 @@ impl Registry {
 fn challenges(answer: &Response) -> Vec<String> {
     let all = answer.headers().get_all(WWW_AUTHENTICATE);
     all.iter().filter_map(|value| value.to_str().ok().map(str::to_owned)).collect()
+}
+
+/// The digest of the manifest that an answer is about, where it is told.
+fn digest(answer: &Response) -> Option<String> {
+    let told = answer.headers().get(DIGEST)?.to_str().ok()?;
+    manifest::is_digest(told).then(|| told.to_owned())
 }
 
 /// A body; none when it is larger than `most`.

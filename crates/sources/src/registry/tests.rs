@@ -1,15 +1,17 @@
 //! Registries that are made of answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use healthcore::image::ImageReference;
 use healthcore::phrase::plain;
 use healthcore::snapshot::GapCause;
 use serde_json::{Value, json};
-use wiremock::matchers::{basic_auth, bearer_token, header_exists, method, path, query_param};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::matchers::{basic_auth, bearer_token, header_exists, method, path, path_regex, query_param};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::{ImagePlatforms, PlatformSource as _, RegistryClient, RegistryRun, RegistrySettings};
+use super::{ImagePlatforms, PlatformSource as _, ReadImages, RegistryClient, RegistryRun, RegistrySettings};
 use crate::prometheus::{Auth, Secret};
 
 const PASSWORD: &str = "hunter2-registry";
@@ -209,7 +211,7 @@ async fn basic_credentials_and_tokens_are_sent_as_they_are() {
 async fn credentials_go_nowhere_without_tls() {
     let server = MockServer::start().await;
     let secure = RegistrySettings { plain_http: false, ..with_password(&server) };
-    let registry = super::server::Registry::new(&secure).unwrap();
+    let registry = super::server::Registry::new(&secure, Arc::default()).unwrap();
     let trouble = registry.token_of(&format!("{}/token", server.uri())).await.unwrap_err();
     assert_eq!(
         plain(&trouble.said),
@@ -248,6 +250,144 @@ async fn a_limit_ends_the_questions() {
     assert!(words(&told).iter().all(|words| words == limited), "{told:?}");
     let sent = asked(&server).await.len();
     assert!(sent <= 4, "{sent} requests");
+}
+
+/// As Docker Hub does it: manifests are told with the reads that are left, and only those that are read count.
+async fn counted(server: &MockServer, all: usize, left: usize) {
+    let left = Arc::new(AtomicUsize::new(left));
+    let respond = move |request: &Request| {
+        let used = usize::from(request.method == "GET");
+        let left = left.fetch_sub(used, Ordering::Relaxed) - used;
+        // All tags of a repository are one image.
+        let repository = request.url.path().split('/').nth(2).unwrap();
+        let digest = format!("sha256:{}", repository.repeat(64));
+        answer(&index())
+            .insert_header("docker-content-digest", digest)
+            .insert_header("ratelimit-limit", format!("{all};w=21600"))
+            .insert_header("ratelimit-remaining", format!("{left};w=21600"))
+    };
+    Mock::given(path_regex("^/v2/[a-z]/manifests/")).respond_with(respond).mount(server).await;
+}
+
+/// What is asked, one after the other: by method and tag.
+async fn one_by_one(client: &RegistryClient, server: &MockServer, images: &[&str]) -> Vec<ImagePlatforms> {
+    let run = RegistryRun::default();
+    let mut told = Vec::new();
+    for image in images {
+        told.extend(all(client, &[format!("{}/{image}", host(server))], &run).await);
+    }
+    told
+}
+
+async fn methods(server: &MockServer) -> Vec<String> {
+    let name = |r: &Request| format!("{} {}", r.method, r.url.path().replace("manifests/", ""));
+    server.received_requests().await.unwrap().iter().map(name).collect()
+}
+
+const BOTH: &str = "linux/amd64 linux/arm64/v8";
+
+/// Nodes pull by the same limit: who uses it up keeps pods from starting.
+#[tokio::test]
+async fn half_of_what_a_registry_lets_be_read_is_left_to_the_nodes() {
+    let server = MockServer::start().await;
+    counted(&server, 10, 7).await;
+    let client = RegistryClient::new(&[settings(&server)]).unwrap();
+    let told = one_by_one(&client, &server, &["a:1", "b:1", "c:1", "a:2", "d:1"]).await;
+    let spared = "thinned: 5 of the 10 reads that it allows in 6 h are left, and half of the 10 is kept for the nodes' \
+        own pulls; give credentials in `registries` of the configuration, which raise the limit, or ask for fewer \
+        images with a lower `most`";
+    assert_eq!(words(&told), [BOTH, BOTH, spared, BOTH, spared]);
+    assert_eq!(methods(&server).await, ["GET /v2/a/1", "GET /v2/b/1", "HEAD /v2/a/2"]);
+
+    let account = RegistryClient::new(&[with_password(&server)]).unwrap();
+    let told = words(&one_by_one(&account, &server, &["a:1", "b:1"]).await);
+    assert!(
+        told[1].contains("allows this account") && told[1].contains("an account with a higher"),
+        "{told:?}"
+    );
+}
+
+/// Before anything is read, the registry is asked what is left.
+#[tokio::test]
+async fn a_limit_that_the_nodes_used_up_costs_no_read() {
+    let server = MockServer::start().await;
+    counted(&server, 100, 12).await;
+    let client = RegistryClient::new(&[RegistrySettings { most: Some(25), ..settings(&server) }]).unwrap();
+    let told = words(&one_by_one(&client, &server, &["a:1", "b:1"]).await);
+    assert!(told.iter().all(|words| words.starts_with("thinned: 12 of the 100 reads")), "{told:?}");
+    assert_eq!(methods(&server).await, ["HEAD /v2/a/1"]);
+}
+
+#[tokio::test]
+async fn no_more_images_are_read_than_may_be() {
+    let server = MockServer::start().await;
+    serve_all(&server).await;
+    let client = RegistryClient::new(&[RegistrySettings { most: Some(3), ..settings(&server) }]).unwrap();
+    let texts: Vec<String> = (0..40).map(|n| format!("{}/app:{n}", host(&server))).collect();
+    let told = words(&all(&client, &texts, &RegistryRun::default()).await);
+    let read = told.iter().filter(|words| *words == BOTH).count();
+    let left = "thinned: 3 images of it were read, the most that a run may; raise `most` in `registries` of the \
+        configuration where the limit of the registry leaves room";
+    assert_eq!((read, told.iter().filter(|words| *words == left).count()), (3, 37));
+    let asked = methods(&server).await;
+    let gets = asked.iter().filter(|method| method.starts_with("GET")).count();
+    assert_eq!(gets, 3);
+    assert!(
+        asked.len() <= 3 + 4,
+        "where no limit is told, only the first ones are asked for their digest: {asked:?}"
+    );
+}
+
+async fn serve_all(server: &MockServer) {
+    Mock::given(path_regex("^/v2/")).respond_with(answer(&index())).mount(server).await;
+}
+
+/// A later run of one process asks only whether a tag still stands for what it read.
+#[tokio::test]
+async fn what_was_read_is_not_read_again() {
+    let server = MockServer::start().await;
+    counted(&server, 100, 100).await;
+    let (digest, read) = (format!("sha256:{}", "a".repeat(64)), Arc::new(ReadImages::default()));
+    let counts = [RegistrySettings { most: Some(1), ..settings(&server) }];
+    let first = RegistryClient::knowing(&counts, &read).unwrap();
+    assert_eq!(words(&one_by_one(&first, &server, &["a:1", &format!("a:9@{digest}")]).await), [BOTH, BOTH]);
+    let later = RegistryClient::knowing(&counts, &read).unwrap();
+    let told = one_by_one(&later, &server, &["a:1", "a:2", "b:1", "c:1"]).await;
+    assert_eq!(words(&told)[..3], [BOTH, BOTH, BOTH]);
+    assert!(words(&told)[3].starts_with("thinned: "), "{told:?}");
+    let asked = methods(&server).await;
+    let expected = ["HEAD /v2/a/1", "GET /v2/a/1", "HEAD /v2/a/1", "HEAD /v2/a/2", "GET /v2/b/1"];
+    assert_eq!(asked, expected, "a digest that is known is asked for by nobody");
+}
+
+/// A tag that moved is read anew.
+#[tokio::test]
+async fn another_digest_is_read() {
+    let server = MockServer::start().await;
+    let told = |digest: &str, platform: &str| {
+        let one = json!({"manifests": [{"platform": {"os": "linux", "architecture": platform}}]});
+        answer(&one).insert_header("docker-content-digest", format!("sha256:{}", digest.repeat(64)))
+    };
+    let counts = [RegistrySettings { most: Some(9), ..settings(&server) }];
+    let client = RegistryClient::new(&counts).unwrap();
+    for (digest, platform) in [("a", "amd64"), ("b", "arm64")] {
+        server.reset().await;
+        Mock::given(path("/v2/app/manifests/1")).respond_with(told(digest, platform)).mount(&server).await;
+        let found = one_by_one(&client, &server, &["app:1"]).await;
+        assert_eq!(words(&found), [format!("linux/{platform}")]);
+        assert_eq!(methods(&server).await, ["HEAD /v2/app/1", "GET /v2/app/1"]);
+    }
+}
+
+/// The method is of the specification, and not every gateway lets it through.
+#[tokio::test]
+async fn who_knows_no_head_is_read() {
+    let server = MockServer::start().await;
+    let refused = ResponseTemplate::new(405);
+    Mock::given(method("HEAD")).respond_with(refused).mount(&server).await;
+    serve(&server, "/v2/app/manifests/1", answer(&index())).await;
+    let counts = RegistrySettings { most: Some(9), ..settings(&server) };
+    assert_eq!(words(&told(counts, &["app:1"]).await), [BOTH]);
 }
 
 #[tokio::test]
