@@ -1,4 +1,4 @@
-//! Templates of the user (minijinja, the notation of Jinja 2) over the values of the JSON report.
+//! Templates of the user (minijinja, the notation of Jinja 2) over the values of the JSON report, or of the JSON digest.
 //!
 //! `docs/templates.md` is their manual: the data model, the filters, and what stops a template.
 
@@ -8,10 +8,11 @@ use healthcore::report::Report;
 use healthcore::time::Timestamp;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
+use serde::Serialize;
 
 use crate::locale::Locale;
 use crate::quantity::{bytes, percent};
-use crate::{JsonReport, RenderError, RenderOptions, escape, words};
+use crate::{DigestReport, JsonReport, RenderError, RenderOptions, digest, escape, words};
 
 /// Steps after which a template is stopped: a thousand findings with all their values take less than a tenth.
 const MOST_STEPS: u64 = 10_000_000;
@@ -73,13 +74,29 @@ impl Template {
     /// # Errors
     /// It names a value that is not there, takes too long or writes too much; the message names the line.
     pub fn render(&self, report: &Report, options: &RenderOptions) -> Result<String, RenderError> {
-        let mut env = self.env.clone();
         let locale = Locale::new(options);
-        add_filters(&mut env, &locale, self.markup);
-        let report = JsonReport::told(report, &locale);
+        self.fill(&JsonReport::told(report, &locale), &locale)
+    }
+
+    /// Fills it with a digest.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_digest(
+        &self,
+        digest: &DigestReport,
+        options: &RenderOptions,
+    ) -> Result<String, RenderError> {
+        let locale = Locale::new(options);
+        self.fill(&digest::json::told(digest, &locale), &locale)
+    }
+
+    fn fill(&self, values: &impl Serialize, locale: &Locale) -> Result<String, RenderError> {
+        let mut env = self.env.clone();
+        add_filters(&mut env, locale, self.markup);
         let context = context! {
-            w => words::all(options.lang),
-            ..minijinja::Value::from(minijinja::value::Serde(&report))
+            w => words::all(locale.lang),
+            ..minijinja::Value::from(minijinja::value::Serde(values))
         };
         let mut out = Bounded(Vec::new());
         let template = env.get_template(TEMPLATE).map_err(|e| wrong(&self.name, &e))?;

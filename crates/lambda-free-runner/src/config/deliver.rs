@@ -11,8 +11,8 @@ use super::tree::Node;
 use super::{HEADER, Secrets, holds_credentials, namespace_pattern, request_timeout};
 use crate::deliver::{
     ChatSettings, ChatSink, DEFAULT_API, DeliverError, Email, EmailSettings, FileSettings, FileSink,
-    HttpSettings, NO_TEMPLATE, Pushgateway, PushgatewaySettings, Route, Security, Selection, Sink, Slack,
-    SlackSettings, StdoutSink, Webhook, WebhookSettings, What, When, Writing,
+    HttpSettings, Pushgateway, PushgatewaySettings, Route, Security, Selection, Sink, Slack, SlackSettings,
+    StdoutSink, Webhook, WebhookSettings, What, When, Writing,
 };
 
 /// Keys of every entry.
@@ -258,9 +258,6 @@ impl Entry<'_> {
             }
             _ => return self.format_of(node).map(Writing::Known),
         };
-        if self.what == What::Digest {
-            return Err(format!("{}: {NO_TEMPLATE}", node.path()));
-        }
         let path = self.templates.get(name).cloned().unwrap_or_else(|| self.secrets.folder.join(name));
         let source = std::fs::read_to_string(&path)
             .map_err(|e| format!("{}: {} cannot be read: {e}", node.path(), path.display()))?;
@@ -277,10 +274,10 @@ impl Entry<'_> {
         })
     }
 
-    fn formats(&self, key: &str, usual: &[Format]) -> Result<Vec<Format>, String> {
+    fn writings(&self, key: &str, usual: &[Format]) -> Result<Vec<Writing>, String> {
         match self.get(key) {
-            Some(node) => node.items()?.iter().map(|item| self.format_of(item)).collect(),
-            None => Ok(usual.to_vec()),
+            Some(node) => node.items()?.iter().map(|item| self.writing_of(item)).collect(),
+            None => Ok(usual.iter().copied().map(Writing::Known).collect()),
         }
     }
 
@@ -312,7 +309,7 @@ impl Entry<'_> {
         let channel = self.text("channel")?.or_else(|| environment("SLACK_CHANNEL"));
         let settings = SlackSettings {
             channel: channel.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()),
-            files: self.formats("files", of_itself)?,
+            files: self.writings("files", of_itself)?,
             token,
             webhook: self.secret("webhook", usual("SLACK_WEBHOOK_URL"))?,
             api: self.text("api")?.unwrap_or_else(|| DEFAULT_API.to_owned()),
@@ -385,13 +382,7 @@ impl Entry<'_> {
             from: self.text("from")?.unwrap_or_default(),
             to: self.get("to").map(Node::texts).transpose()?.unwrap_or_default(),
             // The text of the mail is the whole digest.
-            attach: match self.get("attach") {
-                Some(node) => {
-                    node.items()?.iter().map(|item| self.writing_of(item)).collect::<Result<_, _>>()?
-                }
-                None if self.what == What::Report => vec![Format::Html.into()],
-                None => Vec::new(),
-            },
+            attach: self.writings("attach", if self.what == What::Report { &[Format::Html] } else { &[] })?,
             timeout,
             ca_file,
         };
@@ -555,15 +546,17 @@ mod tests {
             let text = format!("deliver: [{{type: slack, channel: x, token-env: T{entry}}}]");
             let config = Config::parse(&text, Path::new("."), &environment).unwrap();
             match &config.deliver[0].sink {
-                Ok(SinkConfig::Slack(settings)) => settings.files.clone(),
+                Ok(SinkConfig::Slack(settings)) => {
+                    settings.files.iter().map(Writing::ending).collect::<Vec<_>>().join(" ")
+                }
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(files(""), [Format::Html]);
-        assert_eq!(files(", what: report"), [Format::Html]);
-        assert_eq!(files(", what: digest"), [Format::Markdown]);
-        assert_eq!(files(", what: digest, files: json"), [Format::Json]);
-        assert_eq!(files(", what: digest, files: []"), []);
+        assert_eq!(files(""), "html");
+        assert_eq!(files(", what: report"), "html");
+        assert_eq!(files(", what: digest"), "md");
+        assert_eq!(files(", what: digest, files: json"), "json");
+        assert_eq!(files(", what: digest, files: []"), "");
     }
 
     /// The example of the documentation.
@@ -594,8 +587,12 @@ mod tests {
         std::fs::write(folder.path().join("wrong.j2"), "one\n{% if %}\n").unwrap();
         let read = |entry: &str| {
             let text = format!("deliver: [{{{entry}}}]\ntemplates: {{daily: daily.md.j2}}");
-            let config = Config::parse(&text, folder.path(), &|_| None)?;
+            let environment = |_: &str| Some("xoxb-1234-5678-AbCdEf".to_owned());
+            let config = Config::parse(&text, folder.path(), &environment)?;
             match config.deliver[0].sink.clone()? {
+                SinkConfig::Slack(settings) => {
+                    Ok(settings.files.iter().map(Writing::ending).collect::<Vec<_>>().join(" "))
+                }
                 SinkConfig::File(settings) => Ok(settings.format.ending().to_owned()),
                 SinkConfig::Stdout(writing) => Ok(writing.ending().to_owned()),
                 SinkConfig::Email(settings) => {
@@ -612,14 +609,18 @@ mod tests {
         assert_eq!(read("type: stdout, format: template=daily").as_deref(), Ok("md"));
         let mail = "type: email, server: s, from: d@corp.net, to: a@corp.net, attach: [html, template=daily]";
         assert_eq!(read(mail).as_deref(), Ok("html md"));
+        // Digests take the same ones.
+        assert_eq!(read("type: stdout, what: digest, format: template=daily").as_deref(), Ok("md"));
+        assert_eq!(read(&format!("what: digest, {}", mail.replace("html, ", ""))).as_deref(), Ok("md"));
+        let slack = "type: slack, channel: x, token-env: TOKEN, files: [json, template=daily]";
+        assert_eq!(read(&format!("what: digest, {slack}")).as_deref(), Ok("json md"));
+        assert_eq!(read(slack).as_deref(), Ok("json md"));
         for (entry, part) in [
             ("type: stdout, format: template=none.j2", "none.j2 cannot be read: "),
             ("type: stdout, format: template=wrong.j2", "wrong.j2:2: "),
             ("type: stdout, format: template", "deliver[0].format: name the file too"),
-            (
-                "type: stdout, what: digest, format: template=daily",
-                "deliver[0].format: templates are filled with reports",
-            ),
+            ("type: stdout, what: digest, format: template=wrong.j2", "wrong.j2:2: "),
+            ("type: slack, channel: x, token-env: T, files: [template=wrong.j2]", "deliver[0].files[0]: "),
         ] {
             let why: String = read(entry).unwrap_err();
             assert!(why.contains(part), "{entry}: {why}");

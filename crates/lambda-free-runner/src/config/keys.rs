@@ -150,11 +150,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("deliver", "ca-file", "Certificates (PEM) of authorities to trust."),
     ("deliver", "channel", "Channel, by its id or name."),
     ("deliver", "clusters", "Names or globs of clusters whose findings go there; all without it."),
-    ("deliver", "files", "Formats that are uploaded into the thread."),
+    ("deliver", "files", "Formats that are uploaded into the thread, or `template=FILE`."),
     (
         "deliver",
         "format",
-        "Format of the report or digest; `template=FILE`, or `template=NAME` of `templates`, for a report of your own.",
+        "Format of the report or digest; `template=FILE`, or `template=NAME` of `templates`, for a report or digest of your own.",
     ),
     ("deliver", "from", "Address of the sender."),
     ("deliver", "headers", "Headers to send."),

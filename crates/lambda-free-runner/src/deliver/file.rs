@@ -17,7 +17,7 @@ const NAMES: [&str; 4] = ["cluster", "date", "time", "format"];
 pub enum Writing {
     /// A format.
     Known(Format),
-    /// A template of the user; for reports.
+    /// A template of the user.
     Own(Box<Template>),
 }
 
@@ -32,7 +32,7 @@ impl Writing {
     }
 
     /// How messages name it.
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Known(format) => format.name(),
             Self::Own(template) => template.name(),

@@ -43,10 +43,6 @@ use crate::history::{History, Patience, Sending};
 /// Time for one delivery with all its requests and pauses.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Why a digest is not written by a template.
-pub(crate) const NO_TEMPLATE: &str =
-    "templates are filled with reports, and a digest is none; leave `what: digest` out, or name a format";
-
 /// A place where reports and digests go.
 #[async_trait]
 pub trait Sink: Send + Sync {
@@ -96,12 +92,14 @@ impl Delivery {
     /// It in a format, or by a template of the user.
     ///
     /// # Errors
-    /// As [`Self::render`], and a digest by a template, or a template that names what is not there.
+    /// As [`Self::render`], and a template that names what is not there.
     pub fn write(&self, writing: &Writing) -> Result<String, DeliverError> {
         match (writing, &self.content) {
             (Writing::Known(format), _) => self.render(*format),
             (Writing::Own(template), Content::Report(report)) => Ok(template.render(report, &self.options)?),
-            (Writing::Own(_), Content::Digest(_)) => Err(DeliverError::Setting(NO_TEMPLATE.to_owned())),
+            (Writing::Own(template), Content::Digest(digest)) => {
+                Ok(template.render_digest(digest, &self.options)?)
+            }
         }
     }
 

@@ -8,14 +8,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use healthcore_report::{Format, SlackMessage, SlackReport};
+use healthcore_report::{SlackMessage, SlackReport};
 use healthcore_sources::prometheus::Secret;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Call, Http, HttpSettings, MOST_WAIT, address};
-use super::{DeliverError, Delivery, Receipt, Sink, placeholder};
+use super::{DeliverError, Delivery, Receipt, Sink, Writing, placeholder};
 
 /// Where the methods of Slack are, unless told otherwise.
 pub const DEFAULT_API: &str = "https://slack.com/api/";
@@ -36,8 +36,8 @@ pub struct SlackSettings {
     pub token: Option<Secret>,
     /// Address of an incoming webhook, used without a token, or when Slack refuses the token.
     pub webhook: Option<Secret>,
-    /// Formats in which all of it is put into the thread.
-    pub files: Vec<Format>,
+    /// What is put into the thread as files.
+    pub files: Vec<Writing>,
     /// Where the methods are.
     pub api: String,
     /// How requests are made.
@@ -125,6 +125,14 @@ enum Refusal {
     Unclear(DeliverError),
 }
 
+/// A file for the thread.
+struct File<'a> {
+    /// The format or template that it is of.
+    of: &'a str,
+    name: String,
+    bytes: Vec<u8>,
+}
+
 impl Slack {
     /// A channel.
     ///
@@ -154,7 +162,7 @@ impl Slack {
         &self,
         token: &Secret,
         report: &SlackReport,
-        delivery: &Delivery,
+        files: Vec<File<'_>>,
     ) -> Result<Receipt, Refusal> {
         let channel = self.settings.channel.as_deref().unwrap_or_default();
         let posted = self.post(token, channel, &report.message, None).await.map_err(|why| match why {
@@ -176,16 +184,31 @@ impl Slack {
                 }
             }
         }
-        let mut files = 0;
-        for format in &self.settings.files {
-            match self.upload(token, &channel, &thread, *format, delivery).await {
-                Ok(()) => files += 1,
-                Err(why) => receipt.missed.push(format!("the {} file: {why}", format.name())),
+        let mut uploaded = 0;
+        for file in files {
+            let of = file.of;
+            match self.upload(token, &channel, &thread, file).await {
+                Ok(()) => uploaded += 1,
+                Err(why) => receipt.missed.push(format!("the {of} file: {why}")),
             }
         }
-        receipt.what =
-            format!("message, {}, {}", counted(replies, "reply", "replies"), counted(files, "file", "files"));
+        receipt.what = format!(
+            "message, {}, {}",
+            counted(replies, "reply", "replies"),
+            counted(uploaded, "file", "files")
+        );
         Ok(receipt)
+    }
+
+    /// What is uploaded. It is made before anything is posted: a template with a mistake costs its entry alone, and leaves no
+    /// message without the file.
+    fn files(&self, delivery: &Delivery) -> Result<Vec<File<'_>>, DeliverError> {
+        let mut files = Vec::new();
+        for writing in &self.settings.files {
+            let bytes = delivery.write(writing)?.into_bytes();
+            files.push(File { of: writing.name(), name: delivery.file_name(writing.ending()), bytes });
+        }
+        Ok(files)
     }
 
     async fn post(
@@ -215,11 +238,8 @@ impl Slack {
         token: &Secret,
         channel: &str,
         thread: &str,
-        format: Format,
-        delivery: &Delivery,
+        File { name, bytes, .. }: File<'_>,
     ) -> Result<(), DeliverError> {
-        let bytes = delivery.render(format)?.into_bytes();
-        let name = delivery.file_name(format.ending());
         let mut form = Url::parse("form:?").map_err(|e| DeliverError::Setting(e.to_string()))?;
         form.query_pairs_mut().append_pair("filename", &name).append_pair("length", &bytes.len().to_string());
         let call = Call::post(
@@ -365,8 +385,9 @@ impl Sink for Slack {
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let report = delivery.content.slack(&delivery.options);
+        let files = self.files(delivery)?;
         let refused = match &self.settings.token {
-            Some(token) => match self.by_bot(token, &report, delivery).await {
+            Some(token) => match self.by_bot(token, &report, files).await {
                 Ok(receipt) => return Ok(receipt),
                 Err(Refusal::Unclear(why)) => return Err(why),
                 Err(Refusal::Said(why)) => Some(why),

@@ -174,7 +174,7 @@ fn settings(server: &MockServer) -> SlackSettings {
         channel: Some("#ops".into()),
         token: Some(Secret::new(TOKEN)),
         webhook: None,
-        files: vec![Format::Html],
+        files: vec![Format::Html.into()],
         api: format!("{}/api", server.uri()),
         http: HttpSettings::default(),
     }
@@ -545,6 +545,23 @@ async fn a_file_is_written_by_a_template() {
         "# healthy\n",
         "what was there stays"
     );
+}
+
+/// A mistake is told before anybody sees half of it.
+#[tokio::test]
+async fn slack_has_files_by_templates() {
+    let (server, workspace) = workspace(vec![]).await;
+    let sink = |template| {
+        let files = vec![Writing::Own(Box::new(template))];
+        Slack::new(SlackSettings { files, ..settings(&server) }).unwrap().waiting(counting().0)
+    };
+    let delivery = on_its_way(Content::of(fixture("healthy").await));
+    let wrong = healthcore_report::Template::new("daily.md.j2", "a\n{{ verdikt }}".to_owned()).unwrap();
+    let why = sink(wrong).deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.starts_with("template daily.md.j2:2: "), "{why}");
+    assert!(workspace.posts.lock().unwrap().is_empty(), "a message without its file");
+    sink(template()).deliver(&delivery).await.unwrap();
+    assert_eq!(workspace.files.lock().unwrap()["F0"], (10, b"# healthy\n".to_vec(), true));
 }
 
 /// Takes everything, and notes it; or fails. What is last tells it from others.

@@ -98,8 +98,13 @@ struct Entry {
 }
 
 pub(super) fn render(report: &DigestReport, options: &RenderOptions) -> Result<String, RenderError> {
-    let locale = &Locale::of_data(options);
-    let digest = JsonDigest {
+    let locale = Locale::of_data(options);
+    pretty(&told(report, &locale)).map(escape::json).map_err(|why| RenderError::Data { format: "json", why })
+}
+
+/// The values of a digest, its sentences in the words of a language.
+pub(crate) fn told(report: &DigestReport, locale: &Locale) -> impl Serialize {
+    JsonDigest {
         format: JsonFormat { name: "healthcheck-digest", major: 1, minor: 2 },
         tool: Tool { version: report.version.clone() },
         start: rfc3339(report.start),
@@ -108,8 +113,7 @@ pub(super) fn render(report: &DigestReport, options: &RenderOptions) -> Result<S
         part: report.part.as_ref().map(JsonPart::from),
         clusters: report.digests.iter().map(|d| cluster(d, locale)).collect(),
         gaps: report.gaps.iter().map(|g| JsonGap::new(g, locale)).collect(),
-    };
-    pretty(&digest).map(escape::json).map_err(|why| RenderError::Data { format: "json", why })
+    }
 }
 
 fn cluster(d: &Digest, locale: &Locale) -> Cluster {

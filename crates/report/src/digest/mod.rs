@@ -2,7 +2,7 @@
 //! of its own.
 
 mod brief;
-mod json;
+pub(crate) mod json;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -4,7 +4,7 @@ use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
 
 use super::*;
-use crate::{Chat, Lang, Mail, Zone};
+use crate::{Chat, Lang, Mail, Template, Zone};
 
 fn at(day: i64) -> Timestamp {
     Timestamp::from_unix_seconds(1_795_136_400 + day * 86_400)
@@ -122,6 +122,29 @@ fn json_fits_its_schema_and_differs_by_words_only() {
     let mut later = en;
     later["clusters"][0]["of_a_later_version"] = 1.into();
     assert!(open.is_valid(&later));
+}
+
+/// The example of the manual, with every list, and its mistakes.
+#[test]
+fn a_template_is_filled_with_the_values_of_the_json_digest() {
+    let source = include_str!("../../../../docs/templates/weekly.md.j2");
+    let template = Template::new("weekly.md.j2", source.to_owned()).unwrap();
+    let zh =
+        RenderOptions { lang: Lang::ZhTw, zone: "Asia/Taipei".parse().unwrap(), ..RenderOptions::default() };
+    for (lang, options) in [("en", RenderOptions::default()), ("zh-TW", zh)] {
+        let text = template.render_digest(&report(), &options).unwrap();
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../../snapshots", omit_expression => true }, {
+            insta::assert_snapshot!(format!("digest.{lang}.template"), text);
+        });
+    }
+    let all = |_: &str, _: &str| true;
+    let part = report().narrowed(Severity::Critical, &[], &[], &all);
+    let text = template.render_digest(&part, &RenderOptions::default()).unwrap();
+    assert!(text.contains("critical") && !text.contains(" warning"), "warnings were not asked for: {text}");
+
+    let of_reports = Template::new("daily.md.j2", "a\n{{ verdict }}".to_owned()).unwrap();
+    let why = of_reports.render_digest(&report(), &RenderOptions::default()).unwrap_err().to_string();
+    assert!(why.starts_with("template daily.md.j2:2: undefined value: `verdict` is undefined"), "{why}");
 }
 
 /// Takes words out of a digest, and leaves what is the same in every language.

@@ -77,7 +77,7 @@ fn digests(seen: &Mutex<Vec<Content>>) -> Vec<DigestReport> {
 #[tokio::test]
 async fn slack_has_a_message_a_thread_and_the_markdown() {
     let (server, workspace) = workspace(vec![]).await;
-    let settings = SlackSettings { files: vec![Format::Markdown], ..settings(&server) };
+    let settings = SlackSettings { files: vec![Format::Markdown.into()], ..settings(&server) };
     let sink = Slack::new(settings).unwrap().waiting(counting().0);
     let delivery = delivery_of(of_a_week());
     let receipt = sink.deliver(&delivery).await.unwrap();
@@ -89,6 +89,23 @@ async fn slack_has_a_message_a_thread_and_the_markdown() {
     let files = workspace.files.lock().unwrap();
     let markdown = delivery.render(Format::Markdown).unwrap();
     assert_eq!(files["F0"], (markdown.len(), markdown.into_bytes(), true));
+}
+
+#[tokio::test]
+async fn a_file_is_written_by_a_template_of_digests() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |source: &str| {
+        let template = healthcore_report::Template::new("weekly.md.j2", source.to_owned()).unwrap();
+        let path = folder.path().join("{cluster}.{format}");
+        FileSink::new(FileSettings { path, format: Writing::Own(Box::new(template)) }).unwrap()
+    };
+    let delivery = delivery_of(of_a_week());
+    written("{% for c in clusters %}{{ c.new | length }} new{% endfor %}").deliver(&delivery).await.unwrap();
+    let path = folder.path().join("prod.md");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 new\n");
+    let why = written("\n{{ verdict }}").deliver(&delivery).await.unwrap_err().to_string();
+    assert!(why.starts_with("template weekly.md.j2:2: undefined value: `verdict`"), "{why}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 new\n", "what was there stays");
 }
 
 #[tokio::test]
