@@ -6,7 +6,7 @@ use healthcore::report::Found;
 use healthcore::snapshot::Gap;
 use serde_json::Value as Json;
 
-use super::{DigestReport, Row, Teller, Words};
+use super::{DigestReport, Row, Teller, Words, is_known};
 use crate::brief::{Brief, Group, Line, MOST_CLUSTERS, Mark, cut, more_clusters};
 use crate::cards::{self, Chat};
 use crate::page::{Say, Table, only};
@@ -33,11 +33,16 @@ impl DigestReport {
     pub fn mail(&self, options: &RenderOptions) -> Mail {
         let brief = brief(self, options);
         let say = &Say::of_one(options);
+        let teller = Teller { say, end: self.end, floor: self.floor(), words: Words::new(say) };
+        let news = match teller.unknown(&self.digests) {
+            Some(unknown) => unknown.to_owned(),
+            None => news(&self.digests, say),
+        };
         let what = match &self.part {
             Some(part) => only(part, &say.locale) + brief.colon,
             None => String::new(),
         };
-        let subject = format!("{}{}{what}{}", brief.title, brief.colon, news(&self.digests, say));
+        let subject = format!("{}{}{what}{}", brief.title, brief.colon, news);
         Mail::of(&brief, &subject, self.text(&Mail::plain(options)), options)
     }
 
@@ -58,7 +63,11 @@ fn brief(report: &DigestReport, options: &RenderOptions) -> Brief {
     Brief {
         title: format!("{}{place}", say.w("digest-title")),
         mark: mark(report),
-        counts: format!("{period}{}{}", teller.words.colon, news(&report.digests, say)),
+        // Why nothing is known is said once, below.
+        counts: match teller.unknown(&report.digests) {
+            Some(_) => period,
+            None => format!("{period}{}{}", teller.words.colon, news(&report.digests, say)),
+        },
         changed,
         clusters: clusters(report, &teller),
         more_clusters: more_clusters(report.digests.len(), options.lang),
@@ -105,15 +114,23 @@ impl Opening {
                 Self { place, changed, footer }
             }
             several => {
-                let sum =
-                    |of: fn(&Digest) -> Found| several.iter().map(of).fold(Found::default(), Found::and);
-                let severities = teller.severities(sum(|d| d.found_before), sum(|d| d.found));
-                let values = [("n", several.len().into()), ("severities", severities.into())];
-                let changed = say.locale.phrase("digest-fleet", &values);
+                let changed = match teller.unknown(several) {
+                    Some(unknown) => unknown.to_owned(),
+                    None => fleet(several, teller),
+                };
                 Self { place: String::new(), changed, footer: String::new() }
             }
         }
     }
+}
+
+/// What is found now against before, in the clusters of which that is known: what nobody looked at has not become less.
+fn fleet(digests: &[Digest], teller: &Teller<'_>) -> String {
+    let known = || digests.iter().filter(|d| is_known(d));
+    let sum = |of: fn(&Digest) -> Found| known().map(of).fold(Found::default(), Found::and);
+    let severities = teller.severities(sum(|d| d.found_before), sum(|d| d.found));
+    let values = [("n", digests.len().into()), ("severities", severities.into())];
+    teller.say.locale.phrase("digest-fleet", &values)
 }
 
 /// How much came, went and stayed, over all clusters.
@@ -134,7 +151,9 @@ fn mark(report: &DigestReport) -> Mark {
     // What lies below the severities of a part is no good news either.
     let worst = report.part.as_ref().and_then(|part| part.worst).filter(|worst| *worst > Severity::Info);
     let worst = worst.map(|worst| Mark::of_severity(worst.name()));
-    let worst = report.digests.iter().map(mark_of_cluster).chain(unread).chain(worst).min();
+    // A cluster without any of the namespaces of a part takes nothing from what the others tell.
+    let concerned = report.digests.iter().filter(|d| !d.is_of_nothing);
+    let worst = concerned.map(mark_of_cluster).chain(unread).chain(worst).min();
     worst.unwrap_or(Mark::Unknown)
 }
 
@@ -142,20 +161,21 @@ fn mark_of_cluster(d: &Digest) -> Mark {
     match d.found {
         Found { critical: 1.., .. } => Mark::Critical,
         Found { warning: 1.., .. } => Mark::Warning,
-        _ if d.last_run.is_none() || !d.not_checked.is_empty() => Mark::Unknown,
+        _ if !is_known(d) || !d.not_checked.is_empty() => Mark::Unknown,
         _ => Mark::Good,
     }
 }
 
 /// Of a fleet its clusters, the worst first.
 fn clusters(report: &DigestReport, teller: &Teller<'_>) -> Vec<(Mark, String, String)> {
-    if report.digests.len() < 2 {
+    // What is to be said of each is said already.
+    if report.digests.len() < 2 || report.digests.iter().all(|d| d.is_of_nothing && d.last_run.is_some()) {
         return Vec::new();
     }
     let mut all: Vec<&Digest> = report.digests.iter().collect();
     all.sort_by_key(|d| (mark_of_cluster(d), std::cmp::Reverse(d.found)));
     let told = |d: &Digest| match d.last_run {
-        Some(_) if d.is_of_nothing => teller.nothing(true).to_owned(),
+        Some(_) if d.is_of_nothing => teller.say.w("digest-no-namespace").to_owned(),
         Some(_) => {
             let severities = teller.severities(d.found_before, d.found);
             teller.place(d).1.into_iter().chain([severities]).collect::<Vec<_>>().join(teller.say.w("list"))
@@ -178,16 +198,15 @@ fn gaps(report: &DigestReport, teller: &Teller<'_>) -> Group {
     Group { title, lines: report.gaps.iter().map(line).collect(), most: 4, ..Group::default() }
 }
 
-/// The lists of all clusters as one each: what is loud, the worst or the oldest first. Where a run found nothing at any time,
+/// The lists of all clusters as one each: what is loud, the worst or the oldest first. Where runs found nothing at any time,
 /// that is said.
 fn lists(report: &DigestReport, teller: &Teller<'_>) -> Vec<Group> {
     let all = super::LISTS.iter().map(|(key, of)| list(key, *of, report, teller));
     let told: Vec<Group> = all.filter(is_filled).collect();
-    if !told.is_empty() || report.digests.iter().all(|d| d.last_run.is_none()) {
+    if !told.is_empty() || !report.digests.iter().any(is_known) {
         return told;
     }
-    let is_of_nothing = report.digests.iter().all(|d| d.is_of_nothing || d.last_run.is_none());
-    let nothing = Line { text: teller.nothing(is_of_nothing).to_owned(), ..Line::default() };
+    let nothing = Line { text: teller.nothing().to_owned(), ..Line::default() };
     let title = teller.say.w("problems").to_owned();
     vec![Group { title, lines: vec![nothing], most: 1, ..Group::default() }]
 }

@@ -347,6 +347,11 @@ impl Page {
     }
 }
 
+/// Whether a run of the period tells of anything that was chosen.
+fn is_known(d: &Digest) -> bool {
+    d.last_run.is_some() && !d.is_of_nothing
+}
+
 /// Tells digests of clusters.
 struct Teller<'a> {
     say: &'a Say,
@@ -365,19 +370,29 @@ impl Teller<'_> {
         let lists: Vec<List> = lists.map(|(key, told)| self.list(key, told, d)).collect();
         let mut lines = self.runs(d);
         lines.extend(self.scores(d));
-        if lists.is_empty() && d.last_run.is_some() {
-            lines.push(self.nothing(d.is_of_nothing).to_owned());
+        if lists.is_empty() && is_known(d) {
+            lines.push(self.nothing().to_owned());
         }
         Cluster { name: d.cluster.clone(), lines, lists, trends: self.say.trends(&d.trends) }
     }
 
-    /// What is said where nothing was found: no good news of what nobody has seen, or was not asked for.
-    fn nothing(&self, is_of_nothing: bool) -> &'static str {
+    /// What is said where nothing was found: no good news of what was not asked for.
+    fn nothing(&self) -> &'static str {
         self.say.w(match self.floor {
-            _ if is_of_nothing => "digest-no-namespace",
             Severity::Info => "digest-nothing",
             Severity::Warning | Severity::Critical => "no-problems-above",
         })
+    }
+
+    /// Why nobody can say what came and went. None where somebody can.
+    fn unknown(&self, digests: &[Digest]) -> Option<&'static str> {
+        let key = match digests {
+            [] => "digest-no-clusters",
+            all if all.iter().any(is_known) => return None,
+            all if all.iter().all(|d| d.last_run.is_none()) => "digest-no-run-at-all",
+            _ => "digest-no-namespace",
+        };
+        Some(self.say.w(key))
     }
 
     /// How often it ran, and what is found now against before.
@@ -393,7 +408,10 @@ impl Teller<'_> {
         let mut lines = vec![
             self.phrase("digest-runs", &[("n", d.runs.into()), ("time", last.into()), ("silence", silence)]),
         ];
-        if let Some(before) = d.before {
+        if d.is_of_nothing {
+            // Numbers would read as good news.
+            lines.push(self.say.w("digest-no-namespace").to_owned());
+        } else if let Some(before) = d.before {
             let severities = self.severities(d.found_before, d.found);
             lines.push(
                 self.phrase("digest-compared", &[("time", before.into()), ("severities", severities.into())]),

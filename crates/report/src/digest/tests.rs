@@ -229,6 +229,22 @@ fn a_digest_has_no_page() {
     assert_eq!(DigestFormat::try_from(Format::Markdown).ok(), Some(DigestFormat::Markdown));
 }
 
+/// Numbers of what no run has looked at would read as good news.
+#[test]
+fn a_period_without_runs_counts_nothing() {
+    let mut silent = report();
+    silent.digests.truncate(1);
+    silent.gaps.clear();
+    for (name, text) in read(&silent, Lang::En) {
+        assert!(!text.contains("0 new") && !text.contains("0 → 0"), "{name}: {text}");
+        assert!(text.contains("No run in this period."), "{name}: {text}");
+    }
+    let mut fleet = report();
+    fleet.digests[0].found_before.critical = 7;
+    let message = serde_json::to_string(&fleet.slack(&RenderOptions::default()).message).unwrap();
+    assert!(message.contains("2 clusters: critical 0 → 2"), "nobody looked at the seven: {message}");
+}
+
 #[test]
 fn nothing_found_is_said() {
     let mut builder = DigestBuilder::new("prod", at(0), at(7), Rules::default());
@@ -283,12 +299,13 @@ fn a_part_of_a_digest_says_that_it_is_one() {
 #[test]
 fn a_namespace_that_nothing_is_known_of_is_no_good_news() {
     let nothing = part(Severity::Info, &["nope"]);
-    for (name, text) in read(&nothing, Lang::En).into_iter().filter(|(name, _)| *name != "subject") {
-        assert!(text.contains("no namespace matches") && text.contains("nope"), "{name}: {text}");
-        assert!(
-            text.contains("Nothing is known of the namespaces") && !text.contains("at any time"),
-            "{name}: {text}"
-        );
+    for (name, text) in read(&nothing, Lang::En) {
+        assert!(name == "subject" || text.contains("no namespace matches"), "{name}: {text}");
+        assert!(text.contains("nope") && !text.contains("at any time"), "{name}: {text}");
+        // Slack has it in the notification, too.
+        let times = if name == "slack" { 2 } else { 1 };
+        assert_eq!(text.matches("Nothing is known of the namespaces").count(), times, "{name}: {text}");
+        assert!(!text.contains("0 → 0") && !text.contains("0 new"), "{name}: {text}");
     }
     let message = serde_json::to_string(&nothing.slack(&RenderOptions::default()).message).unwrap();
     assert!(message.contains(":white_circle:") && message.contains("nope"), "{message}");
@@ -300,6 +317,24 @@ fn a_namespace_that_nothing_is_known_of_is_no_good_news() {
     assert!(jsonschema::draft202012::new(&schema).unwrap().is_valid(&json), "{json:#}");
     let chosen = serde_json::json!({"severity": "info", "clusters": ["prod"], "namespaces": ["nope"]});
     assert_eq!((&json["part"], &json["gaps"][0]["cause"]), (&chosen, &"nothing-matches".into()));
+
+    // Two clusters without it say it once, and one beside another takes nothing from what that tells.
+    let mut other = nothing.digests[0].clone();
+    other.cluster = "other".to_owned();
+    let mut fleet = nothing.clone();
+    fleet.digests.push(other.clone());
+    let message = serde_json::to_string(&fleet.slack(&RenderOptions::default()).message).unwrap();
+    assert!(!message.contains("0 → 0") && !message.contains("0 new"), "{message}");
+    let blocks = &fleet.slack(&RenderOptions::default()).message;
+    let blocks = serde_json::to_value(blocks).unwrap()["blocks"].to_string();
+    assert_eq!(blocks.matches("Nothing is known").count(), 1, "{blocks}");
+    let mut calm = part(Severity::Info, &["web"]);
+    calm.gaps.clear();
+    calm.digests[0].is_of_nothing = false;
+    calm.digests.push(other.clone());
+    let message = serde_json::to_string(&calm.slack(&RenderOptions::default()).message).unwrap();
+    let cluster = ":white_circle: *other*";
+    assert!(message.contains(":large_green_circle:") && message.contains(cluster), "{message}");
 
     let mut quiet = part(Severity::Critical, &["web"]);
     quiet.part.as_mut().unwrap().worst = Some(Severity::Warning);
