@@ -201,6 +201,8 @@ def slack(world, case):
         again, report = run(world, path, BOT=TOKEN)
         case.contains(again.err, "not sent: this report was sent there already", "the same report again")
         case.equal(len(workspace.posts), posted, "messages after the second time")
+        case.contains(done.err, "; deliveries: 1 sent; took ", "the closing line of the first time")
+        case.contains(again.err, "; deliveries: 1 not needed; took ", "the closing line of the second time")
         slack_digest(world, case, workspace, entry, history)
         plain = config(world, "slack-plain", [entry])
         for answer, expected in (
@@ -215,6 +217,7 @@ def slack(world, case):
             refused, report = run(world, plain, BOT=TOKEN)
             case.equal(refused.code, COULD_NOT_RUN, f"{expected}: exit code by on-failure")
             case.contains(refused.err, expected, "the message of the refusal")
+            case.contains(refused.err, "; deliveries: 1 failed; took ", "the closing line of a refusal")
             case.lacks(refused.out + refused.err, TOKEN, "the secret")
             with open(report) as f:
                 case.expect(json.load(f)["findings"], f"{expected}: the report is written all the same")
@@ -231,7 +234,9 @@ def slack(world, case):
         case.equal(len(workspace.posts), posted, "messages that may have been there already")
         workspace.script = [Slack.no("token_revoked")]
         fell, _ = run(world, both, BOT=TOKEN, HOOK=gateway.url + HOOK)
+        case.equal(fell.code, FINDINGS, f"exit code of what arrived by the webhook ({shorten(fell.err)})")
         case.contains(fell.err, "message by the webhook", "a refused token with a webhook")
+        case.contains(fell.err, "; deliveries: 1 sent; took ", "the closing line of a fall-back")
         case.lacks(fell.err, HOOK, "the address of the webhook")
     down, _ = run(world, plain, BOT=TOKEN)
     case.equal(down.code, COULD_NOT_RUN, "exit code with nobody there")
