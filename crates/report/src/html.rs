@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::facts::ContainerFacts;
-use healthcore::finding::{Finding, Severity};
+use healthcore::finding::{Finding, Severity, SubjectRef};
 use healthcore::report::{Found, NamespaceSummary, Report};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -21,7 +21,7 @@ const NAME: &str = "report.html";
 const STYLE: &str = include_str!("../templates/report.css");
 const SCRIPT: &str = include_str!("../templates/report.js");
 /// SHA-256 of style and script as a content policy has it; a test compares.
-const STYLE_HASH: &str = "sha256-G1qycdvWRrjnTuTJEtwFjBJlzP0YqPTUoWDJ2lXJfQA=";
+const STYLE_HASH: &str = "sha256-4TaHH5vbnqmi5FI4kQVAT+qsicN3saRXiLpSFIOvMkU=";
 const SCRIPT_HASH: &str = "sha256-F950aXtSzI3bNBs1zr/5LJb1Eq86iCVadCrxiYDHKVU=";
 
 /// Findings that are open when the page is.
@@ -116,6 +116,10 @@ struct Square {
     level: &'static str,
     share: String,
     subject: String,
+    /// Shown where it is nearly full.
+    name: Option<String>,
+    /// The card of its first finding.
+    finding: Option<String>,
 }
 
 impl Html {
@@ -140,8 +144,12 @@ impl Html {
     }
 }
 
+fn card_id(index: usize) -> String {
+    format!("f{}", index + 1)
+}
+
 fn card(index: usize, f: &Finding, say: &Say) -> Card {
-    let id = format!("f{}", index + 1);
+    let id = card_id(index);
     let subject = say.subject(&f.subject);
     let check = say.locale.title(&f.check);
     let advice = f.advice.iter().map(|a| (say.locale.sentence(&f.check, &a.text), a.command.clone()));
@@ -220,6 +228,11 @@ fn heat(report: &Report, say: &Say) -> Vec<HeatRow> {
         let place = (fact.subject.cluster.as_str(), fact.subject.namespace.as_str());
         rows.entry(place).or_default().push((fact.memory_of_limit(), fact));
     }
+    let container = |s: &SubjectRef| SubjectRef { pod: None, ..s.clone() };
+    let mut found: BTreeMap<SubjectRef, usize> = BTreeMap::new();
+    for (i, finding) in report.findings.iter().enumerate() {
+        found.entry(container(&finding.subject)).or_insert(i);
+    }
     let square = |(share, fact): (Option<f64>, &ContainerFacts)| {
         let limit = fact.resources.memory_limit.is_some_and(|l| l.get() > 0.0);
         let (level, words) = match share {
@@ -227,7 +240,13 @@ fn heat(report: &Report, say: &Say) -> Vec<HeatRow> {
             None if limit => ("blank", say.w("no-data").to_owned()),
             None => ("blank", say.w("no-limit").to_owned()),
         };
-        Square { level, share: words, subject: say.subject(&fact.subject) }
+        Square {
+            level,
+            share: words,
+            subject: say.subject(&fact.subject),
+            name: (level == "h4").then(|| fact.subject.name.clone()),
+            finding: found.get(&container(&fact.subject)).map(|i| card_id(*i)),
+        }
     };
     let row = |((cluster, namespace), mut containers): ((&str, &str), Containers<'_>)| {
         containers.sort_by(|a, b| b.0.unwrap_or(-1.0).total_cmp(&a.0.unwrap_or(-1.0)));
