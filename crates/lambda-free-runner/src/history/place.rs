@@ -187,6 +187,9 @@ fn local(place: &str) -> Result<LocalFileSystem, String> {
     LocalFileSystem::new_with_prefix(place).map_err(|e| format!("the folder cannot be used: {}", told(&e)))
 }
 
+/// What is said of a folder whose disk has no room left.
+const FULL: &str = "the disk is full; make room, or name a place on another one";
+
 /// What is said of an answer that is a refusal.
 const ANSWERED: &str = "the store answered ";
 
@@ -228,6 +231,10 @@ pub(super) fn told(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::StorageFull)
+        {
+            return FULL.to_owned();
+        }
         let words = cause.to_string();
         if !text.contains(&words) {
             text.push_str(": ");
@@ -279,6 +286,13 @@ mod tests {
             Ok(opened) => opened.unusable.unwrap_or_default(),
             Err(e) => e.to_string(),
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_plain_words() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = object_store::Error::Generic { store: "LocalFileSystem", source: full.into() };
+        assert_eq!(told(&error), FULL);
     }
 
     #[test]
