@@ -62,7 +62,7 @@ def judge(world, case):
     replay = world.product.check(*alone[:2], "--snapshot", record)
     case.equal(replay.report.findings, report.findings, "findings of the replay")
     text = world.product.run("check", "--format", "markdown", *alone, "--kubeconfig", world.kubeconfig).out
-    for part in ("which is not defined before them", "ConfigMap nowhere, which does not have it", "Secret s, and Secrets are not read"):
+    for part in ("which is not defined before them", "ConfigMap nowhere, which does not exist", "Secret s, and Secrets are not read"):
         case.contains(text, part, "the report for people")
     reader = world.kubeconfig_for("health-reader", world.token("health-reader"))
     forbidden = world.product.check(*alone, "--kubeconfig", reader).report
