@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::analyse::Assessment;
 use crate::class::Classified;
-use crate::finding::{Finding, Problem, Severity, SubjectRef, Text, fingerprint, fingerprint_hash};
+use crate::finding::{Finding, Problem, Severity, SubjectRef, Text, Value, fingerprint, fingerprint_hash};
 use crate::metric::Metric;
 use crate::model::{ObjectKind, Workload};
 use crate::need::{Importance, Needs};
@@ -126,6 +126,10 @@ pub trait Subject<'a>: Sized {
     fn unseen(&self, _view: &View<'_>, _metric: Metric) -> Option<Missing> {
         None
     }
+    /// Whether it is judged without a metric because the server, which has it, did not answer.
+    fn goes_without(&self, view: &View<'_>, metric: Metric) -> bool {
+        view.has_failed(metric)
+    }
 }
 
 /// A check whose types are erased, for lists.
@@ -238,8 +242,15 @@ impl<C: Check> AnyCheck for Erased<C> {
                 }
                 judged => judged,
             };
+            let mut without = Vec::new();
             if judged.as_ref().is_ok_and(|outcome| *outcome != Outcome::NotApplicable) {
                 out.namespace(&namespace).judged += 1;
+                without = unanswered::<C>(typed::<C>(&params), &subject, view);
+            }
+            if !without.is_empty() {
+                let cluster = view.snapshot.cluster.clone();
+                let subject = SubjectRef { cluster, ..subject.reference() };
+                out.coverage.unsure.insert(fingerprint_hash(info.id, &subject));
             }
             match judged {
                 Ok(Outcome::Ok) => out.tally(info.id).ok += 1,
@@ -261,7 +272,11 @@ impl<C: Check> AnyCheck for Erased<C> {
                 }
                 Ok(Outcome::Problem(problem)) => {
                     out.tally(info.id).problem += 1;
-                    out.findings.push(finding(info, subject.reference(), class, *problem, view));
+                    let problem = match without.is_empty() {
+                        true => *problem,
+                        false => problem.evidence("judged-without", without),
+                    };
+                    out.findings.push(finding(info, subject.reference(), class, problem, view));
                 }
             }
         }
@@ -277,6 +292,15 @@ fn all_seen<'v, C: Check>(params: &C::Params, subject: &impl Subject<'v>, view: 
         Some(why) => Err(why),
         None => Ok(Outcome::Ok),
     }
+}
+
+/// Names of the metrics that the check reads and that the server has, but did not answer for, or not for all of the subject.
+fn unanswered<'v, C: Check>(params: &C::Params, subject: &impl Subject<'v>, view: &View<'_>) -> Vec<Value> {
+    let mut needs = Needs::default();
+    C::needs(params, &mut needs);
+    let read = needs.metrics.iter().filter(|(_, importance)| **importance > Importance::Shown);
+    let without = read.filter(|(metric, _)| subject.goes_without(view, **metric));
+    without.map(|(metric, _)| metric.name().into()).collect()
 }
 
 /// Why a list that a subject is made of does not show all, if so.

@@ -19,7 +19,10 @@ pub struct Needs {
 /// Whether a judgement needs a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Importance {
-    /// It adds detail where it exists; its absence is no gap.
+    /// A chart, the evidence or an advice shows it where it exists; no judgement reads it.
+    Shown,
+    /// A judgement reads it where it exists; its absence is no gap. What is judged without it, because the server did not
+    /// answer, is judged with less.
     Optional,
     /// Without it subjects are unknown.
     Required,
@@ -31,14 +34,22 @@ impl Needs {
         self.metrics.insert(metric, Importance::Required);
         self
     }
-    /// Asks for a metric that adds detail where it exists.
+    /// Asks for a metric that judgements read where it exists.
     pub fn optional(&mut self, metric: Metric) -> &mut Self {
-        self.metrics.entry(metric).or_insert(Importance::Optional);
-        self
+        self.at_least(metric, Importance::Optional)
+    }
+    /// Asks for a metric that is shown where it exists, and changes no judgement.
+    pub fn shown(&mut self, metric: Metric) -> &mut Self {
+        self.at_least(metric, Importance::Shown)
     }
     /// Asks for what a chart of a container marks, where it exists.
     pub fn chart(&mut self) -> &mut Self {
-        self.optional(Metric::Restarts).optional(Metric::OomEvents)
+        self.shown(Metric::Restarts).shown(Metric::OomEvents)
+    }
+    fn at_least(&mut self, metric: Metric, importance: Importance) -> &mut Self {
+        let known = self.metrics.entry(metric).or_insert(importance);
+        *known = importance.max(*known);
+        self
     }
     /// Asks for a list of objects.
     pub fn objects(&mut self, kind: ObjectKind) -> &mut Self {

@@ -160,6 +160,8 @@ pub struct PartialCluster {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     everywhere: bool,
     unjudged: BTreeSet<u64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unsure: BTreeSet<u64>,
     hidden: Vec<(String, Unavailable)>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     subjects: BTreeSet<u64>,
@@ -224,6 +226,7 @@ impl PartialCluster {
             seen: a.coverage.namespaces,
             everywhere: a.coverage.everywhere,
             unjudged: a.coverage.unjudged,
+            unsure: a.coverage.unsure,
             hidden: a.coverage.hidden.into_iter().map(|(id, list)| (id.to_owned(), list)).collect(),
             subjects: a.coverage.subjects,
             off: a.coverage.off,
@@ -267,6 +270,7 @@ impl PartialCluster {
                 namespaces: self.seen,
                 everywhere: self.everywhere,
                 unjudged: self.unjudged,
+                unsure: self.unsure,
                 // Found anew when the parts are together.
                 compared: BTreeMap::new(),
                 hidden: Vec::new(),

@@ -139,6 +139,24 @@ impl<'a> View<'a> {
         let found = self.snapshot.series.get(metric, key)?;
         Ok(found.map(|samples| Series::new(&self.snapshot.window, samples)))
     }
+
+    /// Why there is no series for a key, where that is because the server, which has the metric, did not answer or not in full.
+    #[must_use]
+    pub fn unanswered(&self, metric: Metric, key: &SeriesKey) -> Option<Missing> {
+        self.series(metric, key).err().filter(is_unanswered)
+    }
+
+    /// Whether the query for a metric failed, for every key.
+    #[must_use]
+    pub fn has_failed(&self, metric: Metric) -> bool {
+        let failed = |why: Option<&Missing>| matches!(why, Some(Missing::QueryFailed { .. }));
+        self.snapshot.series.metrics().any(|(asked, why)| asked == metric && failed(why))
+    }
+}
+
+/// Whether a server that has a metric did not answer for it, or not with all that it has.
+fn is_unanswered(why: &Missing) -> bool {
+    matches!(why, Missing::QueryFailed { .. } | Missing::PartialAnswer { .. })
 }
 
 /// A container of a workload: all pods of the workload that have a container of this name, past ones too.
@@ -326,6 +344,9 @@ impl<'a> Subject<'a> for WorkloadContainer<'a> {
     }
     fn unseen(&self, view: &View<'_>, metric: Metric) -> Option<Missing> {
         self.unmeasured(view, |member| view.series(metric, &member.key))
+    }
+    fn goes_without(&self, view: &View<'_>, metric: Metric) -> bool {
+        self.live().any(|member| view.unanswered(metric, &member.key).is_some())
     }
 }
 

@@ -448,10 +448,13 @@ impl Say {
         score.grade().map(|grade| format!("{} {}", grade.letter(), score.points))
     }
 
-    /// The words of a score with the one before, where that had a grade and was another one.
+    /// The words of a score with the one before, where that had a grade, was another one and as sure as this one.
     fn with_before(&self, words: String, now: Option<&Score>, before: Option<PastScore>) -> String {
-        let before =
-            before.and_then(|before| self.past(before)).filter(|b| Some(b) != self.graded(now).as_ref());
+        let as_sure = |before: &PastScore| now.is_some_and(|now| before.is_as_sure_as(&now.into()));
+        let before = before
+            .filter(as_sure)
+            .and_then(|before| self.past(before))
+            .filter(|b| Some(b) != self.graded(now).as_ref());
         match before {
             Some(before) => self.w("score-was").replace("{now}", &words).replace("{before}", &before),
             None => words,
@@ -625,9 +628,16 @@ impl Say {
     /// What the score was in the run before, and what it is; none where one of them has no grade.
     fn score_changed(&self, report: &Report) -> Option<String> {
         let (now, before) = self.score_of_title(report)?;
-        let (now, before) = (self.graded(now)?, self.past(before?)?);
-        let key = if now == before { "score-stayed" } else { "score-changed" };
-        Some(self.w(key).replace("{now}", &now).replace("{before}", &before))
+        let (now, before): (PastScore, _) = (now?.into(), before?);
+        let (told, told_before) = (self.past(now)?, self.past(before)?);
+        let key = match now.is_as_sure_as(&before) {
+            false => "score-not-comparable",
+            true if told == told_before => "score-stayed",
+            true => "score-changed",
+        };
+        let shares = [("{judged}", now.confidence), ("{judged_before}", before.confidence)];
+        let sentence = self.w(key).replace("{now}", &told).replace("{before}", &told_before);
+        Some(shares.iter().fold(sentence, |sentence, (key, share)| sentence.replace(key, &percent(*share))))
     }
 
     /// What is not as it was, most important first: the list is in the order of the states.

@@ -270,6 +270,10 @@ const EN: &[(&str, &str)] = &[
     ("score-was", "{now}, was {before}"),
     ("score-changed", "The score is {now}, it was {before}."),
     ("score-stayed", "The score is {now}, as it was."),
+    (
+        "score-not-comparable",
+        "The score is {now} with {judged} of the judgements made. It was {before} with {judged_before}, so the two do not compare.",
+    ),
     ("judged", "judged"),
     ("next-sentence", ". "),
     ("open", " ("),

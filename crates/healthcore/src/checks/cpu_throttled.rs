@@ -70,7 +70,7 @@ impl Check for CpuThrottled {
             .metric(Metric::CpuPeriods)
             .metric(Metric::CpuThrottledPeriods)
             .optional(Metric::CpuThrottledTime)
-            .optional(Metric::CpuUsage)
+            .shown(Metric::CpuUsage)
             .chart()
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);

@@ -60,8 +60,8 @@ impl Check for HpaMetricsUnknown {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
-            .optional(Metric::MemoryWorkingSet)
-            .optional(Metric::CpuUsage)
+            .shown(Metric::MemoryWorkingSet)
+            .shown(Metric::CpuUsage)
             .objects(ObjectKind::Autoscalers)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);

@@ -61,7 +61,8 @@ impl Check for JvmHeapHeadroom {
                   the heap. Where the application exports it, the largest `jvm-beside-heap` (metaspace, compiled code, buffers) \
                   counts in place of these three where no flag bounds any of them, and the largest `jvm-threads` in place of \
                   `threads`, both after `min-history`; before, and where a flag is set, only what is more than was reckoned. Heap and the rest above the limit: warning. The heap alone at or above the limit: critical. A container \
-                  without limit, without such flags and metrics, and not of the class jvm, is not judged.",
+                  without limit, without such flags and metrics, and not of the class jvm, is not judged; where the server has \
+                  `jvm-heap-max` and did not answer for it, it is unknown.",
         remedy: "Raise the limit, or give the heap less: `-XX:MaxRAMPercentage=60` keeps the two in step when the limit changes.",
         false_alarms: "A JVM with few classes and threads needs less beside its heap: lower the parameters for its class. A \
                        ConfigMap is read as it is now, and a pod keeps the values that it started with. Secrets are never read.",
@@ -85,10 +86,10 @@ impl Check for JvmHeapHeadroom {
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
             .optional(Metric::JvmHeapMax)
-            .optional(Metric::JvmHeapUsed)
+            .shown(Metric::JvmHeapUsed)
             .optional(Metric::JvmBesideHeap)
             .optional(Metric::JvmThreads)
-            .optional(Metric::MemoryWorkingSet)
+            .shown(Metric::MemoryWorkingSet)
             .chart()
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods)
@@ -118,7 +119,11 @@ impl Check for JvmHeapHeadroom {
         }
         let Some((member, budget)) = worst else {
             let blind = is_jvm && view.snapshot.objects.origin == Origin::KubeStateMetrics;
-            return if blind { Err(Missing::NoKubernetesSource) } else { Ok(Outcome::NotApplicable) };
+            return match unanswered(container, view) {
+                _ if blind => Err(Missing::NoKubernetesSource),
+                Some(why) => Err(why),
+                None => Ok(Outcome::NotApplicable),
+            };
         };
         let distance = measure::below(budget.of_limit(), 1.0);
         if !view.keeps_watching(distance) && !budget.is_short() {
@@ -132,6 +137,15 @@ impl Check for JvmHeapHeadroom {
         ));
         Ok(Outcome::when(budget.is_short(), distance, problem))
     }
+}
+
+/// Why there is no telling whether a container with a limit is a JVM: the server has a metric that only a JVM tells, and did
+/// not answer for it.
+fn unanswered(container: &WorkloadContainer<'_>, view: &View<'_>) -> Option<Missing> {
+    let bound = |m: &&Member<'_>| {
+        m.container.and_then(|c| c.resources.memory_limit).is_some_and(|limit| limit.get() > 0.0)
+    };
+    container.live().filter(bound).find_map(|member| view.unanswered(Metric::JvmHeapMax, &member.key))
 }
 
 /// What keeps the largest heap of a container with a limit from being known.
@@ -565,6 +579,14 @@ mod tests {
         };
         assert_eq!(flag(None), "-Xmx1g");
         assert_eq!(flag(Some("api-env")), "-Xmx1g (ConfigMap api-env)");
+    }
+
+    #[test]
+    fn whether_it_is_a_jvm_is_unknown_where_the_metric_did_not_come() {
+        let of = |line: &str| format!("{line}\ncontainer web/api-0/app limit=1Gi");
+        check(&of("failed heap-max"), "1 unknown: the query for jvm-heap-max failed");
+        check(&of("absent heap-max"), "nothing");
+        check("failed heap-max\ncontainer web/api-0/app", "nothing");
     }
 
     #[test]

@@ -140,6 +140,7 @@ impl Check for MemoryLeak {
             .metric(Metric::MemoryWorkingSet)
             .optional(Metric::MemoryRss)
             .chart()
+            .optional(Metric::Restarts)
             .optional(Metric::RequestRate)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);

@@ -66,7 +66,8 @@ impl Check for OomKilled {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
-            .chart()
+            .optional(Metric::OomEvents)
+            .optional(Metric::Restarts)
             .optional(Metric::MemoryWorkingSet)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods)

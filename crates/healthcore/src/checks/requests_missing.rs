@@ -50,8 +50,8 @@ impl Check for RequestsMissing {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs
-            .optional(Metric::MemoryWorkingSet)
-            .optional(Metric::CpuUsage)
+            .shown(Metric::MemoryWorkingSet)
+            .shown(Metric::CpuUsage)
             .objects(ObjectKind::Workloads)
             .objects(ObjectKind::Pods);
     }

@@ -53,7 +53,7 @@ impl Check for Restarts {
     type Subject<'a> = WorkloadContainer<'a>;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.chart().objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
+        needs.chart().optional(Metric::Restarts).objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, container: &WorkloadContainer<'_>, view: &View<'_>) -> Judgement {

@@ -18,6 +18,9 @@
 //! time that something has lasted there is no main value: that time grows though nothing happens, and the severity tells when
 //! it passes a bound. For the same reason a time left that is over is 0, however long ago.
 //!
+//! Where the server did not answer for a metric that a check reads, a finding that is there is not better, and one that is
+//! not there is not resolved but not checked: a metric that did not come is no good news.
+//!
 //! What is on the watch list stays there while it is a little further from its bound ([`crate::view::View::keeps_watching`]),
 //! for [`Rules::watch_stay_s`] at most. What leaves the list and is no finding is told once, with the reason ([`Left`]).
 
@@ -162,6 +165,9 @@ pub struct Coverage {
     pub everywhere: bool,
     /// Fingerprints, as numbers, of subjects that a check could not judge.
     pub(crate) unjudged: BTreeSet<u64>,
+    /// Fingerprints, as numbers, of subjects that a check judged without a metric that it reads, because the server, which has
+    /// it, did not answer.
+    pub(crate) unsure: BTreeSet<u64>,
     /// With which clusters the images of containers were compared, over the whole fleet.
     pub(crate) compared: Compared,
     /// Lists that could not be had, by the id of a check that judges what is in them.
@@ -197,6 +203,7 @@ impl Coverage {
         self.namespaces.extend(part.namespaces);
         self.everywhere |= part.everywhere;
         self.unjudged.extend(part.unjudged);
+        self.unsure.extend(part.unsure);
         self.compared.extend(part.compared);
         self.hidden.extend(part.hidden);
         self.subjects.extend(part.subjects);
@@ -226,6 +233,7 @@ impl Coverage {
             Left::OutOfSight
         } else if fingerprint.is_none()
             || is_in(&self.unjudged)
+            || is_in(&self.unsure)
             || self.hidden.iter().any(hidden)
             || !builds::compares(&self.compared, kept)
         {
@@ -237,6 +245,11 @@ impl Coverage {
         } else {
             Left::NotThere
         }
+    }
+
+    /// Whether a check judged it without a metric that it reads.
+    fn is_unsure_of(&self, fingerprint: &str) -> bool {
+        u64::from_str_radix(fingerprint, 16).is_ok_and(|f| self.unsure.contains(&f))
     }
 }
 
@@ -532,12 +545,13 @@ impl Life<'_> {
             // What a check knows may be younger: the pod that shows it now, the last change of a condition, the start of a
             // look-back that moves on.
             let first = finding.since.map_or(first, |since| since.min(first));
+            let doubted = self.doubted(finding, find);
             // In the first run of a cluster everything would be new, which says nothing.
             finding.state = self.runs.last().map(|_| state);
             keep.push(Kept {
                 fingerprint: finding.fingerprint.clone(),
                 check: finding.check.to_string(),
-                severity: finding.severity,
+                severity: doubted.map_or(finding.severity, |was| was.severity),
                 subject: SubjectRef { cluster: String::new(), ..finding.subject.clone() },
                 summary: finding.summary.clone(),
                 first,
@@ -567,6 +581,9 @@ impl Life<'_> {
             let flaps = changes(seen.into_iter().chain([true])) >= self.rules.flapping_changes;
             return (if flaps { State::Flapping } else { State::New }, self.report.taken_at, now);
         };
+        if self.doubted(finding, find).is_some() {
+            return (State::Ongoing, was.first, was.told.clone());
+        }
         let by = match (&now, &was.told) {
             // Below an upper bound, and above a lower one, the bad side is the other.
             (Some(now), Some(told)) if now.name == told.name && finding.distance.is_some() => {
@@ -589,6 +606,15 @@ impl Life<'_> {
         let unbroken = self.runs.iter().rev().map_while(|run| find(run, &finding.fingerprint));
         let first = unbroken.map(|kept| kept.first).min().unwrap_or(was.first);
         (state, first, told)
+    }
+
+    /// What the run before knew of a finding that seems no worse now, but was judged with less than is usual: that a metric did
+    /// not come is no change, and what was known stays for the next run that has it.
+    fn doubted<'r>(&'r self, finding: &Finding, find: Find) -> Option<&'r Kept> {
+        let coverage = self.report.coverage.get(self.cluster)?;
+        let was = find(self.runs.last()?, &finding.fingerprint)?;
+        let unsure = coverage.is_unsure_of(&finding.fingerprint);
+        (unsure && finding.severity <= was.severity).then_some(was)
     }
 
     /// In which of the last runs a finding was there, leaving out those that could not look.

@@ -21,7 +21,17 @@ impl PastScore {
     pub fn grade(&self) -> Option<Grade> {
         Grade::of(self.points, self.confidence)
     }
+
+    /// Whether about the same share of the judgements is behind both, so that the difference of the points tells of the
+    /// cluster, and not of what could be looked at.
+    #[must_use]
+    pub fn is_as_sure_as(&self, other: &Self) -> bool {
+        (self.confidence - other.confidence).abs() < AS_SURE
+    }
 }
+
+/// How far apart the shares of judgements of two scores that are compared may be.
+const AS_SURE: f64 = 0.1;
 
 impl From<&Score> for PastScore {
     fn from(score: &Score) -> Self {

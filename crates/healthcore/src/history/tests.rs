@@ -609,3 +609,60 @@ fn scores_are_kept_and_compared() {
     let usual = report(&mut story, &at(95));
     assert_eq!(before(&usual).0, Some((100, "A")), "the last run of the same checks, and not the last run");
 }
+
+/// What a metrics server did not answer for is no good news.
+#[test]
+fn lost_metrics_are_no_change() {
+    let of = |only: &str| {
+        let mut story = Story::new();
+        story.settings.only = [only.to_owned()].into();
+        story
+    };
+    // Only its metrics tell that it is a JVM.
+    let jvm = "container web/api-0/app limit=1Gi  heap-max: 1024x5";
+    let mut story = of("jvm-heap-headroom");
+    for (lost, expected) in
+        [("", "- api@0"), ("failed heap-max", "not-checked api"), ("partial heap-max", "not-checked api")]
+    {
+        let series = if lost.is_empty() { jvm } else { "container web/api-0/app limit=1Gi" };
+        assert_eq!(story.run(&format!("{lost}\n{series}")), expected, "{lost}");
+    }
+    assert_eq!(story.run(jvm), "ongoing api@3");
+    assert_eq!(story.run("container web/api-0/app limit=1Gi"), "resolved api", "the server has no such metric");
+
+    // Its flags say less than its metrics did.
+    let flags = |rest: &str| format!("container web/api-0/app limit=1Gi jvm=\"-Xmx256m\"  {rest}");
+    let mut story = of("jvm-heap-headroom");
+    assert_eq!(story.run(&flags("heap-max: 1024x5")), "- api@0");
+    assert_eq!(story.run(&format!("failed heap-max\n{}", flags(""))), "not-checked api");
+    assert_eq!(story.run(&flags("heap-max: 1024x5")), "ongoing api@2");
+    assert_eq!(story.run(&flags("heap-max: 256x5")), "resolved api");
+}
+
+/// By RSS alone a leak has no time left: it is no better for that, and no worse when the working set is back.
+#[test]
+fn a_severity_that_misses_a_metric_is_no_change() {
+    let mut story = Story::new();
+    story.settings.only = ["memory-leak".to_owned()].into();
+    let method = crate::settings::CheckSettings {
+        params: [("method".to_owned(), "linear".to_owned())].into(),
+        ..Default::default()
+    };
+    story.settings.checks.insert("memory-leak".to_owned(), method);
+    let leak = |rest: &str| {
+        format!("container web/api-0/app limit=1100Mi  memory: 300+12x59 rss: 300+12x59 {rest}")
+    };
+    let severity = |story: &mut Story, text: &str| {
+        let states = story.run(text).split('@').next().map(str::to_owned);
+        let kept = story.past.values().next().and_then(|runs| runs.last()).expect("a run").findings[0].severity;
+        (states.unwrap_or_default(), kept)
+    };
+    assert_eq!(severity(&mut story, &leak("")), ("- api".to_owned(), Severity::Critical));
+    let lost = "failed memory\ncontainer web/api-0/app limit=1100Mi  rss: 300+12x59";
+    let report = story.report(lost);
+    assert_eq!(report.findings[0].severity, Severity::Warning);
+    let evidence = report.findings[0].evidence.iter().find(|e| e.name == "judged-without").expect("it says so");
+    assert_eq!(crate::fixture::show(&evidence.value), "memory-working-set");
+    assert_eq!(severity(&mut story, lost), ("ongoing api".to_owned(), Severity::Critical));
+    assert_eq!(severity(&mut story, &leak("")).0, "ongoing api");
+}
