@@ -45,14 +45,16 @@ impl Check for OomKilled {
                   OOMKilled), the metric `oom-events`, events of the pod (OOMKilling) and those of its node at the time of its \
                   end, restarts with memory near the limit just before. Exit code 137 alone is any SIGKILL; it counts only \
                   when memory had reached `near-limit` of the limit before, or with such an event. Where neither the metric nor memory \
-                  before the end is known, it is unknown, unless a failed liveness probe at that time or the deletion of the pod explains it. Within `recent`: critical; older, but within the look-back: warning.",
+                  before the end is known, it is unknown, unless a failed liveness probe at that time or the deletion of the pod explains it. \
+                  A status without a time (kube-state-metrics has none) may be older than the look-back: the restarts tell; where the server \
+                  did not answer for them it is unknown, and where nobody counts them it is not said when. Within `recent`: critical; older, but within the look-back: warning.",
         remedy: "Fix the leak when `memory-leak` names the container too; otherwise raise the limit. For a JVM compare heap and \
                  limit.",
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
                        the same.",
         texts: &[
             ("killed", "{count} OOM {count|kill|kills}, the last at {last} (limit {limit})"),
-            ("killed-no-time", "{count} OOM {count|kill|kills} within the look-back (limit {limit})"),
+            ("killed-no-time", "{count} OOM {count|kill|kills}, when is not known (limit {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
             (
                 "jvm",
@@ -87,10 +89,8 @@ impl Check for OomKilled {
             }
         }
         if kills.is_empty() {
-            if let Some(why) = unjudged {
-                return Err(why);
-            }
-            let unseen = container.unmeasured(view, |member| kills_of(params, member, view).known);
+            let unseen = unjudged
+                .or_else(|| container.unmeasured(view, |member| kills_of(params, member, view).known));
             return match (unseen, known, container.members.is_empty()) {
                 (Some(why), ..) => Err(why),
                 (None, true, _) => Ok(Outcome::Ok),
@@ -162,7 +162,7 @@ impl Check for OomKilled {
 struct Kills {
     /// Whether a kill would have been told, by one source or another; else why not.
     known: Result<(), Missing>,
-    /// What is missing to tell whether a SIGKILL was for memory.
+    /// What is missing to tell whether a SIGKILL was for memory, or when.
     unjudged: Option<Missing>,
     count: u64,
     first: Option<Timestamp>,
@@ -234,13 +234,18 @@ fn kills_of(params: &OomKilledParams, member: &Member<'_>, view: &View<'_>) -> K
         if finished.is_none() && member.container.and_then(|c| c.restarts).unwrap_or(0) == 0 {
             continue;
         }
-        if finished.is_none() && restarts.as_ref().is_ok_and(Option::is_none) {
+        // Whether it was within the look-back, only the restarts tell.
+        if finished.is_none() && matches!(restarts, Ok(None)) {
             continue;
         }
         if !is_oom(params, member, end, before, told) {
             if before.is_none() && !is_explained(member, view, finished) {
                 kills.unjudged = kills.unjudged.or_else(|| unjudged(member, view, end));
             }
+            continue;
+        }
+        if let Some(why) = view.unanswered(Metric::Restarts, &member.key).filter(|_| finished.is_none()) {
+            kills.unjudged = Some(why);
             continue;
         }
         let by_reason = end.reason == "OOMKilled";
@@ -435,6 +440,23 @@ mod tests {
         check(TOLD_THREE_TIMES, "critical web/api/app (api-0): 1 OOM kill, the last at 1h ago (limit 512Mi)");
         assert_eq!(evidence(TOLD_THREE_TIMES, "told-by"), "event, oom-events, status");
         assert_eq!(evidence(TOLD_THREE_TIMES, "memory-before"), "508Mi");
+    }
+
+    /// A status that kube-state-metrics tells has no time.
+    #[test]
+    fn a_kill_without_a_time_may_be_older_than_the_look_back() {
+        let of = |lost: &str| {
+            format!(
+                "{lost}\norigin kube-state-metrics\ncontainer web/api-0/app limit=512Mi restarts=3 last=OOMKilled  memory: 100x24"
+            )
+        };
+        check(&of(""), "1 ok");
+        check(&of("failed restarts"), "1 unknown: the query for restarts failed");
+        check(&of("partial restarts oom"), "1 unknown: not in the partial answer for restarts");
+        check(
+            &of("absent restarts"),
+            "warning web/api/app (api-0): 1 OOM kill, when is not known (limit 512Mi)",
+        );
     }
 
     #[test]

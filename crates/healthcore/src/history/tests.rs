@@ -628,7 +628,11 @@ fn lost_metrics_are_no_change() {
         assert_eq!(story.run(&format!("{lost}\n{series}")), expected, "{lost}");
     }
     assert_eq!(story.run(jvm), "ongoing api@3");
-    assert_eq!(story.run("container web/api-0/app limit=1Gi"), "resolved api", "the server has no such metric");
+    assert_eq!(
+        story.run("container web/api-0/app limit=1Gi"),
+        "resolved api",
+        "the server has no such metric"
+    );
 
     // Its flags say less than its metrics did.
     let flags = |rest: &str| format!("container web/api-0/app limit=1Gi jvm=\"-Xmx256m\"  {rest}");
@@ -649,19 +653,20 @@ fn a_severity_that_misses_a_metric_is_no_change() {
         ..Default::default()
     };
     story.settings.checks.insert("memory-leak".to_owned(), method);
-    let leak = |rest: &str| {
-        format!("container web/api-0/app limit=1100Mi  memory: 300+12x59 rss: 300+12x59 {rest}")
-    };
+    let leak =
+        |rest: &str| format!("container web/api-0/app limit=1100Mi  memory: 300+12x59 rss: 300+12x59 {rest}");
     let severity = |story: &mut Story, text: &str| {
         let states = story.run(text).split('@').next().map(str::to_owned);
-        let kept = story.past.values().next().and_then(|runs| runs.last()).expect("a run").findings[0].severity;
+        let kept =
+            story.past.values().next().and_then(|runs| runs.last()).expect("a run").findings[0].severity;
         (states.unwrap_or_default(), kept)
     };
     assert_eq!(severity(&mut story, &leak("")), ("- api".to_owned(), Severity::Critical));
     let lost = "failed memory\ncontainer web/api-0/app limit=1100Mi  rss: 300+12x59";
     let report = story.report(lost);
     assert_eq!(report.findings[0].severity, Severity::Warning);
-    let evidence = report.findings[0].evidence.iter().find(|e| e.name == "judged-without").expect("it says so");
+    let evidence =
+        report.findings[0].evidence.iter().find(|e| e.name == "judged-without").expect("it says so");
     assert_eq!(crate::fixture::show(&evidence.value), "memory-working-set");
     assert_eq!(severity(&mut story, lost), ("ongoing api".to_owned(), Severity::Critical));
     assert_eq!(severity(&mut story, &leak("")).0, "ongoing api");
