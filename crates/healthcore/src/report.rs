@@ -165,7 +165,8 @@ impl Found {
     }
 
     /// Those from a severity on.
-    pub(crate) fn at_least(self, floor: Severity) -> Self {
+    #[must_use]
+    pub fn at_least(self, floor: Severity) -> Self {
         let counted = |severity, n| if severity >= floor { n } else { 0 };
         Self {
             critical: counted(Severity::Critical, self.critical),

@@ -280,7 +280,8 @@ fn clusters(report: &Report, say: &Say) -> Vec<(Mark, String, String)> {
     // The sort is stable: else they stay in the order of the configuration.
     all.sort_by_key(|c| (Mark::of_cluster(c), std::cmp::Reverse(c.found)));
     let told = |c: &ClusterSummary| {
-        let found = [("critical", c.found.critical), ("warning", c.found.warning), ("info", c.found.info)];
+        let found = c.found.at_least(report.floor());
+        let found = [("critical", found.critical), ("warning", found.warning), ("info", found.info)];
         let score =
             say.graded(c.score.as_ref()).map(|_| say.compared(report, &c.name, None, c.score.as_ref()));
         let mut told: Vec<String> = score.into_iter().collect();

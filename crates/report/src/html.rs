@@ -202,6 +202,7 @@ fn places(report: &Report, say: &Say) -> Vec<Place> {
                 _ if blind => "unknown",
                 _ => "healthy",
             };
+            let found = found.at_least(report.floor());
             Place {
                 cluster: cluster.to_owned(),
                 namespace: namespace.to_owned(),

@@ -6,8 +6,8 @@ use std::io;
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, State, SubjectRef, Text, Value};
-use healthcore::history::{Changes, Kept, Left, PastScore, Trend};
-use healthcore::report::{Found, Report};
+use healthcore::history::{Changes, Gone, Kept, Left, PastScore, Trend};
+use healthcore::report::{Found, Part, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
 use healthcore::snapshot::{Gap, Origin};
@@ -99,6 +99,8 @@ pub struct JsonReport {
     window: JsonWindow,
     lang: &'static str,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<JsonPart>,
     clusters: Vec<Cluster>,
     findings: Vec<JsonFinding>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -209,6 +211,21 @@ struct Namespace {
     score: Option<JsonScore>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score_before: Option<JsonPastScore>,
+}
+
+/// What was chosen of a whole report or digest.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct JsonPart {
+    severity: &'static str,
+    clusters: Vec<String>,
+    namespaces: Vec<String>,
+}
+
+impl From<&Part> for JsonPart {
+    fn from(part: &Part) -> Self {
+        let Part { floor, clusters, namespaces, .. } = part;
+        Self { severity: floor.name(), clusters: clusters.clone(), namespaces: namespaces.clone() }
+    }
 }
 
 /// A score that was told before.
@@ -513,8 +530,11 @@ fn scalar(value: &Value, locale: &Locale) -> Scalar {
     }
 }
 
-/// 1.2 adds `score`; 1.3 adds `shard`, 1.4 `score_before`, and what has neither is of 1.2 still.
+/// 1.2 adds `score`; 1.3 adds `shard`, 1.4 `score_before`, 1.5 `part`, and what has none of these is of 1.2 still.
 fn minor(report: &Report) -> u32 {
+    if report.part.is_some() {
+        return 5;
+    }
     let compared = report.changes.as_ref().is_some_and(|changes| !changes.scores.is_empty());
     match (compared, &report.shard) {
         (true, _) => 4,
@@ -547,6 +567,7 @@ impl JsonReport {
             },
             lang: locale.lang.tag(),
             verdict: report.verdict().name(),
+            part: report.part.as_ref().map(JsonPart::from),
             clusters: report
                 .clusters
                 .iter()
@@ -561,7 +582,7 @@ impl JsonReport {
                         Origin::KubeStateMetrics => "kube-state-metrics",
                     }),
                     metrics_via: c.metrics_via.clone(),
-                    findings: c.found.into(),
+                    findings: c.found.at_least(report.floor()).into(),
                     unknown: c.unknown,
                     score: c.score.as_ref().map(JsonScore::from),
                     score_before: score_before(&c.name, None),
@@ -574,7 +595,7 @@ impl JsonReport {
                             pods: n.tally.pods,
                             completed_pods: n.tally.completed_pods,
                             running_pods: n.tally.running_pods,
-                            findings: n.found.into(),
+                            findings: n.found.at_least(report.floor()).into(),
                             unknown: n.tally.unknown,
                             score: n.score.as_ref().map(JsonScore::from),
                             score_before: score_before(&c.name, Some(&n.name)),

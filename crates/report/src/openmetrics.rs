@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use healthcore::finding::Severity;
-use healthcore::report::{ClusterSummary, Report, Verdict};
+use healthcore::report::{ClusterSummary, Part, Report, Verdict};
 use healthcore::score::Score;
 
 use crate::escape::visible;
@@ -23,6 +23,9 @@ pub(crate) fn render(report: &Report) -> String {
     for verdict in [Verdict::Healthy, Verdict::Degraded, Verdict::Critical, Verdict::Unknown] {
         let is = f64::from(u8::from(verdict == report.verdict()));
         out.sample("healthcheck_verdict", &vec![("verdict", verdict.name())], is);
+    }
+    if let Some(part) = &report.part {
+        out.part(part);
     }
     out.clusters(report);
     out.scores(report);
@@ -46,6 +49,19 @@ impl Exposition {
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", label(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         self.0.push_str(&format!("{name}{labels} {value}\n"));
+    }
+
+    /// What was chosen of a whole report: what is not in it was not looked for here, and is not healthy for that.
+    fn part(&mut self, part: &Part) {
+        let name = "healthcheck_part_info";
+        self.family(
+            name,
+            "What the report tells of: findings of this severity and above, in these clusters and namespaces; empty for all.",
+        );
+        let (clusters, namespaces) = (part.clusters.join(","), part.namespaces.join(","));
+        let labels =
+            vec![("severity", part.floor.name()), ("clusters", &*clusters), ("namespaces", &*namespaces)];
+        self.sample(name, &labels, 1.0);
     }
 
     fn clusters(&mut self, report: &Report) {

@@ -341,6 +341,11 @@ fn counts(report: &Report, locale: &Locale) -> String {
     }
 }
 
+/// How many findings of a severity there are; of those that a part does not tell, none is no number.
+fn number_told(report: &Report, severity: Severity, n: u64) -> String {
+    if severity < report.floor() { "–".to_owned() } else { n.to_string() }
+}
+
 /// What a part is of: `Only namespace shop`.
 pub(crate) fn only(part: &Part, locale: &Locale) -> String {
     let mut only: Vec<String> = Vec::new();
@@ -688,9 +693,9 @@ impl Say {
                 c.workloads.to_string(),
                 pods,
                 c.containers.to_string(),
-                c.found.critical.to_string(),
-                c.found.warning.to_string(),
-                c.found.info.to_string(),
+                number_told(report, Severity::Critical, c.found.critical),
+                number_told(report, Severity::Warning, c.found.warning),
+                number_told(report, Severity::Info, c.found.info),
                 c.unknown.to_string(),
                 self.compared(report, &c.name, None, c.score.as_ref()),
                 from.to_owned(),
@@ -751,9 +756,16 @@ impl Say {
                 (all, _, 0) => all.to_string(),
                 (all, _, done) => format!("{} (+{done} {})", all - done, self.w("completed")),
             };
-            let counts = [found.critical, found.warning, found.info, tally.unknown];
-            let head = [name, tally.workloads.to_string(), pods];
-            head.into_iter().chain(counts.map(|n| n.to_string())).chain([score]).collect()
+            vec![
+                name,
+                tally.workloads.to_string(),
+                pods,
+                number_told(report, Severity::Critical, found.critical),
+                number_told(report, Severity::Warning, found.warning),
+                number_told(report, Severity::Info, found.info),
+                tally.unknown.to_string(),
+                score,
+            ]
         });
         let headers =
             ["namespace", "workloads", "pods", "critical", "warning", "info", "unknown-count", "score"];

@@ -241,6 +241,20 @@ fn a_part_says_that_it_is_one() {
         assert!(!text.contains("pigo"), "{name}: a namespace of others");
         assert!(!told(&whole).contains("Only namespace"), "{name}");
     }
+    let exposed = |report: &Report| render(report, Format::OpenMetrics, &options).unwrap();
+    let info = "healthcheck_part_info{severity=\"critical\",clusters=\"\",namespaces=\"wallet\"} 1\n";
+    assert!(exposed(&part).contains(info) && !exposed(&whole).contains("healthcheck_part"), "{}", exposed(&part));
+    let json = |report: &Report| -> Value {
+        serde_json::from_str(&render(report, Format::Json, &options).unwrap()).unwrap()
+    };
+    let (own, of_all) = (json(&part), json(&whole));
+    fits_schema(&own);
+    let chosen = serde_json::json!({"severity": "critical", "clusters": [], "namespaces": ["wallet"]});
+    assert_eq!((&own["part"], own["format"]["minor"].as_u64()), (&chosen, Some(5)));
+    assert!(of_all.get("part").is_none(), "{}", of_all["part"]);
+    let found = |report: &Value| report["clusters"][0]["findings"].clone();
+    assert!(found(&of_all)["warning"].as_u64() > Some(0));
+    assert_eq!((found(&own)["warning"].as_u64(), found(&own)["info"].as_u64()), (Some(0), Some(0)));
     for format in [Format::Html, Format::Slack] {
         let text = render(&part, format, &options).unwrap();
         assert!(text.contains("Health report of prod/wallet") && text.contains(&grade), "{text}");

@@ -3,42 +3,27 @@
 use std::collections::BTreeSet;
 
 use healthcore::history::{Digest, PastScore, Told};
-use healthcore::report::Part;
 use serde::Serialize;
 
 use super::DigestReport;
 use crate::json::{
-    Counts, JsonFormat, JsonGap, JsonPastScore, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
+    Counts, JsonFormat, JsonGap, JsonPart, JsonPastScore, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
 };
 use crate::locale::Locale;
 use crate::quantity::rfc3339;
 use crate::{RenderError, RenderOptions, escape};
 
 #[derive(Debug, Serialize)]
-struct JsonDigest<'a> {
+struct JsonDigest {
     format: JsonFormat,
     tool: Tool,
     start: String,
     end: String,
     lang: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<JsonPart<'a>>,
+    part: Option<JsonPart>,
     clusters: Vec<Cluster>,
     gaps: Vec<JsonGap>,
-}
-
-/// What was chosen of a whole digest.
-#[derive(Debug, Serialize)]
-struct JsonPart<'a> {
-    severity: &'static str,
-    clusters: &'a [String],
-    namespaces: &'a [String],
-}
-
-impl<'a> From<&'a Part> for JsonPart<'a> {
-    fn from(part: &'a Part) -> Self {
-        Self { severity: part.floor.name(), clusters: &part.clusters, namespaces: &part.namespaces }
-    }
 }
 
 #[derive(Debug, Serialize)]
