@@ -7,7 +7,7 @@ use healthcore::analyse::MOST_EXAMPLES;
 use healthcore::checks::{CHECKS, pods_phrase};
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
-use healthcore::history::{Kept, PastScore, Trend};
+use healthcore::history::{Gone, Kept, PastScore, Trend};
 use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Part, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
@@ -529,6 +529,19 @@ impl Say {
         }
     }
 
+    /// What is not there. Of what comes and goes only the sentence can say that it is gone now: its state does not.
+    fn gone_row(&self, gone: &Gone) -> ProblemRow {
+        let row = self.kept_row(&gone.was);
+        if gone.state != State::Flapping {
+            return row;
+        }
+        let summary = self.locale.phrase(
+            "not-there-now",
+            &[("last", self.locale.time(gone.was.last).into()), ("text", row.summary.into())],
+        );
+        ProblemRow { summary, ..row }
+    }
+
     /// What is near its bound, the nearest first, and what was and is not any more.
     fn watch_list<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = ProblemRow> + 'r {
         let now = report.watch.iter().map(|f| {
@@ -652,7 +665,7 @@ impl Say {
         told.flat_map(move |state| {
             let of_state = move |f: &&Finding| f.state == Some(*state);
             let found = report.findings.iter().filter(of_state).map(|f| self.row(report, f));
-            let was = gone.clone().filter(move |g| g.state == *state).map(|g| self.kept_row(&g.was));
+            let was = gone.clone().filter(move |g| g.state == *state).map(|g| self.gone_row(g));
             found.chain(was).map(|row| ChangeRow { state: self.state(*state), state_id: state.name(), row })
         })
     }
@@ -1240,6 +1253,32 @@ mod tests {
         let assessment = analyse(&snapshot, &checks);
         let parts = vec![(ClusterSummary::default(), assessment)];
         Report::new("0.0.0", snapshot.taken_at, snapshot.window, parts, vec![], CHECKS)
+    }
+
+    #[test]
+    fn what_comes_and_goes_says_when_it_is_gone() {
+        let told = |state| {
+            let mut report = report(1, 0);
+            let finding = report.findings[0].clone();
+            let was = Kept {
+                fingerprint: finding.fingerprint,
+                check: finding.check.to_string(),
+                severity: finding.severity,
+                subject: finding.subject,
+                summary: finding.summary,
+                first: report.taken_at,
+                last: report.taken_at.plus_seconds(-86_400.0),
+                told: None,
+                near: None,
+            };
+            let changes = healthcore::history::Changes { gone: vec![Gone { state, was }], ..Default::default() };
+            report.changes = Some(changes);
+            let page = Page::new(&report, &RenderOptions::default(), Reader::Kept);
+            page.changes.into_iter().next().expect("a change").row.summary
+        };
+        let flapping = told(State::Flapping);
+        assert!(flapping.starts_with("not there now, last seen 2026-11-19"), "{flapping}");
+        assert!(flapping.ends_with(&told(State::Resolved)), "{flapping}");
     }
 
     #[test]

@@ -196,6 +196,7 @@ const EN: &[(&str, &str)] = &[
     ("worse", "worse"),
     ("better", "better"),
     ("flapping", "flapping"),
+    ("not-there-now", "not there now, last seen {last}: {text}"),
     ("resolved", "resolved"),
     ("not-checked-now", "not checked"),
     ("watch-list", "Watch list: near a bound, and not beyond it"),
