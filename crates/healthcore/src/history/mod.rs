@@ -545,6 +545,12 @@ impl Life<'_> {
             // What a check knows may be younger: the pod that shows it now, the last change of a condition, the start of a
             // look-back that moves on.
             let first = finding.since.map_or(first, |since| since.min(first));
+            // Where the look-back moves on, what began before it seems to begin with it: a sentence tells one beginning.
+            if let Some(onset) = finding.summary.args.get_mut("onset")
+                && finding.since.is_some_and(|since| first < since)
+            {
+                *onset = Value::Time(first);
+            }
             let doubted = self.doubted(finding, find);
             // In the first run of a cluster everything would be new, which says nothing.
             finding.state = self.runs.last().map(|_| state);

@@ -671,3 +671,28 @@ fn a_severity_that_misses_a_metric_is_no_change() {
     assert_eq!(severity(&mut story, lost), ("ongoing api".to_owned(), Severity::Critical));
     assert_eq!(severity(&mut story, &leak("")).0, "ongoing api");
 }
+
+/// The look-back moves on, and a leak that began before it does not begin anew.
+#[test]
+fn a_sentence_tells_one_beginning() {
+    let mut story = Story::new();
+    story.settings.only = ["memory-leak".to_owned()].into();
+    let leak = "container web/api-0/app limit=4Gi  memory: 300+12x335";
+    let mut onsets = Vec::new();
+    for _ in 0..2 {
+        let mut report = story.report(leak);
+        let by_check = report.findings[0].since.expect("the check knows when it began");
+        // As if the look-back had moved on with the clock.
+        let moved = by_check.plus_seconds(86_400.0 * story.day as f64);
+        report.findings[0].since = Some(moved);
+        report.findings[0].summary.args.insert("onset".into(), Value::Time(moved));
+        story.day += 1;
+        for run in compare(&mut report, &story.past, &Rules::default()) {
+            story.past.entry(run.cluster.clone()).or_default().push(run);
+        }
+        let finding = &report.findings[0];
+        assert_eq!(finding.summary.args["onset"], Value::Time(finding.since.expect("it is known")));
+        onsets.push(finding.since);
+    }
+    assert_eq!(onsets[0], onsets[1]);
+}
