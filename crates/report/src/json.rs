@@ -6,7 +6,7 @@ use std::io;
 use healthcore::chart::ChartSeries;
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Finding, State, SubjectRef, Text, Value};
-use healthcore::history::{Changes, Gone, Kept, Left, PastScore, Trend};
+use healthcore::history::{Changes, Kept, Left, PastScore, Trend};
 use healthcore::report::{Found, Part, Report};
 use healthcore::score::{Grade, Loss, Score};
 use healthcore::shard::Partial;
