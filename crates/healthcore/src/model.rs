@@ -144,6 +144,9 @@ pub struct Pod {
     /// Whether it is being deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
+    /// When it should be gone, its grace period included (`metadata.deletionTimestamp`); unknown where it is not deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_by: Option<Timestamp>,
     /// Why the scheduler found no node, and since when (condition PodScheduled = False).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unschedulable: Option<Unschedulable>,

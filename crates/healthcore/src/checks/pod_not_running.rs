@@ -19,6 +19,8 @@ crate::params! {
     pub struct PodNotRunningParams {
         /// Age up to which a pod may still be starting.
         grace: Seconds = Seconds(600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
+        /// Time beyond its grace period that a pod may take to be deleted.
+        termination: Seconds = Seconds(600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
     }
 }
 
@@ -30,9 +32,11 @@ impl Check for PodNotRunning {
         checks: "Whether every pod that should run does, and is ready.",
         why: "Capacity is missing, or the workload is down.",
         decides: "Pods that have ended with success (Succeeded, Completed) are never \"not running\"; they are shown apart: \
-                  `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. A pod that is being deleted or is \
-                  younger than `grace` is no problem, nor one whose container has just been started again. Critical when no \
-                  pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning, also where those that there are run and \
+                  `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. A pod that is \
+                  younger than `grace` is no problem, nor one whose container has just been started again, nor one that is being \
+                  deleted, until its own grace period and `termination` are over: after that it hangs, a warning, critical \
+                  when no pod of those asked for is ready. A pod that is being deleted and has its successor is not among \
+                  `3/4`. Critical when no pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning, also where those that there are run and \
                   have settled, and fewer have been made than are asked for. Info \
                   when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
                   are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
@@ -41,9 +45,11 @@ impl Check for PodNotRunning {
                   application) are steps that end: once all have ended, a failure of the last is a warning, an earlier \
                   one info.",
         remedy: "Read the events of the pod that is named.",
-        false_alarms: "A readiness probe that fails on purpose, for instance on standbys.",
+        false_alarms: "A readiness probe that fails on purpose, for instance on standbys. A pod that another program holds with a \
+                       finalizer for longer than `termination`, on purpose.",
         texts: &[
             ("not-running", "{pods}: {reason}"),
+            ("terminating", "{pods}: {n} {n|pod has|pods have} been terminating for {time}"),
             ("job-failed", "the last pod of the job failed: {reason}"),
             ("step-failed", "{pods}: the last pod failed: {reason}"),
             ("no-pods", "{pods}: no pod has been made"),
@@ -53,6 +59,11 @@ impl Check for PodNotRunning {
                 "read the events of the workload: a quota, an admission webhook or a missing service account may refuse its pods",
             ),
             ("describe", "read the state and the events of pod {pod}"),
+            ("holds", "see whether the node of pod {pod} is lost, and which finalizers hold the pod"),
+            (
+                "force",
+                "use `kubectl delete pod --force` only when the node is known to be dead: until then the pod may still run and write to its volume",
+            ),
         ],
     };
     type Params = PodNotRunningParams;
@@ -74,7 +85,11 @@ impl Check for PodNotRunning {
         if subject.pods.iter().any(|p| untold(p) && !p.deleting && !young(p)) {
             return Err(Missing::NotReported { field: Field::PodPhase });
         }
+        let overdue = overdue(params, subject, now);
         if subject.workload.id.runs_to_completion() {
+            if !overdue.is_empty() {
+                return Ok(terminating(subject, &overdue, now));
+            }
             return Ok(if subject.pods.is_empty() {
                 Outcome::NotApplicable
             } else {
@@ -83,7 +98,8 @@ impl Check for PodNotRunning {
         }
         let ended = |p: &Pod| matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed);
         let unscaled = unscaled(subject);
-        if unscaled && !subject.pods.is_empty() && subject.pods.iter().all(|p| ended(p)) {
+        if unscaled && !subject.pods.is_empty() && subject.pods.iter().all(|p| ended(p)) && overdue.is_empty()
+        {
             return Ok(steps(subject));
         }
         let desired = subject.workload.replicas.map(|r| r.desired as usize);
@@ -103,7 +119,7 @@ impl Check for PodNotRunning {
                     running && c.ready == Some(false)
                 })
         };
-        let running = subject.pods.iter().filter(|p| runs(p)).count();
+        let running = subject.pods.iter().filter(|p| runs(p) && !p.deleting).count();
         let replaced = subject.workload.id.kind != "Pod" && desired.is_some_and(|d| running >= d);
         let quiet = |p: &Pod| quiet(p, &subject.workload.id.kind, replaced);
         let not_running: Vec<&Pod> = subject
@@ -112,6 +128,10 @@ impl Check for PodNotRunning {
             .copied()
             .filter(|p| !completed(p) && !runs(p) && !p.deleting && !young(p) && !starting(p))
             .collect();
+        let told_elsewhere = not_running.iter().all(|p| quiet(p));
+        if !overdue.is_empty() && (told_elsewhere || (running == 0 && desired.is_some_and(|d| d > 0))) {
+            return Ok(terminating(subject, &overdue, now));
+        }
         let Some(pod) = not_running.iter().find(|p| !quiet(p)).or(not_running.first()) else {
             // Where all is settled the controller has had the time to make the others.
             let settled = subject.pods.iter().all(|p| completed(p) || (runs(p) && !p.deleting && !young(p)));
@@ -123,7 +143,7 @@ impl Check for PodNotRunning {
                 _ => Outcome::Ok,
             });
         };
-        let severity = if not_running.iter().all(|p| quiet(p)) {
+        let severity = if told_elsewhere {
             Severity::Info
         } else if running > 0 || (unscaled && not_running.iter().all(|p| quiet(p) || ended(p))) {
             Severity::Warning
@@ -132,12 +152,52 @@ impl Check for PodNotRunning {
         };
         let words = workload_in_words(subject);
         let text = Text::new("not-running").with("pods", words.clone()).with("reason", reason(pod));
-        Ok(describe(Problem::new(severity, text), subject, pod)
+        let mut problem = describe(Problem::new(severity, text), subject, pod)
             .evidence("pods", words)
-            .evidence("not-running", not_running.len())
-            .since(pod.created)
-            .into())
+            .evidence("not-running", not_running.len());
+        if !overdue.is_empty() {
+            problem = problem.evidence("terminating-pods", overdue.len());
+        }
+        Ok(problem.since(pod.created).into())
     }
+}
+
+/// Pods that should have been gone for some time, the one that hangs longest first.
+fn overdue<'a>(params: &PodNotRunningParams, subject: &WorkloadPods<'a>, now: Timestamp) -> Vec<&'a Pod> {
+    let late =
+        |p: &&Pod| p.gone_by.and_then(|t| t.age_at(now)).is_some_and(|age| age > params.termination.get());
+    let mut late: Vec<&Pod> = subject.pods.iter().copied().filter(late).collect();
+    late.sort_by_key(|p| (p.gone_by, &p.name));
+    late
+}
+
+/// Pods that hang in their end: their node is lost, or a finalizer holds them. `overdue` has one at least.
+fn terminating(subject: &WorkloadPods<'_>, overdue: &[&Pod], now: Timestamp) -> Outcome {
+    let Some(pod) = overdue.first() else { return Outcome::Ok };
+    let ready = subject.pods.iter().any(|p| runs(p) && !p.deleting);
+    let asked_for = subject.workload.replicas.is_some_and(|r| r.desired > 0);
+    let severity = if asked_for && !ready { Severity::Critical } else { Severity::Warning };
+    let words = workload_in_words(subject);
+    let lasted = pod.gone_by.map_or(0.0, |t| now.seconds_since(t));
+    let text = Text::new("terminating").with("pods", words.clone());
+    let text = text.with("n", overdue.len()).with("time", Seconds(lasted));
+    let mut problem = Problem::new(severity, text)
+        .evidence("pods", words)
+        .evidence("terminating-pods", overdue.len())
+        .pod(&pod.name)
+        .since(pod.gone_by);
+    let (namespace, name) = (&subject.workload.id.namespace, &pod.name);
+    let finalizers = format!(
+        "kubectl -n {namespace} get pod {name} -o jsonpath='{{.spec.nodeName}} {{.metadata.finalizers}}'"
+    );
+    if let Some(node) = &pod.node {
+        problem = problem.evidence("node", node.as_str());
+    }
+    let holds = Advice::new(Text::new("holds").with("pod", name.as_str()));
+    problem
+        .advise(holds.command(finalizers, &[namespace, name]))
+        .advise(Advice::new(Text::new("force")))
+        .into()
 }
 
 /// Not running, and either named by another check or only a leftover: an evicted pod, or a failed one for which its
@@ -331,8 +391,48 @@ mod tests {
             "critical web/api (api-0): 0/1 Running (1 not running): not ready",
         );
         check("container web/api-0/app\npod web/api-0 ready=no deleting", "1 ok");
+        check("container web/api-0/app\npod web/api-0 ready=no deleting=10m", "1 ok");
         // Just started again.
         check("container web/api-0/app ready=no state=running@2m\npod web/api-0 ready=no", "1 ok");
+    }
+
+    #[test]
+    fn a_pod_that_hangs_in_its_end() {
+        let lost = "container db/sts-0/app\npod db/sts-0 ready=no deleting=3d";
+        let told = "db/sts (sts-0): 0/1 Running (1 not running): 1 pod has been terminating for 3d";
+        check(&format!("workload db/StatefulSet/sts replicas=0/1\n{lost}"), &format!("critical {told}"));
+        check("set termination=4d\ncontainer db/sts-0/app\npod db/sts-0 ready=no deleting=3d", "1 ok");
+        // Nobody is known to ask for it.
+        check(lost, &format!("warning {told}"));
+        // Its successor runs: it is not among those that are wanted, whatever it says of itself.
+        let two = "workload db/Deployment/api replicas=1/1\ncontainer db/api-7d9c5bd4f7-jq4wv/app\n\
+                   container db/api-7d9c5bd4f7-x2x9z/app\n";
+        let hangs = format!("{two}pod db/api-7d9c5bd4f7-x2x9z deleting=3d");
+        let beside = "warning db/api (api-7d9c5bd4f7-x2x9z): 1/1 Running: 1 pod has been terminating for 3d";
+        check(&hangs, beside);
+        check(&format!("{two}pod db/api-7d9c5bd4f7-x2x9z deleting=5m"), "1 ok");
+        // The successor waits for a cause that has a check of its own.
+        let crashes = "workload db/Deployment/api replicas=0/1\n\
+                       container db/api-7d9c5bd4f7-jq4wv/app state=waiting:CrashLoopBackOff\n\
+                       container db/api-7d9c5bd4f7-x2x9z/app\npod db/api-7d9c5bd4f7-x2x9z ready=no deleting=3d";
+        let none = "0/1 Running (1 not running): 1 pod has been terminating for 3d";
+        check(crashes, &format!("critical db/api (api-7d9c5bd4f7-x2x9z): {none}"));
+        // A finalizer holds the pod of a Job that has ended.
+        check(
+            "workload db/Job/load\npod db/load-x2x9z owner=Job/load phase=Succeeded deleting=1d",
+            "warning db/load (load-x2x9z): 0/0 Running (+1 Completed): 1 pod has been terminating for 1d",
+        );
+        // Deleted after the end of the run that is judged.
+        check("window now=-2h\ncontainer db/sts-0/app\npod db/sts-0 ready=no deleting=1h", "1 ok");
+        assert_eq!(
+            fixture::advice("pod-not-running", &hangs),
+            [
+                "see whether the node of pod api-7d9c5bd4f7-x2x9z is lost, and which finalizers hold the pod \
+                 [kubectl -n db get pod api-7d9c5bd4f7-x2x9z -o jsonpath='{.spec.nodeName} {.metadata.finalizers}']",
+                "use `kubectl delete pod --force` only when the node is known to be dead: until then the pod may \
+                 still run and write to its volume",
+            ]
+        );
     }
 
     #[test]

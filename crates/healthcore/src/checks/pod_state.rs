@@ -191,9 +191,23 @@ pub fn pods(running: usize, all: usize, completed: usize) -> Text {
     if completed > 0 { words.with("done", completed) } else { words }
 }
 
-/// [`pods`] of a workload.
+/// [`pods`] of a workload: of those that its controller counts. A pod that is being deleted serves no more.
 pub(super) fn workload_in_words(subject: &WorkloadPods<'_>) -> Text {
     let done = subject.pods.iter().filter(|p| completed(p)).count();
-    let running = subject.pods.iter().filter(|p| runs(p)).count();
-    pods(running, subject.pods.len() - done, done)
+    let running = subject.pods.iter().filter(|p| runs(p) && !p.deleting).count();
+    pods(running, subject.pods.len() - done - replaced(subject).len(), done)
+}
+
+/// Pods that are on their way out and that the controller has made others for.
+pub(super) fn replaced<'a>(subject: &WorkloadPods<'a>) -> Vec<&'a Pod> {
+    let id = &subject.workload.id;
+    let Some(replicas) = subject.workload.replicas.filter(|_| !id.runs_to_completion()) else {
+        return Vec::new();
+    };
+    let (mut leaving, staying): (Vec<&Pod>, Vec<&Pod>) =
+        subject.pods.iter().copied().filter(|p| !completed(p)).partition(|p| p.deleting);
+    // The newest are those that have no successor yet.
+    leaving.sort_by_key(|p| (std::cmp::Reverse(p.created), &p.name));
+    let awaited = (replicas.desired as usize).saturating_sub(staying.len());
+    leaving.split_off(awaited.min(leaving.len()))
 }

@@ -159,6 +159,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             created: time(meta.creation_timestamp),
             ready,
             deleting: meta.deletion_timestamp.is_some(),
+            gone_by: time(meta.deletion_timestamp),
             unschedulable,
             resources: of_pod,
             containers,

@@ -244,6 +244,7 @@ fn pods_that_wait_and_pods_that_ended() {
         (evicted.phase, evicted.reason.as_deref(), evicted.deleting),
         (PodPhase::Failed, Some("Evicted"), true)
     );
+    assert_eq!((evicted.gone_by, objects.pods[1].gone_by), (at("2026-01-02T03:06:00Z"), None));
 }
 
 #[test]

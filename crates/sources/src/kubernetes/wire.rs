@@ -156,7 +156,7 @@ pub(super) struct Meta {
     #[serde(default)]
     pub(super) creation_timestamp: Option<Time>,
     #[serde(default)]
-    pub(super) deletion_timestamp: Option<IgnoredAny>,
+    pub(super) deletion_timestamp: Option<Time>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) labels: Marks,
     #[serde(default, deserialize_with = "or_default")]

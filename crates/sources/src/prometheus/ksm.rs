@@ -272,7 +272,7 @@ struct PodRow {
     owner: Option<Owner>,
     node: Option<String>,
     created: Option<Timestamp>,
-    deleting: bool,
+    gone_by: Option<Timestamp>,
     known: bool,
     containers: BTreeMap<String, Container>,
 }
@@ -355,7 +355,8 @@ fn assemble(
             node: row.node,
             created: row.created,
             ready: ready.map(|all| all.iter().all(|r| *r)),
-            deleting: row.deleting,
+            deleting: row.gone_by.is_some(),
+            gone_by: row.gone_by,
             unschedulable: state
                 .unschedulable
                 .then(|| Unschedulable { since: row.created, message: String::new() }),
@@ -430,7 +431,7 @@ impl Fold for Pods {
                 }
             }
             "kube_pod_created" => self.pod(row).created = Some(row.time()),
-            "kube_pod_deletion_timestamp" => self.pod(row).deleting = true,
+            "kube_pod_deletion_timestamp" => self.pod(row).gone_by = Some(row.time()),
             "kube_pod_container_info" => {
                 let found = self.container(row);
                 found.image = row.label("image").to_owned();
