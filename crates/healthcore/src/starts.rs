@@ -43,6 +43,10 @@ const MOST_NAMED: usize = 20;
 /// Reasons of events that tell why a pod was thrown out.
 const EVICTIONS: [&str; 3] = ["Evicted", "Preempted", "TaintManagerEviction"];
 
+/// The reason of events by which the node controller tells that a node stopped being ready: of the node, and of each pod
+/// on it.
+const NODE_NOT_READY: &str = "NodeNotReady";
+
 /// Pods of several workloads that started together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +140,8 @@ struct Starts<'a> {
     on_node: BTreeMap<&'a str, Vec<&'a Pod>>,
     /// What says that a node was restarted, by node.
     reboots: BTreeMap<&'a str, Vec<&'a Event>>,
+    /// What says that a node stopped being ready, by node.
+    lost: BTreeMap<&'a str, Vec<&'a Event>>,
     /// Namespace, kind and name of what autoscalers scale.
     scaled: BTreeSet<[&'a str; 3]>,
     owners: Owners,
@@ -153,10 +159,13 @@ impl<'a> Starts<'a> {
             pods.entry(&pod.workload).or_default().push(Start { at, pod });
         }
         pods.values_mut().for_each(|starts| in_order(starts));
-        let mut reboots: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
-        for event in objects.events.iter().filter(|e| e.kind == "Node" && e.reason == "Rebooted") {
-            reboots.entry(&event.name).or_default().push(event);
-        }
+        let of_nodes = |reason: &str| {
+            let mut told: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+            for event in objects.events.iter().filter(|e| e.kind == "Node" && e.reason == reason) {
+                told.entry(&event.name).or_default().push(event);
+            }
+            told
+        };
         let target = |h: &'a Hpa| [h.namespace.as_str(), h.target.kind.as_str(), h.target.name.as_str()];
         Self {
             objects,
@@ -165,7 +174,8 @@ impl<'a> Starts<'a> {
             pods,
             nodes: objects.nodes.iter().map(|n| (n.name.as_str(), n)).collect(),
             on_node,
-            reboots,
+            reboots: of_nodes("Rebooted"),
+            lost: of_nodes(NODE_NOT_READY),
             scaled: objects.hpas.iter().map(target).collect(),
             owners: Owners::new(&objects.workloads, &objects.pods),
         }
@@ -262,7 +272,8 @@ impl<'a> Starts<'a> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Cause::Unknown };
         let span =
             Span { begin: first.at.plus_seconds(-CAUSE_BEFORE_S), end: last.at.plus_seconds(CAUSE_AFTER_S) };
-        let by_node = || self.happened(&span).or_else(|| same_node(group)).or_else(|| self.joined(&span));
+        let told = || self.happened(&span).or_else(|| self.pods_lost_node(group, &span));
+        let by_node = || told().or_else(|| same_node(group)).or_else(|| self.joined(&span));
         self.eviction(group, &span).or_else(by_node).unwrap_or(Cause::Unknown)
     }
 
@@ -291,6 +302,12 @@ impl<'a> Starts<'a> {
                 found.entry(what).or_default().push(node.name.clone());
             }
         }
+        // A node that is gone since.
+        for (name, events) in self.lost.iter().filter(|(name, _)| !self.nodes.contains_key(*name)) {
+            if events.iter().any(|e| span.holds_event(e)) {
+                found.entry(NodeCause::NotReady).or_default().push((*name).to_owned());
+            }
+        }
         let (what, mut nodes) = found.pop_first()?;
         nodes.truncate(MOST_NAMED);
         Some(Cause::Node { what, nodes })
@@ -299,17 +316,44 @@ impl<'a> Starts<'a> {
     fn happened_to(&self, node: &Node, span: &Span) -> Option<NodeCause> {
         let ready = node.conditions.iter().find(|c| c.kind == "Ready");
         let changed = ready.filter(|c| c.since.is_some_and(|since| span.holds(since)));
-        let reboots = self.reboots.get(node.name.as_str());
-        let rebooted = reboots.is_some_and(|events| events.iter().any(|e| span.holds_event(e)));
+        let told = |events: &BTreeMap<&str, Vec<&Event>>| {
+            events.get(node.name.as_str()).is_some_and(|events| events.iter().any(|e| span.holds_event(e)))
+        };
+        let rebooted = told(&self.reboots);
         let was_there = node.created.is_none_or(|made| made < span.begin);
         match changed.map(|c| c.status) {
             Some(Some(false) | None) => Some(NodeCause::NotReady),
             _ if rebooted => Some(NodeCause::Restarted),
             Some(Some(true)) if was_there => Some(NodeCause::ReadyAgain),
+            _ if told(&self.lost) => Some(NodeCause::NotReady),
             _ => {
                 node.unschedulable_since.is_some_and(|since| span.holds(since)).then_some(NodeCause::Cordoned)
             }
         }
+    }
+
+    /// What the node controller said of the pods before them, and the nodes of those that are still listed.
+    fn pods_lost_node(&self, group: &[Start<'_>], span: &Span) -> Option<Cause> {
+        let own: BTreeSet<&WorkloadId> = group.iter().map(|s| &s.pod.workload).collect();
+        let told = |e: &&Event| {
+            let of_group = || self.owners.of(&e.namespace, &e.name).is_some_and(|id| own.contains(id));
+            e.kind == "Pod" && e.reason == NODE_NOT_READY && span.holds_event(e) && of_group()
+        };
+        let lost: BTreeSet<(&str, &str)> = self
+            .objects
+            .events
+            .iter()
+            .filter(told)
+            .map(|e| (e.namespace.as_str(), e.name.as_str()))
+            .collect();
+        if lost.is_empty() {
+            return None;
+        }
+        let was_lost = |pod: &&Pod| lost.contains(&(pod.workload.namespace.as_str(), pod.name.as_str()));
+        let nodes: BTreeSet<&String> =
+            self.objects.pods.iter().filter(was_lost).filter_map(|pod| pod.node.as_ref()).collect();
+        let nodes = nodes.into_iter().take(MOST_NAMED).cloned().collect();
+        Some(Cause::Node { what: NodeCause::NotReady, nodes })
     }
 
     fn joined(&self, span: &Span) -> Option<Cause> {

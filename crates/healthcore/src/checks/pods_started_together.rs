@@ -43,7 +43,7 @@ impl Check for PodsStartedTogether {
                   once in 30 days (Poisson). Groups with one cause that follow one another within 10 minutes are one. Not counted: the first pods of a workload, pods of Jobs, pods that an autoscaler added, pods of \
                   DaemonSets on a node that had just joined. Rollouts: the ReplicaSet was made at most 15 minutes before; told by \
                   namespace, as info. Of the rest, the first that fits between 30 minutes before and 5 minutes after: a pod of \
-                  these workloads was evicted; a node stopped being ready, was restarted, became ready again or was cordoned; \
+                  these workloads was evicted; a node stopped being ready (an event of it or of the pods on it says so too), was restarted, became ready again or was cordoned; \
                   all pods are on one node; a node joined. Else the cause is unknown. Containers that all started anew on a \
                   node where none runs from before mean that the node was restarted. A warning for evictions and for nodes \
                   that were lost, restarted or not ready for a time; else info.",
@@ -329,6 +329,35 @@ mod tests {
         );
         let same = three("30d").replace("node=n1", "node=n3").replace("node=n2", "node=n3");
         check(&same, &format!("info pigo/api: {begin} 11h ago, all on one node: n3"));
+    }
+
+    /// Nodes are ready again since long, and the old pods are gone: events are all that is left.
+    #[test]
+    fn events_tell_of_lost_nodes() {
+        let lost = |what: &str, last: &str| {
+            let event = format!("event {what} reason=NodeNotReady last={last} message=\"Node is not ready\"");
+            fixture::told("pods-started-together", &format!("{}{event}", three("30d"))).join("; ")
+        };
+        let told = |nodes: &str| {
+            format!(
+                "warning pigo/api: 3 pods of 3 workloads (api, cart, pay) started 11h ago, when a node was lost: {nodes}"
+            )
+        };
+        assert_eq!(lost("default/Node/n2", "670m"), told("n2"));
+        // One that is gone since.
+        assert_eq!(lost("default/Node/n7", "670m"), told("n7"));
+        // The pod is gone, and with it its node.
+        assert_eq!(lost("pigo/Pod/cart-7d9c5bd4f7-z2x4b", "670m"), told("unknown"));
+        assert_eq!(lost("pigo/Pod/cart-7d9c5bd4f7-z2x4b", "670m seen=10h"), told("unknown"));
+        // A pod that is still listed.
+        assert_eq!(lost("pigo/Pod/pay-7d9c5bd4f7-x2x9z", "656m"), told("n3"));
+        let unexplained = "neither rollout nor eviction nor node explains it";
+        for (what, last) in
+            [("pigo/Pod/cart-7d9c5bd4f7-z2x4b", "695m"), ("pigo/Pod/other-7d9c5bd4f7-z2x4b", "670m")]
+        {
+            let told = lost(what, last);
+            assert!(told.ends_with(unexplained), "{told}");
+        }
     }
 
     #[test]
