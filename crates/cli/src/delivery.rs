@@ -35,18 +35,22 @@ pub(crate) struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// Writes the report and delivers it. What cannot be written costs no other file and no delivery: the run is
-    /// remembered, and who was not told of it today would never be.
+    /// Writes the report, delivers it, and writes what templates of the user make. What cannot be written costs no other
+    /// file and no delivery: the run is remembered, and who was not told of it today would never be.
     ///
     /// # Errors
     /// All that went wrong, when everything is done.
     pub(crate) async fn publish(self, report: &Report) -> anyhow::Result<()> {
-        let Written { files, mut faults } =
-            output::write(report, self.output, self.config, self.targets, self.color);
-        let written = faults.iter().all(is_broken_pipe);
+        let write = |targets: &[Target]| {
+            output::write(report, self.output, self.config, targets, self.color)
+        };
+        let (known, own) = output::own_last(self.targets);
+        let written = write(&known);
         let deliverer = Deliverer { history: self.history.cloned(), run: run_name(), ..self.deliverer };
         Stage::Delivering.reached();
         let outcomes = deliverer.deliver(report).await;
+        let Written { files, mut faults } = written.and(write(&own));
+        let written = faults.iter().all(is_broken_pipe);
         Stage::Done.reached();
         let deliveries = Deliveries::of(&outcomes);
         let undelivered = told(outcomes, self.quiet, &output::note);

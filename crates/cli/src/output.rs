@@ -24,6 +24,11 @@ pub(crate) enum Writing {
 }
 
 impl Writing {
+    /// Whether it is a template of the user.
+    const fn is_own(&self) -> bool {
+        matches!(self, Self::Own(..))
+    }
+
     /// What `--format` calls it.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -50,6 +55,15 @@ impl Writing {
             anyhow::anyhow!("--format template={name}: {} cannot be read: {e}{}", path.display(), named())
         })?;
         Ok(Self::Own(Box::new(Template::new(&path.display().to_string(), source)?), path))
+    }
+}
+
+impl Written {
+    /// This, and what was written later.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        self.files.extend(later.files);
+        self.faults.extend(later.faults);
+        self
     }
 }
 
@@ -183,6 +197,12 @@ pub(crate) fn recordable(path: &Path) -> anyhow::Result<()> {
     Ok(Recorder::check(path)?)
 }
 
+/// Targets that no template of the user makes, and those that one does. Nothing bounds the memory that a template takes: it
+/// has its turn when all else is done.
+pub(crate) fn own_last(targets: &[Target]) -> (Vec<Target>, Vec<Target>) {
+    targets.iter().cloned().partition(|(writing, _)| !writing.is_own())
+}
+
 /// What became of the places that a report goes to.
 #[derive(Default)]
 pub(crate) struct Written {
@@ -218,7 +238,8 @@ pub(crate) fn write(
         }
     };
     let mut written = Written::default();
-    for target in targets {
+    let (known, own) = own_last(targets);
+    for target in known.iter().chain(&own) {
         match one(target) {
             Ok(()) => written.files.extend(target.1.clone()),
             Err(why) => written.faults.push(why),
@@ -364,6 +385,22 @@ mod tests {
             told(denied),
             "/reports/r.html: cannot be written; the folder must exist and be writable: Permission denied (os error 13)"
         );
+    }
+
+    #[test]
+    fn templates_of_users_are_written_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Template::new("own.md", "# {{ verdict }}".to_owned()).unwrap();
+        let own = Writing::Own(Box::new(own), "own.md".into());
+        let paths = ["own.md", "a.json", "b.csv"].map(|name| folder.path().join(name));
+        let writings = [own, Writing::Known(Format::Json), Writing::Known(Format::Csv)];
+        let targets: Vec<Target> = writings.into_iter().zip(paths.clone().map(Some)).collect();
+        let report = Report::new("0", Timestamp(0), Seconds(60.0), vec![], vec![], &[]);
+        let args = Output { format: vec![], output: vec![], lang: None, time_zone: None };
+        let written = write(&report, &args, &Config::default(), &targets, Color::Never);
+        assert!(written.faults.is_empty(), "{:?}", written.faults);
+        let [own, json, csv] = paths;
+        assert_eq!(written.files, [json, csv, own]);
     }
 
     #[cfg(target_os = "linux")]

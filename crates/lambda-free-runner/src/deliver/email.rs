@@ -220,6 +220,10 @@ impl Sink for Email {
         format!("email {}", to.join(" "))
     }
 
+    fn has_template(&self) -> bool {
+        self.settings.attach.iter().any(Writing::is_own)
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let message = self.message(delivery)?;
         let mut pause = Duration::from_secs(2);

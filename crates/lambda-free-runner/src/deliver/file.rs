@@ -31,6 +31,12 @@ impl Writing {
         }
     }
 
+    /// Whether it is a template of the user.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// How messages name it.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -121,6 +127,10 @@ impl Sink for FileSink {
         true
     }
 
+    fn has_template(&self) -> bool {
+        self.0.format.is_own()
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let text = delivery.write(&self.0.format)?;
         let ending = self.0.format.ending();
@@ -161,6 +171,10 @@ impl Sink for StdoutSink {
 
     fn is_repeatable(&self) -> bool {
         true
+    }
+
+    fn has_template(&self) -> bool {
+        self.0.is_own()
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {

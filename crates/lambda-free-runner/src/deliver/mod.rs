@@ -62,6 +62,11 @@ pub trait Sink: Send + Sync {
     fn takes_key(&self) -> bool {
         false
     }
+    /// Whether a template of the user makes something of it. Such sinks come last, for nothing bounds the memory that a template
+    /// takes, and a program that is killed for it should have told everybody else.
+    fn has_template(&self) -> bool {
+        false
+    }
     /// Brings it there.
     ///
     /// # Errors
@@ -343,20 +348,24 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// The routes of reports or of digests, each with the name of its memory. Of routes that are all the same, the order
-    /// tells them apart.
-    fn known(&self, what: What) -> Vec<(&Route, String)> {
+    /// The routes of reports or of digests, each with its place and the name of its memory, in the order in which they are
+    /// served. Of routes that are all the same, the order in the configuration tells them apart.
+    fn known(&self, what: What) -> Vec<(usize, &Route, String)> {
         let mut alike: BTreeMap<String, usize> = BTreeMap::new();
-        let named = |route| {
+        let named = |(place, route)| {
             let identity = Route::identity(route);
             let nth = alike.entry(identity.clone()).or_default();
             *nth += 1;
-            (route, hashed(&[&identity, &nth.to_string()]))
+            (place, route, hashed(&[&identity, &nth.to_string()]))
         };
-        self.routes.iter().filter(|route| route.what == what).map(named).collect()
+        let of_kind = self.routes.iter().enumerate().filter(|(_, route)| route.what == what);
+        let mut known: Vec<_> = of_kind.map(named).collect();
+        known.sort_by_key(|(_, route, _)| route.sink.has_template());
+        known
     }
 
-    /// Delivers a report by every route of reports, one after the other, so that the pace of a chat is kept.
+    /// Delivers a report by every route of reports, one after the other, so that the pace of a chat is kept; those with
+    /// templates of the user last. The outcomes have the order of the routes.
     pub async fn deliver(&self, report: &Report) -> Vec<Outcome> {
         self.deliver_of(self.run.as_deref(), report).await
     }
@@ -365,23 +374,24 @@ impl Deliverer {
     pub(crate) async fn deliver_of(&self, run: Option<&str>, report: &Report) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
-        for (route, name) in self.known(What::Report) {
+        for (place, route, name) in self.known(What::Report) {
             let reader = Reader { route, name, run };
-            outcomes.push(route.outcome(guarded(self.report(&reader, report, &patience)).await));
+            outcomes.push((place, route.outcome(guarded(self.report(&reader, report, &patience)).await)));
         }
-        outcomes
+        as_configured(outcomes)
     }
 
     /// Delivers a digest by every route of digests, as [`Self::deliver`].
     pub async fn deliver_digest(&self, digest: &DigestReport) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let patience = Patience::default();
-        for (route, name) in self.known(What::Digest) {
+        for (place, route, name) in self.known(What::Digest) {
             let content = Content::Digest(route.selection.of_digest(digest));
             let reader = Reader { route, name, run: self.run.as_deref() };
-            outcomes.push(route.outcome(guarded(self.bring(&reader, content, false, &patience)).await));
+            let result = guarded(self.bring(&reader, content, false, &patience)).await;
+            outcomes.push((place, route.outcome(result)));
         }
-        outcomes
+        as_configured(outcomes)
     }
 
     async fn report(
@@ -486,6 +496,12 @@ impl Deliverer {
         receipt.missed.extend(missed);
         Ok(Delivered::Sent(receipt))
     }
+}
+
+/// Outcomes in the order of their routes, whichever was served first.
+fn as_configured(mut outcomes: Vec<(usize, Outcome)>) -> Vec<Outcome> {
+    outcomes.sort_by_key(|(place, _)| *place);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// A mistake of ours, or of an embedder's sink, costs one delivery.

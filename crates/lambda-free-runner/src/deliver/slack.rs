@@ -383,6 +383,10 @@ impl Sink for Slack {
         }
     }
 
+    fn has_template(&self) -> bool {
+        self.settings.files.iter().any(Writing::is_own)
+    }
+
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
         let report = delivery.content.slack(&delivery.options);
         let files = self.files(delivery)?;

@@ -597,6 +597,41 @@ fn notes_at(target: &'static str) -> Route {
     Route::new(Box::new(Notes(Arc::default(), true, target)))
 }
 
+/// Notes its name when its turn comes.
+struct Turn(&'static str, bool, Arc<Mutex<Vec<&'static str>>>);
+
+#[async_trait]
+impl Sink for Turn {
+    fn name(&self) -> String {
+        self.0.into()
+    }
+    fn has_template(&self) -> bool {
+        self.1
+    }
+    async fn deliver(&self, _: &Delivery) -> Result<Receipt, DeliverError> {
+        self.2.lock().unwrap().push(self.0);
+        Ok(Receipt::of("all"))
+    }
+}
+
+/// A template that takes all memory ends the program: everybody else was told by then.
+#[tokio::test]
+async fn templates_of_users_come_last() {
+    let turns = Arc::new(Mutex::new(Vec::new()));
+    let route = |name, own| Route::new(Box::new(Turn(name, own, Arc::clone(&turns))));
+    let routes = vec![route("a", true), route("b", false), route("c", true), route("d", false)];
+    let deliverer = Deliverer { routes, ..Deliverer::default() };
+    let outcomes = deliverer.deliver(&fixture("healthy").await).await;
+    assert_eq!(*turns.lock().unwrap(), ["b", "d", "a", "c"]);
+    let told: Vec<&str> = outcomes.iter().map(|outcome| &*outcome.to).collect();
+    assert_eq!(told, ["deliver (a)", "deliver (b)", "deliver (c)", "deliver (d)"]);
+    let own = || Writing::Own(Box::new(template()));
+    let path = || std::path::PathBuf::from("x.{format}");
+    let file = |format| FileSink::new(FileSettings { path: path(), format }).unwrap().has_template();
+    assert_eq!([file(own()), file(Format::Html.into())], [true, false]);
+    assert_eq!([StdoutSink(own()), StdoutSink(Format::Html.into())].map(|s| s.has_template()), [true, false]);
+}
+
 #[tokio::test]
 async fn who_gets_what_and_when() {
     let demo = fixture("demo").await;
