@@ -9,9 +9,11 @@ use healthcore_sources::prometheus::Secret;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::{Address, Message};
 
 use super::http::Wait;
 use super::{DeliverError, Delivery, Receipt, Sink, Writing};
@@ -98,7 +100,8 @@ pub struct Email {
     settings: EmailSettings,
     from: Mailbox,
     to: Vec<Mailbox>,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// For the whole connection, or for STARTTLS; none where the settings say so.
+    tls: Option<TlsParameters>,
     wait: Wait,
 }
 
@@ -111,19 +114,12 @@ impl Email {
         settings.check().map_err(DeliverError::Setting)?;
         let (from, to) = settings.addresses().map_err(DeliverError::Setting)?;
         healthcore_sources::tls::install_provider();
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
-            .port(settings.port)
-            .timeout(Some(settings.timeout));
-        builder = match settings.security {
-            Security::None => builder,
-            Security::Tls => builder.tls(Tls::Wrapper(tls(&settings)?)),
-            Security::StartTls => builder.tls(Tls::Required(tls(&settings)?)),
+        let tls = match settings.security {
+            Security::None => None,
+            Security::Tls | Security::StartTls => Some(tls(&settings)?),
         };
-        if let Some((name, password)) = &settings.credentials {
-            builder = builder.credentials(Credentials::new(name.clone(), password.reveal().to_owned()));
-        }
         let wait: Wait = Arc::new(|time| Box::pin(tokio::time::sleep(time)));
-        Ok(Self { transport: builder.build(), settings, from, to, wait })
+        Ok(Self { settings, from, to, tls, wait })
     }
 
     #[cfg(test)]
@@ -155,6 +151,63 @@ impl Email {
             body = body.singlepart(part);
         }
         builder.multipart(body).map_err(|e| wrong(&e))
+    }
+
+    /// A connection that takes mail.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let EmailSettings { host, port, security, timeout, credentials, .. } = &self.settings;
+        let hello = ClientId::default();
+        let wrapper = self.tls.clone().filter(|_| *security == Security::Tls);
+        let server = (host.as_str(), *port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(*timeout), &hello, wrapper, None).await?;
+        if let Some(tls) = self.tls.clone().filter(|_| *security == Security::StartTls) {
+            connection.starttls(tls, &hello).await?;
+        }
+        if let Some((name, password)) = credentials {
+            let credentials = Credentials::new(name.clone(), password.reveal().to_owned());
+            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Sends the mail once, to these; whom the server refused, and why. The others have it then.
+    async fn send(&self, mail: &[u8], to: &[Address]) -> Result<Vec<(Address, SmtpError)>, SmtpError> {
+        let mut connection = self.connect().await?;
+        let refused = self.hand_over(&mut connection, mail, to).await;
+        connection.abort().await;
+        refused
+    }
+
+    async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mail: &[u8],
+        to: &[Address],
+    ) -> Result<Vec<(Address, SmtpError)>, SmtpError> {
+        let mut options = Vec::new();
+        let is_ascii = |address: &Address| address.to_string().is_ascii();
+        if !to.iter().chain([&self.from.email]).all(is_ascii) {
+            options.push(MailParameter::SmtpUtfEight);
+        }
+        if !mail.is_ascii() && connection.server_info().supports_feature(Extension::EightBitMime) {
+            options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        connection.command(Mail::new(Some(self.from.email.clone()), options)).await?;
+        let mut refused = Vec::new();
+        for address in to {
+            match connection.command(Rcpt::new(address.clone(), Vec::new())).await {
+                Ok(_) => {}
+                // One wrong address costs nobody else the mail.
+                Err(why) if why.status().is_some() => refused.push((address.clone(), why)),
+                Err(why) => return Err(why),
+            }
+        }
+        if refused.len() < to.len() {
+            connection.command(Data).await?;
+            connection.message(mail).await?;
+        }
+        Ok(refused)
     }
 
     fn told(&self, error: &SmtpError) -> DeliverError {
@@ -225,22 +278,48 @@ impl Sink for Email {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, DeliverError> {
-        let message = self.message(delivery)?;
+        let mail = self.message(delivery)?.formatted();
+        let mut open: Vec<Address> = self.to.iter().map(|mailbox| mailbox.email.clone()).collect();
+        let mut missed: Vec<String> = Vec::new();
+        let mut taken = 0;
         let mut pause = Duration::from_secs(2);
         for attempt in 1..=ATTEMPTS {
-            match self.transport.send(message.clone()).await {
-                Ok(_) => return Ok(Receipt::of(format!("mail to {}", self.to.len()))),
+            let is_last = attempt == ATTEMPTS;
+            match self.send(&mail, &open).await {
+                Ok(refused) => {
+                    taken += open.len() - refused.len();
+                    open.clear();
+                    for (address, why) in refused {
+                        match why.is_transient() && !is_last {
+                            true => open.push(address),
+                            false => missed.push(format!("{address}: {}", self.told(&why))),
+                        }
+                    }
+                }
                 Err(e) => {
                     let why = self.told(&e);
                     let may_pass = e.is_transient() || matches!(why, DeliverError::Unreachable(_));
-                    if attempt == ATTEMPTS || !may_pass {
-                        return Err(why);
+                    if is_last || !may_pass {
+                        if taken == 0 && missed.is_empty() {
+                            return Err(why);
+                        }
+                        missed.extend(open.drain(..).map(|address| format!("{address}: {why}")));
                     }
                 }
+            }
+            if open.is_empty() {
+                break;
             }
             (self.wait)(pause).await;
             pause *= 2;
         }
-        Err(DeliverError::Unreachable("no answer".into()))
+        if taken == 0 {
+            return Err(DeliverError::Refused(missed.join("; ")));
+        }
+        let what = match missed.len() {
+            0 => format!("mail to {taken}"),
+            _ => format!("mail to {taken} of {}", self.to.len()),
+        };
+        Ok(Receipt { what, missed })
     }
 }

@@ -1116,7 +1116,7 @@ async fn what_chats_refuse_is_explained() {
     }
 }
 
-/// A server of SMTP that takes mail unless the recipient is `nobody`; what it was sent.
+/// A server of SMTP that takes mail unless the recipient is `nobody`, and for `later` at the second time; what it was sent.
 fn smtp() -> (u16, Arc<Mutex<String>>) {
     use std::io::{BufRead as _, BufReader, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -1124,6 +1124,7 @@ fn smtp() -> (u16, Arc<Mutex<String>>) {
     let heard = Arc::new(Mutex::new(String::new()));
     let noted = Arc::clone(&heard);
     std::thread::spawn(move || {
+        let times = |line: &str| noted.lock().unwrap().lines().filter(|heard| *heard == line).count();
         for stream in listener.incoming() {
             let mut out = stream.unwrap();
             let mut lines = BufReader::new(out.try_clone().unwrap()).lines();
@@ -1136,6 +1137,7 @@ fn smtp() -> (u16, Arc<Mutex<String>>) {
                     _ if in_data => continue,
                     "DATA" => "354 go on",
                     "RCPT" if line.contains("nobody") => "550 no such user",
+                    "RCPT" if line.contains("later") && times(&line) == 1 => "451 come back",
                     "QUIT" => "221 bye",
                     _ => "250 ok",
                 };
@@ -1150,19 +1152,49 @@ fn smtp() -> (u16, Arc<Mutex<String>>) {
     (port, heard)
 }
 
-#[tokio::test]
-async fn a_mail_has_text_and_html_and_no_foreign_header() {
-    let (port, heard) = smtp();
-    let settings = EmailSettings {
+/// Mail by a server on this machine.
+fn mail_by(port: u16, to: &[&str]) -> EmailSettings {
+    EmailSettings {
         host: "127.0.0.1".into(),
         port,
         security: Security::None,
         credentials: None,
         from: "Doctor <doctor@corp.net>".into(),
-        to: vec!["sre@corp.net".into(), "Ops <ops@corp.net>".into()],
-        attach: vec![Format::Json.into(), Writing::Own(Box::new(template()))],
+        to: to.iter().map(|address| (*address).to_owned()).collect(),
+        attach: vec![],
         timeout: Duration::from_secs(20),
         ca_file: None,
+    }
+}
+
+#[tokio::test]
+async fn one_wrong_address_costs_nobody_else_the_mail() {
+    let delivery = on_its_way(Content::of(fixture("healthy").await));
+    let (port, heard) = smtp();
+    let (wait, pauses) = counting();
+    let to = ["nobody@corp.net", "sre@corp.net", "later@corp.net"];
+    let receipt = Email::new(mail_by(port, &to)).unwrap().waiting(wait).deliver(&delivery).await.unwrap();
+    assert_eq!(receipt.what, "mail to 2 of 3");
+    let [missed] = &receipt.missed[..] else { panic!("{:?}", receipt.missed) };
+    assert!(missed.starts_with("nobody@corp.net: ") && missed.contains("no such user"), "{missed}");
+    // Who has it does not get it again, and a mailbox that is not there is not asked again.
+    let count = |line: &str| heard.lock().unwrap().lines().filter(|heard| *heard == line).count();
+    let asked = to.map(|address| count(&format!("RCPT TO:<{address}>")));
+    assert_eq!((asked, count("DATA"), pauses.lock().unwrap().len()), ([1, 1, 2], 2, 1));
+
+    let (port, heard) = smtp();
+    let to = ["nobody@corp.net", "nobody-else@corp.net"];
+    let why = Email::new(mail_by(port, &to)).unwrap().deliver(&delivery).await.unwrap_err().to_string();
+    assert!(to.iter().all(|address| why.contains(&format!("{address}: "))), "{why}");
+    assert!(!heard.lock().unwrap().contains("DATA"), "there is nobody to send it to");
+}
+
+#[tokio::test]
+async fn a_mail_has_text_and_html_and_no_foreign_header() {
+    let (port, heard) = smtp();
+    let settings = EmailSettings {
+        attach: vec![Format::Json.into(), Writing::Own(Box::new(template()))],
+        ..mail_by(port, &["sre@corp.net", "Ops <ops@corp.net>"])
     };
     let mut report = fixture("healthy").await;
     report.clusters[0].name = "prod\r\nBcc: all@corp.net\r\n\r\nx".into();
