@@ -41,9 +41,7 @@ impl Publication<'_> {
     /// # Errors
     /// All that went wrong, when everything is done.
     pub(crate) async fn publish(self, report: &Report) -> anyhow::Result<()> {
-        let write = |targets: &[Target]| {
-            output::write(report, self.output, self.config, targets, self.color)
-        };
+        let write = |targets: &[Target]| output::write(report, self.output, self.config, targets, self.color);
         let (known, own) = output::own_last(self.targets);
         let written = write(&known);
         let deliverer = Deliverer { history: self.history.cloned(), run: run_name(), ..self.deliverer };

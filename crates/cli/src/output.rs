@@ -358,6 +358,7 @@ pub(crate) fn note(line: &str) {
     // A log that cannot be written must not end the run.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
+
 /// How often an option was given.
 fn given(times: usize, option: &str) -> String {
     match times {
@@ -369,6 +370,9 @@ fn given(times: usize, option: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use healthcore::time::{Timestamp, Window};
+    use healthcore::unit::Seconds;
+
     use super::*;
 
     #[test]
@@ -395,7 +399,9 @@ mod tests {
         let paths = ["own.md", "a.json", "b.csv"].map(|name| folder.path().join(name));
         let writings = [own, Writing::Known(Format::Json), Writing::Known(Format::Csv)];
         let targets: Vec<Target> = writings.into_iter().zip(paths.clone().map(Some)).collect();
-        let report = Report::new("0", Timestamp(0), Seconds(60.0), vec![], vec![], &[]);
+        let (end, day) = (Timestamp(0), Seconds::from_days(1.0));
+        let window = Window::ending(end, day, Seconds::from_hours(1.0)).unwrap();
+        let report = Report::new("0", end, window, vec![], vec![], &[]);
         let args = Output { format: vec![], output: vec![], lang: None, time_zone: None };
         let written = write(&report, &args, &Config::default(), &targets, Color::Never);
         assert!(written.faults.is_empty(), "{:?}", written.faults);

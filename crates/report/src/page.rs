@@ -1271,7 +1271,8 @@ mod tests {
                 told: None,
                 near: None,
             };
-            let changes = healthcore::history::Changes { gone: vec![Gone { state, was }], ..Default::default() };
+            let changes =
+                healthcore::history::Changes { gone: vec![Gone { state, was }], ..Default::default() };
             report.changes = Some(changes);
             let page = Page::new(&report, &RenderOptions::default(), Reader::Kept);
             page.changes.into_iter().next().expect("a change").row.summary

@@ -648,10 +648,8 @@ fn lost_metrics_are_no_change() {
 fn a_severity_that_misses_a_metric_is_no_change() {
     let mut story = Story::new();
     story.settings.only = ["memory-leak".to_owned()].into();
-    let method = crate::settings::CheckSettings {
-        params: [("method".to_owned(), "linear".to_owned())].into(),
-        ..Default::default()
-    };
+    let method =
+        CheckSettings { params: [("method".to_owned(), "linear".to_owned())].into(), ..Default::default() };
     story.settings.checks.insert("memory-leak".to_owned(), method);
     let leak =
         |rest: &str| format!("container web/api-0/app limit=1100Mi  memory: 300+12x59 rss: 300+12x59 {rest}");

@@ -243,7 +243,11 @@ fn a_part_says_that_it_is_one() {
     }
     let exposed = |report: &Report| render(report, Format::OpenMetrics, &options).unwrap();
     let info = "healthcheck_part_info{severity=\"critical\",clusters=\"\",namespaces=\"wallet\"} 1\n";
-    assert!(exposed(&part).contains(info) && !exposed(&whole).contains("healthcheck_part"), "{}", exposed(&part));
+    assert!(
+        exposed(&part).contains(info) && !exposed(&whole).contains("healthcheck_part"),
+        "{}",
+        exposed(&part)
+    );
     let json = |report: &Report| -> Value {
         serde_json::from_str(&render(report, Format::Json, &options).unwrap()).unwrap()
     };

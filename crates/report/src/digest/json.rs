@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::DigestReport;
 use crate::json::{
-    Counts, JsonFormat, JsonGap, JsonPart, JsonPastScore, JsonSubject, JsonTrend, Scalar, Tool, number, pretty, subject,
+    Counts, JsonFormat, JsonGap, JsonPart, JsonPastScore, JsonSubject, JsonTrend, Scalar, Tool, number,
+    pretty, subject,
 };
 use crate::locale::Locale;
 use crate::quantity::rfc3339;
