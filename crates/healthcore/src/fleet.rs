@@ -90,7 +90,7 @@ impl<'p> Fleet<'p> {
         let others = self.parts.iter().enumerate().filter(|(other, _)| *other != at);
         let blind = |(summary, other): &(ClusterSummary, Assessment)| {
             let subject = SubjectRef { cluster: summary.name.clone(), ..host.clone() };
-            summary.is_unseen()
+            !summary.is_whole()
                 || other.coverage.unjudged.contains(&fingerprint_hash(host_without_route::ID, &subject))
         };
         others.map(|(_, part)| part).find(|part| blind(part)).map(|(summary, _)| summary.name.clone())

@@ -111,6 +111,9 @@ pub struct ClusterSummary {
     /// Whether it has no workload and no pod in the namespaces that were chosen, and some of these are not there.
     #[serde(default)]
     pub chosen_in_vain: bool,
+    /// Shards that were to read some of its namespaces, and are not in the report (`2/3`), in order.
+    #[serde(default)]
+    pub without_shards: Vec<String>,
 }
 
 /// Number of findings by severity.
@@ -219,11 +222,17 @@ impl ClusterSummary {
         }
     }
 
-    /// Whether it was not seen at all, what was chosen of it is not there, or a check could not judge most of what it should have
-    /// judged.
+    /// Whether it was not seen, or not as a whole, what was chosen of it is not there, or a check could not judge most of what
+    /// it should have judged.
     #[must_use]
     pub fn is_blind(&self) -> bool {
-        self.is_unseen() || self.chosen_in_vain || !self.unanswered.is_empty()
+        !self.is_whole() || self.chosen_in_vain || !self.unanswered.is_empty()
+    }
+
+    /// Whether it was seen, by all shards.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.is_unseen() && self.without_shards.is_empty()
     }
 
     /// Makes it what its namespaces are together.
@@ -366,7 +375,7 @@ impl Report {
         let mut coverage = BTreeMap::new();
         let mut events = BTreeMap::new();
         for (summary, mut assessment) in parts {
-            if !summary.is_unseen() {
+            if summary.is_whole() {
                 coverage.insert(summary.name.clone(), std::mem::take(&mut assessment.coverage));
                 let own = std::mem::take(&mut assessment.events);
                 events.insert(summary.name.clone(), history::together(own, Vec::new()));

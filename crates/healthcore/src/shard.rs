@@ -328,7 +328,7 @@ pub enum MergeError {
 }
 
 /// One report from the parts of a run: the one that a single process would have made, when all are there and were taken at one
-/// instant. `partial` lets some be missing: then a gap names them, and no cluster counts as seen.
+/// instant. `partial` lets some be missing: then a gap names them, and no cluster counts as seen as a whole.
 ///
 /// # Errors
 /// The parts do not belong together.
@@ -351,7 +351,7 @@ pub fn merge(
     if let (Some(shard), false) = (absent.first(), partial) {
         return Err(MergeError::Absent(shard.to_string()));
     }
-    let whole = absent.is_empty();
+    let without_shards: Vec<String> = absent.iter().map(Shard::to_string).collect();
     let mut gaps: Vec<Gap> = absent.iter().map(|shard| lost(&format!("shard {shard}"), None)).collect();
     let mut clusters: Vec<(ClusterSummary, Assessment)> = Vec::new();
     for part in parts {
@@ -360,8 +360,9 @@ pub fn merge(
             let unseen = cluster.is_unseen();
             let head = ClusterSummary {
                 name: cluster.name.clone(),
-                objects_from: cluster.objects_from.filter(|_| whole),
-                metrics_via: cluster.metrics_via.clone().filter(|_| whole),
+                objects_from: cluster.objects_from,
+                metrics_via: cluster.metrics_via.clone(),
+                without_shards: without_shards.clone(),
                 ..ClusterSummary::default()
             };
             let assessment = cluster.into_assessment(checks)?;
@@ -370,7 +371,7 @@ pub fn merge(
                 continue;
             };
             so_far.fold(assessment);
-            if unseen != summary.is_unseen() && whole {
+            if unseen != summary.is_unseen() {
                 // What one of them has not seen, the report does not hold.
                 gaps.push(lost(&head.name, Some(part.shard)));
                 summary.objects_from = None;
@@ -536,6 +537,8 @@ mod tests {
         let report = merge(vec![partial("0/2", 0)], true, CHECKS).unwrap();
         assert!(report.is_blind());
         assert_eq!(report.gaps[0].scope, "shard 1/2");
+        assert_eq!(report.clusters[0].without_shards, ["1/2"]);
+        assert!(!report.clusters[0].is_unseen(), "what one shard has seen was seen");
         assert!(report.coverage.is_empty(), "history must not take for resolved what nobody looked at");
         let mut unseen = partial("1/2", 0);
         unseen.clusters[0].metrics_via = None;

@@ -65,12 +65,15 @@ impl Exposition {
     }
 
     fn clusters(&mut self, report: &Report) {
-        self.family("healthcheck_cluster_seen", "1 when objects or metrics of the cluster could be read.");
+        self.family(
+            "healthcheck_cluster_seen",
+            "1 when objects or metrics of the cluster could be read, by every shard.",
+        );
         for c in &report.clusters {
             self.sample(
                 "healthcheck_cluster_seen",
                 &vec![("cluster", &c.name)],
-                f64::from(u8::from(!c.is_unseen())),
+                f64::from(u8::from(c.is_whole())),
             );
         }
         self.family("healthcheck_cluster_objects", "Objects that were looked at, by kind.");

@@ -384,6 +384,12 @@ fn unseen(report: &Report, locale: &Locale) -> String {
     say("counts-left-out", left_out as u64, usual.len() as u64);
     let clusters = report.clusters.iter().filter(|c| c.is_unseen()).count();
     say("counts-unseen", clusters as u64, report.clusters.len() as u64);
+    let missing: BTreeSet<&str> =
+        report.clusters.iter().flat_map(|c| &c.without_shards).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let shards = missing.into_iter().collect::<Vec<_>>().join(locale.w("list"));
+        out.push_str(&locale.phrase("counts-partly-seen", &[("shards", shards.into())]));
+    }
     out
 }
 

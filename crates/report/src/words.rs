@@ -157,6 +157,7 @@ const EN: &[(&str, &str)] = &[
     ("counts-unknown", ", {of} of {all} {all|judgement|judgements} unknown"),
     ("counts-unanswered", ", {of} of {all} {all|check|checks} mostly unanswered"),
     ("counts-left-out", ", {of} of {all} {all|check|checks} not asked for"),
+    ("counts-partly-seen", ", partly seen: missing shard {shards}"),
     ("counts-unseen", ", {of} of {all} {all|cluster|clusters} not seen"),
     ("class", "class"),
     ("origin-config", "configuration"),

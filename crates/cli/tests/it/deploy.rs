@@ -345,6 +345,7 @@ fn shards_are_merged_into_the_whole() {
     at(&[&parts[0], &parts[1], &other], &["shard 0/3 and shard 1/3 differ in parameters of checks"]);
     let partial = merge(&["--partial", &parts[0], &parts[1], "/no/such.json"]);
     let told = String::from_utf8(partial.stdout).unwrap();
+    assert!(told.contains("partly seen: missing shard ") && !told.contains("cluster not seen"), "{told}");
     assert!(told.contains("shard 1/3"), "{told}");
     assert!(String::from_utf8(partial.stderr).unwrap().contains("left out: /no/such.json: cannot be read"));
 }
