@@ -72,6 +72,9 @@ pub struct NamespaceTally {
     /// Pods of which there is no telling whether they run.
     #[serde(default)]
     pub untold_pods: u64,
+    /// Containers of these pods, init containers too.
+    #[serde(default)]
+    pub containers: u64,
     /// Judgements that were made, over all checks.
     pub judged: u64,
     /// Judgements that could not be made, over all checks.
@@ -85,6 +88,7 @@ impl NamespaceTally {
         self.completed_pods += part.completed_pods;
         self.running_pods += part.running_pods;
         self.untold_pods += part.untold_pods;
+        self.containers += part.containers;
         self.judged += part.judged;
         self.unknown += part.unknown;
     }
@@ -249,6 +253,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         namespace.completed_pods += u64::from(pod.phase == PodPhase::Succeeded);
         namespace.running_pods += u64::from(runs(pod));
         namespace.untold_pods += u64::from(untold(pod));
+        namespace.containers += pod.containers.len() as u64;
     }
     let cluster = snapshot.cluster.as_str();
     let (on, off): (Vec<_>, Vec<_>) = checks.checks().iter().partition(|c| checks.runs_in(c, cluster));

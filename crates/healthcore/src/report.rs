@@ -236,7 +236,7 @@ impl ClusterSummary {
     }
 
     /// Makes it what its namespaces are together.
-    fn sum(&mut self, containers: u64) {
+    fn sum(&mut self) {
         let sum = |of: fn(&NamespaceTally) -> u64| self.namespaces.iter().map(|n| of(&n.tally)).sum();
         let (workloads, pods, completed_pods) =
             (sum(|t| t.workloads), sum(|t| t.pods), sum(|t| t.completed_pods));
@@ -245,7 +245,7 @@ impl ClusterSummary {
         self.found =
             Found { critical: found(|f| f.critical), warning: found(|f| f.warning), info: found(|f| f.info) };
         (self.workloads, self.pods, self.completed_pods) = (workloads, pods, completed_pods);
-        (self.judged, self.unknown, self.containers) = (judged, unknown, containers);
+        (self.judged, self.unknown, self.containers) = (judged, unknown, sum(|t| t.containers));
         (self.score, self.unanswered) = (None, Vec::new());
     }
 
@@ -488,8 +488,7 @@ impl Report {
         if !namespaces.is_empty() {
             for c in &mut out.clusters {
                 c.namespaces.retain(|n| fits(namespaces, &n.name));
-                let containers = out.facts.iter().filter(|f| f.subject.cluster == c.name).count();
-                c.sum(containers as u64);
+                c.sum();
             }
         }
         out.gaps.retain(|gap| {

@@ -82,7 +82,7 @@ struct Place {
     critical: u64,
     warning: u64,
     info: u64,
-    containers: usize,
+    containers: u64,
     score: String,
 }
 
@@ -172,10 +172,13 @@ fn card(index: usize, f: &Finding, say: &Say) -> Card {
 
 /// Namespaces, and what is in none, those in trouble first.
 fn places(report: &Report, say: &Say) -> Vec<Place> {
-    type Counts<'r> = (Found, usize, Option<&'r NamespaceSummary>);
+    type Counts<'r> = (Found, u64, Option<&'r NamespaceSummary>);
     let mut by_place: BTreeMap<(&str, &str), Counts<'_>> = BTreeMap::new();
     for c in &report.clusters {
-        let own = c.namespaces.iter().map(|n| ((c.name.as_str(), n.name.as_str()), (n.found, 0, Some(n))));
+        let own = c
+            .namespaces
+            .iter()
+            .map(|n| ((c.name.as_str(), n.name.as_str()), (n.found, n.tally.containers, Some(n))));
         by_place.extend(own);
         let outside =
             report.findings.iter().filter(|f| f.subject.cluster == c.name && f.subject.namespace.is_empty());
@@ -185,7 +188,7 @@ fn places(report: &Report, say: &Say) -> Vec<Place> {
         }
     }
     for fact in &report.facts {
-        by_place.entry((&fact.subject.cluster, &fact.subject.namespace)).or_default().1 += fact.live_pods;
+        by_place.entry((&fact.subject.cluster, &fact.subject.namespace)).or_default();
     }
     let mut places: Vec<Place> = by_place
         .into_iter()

@@ -229,6 +229,10 @@ fn a_part_says_that_it_is_one() {
     let whole = runtime.block_on(run_once(&spec, &Silent)).unwrap();
     let part = whole.narrowed(Severity::Critical, &[], &["wallet".to_owned()], &|glob, name| glob == name);
     let wallet = whole.clusters[0].namespaces.iter().find(|n| n.name == "wallet").unwrap();
+    // One meaning of the number of containers, in the whole and in the part.
+    let own: u64 = whole.clusters[0].namespaces.iter().map(|n| n.tally.containers).sum();
+    assert_eq!(whole.clusters[0].containers, own);
+    assert_eq!(part.clusters[0].containers, wallet.tally.containers);
     let score = wallet.score.as_ref().unwrap();
     let grade = format!("{} {}", score.grade().unwrap().letter(), score.points);
     let options = RenderOptions::default();
