@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use healthcore::inventory::Inventory;
-use healthcore::logs::{SECRET_NAMES, SECRET_WORDS};
+use healthcore::logs::{SECRET_NAMES, SECRET_TOKENS, SECRET_WORDS};
 use healthcore::model::{Condition, ContainerState, Pod, Termination};
 use healthcore::snapshot::{Gap, Objects};
 use healthcore_sources::prometheus::without_tokens;
@@ -13,27 +13,95 @@ use regex::{Captures, Regex};
 /// What stands where a secret stood.
 const HIDDEN: &str = "[redacted]";
 
-static SECRETS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
+/// A quoted value, with quotation marks that may themselves be escaped. A text that was cut may lack the closing one.
+const QUOTED: &str = r#"(?:\\+"[^"]*"?|"(?s:[^"\\]|\\.)*"?|\\*'[^']*'?)"#;
+
+/// What stands between an option and its value, also in a list of JSON.
+const GAP: &str = r#"["']?[\s,]+["']?"#;
+
+/// Behind the name of a program, up to an option.
+const TO_OPTION: &str = r#"["']?[\s,](?:[^\r\n]*?[\s"',])?"#;
+
+/// The one list of what looks like a secret, in the order in which it is looked for. Of a match the groups `before` and
+/// `after` stay; one whose group `word` stands behind a space and is one of [`ORDINARY`] stays whole. Each
+/// row reads a long text once: no row has alternatives of which one can run to the end of the text while another one ends
+/// soon.
+static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let (names, words) = (names(), SECRET_WORDS.join("|"));
+    let capitals = SECRET_WORDS.map(with_capital).join("|");
+    let name = format!(
+        r"[a-z0-9_.-]*(?:{names})[a-z0-9_.-]*|(?:[a-z0-9_.-]*[_.-])?(?:{words})|[a-z0-9_.-]*(?-i:[a-z0-9](?:{capitals}))"
+    );
+    let token = |(prefix, least): (&str, usize)| format!(r"{prefix}(?:\.?[A-Za-z0-9_-]){{{least},}}");
+    let tokens = SECRET_TOKENS.map(token).join("|");
     [
+        // A private key in PEM, to its end or to that of the text.
+        r"(?s)(?P<before>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----).*?(?P<after>-----END [A-Z0-9 ]*-----|\z)"
+            .to_owned(),
         // user:password@ in a URL: up to the last @ before path and query; and a password with a slash, where what stands
         // behind the colon is no port.
-        r#"(?i)([a-z][a-z0-9+.-]*://)(?:[^\s/?\#"'<>]+|[^\s/?\#@:"'<>]*:[0-9]*[^\s/?\#@"'<>0-9][^\s"'<>]*)@"#.to_owned(),
-        // Headers whose whole value is secret.
-        r#"(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*|(?:set-)?cookie["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^"'\r\n]+)"#.to_owned(),
-        // What stands behind the scheme of one.
-        r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}".to_owned(),
-        // password=..., "token": "...", SECRET_KEY: ...
+        r#"(?i)(?P<before>[a-z][a-z0-9+.-]*://)(?:[^\s/?\#"'<>]+|[^\s/?\#@:"'<>]*:[0-9]*[^\s/?\#@"'<>0-9][^\s"'<>]*)(?P<after>@)"#
+            .to_owned(),
+        // The same as drivers of Go write it: user:password@tcp(host:port)
+        r#"(?i)(?P<before>[^\s:@/"'=(]+:)[^\s"'<>]+(?P<after>@(?:tcp[46]?|udp|unix|cloudsql[a-z-]*)?\()"#.to_owned(),
+        // Addresses that are a secret from here on: Slack, Discord, Microsoft Teams, Feishu and Lark, Telegram.
+        r#"(?i)(?P<before>\b(?:hooks\.slack(?:-gov)?\.com/[a-z]+/|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/|webhook\.office\.com/webhookb2/|open-apis/bot/(?:v2/)?hook/|api\.telegram\.org/bot))[^\s"'<>?\#,;)]+"#
+            .to_owned(),
+        // The key of a webhook of WeCom, and a long one of any query.
+        r#"(?i)(?P<before>webhook/[a-z_]+\?(?:[^\s"'<>\#]*&)?key=)[^\s"'<>&\#,;)]+"#.to_owned(),
+        r"(?i)(?P<before>[?&]key=)[a-z0-9_-]{20,}".to_owned(),
+        // password=..., "token": "...", SECRET_KEY: ...; not `volume "token" : secret ...`
+        format!(r#"(?i)(?P<before>\b(?:{name})(?:\\*["']?[:=]>?|\s+[:=]>?)\s*)(?:{QUOTED}|\[redacted\]|(?P<word>[^\s,;"'&]+))"#),
+        format!(r#"(?i)(?P<before>\b(?:{name})\\*["']\s+[:=]>?\s*){QUOTED}"#),
+        // --db-password ...; a name that goes on (--password-file) is that of something else.
         format!(
-            r#"(?i)\b((?:[a-z0-9_.-]*(?:{})[a-z0-9_.-]*|(?:[a-z0-9_.-]*[_.-])?(?:{})|[a-z0-9_.-]*(?-i:[a-z0-9](?:{})))["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'&]+)"#,
-            SECRET_NAMES.map(with_separators).join("|"),
-            SECRET_WORDS.join("|"),
-            SECRET_WORDS.map(with_capital).join("|")
+            r#"(?i)(?P<before>(?:^|[\s"'(\[,=])--?(?:[a-z0-9_.-]*(?:{names})[a-z]*|(?:[a-z0-9_.-]*[_.-])?(?:{words})){GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#
         ),
-        // JSON web tokens
-        r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*".to_owned(),
+        // Short options of clients: a number behind -p is a port, unless nothing stands between.
+        format!(r#"(?P<before>\b(?:mysql|mariadb)[a-z_-]*{TO_OPTION}-p)[^\s,;"'&]+"#),
+        format!(
+            r#"(?P<before>\b(?:mysql|mariadb|mongo|psql|pg_|sshpass|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|helm|registry) login)[a-z_-]*{TO_OPTION}-p{GAP})(?P<word>[0-9]*[^\s,;"'&0-9-][^\s,;"'&]*)"#
+        ),
+        format!(r#"(?P<before>\bredis-cli{TO_OPTION}-a{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#),
+        format!(r#"(?P<before>\bldap[a-z]+{TO_OPTION}-w{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#),
+        format!(r#"(?P<before>\bsqlcmd{TO_OPTION}-P{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#),
+        format!(
+            r#"(?P<before>\bcurl{TO_OPTION}(?:-[a-zA-Z]*[uU]|--(?:proxy-)?user)(?:{GAP}|["'=]*)[^\s:"',]+:)(?:[^\s"'/]|/[^\s"'/])[^\s"']*"#
+        ),
+        // passwd ...; and behind the words for it what is quoted or has letters and digits.
+        r#"(?i)(?P<before>(?:^|[\s"'(])passwd\s+["']?)(?P<word>[^\s,;"'&]+)"#.to_owned(),
+        r#"(?i)(?P<before>\bpass(?:word|phrase|code)\s+)(?:"[^"\s]+"|'[^'\s]+'|[^\s,;"'&]*(?:[0-9][^\s,;"'&]*[a-z]|[a-z][^\s,;"'&]*[0-9])[^\s,;"'&]*)"#
+            .to_owned(),
+        // Headers whose whole value is secret, with the quoted parameters in it.
+        r#"(?i)(?P<before>[a-z0-9_.-]*(?:authorization|cookies?)\\*["']?\s*[:=]\s*)(?:\\+"[^"]*"?|"[^"]*"?|'[^']*'?|(?:[^"'\r\n=]|=(?:"[^"\s][^"\r\n]*"|"")?)+)"#
+            .to_owned(),
+        // What stands behind the scheme of one.
+        r"(?i)(?P<before>\b(?:bearer|basic)\s+)(?P<word>[a-z0-9._~+/=-]{8,})".to_owned(),
+        // The id of a key of AWS, and the key where it stands behind.
+        r#"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?:[\s"':,;|/]+[A-Za-z0-9/+]{40}\b)?"#.to_owned(),
+        // Tokens that tell what they are.
+        format!(r"\b(?:{tokens})"),
     ]
-    .map(|pattern| Regex::new(&pattern).expect("a constant expression, compiled in a test"))
+    .iter()
+    .map(|pattern| Regex::new(pattern).expect("a constant expression, compiled in a test"))
+    .collect()
 });
+
+/// What stands behind `--password` or `password:` in a sentence, and in the help of a program. In lower case.
+const ORDINARY: &str = "a an and are argument as at authentication authorization be by can cannot could credentials does \
+    entry expired field file flag for from given has if in instead int invalid is may missing must no not of on option or \
+    provided required set should string strings the to unset was were when will with without";
+
+fn is_ordinary(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ':', ')', ']']).to_ascii_lowercase();
+    ORDINARY.split(' ').any(|ordinary| ordinary == word)
+}
+
+/// Parts of names behind which a secret stands, those of headers aside: their value goes further than a word.
+fn names() -> String {
+    let named = SECRET_NAMES.iter().filter(|name| !matches!(**name, "authorization" | "cookie"));
+    named.map(|name| with_separators(name)).collect::<Vec<_>>().join("|")
+}
 
 /// A pattern for a name with or without `-` and `_` within.
 fn with_separators(name: &str) -> String {
@@ -44,23 +112,43 @@ fn with_capital(word: &str) -> String {
     word[..1].to_uppercase() + &word[1..]
 }
 
-/// The text without anything that looks like a secret.
+/// The text without anything that looks like a secret. What is taken out changes what its neighbours look like, so the
+/// list is gone through until nothing is found any more: the same text redacted again stays as it is.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
+    // A text that is made to need more rounds is redacted as well, but may change once more.
+    const MOST_ROUNDS: usize = 8;
+    let mut out = once(text);
+    for _ in 1..MOST_ROUNDS {
+        let Cow::Owned(before) = &out else { return out };
+        let again = once(before).into_owned();
+        if again == *before {
+            break;
+        }
+        out = Cow::Owned(again);
+    }
+    out
+}
+
+/// The text gone through once.
+fn once(text: &str) -> Cow<'_, str> {
     let mut out = without_tokens(text);
     for regex in SECRETS.iter() {
-        let replaced = regex.replace_all(&out, |c: &Captures<'_>| match c.get(1) {
-            Some(kept) if c[0].ends_with('@') => format!("{}{HIDDEN}@", kept.as_str()),
-            Some(kept) => {
-                let gap = if kept.as_str().ends_with(['=', ':', ' ']) { "" } else { " " };
-                format!("{}{gap}{HIDDEN}", kept.as_str())
-            }
-            None => HIDDEN.to_owned(),
-        });
-        if let Cow::Owned(replaced) = replaced {
+        if let Cow::Owned(replaced) = regex.replace_all(&out, hidden) {
             out = Cow::Owned(replaced);
         }
     }
     out
+}
+
+/// What takes the place of a match.
+fn hidden(found: &Captures<'_>) -> String {
+    let part = |name: &str| found.name(name).map_or("", |m| m.as_str());
+    let (before, after) = (part("before"), part("after"));
+    let behind_space = before.ends_with(|c: char| c.is_whitespace());
+    if behind_space && is_ordinary(part("word")) {
+        return found[0].to_owned();
+    }
+    format!("{before}{HIDDEN}{after}")
 }
 
 fn scrub(message: &mut String) {
@@ -139,6 +227,7 @@ mod tests {
     use healthcore::model::Condition;
     use healthcore::snapshot::Objects;
     use healthcore_sources::SourceError;
+    use proptest::prelude::*;
 
     use super::text;
 
@@ -200,5 +289,196 @@ mod tests {
         }
         let refused = SourceError::Unauthorized { what: "the server".into(), why: "Unauthorized".into() };
         assert_eq!(text(&refused.to_string()), refused.to_string(), "our own words are none");
+    }
+
+    /// Texts of command lines, addresses and keys: each secret in them has the letters `PW`.
+    #[test]
+    fn secrets_in_the_ways_they_are_written() {
+        for (given, expected) in [
+            ("app --password PWhunter77 -v", "app --password [redacted] -v"),
+            ("app --db-password PW --token-ttl 5m", "app --db-password [redacted] --token-ttl 5m"),
+            (
+                "exec [\"app\",\"--api-key\",\"PW\",\"-v\"]",
+                "exec [\"app\",\"--api-key\",\"[redacted]\",\"-v\"]",
+            ),
+            ("java -jar x.jar -password PW", "java -jar x.jar -password [redacted]"),
+            ("mysql -h db -u app -pPW shop", "mysql -h db -u app -p[redacted] shop"),
+            ("mysqldump -p PW shop", "mysqldump -p [redacted] shop"),
+            ("sh -c 'mysqladmin ping -p3306PW'", "sh -c 'mysqladmin ping -p[redacted]'"),
+            ("psql -p 5432 -h db", "psql -p 5432 -h db"),
+            ("redis-cli -h r -a PW ping", "redis-cli -h r -a [redacted] ping"),
+            ("docker login -u bob -p PW img.example", "docker login -u bob -p [redacted] img.example"),
+            ("it said passwd PWhunter twice", "it said passwd [redacted] twice"),
+            ("no login with password PW77", "no login with password [redacted]"),
+            ("no login with password 'PW'", "no login with password [redacted]"),
+            ("curl -sS -u bob:PW:x https://h/", "curl -sS -u bob:[redacted] https://h/"),
+            (
+                "[\"curl\",\"-u\",\"bob:PW\",\"https://h/\"]",
+                "[\"curl\",\"-u\",\"bob:[redacted]\",\"https://h/\"]",
+            ),
+            ("curl -fsu'bob:PW' h", "curl -fsu'bob:[redacted]' h"),
+            ("DSN=app:MYPW/D@x@tcp(db:3306)/shop", "DSN=app:[redacted]@tcp(db:3306)/shop"),
+            (
+                "post https://hooks.slack.com/services/T0/B0/PWx: 404",
+                "post https://hooks.slack.com/services/[redacted] 404",
+            ),
+            (
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=PW-1&debug=1",
+                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=[redacted]&debug=1",
+            ),
+            (
+                "https://oapi.dingtalk.com/robot/send?access_token=PW",
+                "https://oapi.dingtalk.com/robot/send?access_token=[redacted]",
+            ),
+            (
+                "https://open.feishu.cn/open-apis/bot/v2/hook/PW-4a-b",
+                "https://open.feishu.cn/open-apis/bot/v2/hook/[redacted]",
+            ),
+            ("used xoxb-12-34-PWabcdef here", "used [redacted] here"),
+            ("used ghp_PW0123456789abcdef.", "used [redacted]."),
+            ("used github_pat_11PW_0123456789abcdef", "used [redacted]"),
+            ("used glpat-PW_0123456789abcdef", "used [redacted]"),
+            ("key sk_live_PW0123456789", "key [redacted]"),
+            ("keys AKIAPW34567890ABCDEF PWlrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1 x", "keys [redacted] x"),
+            ("jwt eyJhbGciOiJI.eyJPWWIiOiIx.cPWnbmF0 end", "jwt [redacted] end"),
+            ("jwt cut eyJhbGciPWJI", "jwt cut [redacted]"),
+            (
+                "key -----BEGIN RSA PRIVATE KEY-----\nPWMII\nPW=\n-----END RSA PRIVATE KEY----- read",
+                "key -----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA PRIVATE KEY----- read",
+            ),
+            ("cut -----BEGIN PRIVATE KEY-----\\nPWMII", "cut -----BEGIN PRIVATE KEY-----[redacted]"),
+            ("Authorization: Bearer PWabc.defghi secret_key=\"PWlrXUtn\"", "Authorization: [redacted]"),
+            ("Authorization: Digest username=\"m\", response=\"PW\" x", "Authorization: [redacted]"),
+            ("Cookie: theme=\"dark\"; session=PW", "Cookie: [redacted]"),
+            ("-H \"Authorization: Basic PWdzdw==\" -d \"x\"", "-H \"Authorization: [redacted]\" -d \"x\""),
+            (
+                r#"said {\"password\": \"PW hunter\", \"n\": 4}"#,
+                r#"said {\"password\": [redacted], \"n\": 4}"#,
+            ),
+            (r#"{"password":"PW\"PW"}"#, r#"{"password":[redacted]}"#),
+            ("cut {\"token\": \"PW hunter", "cut {\"token\": [redacted]"),
+        ] {
+            let told = text(given);
+            assert_eq!(told, expected);
+            assert!(!told.contains("PW"), "{told}");
+            assert_eq!(text(&told), told, "redacted again");
+        }
+    }
+
+    #[test]
+    fn ordinary_texts_stay_readable() {
+        for ordinary in [
+            "Back-off pulling image \"img.example:5000/shop/mysql:8.0-p1\"",
+            "pulled img.example/shop/api:1.2@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "0/3 nodes are available: 1 node(s) didn't match label app=web,tier=front,key=value",
+            "kubectl port-forward svc/web -p 8080",
+            "psql: error: connection to server at \"db\", port 5432 failed",
+            "password reset page not found",
+            "unknown flag: --password is required",
+            "flags: --token string  the token to use",
+            "--password-file /run/secrets/db --token-ttl",
+            "FATAL: password authentication failed for user \"app\"",
+            "open /etc/passwd: no such file",
+            "passwd file not found",
+            "the password: is missing, token: not found",
+            "secret \"shop/db-password\" not found",
+            "MountVolume.SetUp failed for volume \"token\" : secret \"token\" not found",
+            "basic authentication failed",
+            "GET http://web:8080/items?key=shoes&page=2 answered 503",
+            "curl: (22) The requested URL returned error: 404",
+            "curl -u https://web:8080/healthz",
+            "pod ghp-5d4f8c7b9f-z2x4b of sk-frontend-7d9c5bd4f7-x2x9z on ip-10-0-0-1",
+            "at Store.load:12 (store.js) from tcp 10.0.0.1:3306",
+        ] {
+            assert_eq!(text(ordinary), ordinary);
+        }
+    }
+
+    /// Each piece calls for another look behind it, and none for a second reading of the whole.
+    #[test]
+    fn long_texts_are_read_through() {
+        for piece in [
+            "password=\"",
+            "Authorization: ",
+            "mysql ",
+            "curl -u a:b ",
+            "sqlcmd redis-cli -a x ",
+            "a://b:x",
+            "eyJ",
+            "x:y@",
+            "-----BEGIN PRIVATE KEY-----",
+            "--password ",
+            "a:",
+            "passwd is ",
+            "webhook/x?",
+            "=\"x\"",
+        ] {
+            let long = piece.repeat(100_000 / piece.len());
+            assert!(text(&long).len() <= 4 * long.len());
+        }
+    }
+
+    /// Pieces of texts with secrets.
+    const PIECES: [&str; 40] = [
+        "password",
+        "=",
+        ":",
+        " ",
+        "\"",
+        "'",
+        "\\\"",
+        "hunter2",
+        "Authorization",
+        "Bearer ",
+        "secret_key",
+        "--token",
+        "-p",
+        "mysql ",
+        "curl ",
+        "-u ",
+        "bob:",
+        "@tcp(",
+        "@",
+        "://",
+        "https",
+        "/",
+        "passwd ",
+        "eyJhbGciOiJI",
+        ".",
+        "AKIA",
+        "ABCDEFGH12345678",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "ghp_0123456789abcdef",
+        "Cookie: ",
+        "&",
+        "?key=",
+        "webhook/send",
+        ",",
+        ";",
+        "\n",
+        "[redacted]",
+        "is",
+        "hooks.slack.com/services/",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_redacted_text_stays_as_it_is(
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24)
+        ) {
+            let told = text(&pieces.concat()).into_owned();
+            prop_assert_eq!(text(&told), told.as_str());
+        }
+
+        #[test]
+        fn a_named_secret_never_stays(
+            secret in "[a-zA-Z0-9!$%^*._/+]{6,30}",
+            before in prop::sample::select(&["password=", "--password ", "{\"client_secret\": \"", "X-Api-Key: ", "curl -u bob:", "mysql -p", "Authorization: Bearer "][..]),
+            behind in "[a-z \"',:=@-]{0,20}",
+        ) {
+            let given = format!("cannot log in with {before}{secret} {behind}");
+            prop_assert!(!text(&given).contains(&secret), "{}", text(&given));
+        }
     }
 }

@@ -26,6 +26,53 @@ pub const SECRET_NAMES: [&str; 15] = [
 /// Names that are those of a secret only as a whole word (`DB_PASS`, `userPass`, `&sig=` of Azure): others begin with them.
 pub const SECRET_WORDS: [&str; 2] = ["pass", "sig"];
 
+/// How tokens begin that tell what they are, and how many characters follow at least.
+pub const SECRET_TOKENS: [(&str, usize); 35] = [
+    // Slack
+    ("xoxa-", 10),
+    ("xoxb-", 10),
+    ("xoxe-", 10),
+    ("xoxo-", 10),
+    ("xoxp-", 10),
+    ("xoxr-", 10),
+    ("xoxs-", 10),
+    ("xapp-", 10),
+    // GitHub
+    ("ghp_", 10),
+    ("gho_", 10),
+    ("ghs_", 10),
+    ("ghu_", 10),
+    ("ghr_", 10),
+    ("github_pat_", 10),
+    // GitLab
+    ("glpat-", 10),
+    ("gldt-", 10),
+    ("glrt-", 10),
+    ("glptt-", 10),
+    ("glcbt-", 10),
+    ("glsoat-", 10),
+    // Stripe
+    ("sk_live_", 8),
+    ("sk_test_", 8),
+    ("rk_live_", 8),
+    ("rk_test_", 8),
+    ("whsec_", 16),
+    // npm, PyPI, DigitalOcean, Vault
+    ("npm_", 30),
+    ("pypi-AgEI", 16),
+    ("dop_v1_", 32),
+    ("hvs.", 20),
+    // Ids of keys of AWS and of Alibaba Cloud, keys of Google
+    ("AKIA", 16),
+    ("LTAI", 12),
+    ("AIza", 30),
+    // OpenAI, Anthropic
+    ("sk-proj-", 20),
+    ("sk-ant-", 20),
+    // What JSON in base64 begins with: JSON web tokens
+    ("eyJ", 8),
+];
+
 /// Writes the message into `out`: numbers, addresses, ids and times become `<*>`, secrets `<redacted>`, e-mail addresses
 /// `<email>`; white space is single. Names, codes of errors (`ORA-00942`), versions (`v2`) and the status of a request
 /// stay.
@@ -84,7 +131,7 @@ impl Masking<'_> {
             return;
         }
         self.secret = Secret::No;
-        if word.starts_with(b"eyJ") && word.len() >= 16 {
+        if is_token(word) {
             self.out.extend_from_slice(REDACTED);
         } else {
             if any & DIGIT == 0 {
@@ -290,6 +337,15 @@ fn is_scheme(word: &[u8]) -> bool {
     word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"basic")
 }
 
+/// Whether a word is a secret that needs no name.
+fn is_token(word: &[u8]) -> bool {
+    const SHORTEST: usize = 11;
+    let begins = |(prefix, least): &(&str, usize)| {
+        word.len() >= prefix.len() + least && word.starts_with(prefix.as_bytes())
+    };
+    word.len() >= SHORTEST && SECRET_TOKENS.iter().any(begins)
+}
+
 fn names_secret(word: &[u8]) -> bool {
     const LONGEST: usize = 48;
     if word.len() < 3 {
@@ -372,6 +428,11 @@ mod tests {
         check("sent bearer abcdefghij to it", "sent bearer <redacted> to it");
         check("dial amqp://bob:hunter@mq:5672/x", "dial amqp://<redacted>@mq:<*>/x");
         check("jwt eyJhbGciOiJIUzI.eyJzdWIi.c2ln end", "jwt <redacted> end");
+        for (prefix, least) in SECRET_TOKENS {
+            let token = format!("{prefix}{}", "a".repeat(least));
+            check(&format!("used {token} end"), "used <redacted> end");
+            check(&format!("used {prefix} end"), &format!("used {prefix} end"));
+        }
         check("no user bob.smith@mail.example here", "no user <email> here");
         check("password authentication failed for user bob", "password authentication failed for user bob");
         check("GET /a?token=abc&x=y", "GET /a?token=<redacted>&x=y");

@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 
 pub use join::LogStream;
 pub use level::Level;
-pub use mask::{SECRET_NAMES, SECRET_WORDS};
+pub use mask::{SECRET_NAMES, SECRET_TOKENS, SECRET_WORDS};
 pub use tally::LogTally;
 
 /// What the logs of a container of a workload say, over all pods that were read.
