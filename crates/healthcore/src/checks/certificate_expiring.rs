@@ -49,9 +49,10 @@ impl Check for CertificateExpiring {
                   machines renew is told when a third of its life is left at most, and is critical at a tenth at most: a \
                   certificate that cert-manager keeps, one that names where its issuer's certificate is found, as those of \
                   public authorities do (47 days, 6 days), and one whose whole life is `short-lived` or less. Where \
-                  cert-manager says when it renews, nothing is told before that. A warning when a Secret holds no readable certificate, when its names do not cover \
+                  cert-manager says when it renews, nothing is told before that. Where the names, the chain or what the server shows are \
+                  wrong as well, that is told with the time that is left, and as badly as the worse of both. A warning when a Secret holds no readable certificate, when its names do not cover \
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
-                  chain do not fit. Of a server that shows such a certificate this is critical, and it is a warning when \
+                  chain do not fit or the server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
                   its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
                   only certificate, and neither tells, this is info. A server without an answer is unknown, and no \
@@ -70,9 +71,22 @@ impl Check for CertificateExpiring {
             ("unused-expired", "{what} expired {ago} ago; no route uses it"),
             ("unused-expires", "{what} expires in {left}; no route uses it"),
             ("unused-not-yet", "{what} is valid only from {after} on; no route uses it"),
+            ("uncovered-expires", "{what} expires in {left}; its names cover no host that uses it"),
             ("broken", "holds no readable certificate: {why}"),
             ("wrong-host", "the certificate is not made for {host}: its names are {names}"),
+            (
+                "wrong-host-ends",
+                "the certificate is not made for {host}: its names are {names}; and {what} expires in {left}",
+            ),
+            (
+                "wrong-order",
+                "the chain begins with {issuer}, which issued {subject}: the server's own certificate must come first",
+            ),
             ("chain", "the chain is broken: {below} is issued by {issuer}, and {above} comes next"),
+            (
+                "chain-ends",
+                "the chain is broken: {below} is issued by {issuer}, and {above} comes next; and {what} expires in {left}",
+            ),
             (
                 "common-name",
                 "the certificate names {host} in its common name alone, which current clients do not read",
@@ -81,6 +95,14 @@ impl Check for CertificateExpiring {
             (
                 "intermediate",
                 "the server does not send the intermediate certificate {issuer}: clients that do not have it refuse {host}",
+            ),
+            (
+                "intermediate-ends",
+                "the server does not send the intermediate certificate {issuer}: clients that do not have it refuse {host}; and {what} expires in {left}",
+            ),
+            (
+                "stale-expired",
+                "the server shows a certificate that expired {ago} ago: clients refuse {hosts}; Secret {secret} holds a newer one",
             ),
             (
                 "stale",
@@ -93,6 +115,8 @@ impl Check for CertificateExpiring {
             ("look-issuing", "see which step does not come to its end"),
             ("renew", "renew the certificate and put it into the Secret"),
             ("renew-managed", "cert-manager keeps this Secret: see why it was not renewed"),
+            ("order", "put the server's own certificate first, and behind each one that of its issuer"),
+            ("renew-served", "renew the certificate where the server keeps it, and let the server load it"),
             ("look", "look at the certificate"),
             ("look-served", "look at what the server shows"),
             ("reload", "let the server load the new certificate, by a restart when it does not by itself"),
@@ -236,29 +260,25 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         None => Keeper::None,
     };
     let found = match (&secret.broken, &secret.chain[..]) {
-        (None, [own, ..]) => worst([
-            dated(
-                params,
-                &secret.chain,
-                view,
-                (used == Use::Routed).then(|| in_words(hosts.as_deref())),
-                keeper,
-            ),
-            mismatch(own, hosts.as_deref().unwrap_or_default(), inventory),
-            broken_chain(&secret.chain),
-        ]),
+        (None, [own, ..]) => {
+            let hosts = hosts.as_deref().unwrap_or_default();
+            let fault = wrong_order(Severity::Warning, &secret.chain)
+                .or_else(|| worst([mismatch(own, hosts, inventory), broken_chain(&secret.chain)]));
+            let dated = dated(params, &secret.chain, view, used == Use::Routed, keeper);
+            told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
+        }
         (why, _) => {
             let why = why.as_deref().map_or_else(|| phrase("empty").into(), Value::from);
             Some(Problem::new(Severity::Warning, Text::new("broken").with("why", why)))
         }
     }?;
     let problem = Problem { severity: found.severity.min(used.most()), ..found };
-    Some(advice_for_secret(secret, used).into_iter().fold(problem, Problem::advise))
+    Some(advice_for_secret(secret, used, &problem).into_iter().fold(problem, Problem::advise))
 }
 
-fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
+fn renew(secret: &TlsSecret) -> Advice {
     let (namespace, name) = (secret.id.namespace.as_str(), secret.id.name.as_str());
-    let renew = match &secret.managed_by {
+    match &secret.managed_by {
         Some(keeper) => Advice::new(Text::new("renew-managed"))
             .command(format!("kubectl -n {namespace} describe certificate {keeper}"), &[namespace, keeper]),
         None => Advice::new(Text::new("renew")).command(
@@ -267,7 +287,11 @@ fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
             ),
             &[namespace, name],
         ),
-    };
+    }
+}
+
+fn advice_for_secret(secret: &TlsSecret, used: Use, problem: &Problem) -> Vec<Advice> {
+    let (namespace, name) = (secret.id.namespace.as_str(), secret.id.name.as_str());
     let look = Advice::new(Text::new("look")).command(
         format!(
             r"kubectl -n {namespace} get secret {name} -o jsonpath='{{.data.tls\.crt}}' | base64 -d | openssl x509 -noout -subject -issuer -dates -ext subjectAltName"
@@ -280,7 +304,8 @@ fn advice_for_secret(secret: &TlsSecret, used: Use) -> Vec<Advice> {
                 .command(format!("kubectl -n {namespace} delete secret {name}"), &[namespace, name]),
             look,
         ],
-        _ => vec![renew, look],
+        _ if problem.summary.key == "wrong-order" => vec![Advice::new(Text::new("order")), look],
+        _ => vec![renew(secret), look],
     }
 }
 
@@ -362,18 +387,23 @@ fn of_server(
     };
     let inventory = &view.snapshot.objects.inventory;
     let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host).collect();
-    let found = worst([
-        // One root cause is told once: by the Secret, where it can be read.
-        if is_stored(server, inventory) {
-            None
-        } else {
-            dated(params, &server.chain, view, Some(server.host.as_str().into()), Keeper::None)
-        },
-        (!names_cover(&own.names, &server.host)).then(|| wrong_host(Severity::Critical, own, &server.host)),
-        broken_chain(&server.chain),
-        stale(own, &stored, view.snapshot.taken_at),
-        alone(server, &stored),
-    ]);
+    let stale = stale(own, &stored, view.snapshot.taken_at);
+    let reload = stale.is_some();
+    let fault = wrong_order(Severity::Critical, &server.chain).or_else(|| {
+        worst([
+            (!names_cover(&own.names, &server.host))
+                .then(|| wrong_host(Severity::Critical, own, &server.host)),
+            stale,
+            broken_chain(&server.chain),
+            alone(server, &stored),
+        ])
+    });
+    // One root cause is told once: by the Secret, where it can be read.
+    let dated = match is_stored(server, inventory) {
+        true => None,
+        false => dated(params, &server.chain, view, true, Keeper::None),
+    };
+    let found = told_together(fault, dated.map(|dated| dated.of(server.host.as_str().into())));
     let (host, port) = (&server.host, server.port);
     // An address has no name to ask for, and one of IPv6 stands in brackets.
     let (at, asked) = match host.parse::<IpAddr>() {
@@ -384,11 +414,47 @@ fn of_server(
     let look = Advice::new(Text::new("look-served"))
         .command(format!("openssl s_client -connect {at}{asked} -showcerts </dev/null"), &[host]);
     let first = |p: &Problem| match p.summary.key.as_ref() {
-        "stale" => Some(Advice::new(Text::new("reload"))),
-        "alone" | "intermediate" | "chain" => Some(Advice::new(Text::new("add-chain"))),
+        _ if reload => Some(Advice::new(Text::new("reload"))),
+        "alone" | "intermediate" | "intermediate-ends" | "chain" | "chain-ends" => {
+            Some(Advice::new(Text::new("add-chain")))
+        }
+        "wrong-order" => Some(Advice::new(Text::new("order"))),
+        "expired" | "expires" => Some(renew_shown(own, inventory)),
         _ => None,
     };
     Ok(found.map(|p| first(&p).into_iter().chain([look]).fold(p, Problem::advise)))
+}
+
+/// How to renew what a server shows: in the Secret that holds it, though no route of the host names it.
+fn renew_shown(own: &Certificate, inventory: &Inventory) -> Advice {
+    let holds = |s: &&TlsSecret| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint);
+    inventory.tls_secrets.iter().find(holds).map_or_else(|| Advice::new(Text::new("renew-served")), renew)
+}
+
+/// A fault of a certificate and the time that it has left, as one problem: the time must not hide the fault. What has
+/// ended is refused whatever else is wrong with it.
+fn told_together(fault: Option<Problem>, dated: Option<Problem>) -> Option<Problem> {
+    let (mut fault, dated) = match (fault, dated) {
+        (Some(fault), Some(dated)) => (fault, dated),
+        (one, other) => return one.or(other),
+    };
+    let key = match (fault.summary.key.as_ref(), dated.summary.key.as_ref()) {
+        ("stale", "expired") => "stale-expired",
+        ("stale", "expires") => "stale",
+        ("wrong-order", _) => "wrong-order",
+        ("wrong-host", "expires" | "unused-expires" | "uncovered-expires") => "wrong-host-ends",
+        ("chain", "expires" | "unused-expires" | "uncovered-expires") => "chain-ends",
+        ("intermediate", "expires") => "intermediate-ends",
+        _ => return worst([Some(dated), Some(fault)]),
+    };
+    fault.summary.key = key.into();
+    for (name, value) in dated.summary.args {
+        fault.summary.args.entry(name).or_insert(value);
+    }
+    let known: Vec<_> = fault.evidence.iter().map(|e| e.name.clone()).collect();
+    let more: Vec<_> = dated.evidence.into_iter().filter(|e| !known.contains(&e.name)).collect();
+    fault.evidence.splice(0..0, more);
+    Some(Problem { severity: fault.severity.max(dated.severity), since: dated.since, ..fault })
 }
 
 /// The first of the most severe.
@@ -396,14 +462,51 @@ fn worst<const N: usize>(found: [Option<Problem>; N]) -> Option<Problem> {
     found.into_iter().flatten().reduce(|a, b| if b.severity > a.severity { b } else { a })
 }
 
-/// What the dates of a chain tell; without hosts nobody uses it.
+/// What the dates of a chain tell, before it is said of which hosts.
+struct Dated(Problem);
+
+impl Dated {
+    fn of(self, hosts: Value) -> Problem {
+        let Self(mut problem) = self;
+        problem.summary = problem.summary.with("hosts", hosts);
+        problem
+    }
+
+    /// Of the hosts that a Secret is used for. What ends later ends only for those that it is made for; without any, nobody
+    /// can tell which they are.
+    fn of_hosts(self, own: &Certificate, hosts: &[String]) -> Problem {
+        if self.0.summary.key.starts_with("unused") {
+            return self.0;
+        }
+        if self.0.summary.key != "expires" || hosts.is_empty() {
+            return self.of(in_words(hosts));
+        }
+        match &covered(own, hosts)[..] {
+            [] => {
+                let Self(mut problem) = self;
+                problem.summary.key = "uncovered-expires".into();
+                problem
+            }
+            covered => self.of(in_words(covered)),
+        }
+    }
+}
+
+/// The hosts that a certificate is made for, also by its common name alone.
+fn covered(own: &Certificate, hosts: &[String]) -> Vec<String> {
+    let common = common_name(own).filter(|_| own.names.is_empty()).map(str::to_owned);
+    let names: Vec<String> = own.names.iter().cloned().chain(common).collect();
+    hosts.iter().filter(|host| names_cover(&names, host)).cloned().collect()
+}
+
+/// What the dates of a chain tell; of one that nobody uses in other words.
 fn dated(
     params: &CertificateExpiringParams,
     chain: &[Certificate],
     view: &View<'_>,
-    hosts: Option<Value>,
+    used: bool,
     keeper: Keeper<'_>,
-) -> Option<Problem> {
+) -> Option<Dated> {
     let now = view.snapshot.taken_at;
     let (at, first) = first_to_end(chain)?;
     let what = named(at, first);
@@ -420,19 +523,15 @@ fn dated(
     } else {
         return None;
     };
-    let mut text =
-        Text::new(if hosts.is_some() { keys.0 } else { keys.1 }).with("what", what).with(name, value);
-    if let Some(hosts) = hosts {
-        text = text.with("hosts", hosts);
-    }
+    let text = Text::new(if used { keys.0 } else { keys.1 }).with("what", what).with(name, value);
     let bound = if severity == Severity::Critical { critical } else { warning };
-    Some(
+    Some(Dated(
         Problem::new(severity, text)
             .measured("left", Seconds(left), Seconds(bound))
             .evidence("not-after", first.not_after)
             .evidence("issuer", first.issuer.as_str())
             .since((left <= 0.0).then_some(first.not_after)),
-    )
+    ))
 }
 
 /// In order, and to be watched when a certificate that a person renews comes near its end. One that a machine renews is
@@ -440,10 +539,14 @@ fn dated(
 fn ends_next(params: &CertificateExpiringParams, subject: &Certified<'_>, view: &View<'_>) -> Outcome {
     let inventory = &view.snapshot.objects.inventory;
     let (chain, hosts): (_, Value) = match subject {
-        Certified::Secret(secret) if secret.managed_by.is_none() => match hosts_of(inventory, secret) {
-            Some(hosts) => (&secret.chain, in_words(Some(&hosts))),
-            None => return Outcome::Ok,
-        },
+        Certified::Secret(secret) if secret.managed_by.is_none() => {
+            let hosts = hosts_of(inventory, secret).unwrap_or_default();
+            let covered = secret.chain.first().map(|own| covered(own, &hosts)).unwrap_or_default();
+            if covered.is_empty() {
+                return Outcome::Ok;
+            }
+            (&secret.chain, in_words(&covered))
+        }
         Certified::Server(server) if !is_stored(server, inventory) => {
             (&server.chain, server.host.as_str().into())
         }
@@ -538,6 +641,16 @@ fn wrong_host(severity: Severity, own: &Certificate, host: &str) -> Problem {
         .evidence("issuer", own.issuer.as_str())
 }
 
+/// A chain whose first certificate issued another one of it, and so is not that of the server.
+fn wrong_order(severity: Severity, chain: &[Certificate]) -> Option<Problem> {
+    let (first, rest) = chain.split_first()?;
+    let below = rest.iter().find(|c| c.issuer == first.subject && c.subject != first.subject)?;
+    let text = Text::new("wrong-order")
+        .with("issuer", first.subject.as_str())
+        .with("subject", below.subject.as_str());
+    Some(Problem::new(severity, text).evidence("certificates", chain.len()))
+}
+
 /// Neighbours of a chain of which the upper did not issue the lower (RFC 8446, section 4.4.2).
 fn broken_chain(chain: &[Certificate]) -> Option<Problem> {
     let pair = chain.windows(2).find(|pair| pair[0].issuer != pair[1].subject)?;
@@ -607,12 +720,13 @@ fn secrets_for<'a>(inventory: &'a Inventory, host: &'a str) -> impl Iterator<Ite
     ids.filter_map(|id| inventory.tls_secrets.iter().find(|s| s.id == *id && !s.chain.is_empty()))
 }
 
-fn in_words(hosts: Option<&[String]>) -> Value {
-    first_and_more(hosts.unwrap_or_default(), "any-host")
+fn in_words(hosts: &[String]) -> Value {
+    first_and_more(hosts, "any-host")
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::finding::Severity;
     use crate::fixture;
 
     #[track_caller]
@@ -753,6 +867,27 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_before_the_servers_own_certificate_is_told() {
+        let swapped = |text: &str| {
+            let mut fixture = fixture::Fixture::new(text);
+            let inventory = &mut fixture.snapshot.objects.inventory;
+            inventory.tls_secrets.iter_mut().for_each(|s| s.chain.reverse());
+            inventory.served.iter_mut().for_each(|s| s.chain.reverse());
+            let found = fixture.assess(&fixture.only("certificate-expiring")).findings.remove(0);
+            (found.severity, found.summary.key.into_owned(), found.advice[0].text.key.clone().into_owned())
+        };
+        let told = |severity| (severity, "wrong-order".to_owned(), "order".to_owned());
+        let chain = "names=a.example chain=2 since=60d";
+        assert_eq!(swapped(&used(&format!("{chain} expires=80d"))), told(Severity::Warning));
+        // The time left is told with it, and does not hide it.
+        assert_eq!(swapped(&used(&format!("{chain} expires=3d"))), told(Severity::Critical));
+        assert_eq!(
+            swapped(&format!("served web/a.example:443 {chain} expires=80d")),
+            told(Severity::Critical)
+        );
+    }
+
+    #[test]
     fn what_a_server_shows_is_judged() {
         check("served web/a.example:443 names=a.example", "1 ok");
         check(
@@ -807,6 +942,95 @@ mod tests {
         );
         // A proxy in front with a certificate of its own.
         check(&format!("{stored}\n{served} expires=200d"), "2 ok");
+    }
+
+    /// The commonest incident: it was renewed, and the server still shows the old one.
+    #[test]
+    fn what_was_renewed_and_not_loaded_is_told_however_little_is_left() {
+        let stored = used("names=a.example since=1d expires=85d");
+        let served = "served web/a.example:443 names=a.example since=80d fingerprint=ff";
+        let told = |expires: &str| {
+            fixture::told("certificate-expiring", &format!("{stored}\n{served} expires={expires}")).remove(0)
+        };
+        let newer = "Secret web/tls holds a newer one";
+        assert_eq!(
+            told("20d"),
+            format!("warning web/a.example:443: the server shows a certificate that expires in 20d, {newer}")
+        );
+        assert_eq!(
+            told("5d"),
+            format!("critical web/a.example:443: the server shows a certificate that expires in 5d, {newer}")
+        );
+        assert_eq!(
+            told("-2d"),
+            format!(
+                "critical web/a.example:443: the server shows a certificate that expired 2d ago: clients refuse a.example; {newer}"
+            )
+        );
+        let advice = fixture::advice("certificate-expiring", &format!("{stored}\n{served} expires=5d"));
+        assert!(advice[0].starts_with("let the server load the new certificate"), "{advice:?}");
+        // The old one is for another host too.
+        let other = served.replace("names=a.example", "names=b.example");
+        let advice = fixture::advice("certificate-expiring", &format!("{stored}\n{other} expires=20d"));
+        assert!(advice[0].starts_with("let the server load the new certificate"), "{advice:?}");
+    }
+
+    #[test]
+    fn the_time_left_hides_no_fault() {
+        check(
+            &used("names=b.example since=60d expires=19d"),
+            "warning web/tls: the certificate is not made for a.example: its names are b.example; and the certificate expires in 19d",
+        );
+        check(
+            &used("names=b.example since=60d expires=3d"),
+            "critical web/tls: the certificate is not made for a.example: its names are b.example; and the certificate expires in 3d",
+        );
+        // What has ended is refused whatever its names are.
+        check(
+            &used("names=b.example since=60d expires=-3d"),
+            "critical web/tls: the certificate expired 3d ago: clients refuse a.example",
+        );
+        check(
+            "served web/a.example:443 names=a.example since=60d expires=9d unknown-issuer issuer-url=http://ca.example/1.crt",
+            "warning web/a.example:443: the server does not send the intermediate certificate CN=ca: clients that do not have it refuse a.example; and the certificate expires in 9d",
+        );
+    }
+
+    /// `for` names no host that the certificate is not made for.
+    #[test]
+    fn a_certificate_ends_for_the_hosts_it_is_made_for() {
+        let two = |names: &str, more: &str| {
+            let route =
+                "route web/Ingress/front hosts=a.example,b.example tls=@tls created=30d";
+            let text = format!("{route}\nsecret web/tls names={names} since=60d expires=19d\n{more}");
+            fixture::told("certificate-expiring", &text).remove(0)
+        };
+        let expires = "warning web/tls: the certificate expires in 19d";
+        assert_eq!(two("a.example,b.example", ""), format!("{expires}, for a.example and 1 more"));
+        assert_eq!(
+            two("a.example", ""),
+            "warning web/tls: the certificate is not made for b.example: its names are a.example; and the certificate expires in 19d"
+        );
+        // The servers decide on the names.
+        let b = "served web/b.example:443 names=b.example fingerprint=bb expires=300d";
+        assert_eq!(two("a.example", b), format!("{expires}, for a.example"));
+        let a = "served web/a.example:443 names=a.example fingerprint=aa expires=300d";
+        assert_eq!(
+            two("c.example", &format!("{a}\n{b}")),
+            format!("{expires}; its names cover no host that uses it")
+        );
+    }
+
+    #[test]
+    fn what_a_server_shows_is_renewed_where_it_is_kept() {
+        let served = "served web/a.example:443 names=a.example since=60d expires=3d";
+        let advice = fixture::advice("certificate-expiring", served);
+        assert!(advice[0].starts_with("renew the certificate where the server keeps it"), "{advice:?}");
+        // A Secret holds it that no route names.
+        let kept = format!("{served}\nsecret web/old names=a.example since=60d expires=3d managed=front");
+        let told = fixture::findings("certificate-expiring", &kept);
+        let host = told.iter().find(|f| f.subject.kind == "Host").expect("the server is told");
+        assert_eq!(host.advice[0].command.as_deref(), Some("kubectl -n web describe certificate front"));
     }
 
     #[test]
