@@ -55,7 +55,9 @@ impl Check for CertificateExpiring {
                   chain do not fit or the server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
                   its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
-                  only certificate, and neither tells, this is info. A server without an answer is unknown, and no \
+                  only certificate, and neither tells, this is info, as is a self-signed one. Info as well when a Secret holds the \
+                  server's own certificate alone, though its issuer is an intermediate: it says where that is found, or another \
+                  Secret has it. A server without an answer is unknown, and no \
                   problem: not every host can be reached from everywhere. A Certificate of cert-manager that is not ready, whose \
                   last attempt failed, or whose renewal is overdue, each for `overdue` or longer, is a warning; where \
                   its Secret is told, it is told there. A Secret that no route uses is info at most; a warning \
@@ -100,6 +102,11 @@ impl Check for CertificateExpiring {
                 "intermediate-ends",
                 "the server does not send the intermediate certificate {issuer}: clients that do not have it refuse {host}; and {what} expires in {left}",
             ),
+            (
+                "lacks-intermediate",
+                "its chain lacks the intermediate certificate {issuer}: clients that do not have it refuse {hosts}",
+            ),
+            ("self-signed", "the server shows a self-signed certificate, which is not known here"),
             (
                 "stale-expired",
                 "the server shows a certificate that expired {ago} ago: clients refuse {hosts}; Secret {secret} holds a newer one",
@@ -263,7 +270,8 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         (None, [own, ..]) => {
             let hosts = hosts.as_deref().unwrap_or_default();
             let fault = wrong_order(Severity::Warning, &secret.chain)
-                .or_else(|| worst([mismatch(own, hosts, inventory), broken_chain(&secret.chain)]));
+                .or_else(|| worst([mismatch(own, hosts, inventory), broken_chain(&secret.chain)]))
+                .or_else(|| lacks_intermediate(&secret.chain, hosts, inventory));
             let dated = dated(params, &secret.chain, view, used == Use::Routed, keeper);
             told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
         }
@@ -305,6 +313,7 @@ fn advice_for_secret(secret: &TlsSecret, used: Use, problem: &Problem) -> Vec<Ad
             look,
         ],
         _ if problem.summary.key == "wrong-order" => vec![Advice::new(Text::new("order")), look],
+        _ if problem.summary.key == "lacks-intermediate" => vec![Advice::new(Text::new("add-chain")), look],
         _ => vec![renew(secret), look],
     }
 }
@@ -672,12 +681,38 @@ fn stale(own: &Certificate, stored: &[&TlsSecret], now: Timestamp) -> Option<Pro
     Some(Problem::new(Severity::Warning, text).evidence("not-after", own.not_after))
 }
 
+/// A Secret that holds only the server's own certificate, whose issuer is an intermediate: a public authority tells where
+/// that is found, and else another Secret has it. Where a server of its hosts was asked, its answer decides.
+fn lacks_intermediate(chain: &[Certificate], hosts: &[String], inventory: &Inventory) -> Option<Problem> {
+    let [own] = chain else { return None };
+    let asked = inventory.served.iter().any(|s| !s.chain.is_empty() && hosts.contains(&s.host));
+    if hosts.is_empty() || asked || own.subject == own.issuer {
+        return None;
+    }
+    let is_intermediate = |c: &Certificate| c.subject == own.issuer && c.subject != c.issuer;
+    let known = || inventory.tls_secrets.iter().any(|s| s.chain.iter().skip(1).any(is_intermediate));
+    if own.issuer_url.is_none() && !known() {
+        return None;
+    }
+    let text =
+        Text::new("lacks-intermediate").with("issuer", own.issuer.as_str()).with("hosts", in_words(hosts));
+    let problem = Problem::new(Severity::Info, text).evidence("certificates", 1usize);
+    Some(match &own.issuer_url {
+        Some(url) => problem.evidence("issuer-url", url.as_str()),
+        None => problem,
+    })
+}
+
 /// A server that shows one certificate, of an issuer that is not known here: an intermediate is missing, or the CA is
 /// private.
 fn alone(server: &ServedCertificate, stored: &[&TlsSecret]) -> Option<Problem> {
     let [own] = &server.chain[..] else { return None };
-    if !server.unknown_issuer || own.subject == own.issuer {
+    if !server.unknown_issuer {
         return None;
+    }
+    if own.subject == own.issuer {
+        let problem = Problem::new(Severity::Info, Text::new("self-signed"));
+        return Some(problem.evidence("subject", own.subject.as_str()));
     }
     let holds_issuer = stored.iter().any(|s| s.chain.iter().skip(1).any(|c| c.subject == own.issuer));
     let problem = if own.issuer_url.is_some() || holds_issuer {
@@ -794,7 +829,7 @@ mod tests {
         assert_eq!(told("since=1h expires=159h"), "1");
         assert_eq!(told("since=107h expires=53h"), "warning");
         // 47 days by a public authority; the same by hand.
-        let public = "issuer-url=http://ca.example/1.crt";
+        let public = "issuer-url=http://ca.example/1.crt chain=2";
         assert_eq!(told(&format!("since=18d expires=29d {public}")), "1");
         assert_eq!(told(&format!("since=32d expires=15d {public}")), "warning");
         assert_eq!(told(&format!("since=43d expires=4d {public}")), "critical");
@@ -944,6 +979,46 @@ mod tests {
         check(&format!("{stored}\n{served} expires=200d"), "2 ok");
     }
 
+    #[test]
+    fn a_secret_without_the_intermediate_is_told() {
+        let lacks = "info web/tls: its chain lacks the intermediate certificate CN=ca: clients that do not have it refuse a.example";
+        let public = "issuer-url=http://ca.example/1.crt";
+        check(&used(&format!("names=a.example {public}")), lacks);
+        let advice = fixture::advice("certificate-expiring", &used(&format!("names=a.example {public}")));
+        assert!(advice[0].starts_with("put the certificate of the issuer behind"), "{advice:?}");
+        check(&used(&format!("names=a.example chain=2 {public}")), "1 ok");
+        // A private CA, unless another Secret shows that the issuer is no root.
+        check(&used("names=a.example"), "1 ok");
+        check(
+            &format!("{}\nsecret web/other names=b.example chain=2", used("names=a.example")),
+            &format!("{lacks}\n1 ok"),
+        );
+        check(&used(&format!("names=a.example issuer=CN=tls {public}")), "1 ok");
+        // Nobody uses it; its time is worse; the server sends more than the Secret holds.
+        check(&format!("secret web/tls names=a.example {public}"), "1 ok");
+        check(
+            &used(&format!("names=a.example since=80d expires=9d {public}")),
+            "warning web/tls: the certificate expires in 9d, for a.example",
+        );
+        check(
+            &format!(
+                "{}\nserved web/a.example:443 names=a.example chain=2",
+                used(&format!("names=a.example {public}"))
+            ),
+            "2 ok",
+        );
+    }
+
+    #[test]
+    fn a_self_signed_certificate_that_is_shown_is_told() {
+        let shown = "served web/a.example:443 names=a.example issuer=CN=a.example:443";
+        check(
+            &format!("{shown} unknown-issuer"),
+            "info web/a.example:443: the server shows a self-signed certificate, which is not known here",
+        );
+        check(shown, "1 ok");
+    }
+
     /// The commonest incident: it was renewed, and the server still shows the old one.
     #[test]
     fn what_was_renewed_and_not_loaded_is_told_however_little_is_left() {
@@ -1000,8 +1075,7 @@ mod tests {
     #[test]
     fn a_certificate_ends_for_the_hosts_it_is_made_for() {
         let two = |names: &str, more: &str| {
-            let route =
-                "route web/Ingress/front hosts=a.example,b.example tls=@tls created=30d";
+            let route = "route web/Ingress/front hosts=a.example,b.example tls=@tls created=30d";
             let text = format!("{route}\nsecret web/tls names={names} since=60d expires=19d\n{more}");
             fixture::told("certificate-expiring", &text).remove(0)
         };
