@@ -174,7 +174,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("gap-absent", "the server has no series of {metrics}"),
     (
         "gap-ended",
-        "the series of {metrics} end before the end of the window: nobody exports or scrapes it any more",
+        "samples of {metrics} ended at {time}: what was there until then is judged; see why nobody exports or scrapes it any more",
     ),
     (
         "gap-future",
@@ -363,6 +363,8 @@ pub fn plain(value: &Value) -> String {
         Value::Words(phrase) => english(phrase, &plain),
         Value::List(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Seconds(s) => crate::snapshot::in_words(*s as u32),
+        Value::Time(time) => jiff::Timestamp::from_millisecond(time.0)
+            .map_or_else(|_| String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()),
         other => other.number().map_or_else(String::new, |n| n.to_string()),
     }
 }

@@ -106,20 +106,23 @@ impl Family {
 
     /// A metric that tells which labels are in use.
     pub(super) const fn witness(self) -> &'static str {
+        self.witnesses()[0]
+    }
+
+    /// The same under each of its names.
+    pub(super) const fn witnesses(self) -> &'static [&'static str] {
         match self {
-            Self::Cadvisor => "container_memory_working_set_bytes",
-            Self::Ksm => "kube_pod_container_status_restarts_total",
-            Self::App => "jvm_memory_used_bytes",
+            Self::Cadvisor => &["container_memory_working_set_bytes"],
+            Self::Ksm => &["kube_pod_container_status_restarts_total"],
+            Self::App => &["jvm_memory_used_bytes", "jvm_memory_bytes_used"],
         }
     }
 
     /// What selects the metric that tells which labels are in use, under each of its names.
     pub(super) fn selector(self, matchers: &str) -> String {
-        match self {
-            Self::App => {
-                format!("{{__name__=~\"jvm_memory_used_bytes|jvm_memory_bytes_used\",{matchers}}}")
-            }
-            _ => format!("{}{{{matchers}}}", self.witness()),
+        match self.witnesses() {
+            [name] => format!("{name}{{{matchers}}}"),
+            names => format!("{{__name__=~\"{}\",{matchers}}}", names.join("|")),
         }
     }
 }
@@ -178,8 +181,9 @@ pub(super) struct Facts {
     pub(super) present: std::collections::BTreeSet<String>,
     /// Whether `present` could be asked at all.
     pub(super) knows_presence: bool,
-    /// Of those in `present`, the ones that have no series at the end of the window any more.
-    pub(super) ended: std::collections::BTreeSet<String>,
+    /// Of those in `present`, the ones that have no series at the end of the window any more, with the time of their newest
+    /// sample. Unit: seconds since 1970.
+    pub(super) ended: BTreeMap<String, i64>,
     /// Of those that are not in `present`, the ones that have series which the configured matchers exclude.
     pub(super) excluded: std::collections::BTreeSet<String>,
 }
@@ -196,6 +200,13 @@ impl Facts {
             Some(schemes) if !schemes.is_empty() => schemes,
             _ => &[Scheme::Plain],
         }
+    }
+
+    /// When to ask for what metrics have now: the end of the window, or their newest sample where all that exist have ended.
+    /// Unit: seconds since 1970.
+    pub(super) fn newest<'n>(&self, names: impl Iterator<Item = &'n str>, end_s: i64) -> i64 {
+        let there = names.filter(|name| self.present.contains(*name));
+        there.map(|name| self.ended.get(name).copied().unwrap_or(end_s)).max().unwrap_or(end_s)
     }
 
     /// At least four scrapes, at least one step, whole minutes.

@@ -15,7 +15,7 @@ use healthcore::time::{Timestamp, Window};
 use healthcore::unit::{Bytes, Cores};
 use wildmatch::WildMatch;
 
-use super::catalogue::{Facts, Family};
+use super::catalogue::{BASE_S, Facts, Family};
 use super::decode::InstantSeries;
 use super::source::{Prometheus, selection_matcher};
 use crate::{Fetched, Selection};
@@ -71,10 +71,24 @@ pub(super) async fn objects(
         out.value.unavailable = kinds.iter().map(|k| Unavailable::new(*k, None, why.clone())).collect();
         return out;
     }
+    // What was so an hour ago need not be so now.
+    let end_s = window.end().unix_seconds();
+    let newest_s = facts.newest([WITNESS].into_iter(), end_s);
+    if newest_s < end_s {
+        let why = Prometheus::ending(facts, &[WITNESS.to_owned()], end_s);
+        let is_old = end_s - newest_s > BASE_S as i64;
+        let said = if is_old { phrase("gap-no-workload-known").with("why", why) } else { why };
+        out.gaps.push(prometheus.gap("kube-state-metrics", GapCause::MetricAbsent, said));
+        if is_old {
+            let why = Missing::NoKubernetesSource;
+            out.value.unavailable = kinds.iter().map(|k| Unavailable::new(*k, None, why.clone())).collect();
+            return out;
+        }
+    }
     let mut asked = Asked {
         prometheus,
         namespaces: namespaces(prometheus, facts, &selection.namespaces),
-        time: window.end().unix_seconds(),
+        time: newest_s,
         gaps: Vec::new(),
         failed: BTreeSet::new(),
         partial: BTreeSet::new(),

@@ -13,7 +13,7 @@ use healthcore::need::{Importance, Needs, Partition};
 use healthcore::phrase::phrase;
 use healthcore::series::{SeriesKey, SeriesStore};
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects};
-use healthcore::time::Window;
+use healthcore::time::{Timestamp, Window};
 use tokio::sync::OnceCell;
 
 use super::catalogue::{Catalogue, Facts, Family, Scheme, quoted};
@@ -27,6 +27,12 @@ use crate::{Fetched, MetricsSource, Selection, SourceError, Usage};
 
 /// Samples that a server gives for one series at most (`promql.maxSamples` aside, `web/api/v1/api.go`).
 const MOST_POINTS: usize = 11_000;
+
+/// How far back of the end, and how close, a metric is looked for that has no series at the end. Close by, an outage of the
+/// scrapes is found soon after it began; a sample holds for as long (`--query.lookback-delta`). Unit: seconds.
+const CLOSE: (u64, u64) = (7200, 300);
+/// How often it is looked for in the whole window.
+const LOOKS: u64 = 42;
 
 /// A server of the Prometheus query API.
 pub struct Prometheus {
@@ -176,18 +182,27 @@ impl Prometheus {
     async fn ask_facts(&self, window: &Window) -> (Facts, Vec<Gap>) {
         let mut gaps = Vec::new();
         let mut facts = Facts::default();
-        let time_s = window.end().unix_seconds();
-        self.find_schemes(time_s, &mut facts, &mut gaps).await;
-        facts.scrape_s = self.find_scrape_interval(time_s, &facts, &mut gaps).await;
         self.find_metrics(window, &mut facts, &mut gaps).await;
+        // Where scraping has stopped, labels are those that there were.
+        let end_s = window.end().unix_seconds();
+        let newest = |family: Family| facts.newest(family.witnesses().iter().copied(), end_s);
+        let mut families: BTreeMap<i64, Vec<Family>> = BTreeMap::new();
+        for family in Family::ALL {
+            families.entry(newest(family)).or_default().push(family);
+        }
+        let cadvisor_s = newest(Family::Cadvisor);
+        for (time_s, families) in families {
+            self.find_schemes(&families, time_s, &mut facts, &mut gaps).await;
+        }
+        facts.scrape_s = self.find_scrape_interval(cadvisor_s, &facts, &mut gaps).await;
         (facts, gaps)
     }
 
     /// How many series of each family have which labels.
-    async fn find_schemes(&self, time_s: i64, facts: &mut Facts, gaps: &mut Vec<Gap>) {
+    async fn find_schemes(&self, families: &[Family], time_s: i64, facts: &mut Facts, gaps: &mut Vec<Gap>) {
         let mark = |family: Family, scheme: Scheme| format!("{}/{}", family.witness(), scheme.name());
         let mut branches = Vec::new();
-        for family in Family::ALL {
+        for &family in families {
             for scheme in Scheme::ALL {
                 let [_, pod, container] = scheme.labels();
                 let labels =
@@ -205,7 +220,7 @@ impl Prometheus {
             }
             Err(e) => return gaps.push(self.gap("labels in use", e.cause, e.detail)),
         };
-        for family in Family::ALL {
+        for &family in families {
             let count = |scheme: Scheme| {
                 let marked = found.iter().find(|s| s.metric.get("mark") == Some(&mark(family, scheme)));
                 marked.map_or(0.0, |s| s.value)
@@ -266,32 +281,66 @@ impl Prometheus {
         if names.is_empty() || !facts.knows_presence {
             return;
         }
-        // `or` does not tell elements apart by their names.
-        let counted = |matchers: &str, offset: &str| {
-            let count = format!("count by (__name__) ({{{matchers}}}{offset})");
+        // Neither `or` nor `timestamp` tells elements apart by their names.
+        let counted = |matchers: &str| {
+            let count = format!("count by (__name__) ({{{matchers}}})");
             format!("label_replace({count}, \"metric\", \"$1\", \"__name__\", \"(.+)\")")
         };
-        let absent = self.catalogue.matchers(vec![of(&names)]);
-        let ago = |quarters: f64| format!(" offset {}s", (window.seconds() * quarters / 4.0) as u64);
-        let mut branches: Vec<String> =
-            [1.0, 2.0, 3.0, 4.0].map(|q| marked(&counted(&absent, &ago(q)), "ended")).to_vec();
+        let absent = counted(&self.catalogue.matchers(vec![of(&names)]));
+        // Looks from afar first, so that the later time of those close by counts.
+        let (close, apart) = CLOSE;
+        let lookback = window.seconds() as u64;
+        let far = (lookback, (lookback / LOOKS).max(apart));
+        let mut branches: Vec<String> = [("ended-long", far), ("ended", (close.min(lookback), apart))]
+            .map(|(mark, (back, apart))| {
+                marked(&format!("max_over_time(timestamp({absent})[{back}s:{apart}s])"), mark)
+            })
+            .to_vec();
         if !self.catalogue.own_matchers().is_empty() {
-            branches.push(marked(&counted(&of(&names), ""), "excluded"));
+            branches.push(marked(&counted(&of(&names)), "excluded"));
         }
         // Only words depend on it, and which metrics are asked for in vain: an error is no gap.
         let Ok((found, _)) = self.instant(&branches.join(" or "), time_s).await else { return };
+        let mut seen: BTreeMap<String, i64> = BTreeMap::new();
         for series in found {
             let label = |name| series.metric.get(name).map(String::as_str);
             let Some(metric) = label("metric").map(str::to_owned) else { continue };
             match label("mark") {
-                Some("ended") => {
-                    facts.present.insert(metric.clone());
-                    facts.ended.insert(metric);
+                Some("ended" | "ended-long") => {
+                    let at = seen.entry(metric).or_insert(i64::MIN);
+                    *at = (*at).max(series.value as i64);
                 }
                 Some("excluded") => drop(facts.excluded.insert(metric)),
                 _ => {}
             }
         }
+        for (name, seen_s) in seen {
+            let last_s = self.newest_sample(&name, seen_s, far.1, time_s).await;
+            facts.ended.insert(name.clone(), last_s.unwrap_or(seen_s));
+            facts.present.insert(name);
+        }
+    }
+
+    /// When the newest sample of a metric was taken that had one at `seen_s`, and none any more when it was looked for again
+    /// `apart` seconds later.
+    async fn newest_sample(&self, name: &str, seen_s: i64, apart: u64, end_s: i64) -> Option<i64> {
+        let own = self.catalogue.matchers(Vec::new());
+        let until = (seen_s + apart as i64).min(end_s);
+        let query = format!(
+            "max(max_over_time(timestamp({name}{{{own}}})[{}s:{}s]))",
+            until - seen_s + CLOSE.1 as i64,
+            CLOSE.1
+        );
+        let (found, _) = self.instant(&query, until).await.ok()?;
+        found.first().map(|series| series.value.ceil() as i64).filter(|at| *at <= end_s)
+    }
+
+    /// Says that metrics had series in the window and have none at its end.
+    pub(super) fn ending(facts: &Facts, names: &[String], end_s: i64) -> Text {
+        let newest = facts.newest(names.iter().map(String::as_str), end_s);
+        phrase("gap-ended")
+            .with("metrics", any_of(names))
+            .with("time", Value::Time(Timestamp::from_unix_seconds(newest)))
     }
 
     /// Says that metrics have no series, and what about them is known.
@@ -346,9 +395,10 @@ impl Prometheus {
             }
             return out;
         }
-        let has_now = |n: &String| facts.present.contains(n) && !facts.ended.contains(n);
+        let has_now = |n: &String| facts.present.contains(n) && !facts.ended.contains_key(n);
         if facts.knows_presence && importance == Importance::Required && !names.iter().any(has_now) {
-            let said = phrase("gap-ended").with("metrics", any_of(&names));
+            let there: Vec<String> = names.iter().filter(|n| facts.present.contains(*n)).cloned().collect();
+            let said = Self::ending(facts, &there, window.end().unix_seconds());
             out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, said));
         }
         let lookback = window.seconds() as u64;

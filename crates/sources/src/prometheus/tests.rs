@@ -344,11 +344,86 @@ async fn why_a_metric_is_absent_is_told() {
         absent("ended", |_| {}).await,
         (
             format!(
-                "the series of {name} end before the end of the window: nobody exports or scrapes it any more"
+                "samples of {name} ended at 1970-01-01 00:00 UTC: what was there until then is judged; see why nobody exports or scrapes it any more"
             ),
             Err(Missing::NoSamples { metric })
         )
     );
+}
+
+/// A server whose scrapes stopped at 1117.5 s, at the end of the last minute but one: seen by a look at 1100 s.
+async fn stopped(server: &MockServer, metric: &str) {
+    let seen = vector(&[("x", &format!("metric={metric} mark=ended"), "1100")]);
+    Mock::given(body_string_contains("%22ended%22"))
+        .respond_with(text(&seen))
+        .with_priority(1)
+        .mount(server)
+        .await;
+    Mock::given(body_string_contains(format!("query=max%28max_over_time%28timestamp%28{metric}")))
+        .and(body_string_contains("time=1200"))
+        .respond_with(text(&vector(&[("x", "", "1117.5")])))
+        .with_priority(1)
+        .mount(server)
+        .await;
+    exists(server, "up").await;
+}
+
+#[tokio::test]
+async fn what_was_there_until_the_scrapes_stopped_is_read_with_the_labels_of_then() {
+    let server = MockServer::start().await;
+    let labels = vector(&[("x", "mark=container_memory_working_set_bytes/exported", "3")]);
+    Mock::given(body_string_contains("exported_container"))
+        .and(body_string_contains("time=1118"))
+        .respond_with(text(&labels))
+        .with_priority(2)
+        .mount(&server)
+        .await;
+    stopped(&server, "container_memory_working_set_bytes").await;
+    range(&server, text(MATRIX), 9, 5).await;
+    let fetched = ask(&settings(&server)).await;
+    assert_eq!(values(&fetched), WHOLE);
+    let told: Vec<_> = fetched.gaps.iter().map(|g| (g.cause, g.detail.as_str())).collect();
+    assert_eq!(
+        told,
+        [(
+            GapCause::MetricAbsent,
+            "samples of container_memory_working_set_bytes ended at 1970-01-01 00:18 UTC: what was there until then is judged; see why nobody exports or scrapes it any more"
+        )]
+    );
+    let asked = server.received_requests().await.unwrap();
+    let by_labels_of_then = |r: &&wiremock::Request| {
+        r.url.path().ends_with("query_range")
+            && String::from_utf8_lossy(&r.body).contains("exported_namespace%2C+exported_pod")
+    };
+    assert_eq!(asked.iter().filter(by_labels_of_then).count(), 1);
+}
+
+#[tokio::test]
+async fn objects_are_those_of_the_newest_samples_while_these_are_young() {
+    for (ended, known) in [(1117, 1), (1200 - 3601, 0)] {
+        let server = MockServer::start().await;
+        let seen = vector(&[("x", "metric=kube_pod_info mark=ended", &ended.to_string())]);
+        Mock::given(body_string_contains("%22ended%22"))
+            .respond_with(text(&seen))
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        Mock::given(body_string_contains("kube_pod_owner"))
+            .and(body_string_contains(format!("time={ended}")))
+            .respond_with(text(&vector(PODS)))
+            .with_priority(2)
+            .mount(&server)
+            .await;
+        exists(&server, "up").await;
+        let prometheus = Prometheus::new(&settings(&server)).unwrap();
+        let kinds = [ObjectKind::Pods].into();
+        let fetched = prometheus.objects(&Selection::default(), &kinds, &window()).await;
+        assert_eq!(usize::from(!fetched.value.pods.is_empty()), known, "{ended}");
+        assert_eq!(fetched.value.unavailable.len(), 1 - known, "{ended}");
+        let told = &fetched.gaps[0].detail;
+        assert!(told.starts_with("samples of kube_pod_info ended at "), "{told}");
+        assert_eq!(told.contains("no workload is known"), known == 0, "{told}");
+    }
 }
 
 #[tokio::test]
