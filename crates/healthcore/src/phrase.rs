@@ -124,6 +124,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-crash-looping", "in a crash loop, so its use says nothing about its need"),
     ("missing-thinned", "left out, because the workload is too large"),
     ("errors-counted", "{n} {n|error|errors}"),
+    ("errors-at-least", "at least {n} {n|error|errors}"),
     ("errors-estimated", "about {n} errors ({counted} in {read} of {pods} pods)"),
     // Details of gaps; see `snapshot::Gap`.
     ("in-namespace", "in namespace {namespace}"),

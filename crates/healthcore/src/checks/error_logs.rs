@@ -115,7 +115,7 @@ impl Check for ErrorLogs {
         } else {
             return Ok(scan.map_or(Outcome::Ok, |scan| scanned(params, scan, errors).into()));
         };
-        let many = Errors { counted: errors, expected };
+        let many = Errors { counted: errors, expected, is_cut: logs.iter().any(|l| l.cut) };
         let mut problem = Problem::new(severity, sentence(params, worst, many, view.snapshot.taken_at))
             .measured("errors", many.rounded(), bound);
         if many.is_estimate() {
@@ -138,6 +138,8 @@ struct Errors {
     counted: u64,
     /// Of all pods, as far as those that were read tell.
     expected: f64,
+    /// Whether not all of a log was read, so that there may be more.
+    is_cut: bool,
 }
 
 impl Errors {
@@ -163,7 +165,8 @@ impl Errors {
     /// The number as a reader takes it.
     fn told(self, log: &LogSummary) -> Text {
         if !self.is_estimate() {
-            return phrase("errors-counted").with("n", self.counted as usize);
+            let key = if self.is_cut { "errors-at-least" } else { "errors-counted" };
+            return phrase(key).with("n", self.counted as usize);
         }
         phrase("errors-estimated")
             .with("n", self.as_told(self.counted))
@@ -401,6 +404,12 @@ mod tests {
         let finding = &findings("error-logs", &text)[0];
         assert!(finding.evidence.iter().any(|e| e.name == "log-begins"));
         assert_eq!(finding.since, None, "nothing is known of the time before");
+    }
+
+    #[test]
+    fn of_a_log_that_was_cut_the_errors_are_a_lower_bound() {
+        let text = log(2_000, "ERROR no route").replace("times=", "ago=5m begins=20m cut times=");
+        check(&text, "warning web/api: at least 2000 errors in 20m, 2000 of them: no route");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const SIMILAR: f64 = 0.5;
 const SHOWN: usize = 240;
 
 /// The groups of a stream of messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Miner {
     /// Groups below each leaf of the tree.
     leaves: HashMap<u64, Vec<usize>>,
@@ -34,7 +34,7 @@ pub(super) struct Miner {
     words: Vec<(usize, usize)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Group {
     words: Vec<Box<[u8]>>,
     leaf: u64,

@@ -76,7 +76,7 @@ const PARTS: [&str; 13] = [
 ];
 
 /// Requests in vain, by address.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Scan {
     clients: HashMap<Box<[u8]>, Client>,
     /// Of addresses that had to make room.

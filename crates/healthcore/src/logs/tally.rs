@@ -25,7 +25,7 @@ static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
 static LOOKUP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("lookup "));
 
 /// What the logs of one container say, over its pods.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LogTally {
     pub(super) bytes: u64,
     pub(super) lines: u64,

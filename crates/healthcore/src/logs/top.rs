@@ -9,7 +9,7 @@ const LONGEST: usize = 120;
 
 /// Counts names by the Space-Saving algorithm (Metwally, Agrawal, El Abbadi 2005): a name that is not yet counted takes the
 /// place of the rarest, and its count. A name that makes up more than one in [`NAMES`] of all is always among them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Top {
     at: HashMap<Box<[u8]>, usize>,
     counted: Vec<Counted>,
@@ -17,7 +17,7 @@ pub(super) struct Top {
     last: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Counted {
     name: Box<[u8]>,
     count: u64,

@@ -2,7 +2,8 @@
 //!
 //! A kubelet goes back by `tailLines` and then stops after `limitBytes`, times included (`ReadLogs` of k8s.io/cri-client): where
 //! so many lines do not fit into these bytes, it is the newest that it leaves out. So a few of the newest lines are looked at
-//! first, and tell how long lines are.
+//! first, and tell how long lines are. Where older ones are much longer, and so the bytes are over before the newest, it is asked
+//! again for fewer lines: what is read has no hole.
 
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use super::super::send::{ApiServer, Refusal};
 const FIRST_LOOK: u64 = 100;
 /// Most of the bytes that the first look may take, which are held.
 const LARGEST_LOOK: u64 = 1 << 20;
+
+/// How often a log is asked for, beside the first look.
+const TRIES: usize = 4;
 
 /// Bytes of a line within which its time stands.
 const TIME: u64 = 64;
@@ -57,7 +61,9 @@ enum End {
     Whole,
     /// All lines that were asked for were there: older ones are left out.
     Lines,
-    /// It reached its bytes, broke off or took too long: newer lines are missing.
+    /// It reached its bytes: newer lines are missing.
+    Full,
+    /// It broke off or took too long: newer lines are missing.
     Early,
 }
 
@@ -70,19 +76,28 @@ impl Newest<'_> {
         }
         let bytes = self.bytes.saturating_sub(look.text.len() as u64).max(1);
         // Older lines may be somewhat longer.
-        let lines = (bytes / 4 * 3).saturating_mul(look.lines) / look.text.len().max(1) as u64;
-        let mut stream = LogStream::with_times();
-        let bounds = Bounds { lines: lines.max(1), bytes };
-        let read = self.newest(bounds, |part| stream.push(part, tally)).await;
-        let mut first = stream.first();
-        let last = stream.end(tally);
-        match read {
-            Ok((End::Whole | End::Lines, _)) => {}
-            // The look has seen what is newer.
-            Ok((End::Early, 1..)) => look.count_after(last, tally),
-            Ok((End::Early, 0)) | Err(_) => first = look.count(tally),
+        let mut lines = ((bytes / 4 * 3).saturating_mul(look.lines) / look.text.len().max(1) as u64).max(1);
+        for _ in 0..TRIES {
+            let mut attempt = tally.clone();
+            let mut stream = LogStream::with_times();
+            let bounds = Bounds { lines, bytes };
+            let read = self.newest(bounds, |part| stream.push(part, &mut attempt)).await;
+            let first = stream.first();
+            let last = stream.end(&mut attempt);
+            match read {
+                Ok((End::Full, _)) if lines > look.lines => {
+                    lines = between(look.lines, lines);
+                    continue;
+                }
+                Ok((End::Full, _) | (End::Early, 0)) | Err(_) => break,
+                Ok((End::Whole | End::Lines, _)) => {}
+                // The look has seen what is newer.
+                Ok((End::Early, 1..)) => look.count_after(last, &mut attempt),
+            }
+            *tally = attempt;
+            return Ok(Part { whole: matches!(read, Ok((End::Whole, _))), first });
         }
-        Ok(Part { whole: matches!(read, Ok((End::Whole, _))), first })
+        Ok(Part { whole: false, first: look.count(tally) })
     }
 
     /// When the oldest line was written that the node gives, however old.
@@ -121,7 +136,7 @@ impl Newest<'_> {
             Err(_) => return Err(Refusal::Timeout(self.time)),
         };
         let (mut room, mut lines, mut is_open) = (bounds.bytes, 0, false);
-        let ended_early = loop {
+        let end = loop {
             match timeout_at(self.deadline, answer.next()).await {
                 Ok(Some(Ok(part))) => {
                     // Not every node keeps to the bound.
@@ -131,21 +146,24 @@ impl Newest<'_> {
                     lines += memchr::memchr_iter(b'\n', part).count() as u64;
                     is_open = part.last().map_or(is_open, |last| *last != b'\n');
                     if room == 0 {
-                        break true;
+                        break End::Full;
                     }
                 }
-                Ok(None) => break false,
-                Ok(Some(Err(_))) | Err(_) => break true,
+                Ok(None) => break End::Whole,
+                Ok(Some(Err(_))) | Err(_) => break End::Early,
             }
         };
         lines += u64::from(is_open);
-        let end = match ended_early {
-            true => End::Early,
-            false if lines >= bounds.lines => End::Lines,
-            false => End::Whole,
-        };
-        Ok((end, lines))
+        let all_lines = end == End::Whole && lines >= bounds.lines;
+        Ok((if all_lines { End::Lines } else { end }, lines))
     }
+}
+
+/// The next number of lines to ask for, where `few` fit and `many` do not: their geometric mean, as lengths may differ by any
+/// factor, and `few` once that is near.
+fn between(few: u64, many: u64) -> u64 {
+    let mean = ((few as f64) * (many as f64)).sqrt() as u64;
+    if mean < few.saturating_mul(3) / 2 { few } else { mean }
 }
 
 /// The newest lines, as they arrived.

@@ -111,7 +111,25 @@ fn the_newest_lines_are_read_also_behind_much_longer_ones() {
     let (fetched, _) = logs("container web/api-0/app", bounded(262_144.0), move |uri| kubelet(&log, uri));
     let api = of(&fetched, "api");
     assert_eq!((api.said.levels.error, api.cut), (100, true), "{:?}", api.said);
-    assert!(api.said.levels.info > 50 && api.said.bytes <= 262_144);
+    assert!(api.said.bytes <= 262_144);
+}
+
+/// A payload of a megabyte, and then 1,500 errors: the oldest and the newest of them alone would be no count.
+#[test]
+fn what_is_read_has_no_hole_where_older_lines_are_very_long() {
+    let line = |n: usize| match n {
+        0 | 1 => "ERROR payload ".to_owned() + &"x".repeat(200_000),
+        _ => "ERROR no route".into(),
+    };
+    let log = written((0..1_502).map(line));
+    let (fetched, asked) = logs("container web/api-0/app", bounded(262_144.0), move |uri| kubelet(&log, uri));
+    let api = of(&fetched, "api");
+    let [pattern] = &api.said.patterns[..] else { panic!("{:?}", api.said) };
+    assert!(pattern.text == "no route" && (200..=1_500).contains(&pattern.count), "{pattern:?}");
+    assert_eq!((api.said.levels.error, api.said.lines, api.cut), (pattern.count, pattern.count, true));
+    let seconds = api.said.last.unwrap().seconds_since(api.begins.unwrap());
+    assert_eq!(seconds, pattern.count as f64 - 1.0, "one a second, none left out");
+    assert!(asked.len() <= 6, "{asked:?}");
 }
 
 #[test]
