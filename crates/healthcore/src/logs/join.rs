@@ -190,7 +190,11 @@ impl Joiner {
             }
             (None, Some(status)) if !found.request.is_empty() => {
                 let (method, path) = access::method_and_path(found.request);
-                self.request(&Request { client: found.client, method, path, status }, found.server, tally);
+                self.request(
+                    &Request { client: found.client, method, path, status, why: &[] },
+                    found.server,
+                    tally,
+                );
             }
             (level, _) => self.quiet(level, tally),
         }
@@ -198,6 +202,12 @@ impl Joiner {
 
     fn text(&mut self, line: &[u8], tally: &mut LogTally) {
         if let Some(request) = access::read(line) {
+            return self.request(&request, &[], tally);
+        }
+        if let Some((request, server)) = access::envoy(line) {
+            return self.request(&request, server, tally);
+        }
+        if let Some(request) = access::gin(line) {
             return self.request(&request, &[], tally);
         }
         let found = text::read(line);
@@ -260,11 +270,16 @@ impl Joiner {
                     error.text.extend_from_slice(part);
                 }
                 error.text.extend_from_slice(request.status.to_string().as_bytes());
+                if !request.why.is_empty() {
+                    error.text.push(b' ');
+                    error.text.extend_from_slice(request.why);
+                }
                 error.client.extend_from_slice(request.client);
                 error.server.extend_from_slice(server);
                 self.has_detail = true;
             }
-            400 | 403..=405 | 410 | 414 => {
+            // Where nobody knows who asked, nobody can be told from those who scan.
+            400 | 403..=405 | 410 | 414 if !request.client.is_empty() => {
                 self.flush(tally);
                 self.open = Open::Quiet;
                 tally.missed(request, false);

@@ -214,8 +214,13 @@ mod tests {
     fn scanned(requests: &[(&str, &str)]) -> (Option<ScanNoise>, u64) {
         let mut scan = Scan::default();
         for (client, path) in requests {
-            let request =
-                Request { client: client.as_bytes(), method: b"GET", path: path.as_bytes(), status: 404 };
+            let request = Request {
+                client: client.as_bytes(),
+                method: b"GET",
+                path: path.as_bytes(),
+                status: 404,
+                why: b"",
+            };
             scan.add(&request, true);
         }
         scan.finish()
@@ -246,7 +251,10 @@ mod tests {
         for i in 0..5_000_u32 {
             let address = format!("198.51.{}.{}", i / 250, i % 250);
             let path: &[u8] = if i % 2 == 0 { b"/wp-login.php" } else { b"/logo.png" };
-            scan.add(&Request { client: address.as_bytes(), method: b"GET", path, status: 404 }, true);
+            scan.add(
+                &Request { client: address.as_bytes(), method: b"GET", path, status: 404, why: b"" },
+                true,
+            );
         }
         assert!(scan.clients.len() <= CLIENTS);
         let (noise, others) = scan.finish();

@@ -88,8 +88,11 @@ impl LogTally {
         self.quiet(Some(if error.fatal { Level::Fatal } else { Level::Error }));
         mask(&error.text, &mut self.masked);
         self.miner.add(&self.masked, error.fatal, error.at);
-        let server = if error.server.is_empty() { &error.text } else { &error.server };
-        self.servers.add(address(server).unwrap_or_default());
+        let server = match &error.server[..] {
+            [] => address(&error.text),
+            named => address(named).or_else(|| is_service(named).then_some(named)),
+        };
+        self.servers.add(server.unwrap_or_default());
         self.clients.add(&error.client);
         self.loggers.add(&error.logger);
     }
@@ -200,6 +203,11 @@ fn is_host(host: &[u8]) -> bool {
         && host
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']'))
+}
+
+/// A name of a server by itself: `pay.shop.svc.cluster.local`.
+fn is_service(name: &[u8]) -> bool {
+    is_host(name) && name.contains(&b'.') && name[0].is_ascii_alphabetic()
 }
 
 /// An IP address, or a name or address with a port: `10.0.0.1`, `10.0.0.1:53`, `db-0.db:5432`.

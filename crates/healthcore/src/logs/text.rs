@@ -39,7 +39,9 @@ pub(super) fn read(line: &[u8]) -> TextLine<'_> {
         return found;
     }
     let (line, syslog) = priority(line);
-    let Some((level, end)) = find(line) else {
+    let found = find(line).map(|found| (line, found));
+    let found = found.or_else(|| behind_binary(line).and_then(|text| Some((text, find(text)?))));
+    let Some((line, (level, end))) = found else {
         let message = if syslog.is_some() { line } else { &[] };
         return TextLine { level: syslog, message, ..TextLine::default() };
     };
@@ -91,6 +93,24 @@ fn priority(line: &[u8]) -> (&[u8], Option<Level>) {
         },
         _ => (line, None),
     }
+}
+
+/// What stands behind the last bytes at the beginning of a line that are no text: a frame of a protocol, or text of another
+/// encoding.
+fn behind_binary(line: &[u8]) -> Option<&[u8]> {
+    let head = &line[..line.len().min(HEAD_OF_KEYS)];
+    let is_control = |byte: &u8| *byte < b' ' && !b"\t\r\x1b".contains(byte);
+    let control = head.iter().rposition(is_control).map(|at| at + 1);
+    let mut at = 0;
+    let mut foreign = None;
+    for chunk in head.utf8_chunks() {
+        at += chunk.valid().len() + chunk.invalid().len();
+        // The end of the head may part a letter.
+        if !chunk.invalid().is_empty() && at < head.len() {
+            foreign = Some(at);
+        }
+    }
+    control.max(foreign).map(|at| &line[at..])
 }
 
 /// The first word that is a level by its place and spelling, and where it ends.
@@ -364,6 +384,27 @@ mod tests {
         ] {
             assert_eq!(read(line.as_bytes()).level, level, "{line}");
         }
+    }
+
+    #[test]
+    fn a_level_behind_binary_counts() {
+        let frame = b"\xff\xfe\x00\x01".repeat(50);
+        let gbk = b"\xd6\xa7\xb8\xb6 ".repeat(3);
+        for (before, behind, level, message) in [
+            (&frame[..], " ERROR boom 1", Some(Level::Error), "boom 1"),
+            (&gbk, "ERROR boom", Some(Level::Error), "boom"),
+            (b"ERROR bad frame \xff\x00 ", "FATAL", Some(Level::Error), "bad frame"),
+            (&frame, " no error here", None, ""),
+            (&[0; 2000], "", None, ""),
+        ] {
+            let line = [before, behind.as_bytes()].concat();
+            let found = read(&line);
+            assert_eq!(found.level, level, "{behind}");
+            assert!(found.message.starts_with(message.as_bytes()), "{behind}");
+        }
+        // A letter of three bytes at the end of what is looked at is no binary.
+        let letters = "\u{652f}".repeat(1000);
+        assert_eq!(behind_binary(letters.as_bytes()), None);
     }
 
     #[test]

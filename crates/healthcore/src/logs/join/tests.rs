@@ -135,6 +135,23 @@ fn scans_are_set_apart_from_errors() {
 }
 
 #[test]
+fn access_logs_of_envoy_and_gin_are_judged_by_status() {
+    let line = |status: u32, flags: &str, path: &str| {
+        format!(
+            "[2026-11-20T01:00:00.000Z] \"GET {path} HTTP/1.1\" {status} {flags} via_upstream - \"-\" 0 91 1 - \"-\" \"curl\" \"a\" \"pay\" \"10.0.0.1:80\" outbound|80||pay.shop.svc.cluster.local 1 2 10.1.0.7:4 5 -\n"
+        )
+    };
+    let text =
+        line(200, "-", "/").repeat(5) + &line(503, "UF", "/pay?card=1").repeat(3) + &line(404, "NR", "/.env");
+    check(&text, &[("GET /pay answered 503 UF", 3)]);
+    let found = read(text.as_bytes());
+    assert_eq!((found.sources[0].name.as_str(), found.sources[0].count), ("pay.shop.svc.cluster.local", 3));
+    assert_eq!(found.scan.unwrap().busiest, "10.1.0.7");
+    let gin = |status: u32| format!("[GIN] 2026/11/20 - 01:00:00 | {status} | 1ms | 10.0.0.1 | GET \"/a\"\n");
+    check(&(gin(200) + &gin(500) + &gin(404)), &[("GET /a answered 500", 1)]);
+}
+
+#[test]
 fn access_logs_in_json_are_judged_by_status() {
     let line = |status: u32, uri: &str| {
         format!(
