@@ -16,6 +16,10 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 /// The longest element that is accepted: a series of 11,000 samples has less than 400 kB.
 const LONGEST_ELEMENT: usize = 64 << 20;
 
+/// What Prometheus says of a rate of a metric whose name or type is not that of a counter
+/// (`util/annotations/annotations.go`).
+const GUESS: &str = "metric might not be a counter";
+
 /// What is left of an answer when the elements of its result are taken out.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(super) struct Envelope {
@@ -53,7 +57,7 @@ pub(super) struct Said {
 
 impl Envelope {
     /// What it says about itself. A warning means that something may be missing; an info does not. Older versions of
-    /// Prometheus put infos among the warnings.
+    /// Prometheus put infos among the warnings. That the name of a counter is not that of one is no news to anybody.
     pub(super) fn said(&self) -> Said {
         let is_info = |words: &&String| words.starts_with("PromQL info:");
         let warnings: Vec<&String> = self.warnings.iter().filter(|w| !is_info(w)).collect();
@@ -64,7 +68,8 @@ impl Envelope {
             let words = "the server says that its answer is partial (isPartial): a part of its storage did not answer";
             notes.push((GapCause::Partial, words.to_owned()));
         }
-        notes.extend(self.infos.iter().chain(self.warnings.iter().filter(is_info)).map(note(GapCause::Info)));
+        let infos = self.infos.iter().chain(self.warnings.iter().filter(is_info));
+        notes.extend(infos.filter(|words| !words.contains(GUESS)).map(note(GapCause::Info)));
         Said { partial, notes }
     }
 }

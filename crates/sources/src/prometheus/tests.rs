@@ -179,6 +179,18 @@ async fn warnings_are_gaps_and_the_values_stay() {
     assert_eq!(told, [(GapCause::Warning, "store gone"), (GapCause::Info, "note")]);
 }
 
+#[tokio::test]
+async fn that_a_counter_may_be_none_by_its_name_is_no_gap() {
+    let guess = r#"PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"a\" (1:36)"#;
+    for field in ["infos", "warnings"] {
+        let answer = MATRIX.replacen('{', &format!("{{\"{field}\":[\"{guess}\",\"PromQL info: b\"],"), 1);
+        let (fetched, _) = after(text(&answer)).await;
+        assert_eq!(values(&fetched), WHOLE);
+        let told: Vec<_> = fetched.gaps.iter().map(|g| (g.cause, g.detail.as_str())).collect();
+        assert_eq!(told, [(GapCause::Info, "PromQL info: b")], "{field}");
+    }
+}
+
 /// What is known of the restarts of a container that is in an answer, and of one that is not.
 async fn restarts_in(answer: &str) -> [Result<bool, Missing>; 2] {
     let server = MockServer::start().await;
