@@ -514,6 +514,7 @@ mod tests {
             created: None,
             revisions: Vec::new(),
             annotations: note.map(|n| (CLASS_ANNOTATION.to_owned(), n.to_owned())).into_iter().collect(),
+            conditions: Vec::new(),
         }
     }
 

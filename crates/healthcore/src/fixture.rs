@@ -9,7 +9,7 @@
 //! ```text
 //! window    lookback=7d step=5m now=-10m              # the clock 10 min behind the last sample
 //! set       method=quarters                           # parameters of the check under test
-//! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7@2h note:healthcheck/class=jvm
+//! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7@2h note:healthcheck/class=jvm Progressing=no:ProgressDeadlineExceeded@2h
 //! container web/api-0/app limit=512Mi request=256Mi cpu-limit=1 cpu-request=250m pods=3  memory: 300+12x24
 //! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m deleting   # or deleting=3d: should be gone
 //! pod       web/api-1 phase=Failed reason=Evicted evicted=1h message="low on memory"
@@ -597,6 +597,7 @@ impl Builder {
                 .map(|text| revision(text).ok_or_else(|| line.refuse(text)))
                 .collect::<Result<_, _>>()?,
             annotations: notes.map(|(n, v)| (n.to_owned(), v.clone())).collect(),
+            conditions: line.conditions()?,
         };
         self.workloads.insert(id, made);
         Ok(())
@@ -618,6 +619,7 @@ impl Builder {
             created: Some(before(Seconds::from_days(90.0))),
             revisions: Vec::new(),
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         });
         if let Some(name) = revision
             && workload.revisions.iter().all(|r| r.name != name)

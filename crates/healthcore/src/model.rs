@@ -64,7 +64,13 @@ pub struct Workload {
     /// Labels and annotations that select class and settings (`healthcheck/...`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Its conditions of the types [`ROLLOUT_CONDITIONS`]; only of a Deployment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }
+
+/// Types of the conditions of a Deployment that tell of its rollout.
+pub const ROLLOUT_CONDITIONS: [&str; 2] = ["Progressing", "ReplicaFailure"];
 
 /// A ReplicaSet (or ControllerRevision) of a workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

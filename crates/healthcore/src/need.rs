@@ -353,6 +353,7 @@ mod tests {
                 created: None,
                 revisions: vec![],
                 annotations: Default::default(),
+                conditions: Vec::new(),
             });
         }
         objects

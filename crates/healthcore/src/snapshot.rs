@@ -840,6 +840,7 @@ mod tests {
             created: None,
             revisions: revisions.iter().map(|r| Revision { name: (*r).into(), created: None }).collect(),
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         };
         let owners = Owners::new(
             &[
@@ -899,6 +900,7 @@ mod tests {
                             .map(|name| Revision { name, created: None })
                             .collect(),
                         annotations: BTreeMap::new(),
+                        conditions: Vec::new(),
                     };
                     Owners::new(&[of], &[]).of("web", &pod).is_some()
                 };
@@ -916,6 +918,7 @@ mod tests {
             created: None,
             revisions: vec![],
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         };
         let pod = format!("{}x7k2p", "e".repeat(58));
         assert!(Owners::new(&[named("-a")], &[]).of("web", &pod).is_some());

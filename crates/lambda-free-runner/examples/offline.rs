@@ -275,6 +275,7 @@ fn part(window: &Window, first: usize, metrics: &[Metric]) -> Snapshot {
             created: None,
             revisions: vec![],
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         });
     }
     Snapshot { cluster: "bench".into(), taken_at: window.end(), window: *window, objects, series }

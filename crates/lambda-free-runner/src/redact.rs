@@ -159,8 +159,9 @@ fn scrub(message: &mut String) {
 
 /// Redacts every free text of objects. No field is left out by `..`: whoever adds one says here whether it is free text.
 pub(crate) fn objects(objects: &mut Objects) {
-    let Objects { origin: _, workloads: _, pods, hpas, events, nodes, logs, inventory, unavailable: _ } =
+    let Objects { origin: _, workloads, pods, hpas, events, nodes, logs, inventory, unavailable: _ } =
         objects;
+    workloads.iter_mut().for_each(|w| conditions(&mut w.conditions));
     pods.iter_mut().for_each(pod);
     events.iter_mut().for_each(|e| scrub(&mut e.message));
     hpas.iter_mut().for_each(|h| conditions(&mut h.conditions));
@@ -223,17 +224,19 @@ pub(crate) fn gaps(gaps: &mut [Gap]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use healthcore::inventory::{Inventory, ManagedCertificate, ServedCertificate};
-    use healthcore::model::Condition;
+    use healthcore::model::{Condition, Workload, WorkloadId};
     use healthcore::snapshot::Objects;
     use healthcore_sources::SourceError;
     use proptest::prelude::*;
 
     use super::text;
 
-    /// cert-manager puts the words of its issuer into a condition.
+    /// cert-manager puts the words of its issuer into a condition, an admission webhook its own into a Deployment's.
     #[test]
-    fn conditions_of_certificates_are_redacted() {
+    fn conditions_are_redacted() {
         let said = "vault: POST https://u:hunter2@vault/v1 password=hunter2 failed";
         let condition = Condition {
             kind: "Ready".to_owned(),
@@ -242,11 +245,20 @@ mod tests {
             message: said.to_owned(),
             since: None,
         };
-        let managed = ManagedCertificate { conditions: vec![condition], ..ManagedCertificate::default() };
+        let managed =
+            ManagedCertificate { conditions: vec![condition.clone()], ..ManagedCertificate::default() };
         let served = ServedCertificate { failed: Some(said.to_owned()), ..ServedCertificate::default() };
         let inventory =
             Inventory { managed_certificates: vec![managed], served: vec![served], ..Inventory::default() };
-        let mut objects = Objects { inventory, ..Objects::default() };
+        let rollout = Workload {
+            id: WorkloadId::new("web", "Deployment", "api"),
+            replicas: None,
+            created: None,
+            revisions: Vec::new(),
+            annotations: BTreeMap::new(),
+            conditions: vec![condition],
+        };
+        let mut objects = Objects { inventory, workloads: vec![rollout], ..Objects::default() };
         super::objects(&mut objects);
         let whole = format!("{objects:?}");
         assert!(!whole.contains("hunter2") && whole.contains("[redacted]@vault"), "{whole}");

@@ -44,6 +44,7 @@ pub mod quota_near_limit;
 mod registry;
 pub mod requests_missing;
 pub mod restarts;
+pub mod rollout_stuck;
 pub mod route_backend_missing;
 pub mod service_without_endpoints;
 pub mod version_skew;
@@ -61,6 +62,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<image_pull_failing::ImagePullFailing>::new(),
     &Erased::<pod_unschedulable::PodUnschedulable>::new(),
     &Erased::<pod_not_running::PodNotRunning>::new(),
+    &Erased::<rollout_stuck::RolloutStuck>::new(),
     &Erased::<service_without_endpoints::ServiceWithoutEndpoints>::new(),
     &Erased::<route_backend_missing::RouteBackendMissing>::new(),
     &Erased::<certificate_expiring::CertificateExpiring>::new(),

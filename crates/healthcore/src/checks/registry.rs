@@ -16,7 +16,7 @@ use crate::snapshot::{Owners, Snapshot};
 
 /// A little of everything: each check finds something in it.
 const BUSY: &str = r#"
-    workload web/Deployment/api replicas=1/2 created=90d
+    workload web/Deployment/api replicas=1/2 created=90d Progressing=no:ProgressDeadlineExceeded@2h
     container web/api-7d9c5bd4f7-x2x9z/app limit=1Gi request=128Mi cpu-limit=1 restarts=9 last=OOMKilled:137@1h  memory: 300+14x47 rss: 250+14x47 cpu: 0.95x47 periods: 9000x47 throttled: 3000x47 throttled-time: 90x47 restarts: _x40 6 _x5 2 oom: _x46 1
     container web/api-7d9c5bd4f7-x2x9z/proxy role=sidecar limit=128Mi request=128Mi cpu-request=100m  memory: 60x47 cpu: 0.01x47
     container web/api-7d9c5bd4f7-x2x9z/setup role=init limit=1Gi

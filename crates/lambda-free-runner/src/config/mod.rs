@@ -970,6 +970,7 @@ mod tests {
             created: None,
             revisions: Vec::new(),
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         }
     }
 

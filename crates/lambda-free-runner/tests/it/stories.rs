@@ -104,6 +104,7 @@ impl Scene {
             created: Some(NOW.plus_seconds(-200.0 * 86400.0)),
             revisions: if kind == "Deployment" { vec![revision] } else { vec![] },
             annotations: BTreeMap::new(),
+            conditions: Vec::new(),
         });
         id
     }

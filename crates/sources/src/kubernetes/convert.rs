@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use healthcore::image;
 use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, Pod,
-    PodPhase, Probes, Replicas, Resources, ScaleTarget, Termination, Unschedulable, WorkloadId,
+    PodPhase, Probes, ROLLOUT_CONDITIONS, Replicas, Resources, ScaleTarget, Termination, Unschedulable,
+    WorkloadId,
 };
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores, parse_quantity};
@@ -46,6 +47,8 @@ pub(super) struct ControllerEntry {
     pub(super) created: Option<Timestamp>,
     pub(super) owner: Option<wire::OwnerReference>,
     pub(super) marks: BTreeMap<String, String>,
+    /// Those of a Deployment that tell of its rollout.
+    pub(super) conditions: Vec<Condition>,
     /// Labels of the pods that it would have, when it is scaled to zero.
     pub(super) zero: Option<BTreeMap<String, String>>,
 }
@@ -275,7 +278,9 @@ pub(super) fn daemon_set(raw: wire::Controller) -> ControllerEntry {
 }
 
 fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> ControllerEntry {
-    let wire::Controller { metadata: mut meta, spec, .. } = raw;
+    let wire::Controller { metadata: mut meta, spec, status } = raw;
+    let told = if kind == "Deployment" { status.conditions } else { Vec::new() };
+    let of_rollout = told.into_iter().filter(|c| ROLLOUT_CONDITIONS.contains(&c.kind.as_str())).collect();
     let wire::TemplateMeta { labels, annotations } = spec.template.metadata;
     let mut of_template = wire::Meta { annotations, ..wire::Meta::default() };
     let own = |(key, value): (&String, &String)| {
@@ -286,6 +291,7 @@ fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> Controll
         replicas: Some(replicas),
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta, &mut of_template]),
+        conditions: conditions(of_rollout),
         zero: (replicas.desired == 0).then_some(labels),
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
@@ -299,6 +305,7 @@ pub(super) fn unscaled(kind: &str, raw: wire::MetaOnly) -> ControllerEntry {
         replicas: None,
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta]),
+        conditions: Vec::new(),
         zero: None,
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },

@@ -53,6 +53,7 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
             created: entry.created,
             revisions: Vec::new(),
             annotations: entry.marks,
+            conditions: entry.conditions,
         };
         workloads.insert(entry.id, workload);
     }
@@ -154,7 +155,14 @@ fn kind_is_hashed(owner: &OwnerReference) -> bool {
 }
 
 fn bare(id: WorkloadId) -> Workload {
-    Workload { id, replicas: None, created: None, revisions: Vec::new(), annotations: BTreeMap::new() }
+    Workload {
+        id,
+        replicas: None,
+        created: None,
+        revisions: Vec::new(),
+        annotations: BTreeMap::new(),
+        conditions: Vec::new(),
+    }
 }
 
 /// Counts the pods of workloads whose own numbers are not known; not of those that end or stand alone.

@@ -253,7 +253,10 @@ fn owners_are_followed_to_the_workload() {
         ("/deployments", || {
             json!({"metadata": {"name": "web", "namespace": "shop", "annotations": {"healthcheck/class": "jvm", "other": "x"}},
                    "spec": {"template": {"metadata": {"labels": {"healthcheck/class": "service", "healthcheck/team": "a"}}}},
-                   "status": {"readyReplicas": 2}})
+                   "status": {"readyReplicas": 2, "conditions": [
+                       {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"},
+                       {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+                        "message": "exceeded quota: q", "lastTransitionTime": "2026-01-02T03:05:00Z"}]}})
         }),
         ("/replicasets", || json!({"metadata": owned("web-1", "apps/v1", "Deployment", "web")})),
         ("/replicasets", || json!({"metadata": owned("web-2", "apps/v1", "Deployment", "web")})),
@@ -320,6 +323,9 @@ fn owners_are_followed_to_the_workload() {
         ]
     );
     let web = &objects.workloads[2];
+    let told: Vec<_> =
+        web.conditions.iter().map(|c| (c.kind.as_str(), c.message.as_str(), c.since)).collect();
+    assert_eq!(told, [("ReplicaFailure", "exceeded quota: q", at("2026-01-02T03:05:00Z"))]);
     let marks: Vec<_> = web.annotations.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(marks, ["healthcheck/class=jvm", "healthcheck/team=a"]);
 }

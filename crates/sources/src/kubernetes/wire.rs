@@ -472,6 +472,8 @@ pub(super) struct ControllerStatus {
     pub(super) desired_number_scheduled: Option<u32>,
     #[serde(default)]
     pub(super) number_ready: Option<u32>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// The scale subresource.

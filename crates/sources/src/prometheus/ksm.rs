@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use healthcore::finding::Text;
 use healthcore::model::{
-    Condition, Container, ContainerRole, ContainerState, Hpa, HpaMetric, ObjectKind, Pod, PodPhase, Replicas,
-    Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload, WorkloadId,
+    Condition, Container, ContainerRole, ContainerState, Hpa, HpaMetric, ObjectKind, Pod, PodPhase,
+    ROLLOUT_CONDITIONS, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload,
+    WorkloadId,
 };
 use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
@@ -28,7 +29,7 @@ const STATES: &str = "kube_pod_status_phase|kube_pod_status_unschedulable|kube_p
 kube_pod_container_status_terminated_reason|kube_pod_container_status_last_terminated_reason|\
 kube_pod_init_container_status_waiting_reason|kube_pod_init_container_status_running|\
 kube_pod_init_container_status_terminated_reason|kube_pod_init_container_status_last_terminated_reason|kube_pod_status_reason|kube_horizontalpodautoscaler_status_condition|\
-kube_hpa_status_condition";
+kube_hpa_status_condition|kube_deployment_status_condition";
 
 /// Metrics of pods whose value matters, or whose labels do.
 const PODS: &str = "kube_pod_info|kube_pod_owner|kube_pod_created|kube_pod_deletion_timestamp|kube_pod_container_info|\
@@ -254,11 +255,13 @@ type Name = (String, String);
 /// Kind and name of an owner.
 type Owner = (String, String);
 
-/// States of pods and autoscalers.
+/// States of pods, autoscalers and rollouts.
 #[derive(Default)]
 struct States {
     pods: BTreeMap<Name, PodState>,
     conditions: BTreeMap<Name, Vec<Condition>>,
+    /// Conditions of Deployments.
+    rollouts: BTreeMap<Name, Vec<Condition>>,
 }
 
 #[derive(Default)]
@@ -381,7 +384,12 @@ fn assemble(
     for (id, (desired, ready, created)) in workloads {
         let replicas = desired.map(|desired| Replicas { desired, ready: ready.unwrap_or(0) });
         let revisions = revisions.remove(&id).unwrap_or_default();
-        out.workloads.push(Workload { id, replicas, created, revisions, annotations: BTreeMap::new() });
+        let conditions = match id.kind.as_str() {
+            "Deployment" => states.rollouts.remove(&(id.namespace.clone(), id.name.clone())),
+            _ => None,
+        };
+        let (annotations, conditions) = (BTreeMap::new(), conditions.unwrap_or_default());
+        out.workloads.push(Workload { id, replicas, created, revisions, annotations, conditions });
     }
     if kinds.contains(&ObjectKind::Autoscalers) {
         out.hpas = hpas.into_values().filter(|h| h.max_replicas > 0).collect();
@@ -537,24 +545,37 @@ impl Fold for States {
             }
             "kube_horizontalpodautoscaler_status_condition" | "kube_hpa_status_condition" => {
                 let Some(name) = autoscaler(row) else { return };
-                let condition = Condition {
-                    kind: row.label("condition").to_owned(),
-                    status: match row.label("status") {
-                        "true" => Some(true),
-                        "false" => Some(false),
-                        _ => None,
-                    },
-                    reason: String::new(),
-                    message: String::new(),
-                    since: None,
-                };
+                let condition = condition(row);
                 let all = self.conditions.entry(name).or_default();
+                if !all.contains(&condition) {
+                    all.push(condition);
+                }
+            }
+            "kube_deployment_status_condition" if ROLLOUT_CONDITIONS.contains(&row.label("condition")) => {
+                let name = (row.label("namespace").to_owned(), row.label("deployment").to_owned());
+                let condition = condition(row);
+                let all = self.rollouts.entry(name).or_default();
                 if !all.contains(&condition) {
                     all.push(condition);
                 }
             }
             _ => {}
         }
+    }
+}
+
+/// The condition of an object that a row tells; newer versions tell its reason, none since when.
+fn condition(row: &Row<'_>) -> Condition {
+    Condition {
+        kind: row.label("condition").to_owned(),
+        status: match row.label("status") {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        },
+        reason: row.label("reason").to_owned(),
+        message: String::new(),
+        since: None,
     }
 }
 

@@ -612,6 +612,12 @@ const STATES: &[(&str, &str, &str)] = &[
         "namespace=web horizontalpodautoscaler=api condition=ScalingActive status=false",
         "1",
     ),
+    ("kube_deployment_status_condition", "namespace=web deployment=api condition=Available status=true", "1"),
+    (
+        "kube_deployment_status_condition",
+        "namespace=web deployment=api condition=Progressing status=false reason=ProgressDeadlineExceeded",
+        "1",
+    ),
 ];
 
 /// When the autoscaler was last active, and when it first was not.
@@ -752,6 +758,9 @@ async fn objects_are_put_together_from_the_rows_of_kube_state_metrics() {
     let [workload] = &objects.workloads[..] else { panic!("{:?}", objects.workloads) };
     let replicas = workload.replicas.unwrap();
     assert_eq!((replicas.desired, replicas.ready, workload.revisions.len()), (2, 0, 1));
+    let rollout: Vec<_> =
+        workload.conditions.iter().map(|c| (c.kind.as_str(), c.status, c.reason.as_str())).collect();
+    assert_eq!(rollout, [("Progressing", Some(false), "ProgressDeadlineExceeded")]);
     let [hpa] = &objects.hpas[..] else { panic!("{:?}", objects.hpas) };
     assert_eq!((hpa.max_replicas, hpa.target.name.as_str()), (5, "api"));
     let conditions: Vec<_> = hpa.conditions.iter().map(|c| (c.kind.as_str(), c.status)).collect();
