@@ -304,9 +304,9 @@ impl Advice {
             && !context.starts_with('-')
         {
             let named = format!("kubectl --context {context} ");
-            let parts: Vec<String> =
-                command.split(" | ").map(|part| part.replacen("kubectl ", &named, 1)).collect();
-            *command = parts.join(" | ");
+            let in_context = |part: &str| part.replacen("kubectl ", &named, 1);
+            let piped = |list: &str| list.split(" | ").map(in_context).collect::<Vec<_>>().join(" | ");
+            *command = command.split("; ").map(piped).collect::<Vec<_>>().join("; ");
         }
     }
 }
@@ -593,6 +593,10 @@ mod tests {
             advice.command.unwrap_or_default()
         };
         assert_eq!(told("kubectl -n a get pods", "prod"), "kubectl --context prod -n a get pods");
+        assert_eq!(
+            told("kubectl -n a get service b; kubectl -n a get pods | sort", "c1"),
+            "kubectl --context c1 -n a get service b; kubectl --context c1 -n a get pods | sort"
+        );
         assert_eq!(
             told("kubectl create secret tls a -o yaml | kubectl apply -f -", "arn:aws:eks:x:1:cluster/a"),
             "kubectl --context arn:aws:eks:x:1:cluster/a create secret tls a -o yaml | kubectl --context arn:aws:eks:x:1:cluster/a apply -f -"

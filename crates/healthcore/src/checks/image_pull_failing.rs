@@ -32,6 +32,14 @@ impl Check for ImagePullFailing {
         false_alarms: "A registry that was away for a moment.",
         texts: &[
             ("waiting", "container {container} waits for image {image}: {reason}"),
+            (
+                "load-image",
+                "load the image onto the nodes, or set another imagePullPolicy: with Never no node pulls it",
+            ),
+            (
+                "correct-name",
+                "correct the name of the image in the pod template: nothing can be pulled under this one",
+            ),
             ("check-image", "see whether the tag exists, and whether the pod may pull it (imagePullSecrets)"),
         ],
     };
@@ -72,8 +80,17 @@ impl Check for ImagePullFailing {
             .evidence("waiting-pods", stuck.len())
             .pod(&pod.name)
             .since(pod.created)
-            .advise(Advice::new(Text::new("check-image")).command(command, &[namespace, &pod.name]))
+            .advise(Advice::new(Text::new(remedy(reason))).command(command, &[namespace, &pod.name]))
             .into())
+    }
+}
+
+/// The key of the advice that fits the reason of the kubelet.
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        "ErrImageNeverPull" => "load-image",
+        "InvalidImageName" => "correct-name",
+        _ => "check-image",
     }
 }
 
@@ -100,6 +117,28 @@ mod tests {
             "container web/api-0/migrate role=init image=app:2 state=waiting:ErrImagePull message=\"not found\"",
             "critical web/api (api-0): container migrate waits for image app:2: ErrImagePull, not found",
         );
+    }
+
+    #[test]
+    fn advice_fits_the_reason() {
+        let advice = |reason: &str| {
+            let text = format!("container web/api-0/app state=waiting:{reason}");
+            fixture::advice("image-pull-failing", &text).join("; ")
+        };
+        let describe = "[kubectl -n web describe pod api-0]";
+        assert_eq!(
+            advice("ErrImageNeverPull"),
+            format!(
+                "load the image onto the nodes, or set another imagePullPolicy: with Never no node pulls it {describe}"
+            )
+        );
+        assert_eq!(
+            advice("InvalidImageName"),
+            format!(
+                "correct the name of the image in the pod template: nothing can be pulled under this one {describe}"
+            )
+        );
+        assert!(advice("ErrImagePull").starts_with("see whether the tag exists"));
     }
 
     #[test]
