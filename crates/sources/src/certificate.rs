@@ -26,7 +26,7 @@ pub(crate) fn from_pem(text: &[u8]) -> Result<Vec<Certificate>, String> {
             continue;
         }
         if chain.len() == LONGEST_CHAIN {
-            return Err(format!("more than {LONGEST_CHAIN} certificates in one chain"));
+            return Err(format!("a chain of more than {LONGEST_CHAIN} certificates is not read"));
         }
         chain.push(from_der(&block.contents)?);
     }

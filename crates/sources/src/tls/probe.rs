@@ -104,9 +104,27 @@ impl TlsProbe {
         // A server that wants a certificate of its client has shown its own before it hangs up.
         match (recorder.shown(), ended) {
             (Some(shown), _) => shown,
-            (None, Err(why)) => Err(format!("the handshake failed: {why}")),
+            (None, Err(why)) => Err(in_words(&why)),
             (None, Ok(_)) => Err("the server showed no certificate".to_owned()),
         }
+    }
+}
+
+/// Why a handshake failed, in plain words where the cause is one of the usual ones.
+fn in_words(why: &std::io::Error) -> String {
+    use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
+    match why.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "it does not speak TLS at this port; it may be a server of plain HTTP".to_owned()
+        }
+        Some(
+            Error::AlertReceived(AlertDescription::ProtocolVersion)
+            | Error::PeerIncompatible(
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            ),
+        ) => "it speaks neither TLS 1.2 nor 1.3, only an older version that clients refuse".to_owned(),
+        _ => format!("the handshake failed: {why}"),
     }
 }
 
@@ -211,6 +229,7 @@ mod tests {
     use super::*;
     use rustls::ServerConfig;
     use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
@@ -288,6 +307,35 @@ mod tests {
         assert!(probe.served(&[at(port)]).await[0].unknown_issuer);
         let probe = probe.with_roots([der().to_vec()]);
         assert!(!probe.served(&[at(port)]).await[0].unknown_issuer);
+    }
+
+    /// A server on this machine that answers whatever it is asked with these bytes; its port.
+    async fn answering(bytes: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4096];
+                if stream.read(&mut asked).await.is_ok() && stream.write_all(bytes).await.is_ok() {
+                    let _ = stream.read(&mut asked).await;
+                }
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn servers_of_other_protocols_are_told_in_plain_words() {
+        let http = answering(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+        // An alert of TLS 1.0: fatal, protocol_version (RFC 5246, section 7.2).
+        let old = answering(&[21, 3, 1, 0, 2, 2, 70]).await;
+        // Fatal, handshake_failure.
+        let other = answering(&[21, 3, 3, 0, 2, 2, 40]).await;
+        let shown = patient().served(&[at(http), at(old), at(other)]).await;
+        let why: Vec<_> = shown.iter().map(|s| s.failed.as_deref().unwrap_or_default()).collect();
+        assert_eq!(why[0], "it does not speak TLS at this port; it may be a server of plain HTTP");
+        assert_eq!(why[1], "it speaks neither TLS 1.2 nor 1.3, only an older version that clients refuse");
+        assert!(why[2].starts_with("the handshake failed: "), "{why:?}");
     }
 
     #[tokio::test]
