@@ -211,24 +211,20 @@ fn slack_without_route(config: &Config, is_set: &dyn Fn(&str) -> bool) -> Option
     ))
 }
 
-/// Delivers a report, tells how that went, and says why the run counts as failed when it does.
+/// Delivers a report, tells how that went, and says why the run counts as failed: each reason, and none when it does not.
 pub(crate) async fn deliver(
     deliverer: &Deliverer,
     report: &Report,
     quiet: bool,
     tell: &(dyn Fn(&str) + Send + Sync),
-) -> Option<String> {
+) -> Vec<String> {
     told(deliverer.deliver(report).await, quiet, tell)
 }
 
-/// Tells how deliveries went, and says why the run counts as failed when it does. What arrived by another way, or not
+/// Tells how deliveries went, and says why the run counts as failed: each reason, and none when it does not. What arrived by another way, or not
 /// whole, has arrived: what is amiss is a warning.
-pub(crate) fn told(
-    outcomes: Vec<Outcome>,
-    quiet: bool,
-    tell: &(dyn Fn(&str) + Send + Sync),
-) -> Option<String> {
-    let mut failed = None;
+pub(crate) fn told(outcomes: Vec<Outcome>, quiet: bool, tell: &(dyn Fn(&str) + Send + Sync)) -> Vec<String> {
+    let mut failed = Vec::new();
     for outcome in outcomes {
         if !quiet {
             match &outcome.result {
@@ -238,8 +234,8 @@ pub(crate) fn told(
             }
         }
         for fault in outcome.faults() {
-            if outcome.required && outcome.result.is_err() && failed.is_none() {
-                failed = Some(fault);
+            if outcome.required && outcome.result.is_err() {
+                failed.push(fault);
             } else {
                 tell(&format!("warning: {fault}"));
             }
@@ -334,13 +330,21 @@ mod tests {
         let lines = std::sync::Mutex::new(Vec::new());
         let tell = |line: &str| lines.lock().unwrap().push(line.to_owned());
         let refused = || outcome(Err(DeliverError::Refused("no".into())));
-        assert_eq!(told(vec![outcome(Ok(Delivered::Sent(by_webhook)))], false, &tell), None);
-        assert_eq!(told(vec![refused()], false, &tell).as_deref(), Some("deliver[0] (slack #ops): no"));
+        let none: [&str; 0] = [];
+        assert_eq!(told(vec![outcome(Ok(Delivered::Sent(by_webhook)))], false, &tell), none);
+        let optional = Outcome { required: false, to: "deliver[2] (stdout)".into(), ..refused() };
+        let other = Outcome { to: "deliver[1] (email sre@corp.net)".into(), ..refused() };
+        assert_eq!(
+            told(vec![refused(), optional, other], false, &tell),
+            ["deliver[0] (slack #ops): no", "deliver[1] (email sre@corp.net): no"],
+            "each that fails the run is an error"
+        );
         assert_eq!(
             *lines.lock().unwrap(),
             [
                 "deliver[0] (slack #ops): sent: message by the webhook",
                 "warning: deliver[0] (slack #ops): the bot token did not do, so the webhook was used: not_in_channel",
+                "warning: deliver[2] (stdout): no",
             ]
         );
     }

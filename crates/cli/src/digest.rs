@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use healthcore::unit::Seconds;
 use healthcore_report::{DigestFormat, DigestReport, RenderOptions};
 use lambda_free_runner::clock::{Clock as _, SystemClock};
@@ -48,9 +48,8 @@ pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Ex
     Stage::Done.reached();
     // A look-up of a name that hangs is not waited for.
     runtime.shutdown_background();
-    if let Some(why) = delivery::told(outcomes, quiet, &output::note) {
-        bail!("{why}; the digest is written all the same");
-    }
+    let failed = delivery::told(outcomes, quiet, &output::note).into_iter();
+    delivery::all_told(failed.map(|why| anyhow!("{why}; the digest is written all the same")).collect())?;
     // Silence is no good news.
     let is_silent = report.digests.iter().all(|d| d.runs == 0);
     if is_silent {
