@@ -154,6 +154,8 @@ TYPOS = [
     (["prometheusrule.enabled=true"], "prometheusrule"),
     (["cron.shedule=0 9 * * *"], "shedule"),
     (["cron.schedule=61 * * * *"], "cron.schedule: expected five fields in cron notation such as `0 9 * * *`, got `61 * * * *`"),
+    (["cron.schedule=0 0 30 2 *"], "cron.schedule: `0 0 30 2 *` is never due"),
+    (["cron.enabled=false"], "cron.enabled and serve.enabled are both false, so nothing would run"),
     (["cron.mergeSchedule=9:30"], "cron.mergeSchedule: expected five fields"),
     (["cron.timeZone=Asia/Tapei"], "cron.timeZone: expected a time zone of the IANA database such as `Asia/Taipei`, got `Asia/Tapei`"),
     (["cron.enabled=false", "serve.enabled=true", "serve.timeZone=Taipei"], "serve.timeZone: expected a time zone"),

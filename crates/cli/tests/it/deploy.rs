@@ -183,6 +183,32 @@ fn the_network_policy_lets_out_to_every_port_that_the_documents_name() {
 }
 
 #[test]
+fn every_pod_has_the_same_memory_limit() {
+    let values = read("deploy/helm/healthcheck/values.yaml");
+    let (_, limit) = values.split_once("limits: {memory: ").unwrap();
+    let (limit, _) = limit.split_once('}').unwrap();
+    let mut pods = 0;
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/kustomize")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let manifest = std::fs::read_to_string(&path).unwrap();
+            for (_, limited) in manifest.match_indices("limits:").map(|(at, _)| manifest.split_at(at)) {
+                pods += 1;
+                let (_, memory) = limited.split_once("memory: ").unwrap();
+                let memory = memory.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+                assert_eq!(memory, limit, "{}", path.display());
+            }
+        }
+    }
+    assert!(pods >= 4, "{pods} pods");
+}
+
+#[test]
 fn every_alert_is_in_the_runbook() {
     let runbook = read("docs/RUNBOOK.md");
     let files = [

@@ -46,6 +46,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if not (regexMatch (printf "(?i)^(%s|%s)$" (join " +" $fields) $named) .schedule) }}
 {{- fail (printf "%s: expected five fields in cron notation such as `0 9 * * *`, got `%s`" .key .schedule) }}
 {{- end }}
+{{- /* Every day of the week, and no month has the day. With days of the week named, cron takes those too. */}}
+{{- $short := "(0?[2469]|11|feb|apr|jun|sep|nov)" }}
+{{- $never := printf "(3[01]([,-]3[01])* +(0?2|feb)|31(,31)* +%s(,%s)*)" $short $short }}
+{{- if regexMatch (printf "(?i)^[^ ]+ +[^ ]+ +%s +[*?]$" $never) .schedule }}
+{{- fail (printf "%s: `%s` is never due, for no month has such a day; expected one that comes, such as `0 9 * * *`" .key .schedule) }}
+{{- end }}
 {{- if not (has .zone (.root.Files.Lines "files/zones.txt")) }}
 {{- fail (printf "%s: expected a time zone of the IANA database such as `Asia/Taipei`, got `%s`" (regexReplaceAll "[a-zA-Z]+$" .key "timeZone") .zone) }}
 {{- end }}
