@@ -197,8 +197,11 @@ impl ClusterSummary {
     fn count(&mut self, findings: &[Finding]) {
         let own = || findings.iter().filter(|f| f.subject.cluster == self.name);
         self.found = Found::count(own());
-        // Where nothing is there of what was chosen, what else was judged is not what the score would be read for.
-        self.score = if self.chosen_in_vain { None } else { score(own(), self.judged, self.unknown) };
+        // Where nothing is there of what was chosen, or nothing runs at all, what else was judged is not what the score would
+        // be read for.
+        let is_empty = self.workloads + self.pods == 0 && own().next().is_none();
+        let has_score = !self.chosen_in_vain && !is_empty;
+        self.score = score(own(), self.judged, self.unknown).filter(|_| has_score);
         let mut by_namespace: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
         for finding in own() {
             by_namespace.entry(&finding.subject.namespace).or_default().push(finding);
@@ -700,7 +703,7 @@ mod tests {
 
     #[test]
     fn where_nothing_chosen_is_there_is_no_score() {
-        let node = "node node-1 Ready=yes";
+        let node = "node node-1 Ready=no:KubeletNotReady@20m";
         let scores = |gaps: Vec<Gap>| {
             let parts = vec![part("c0", FINE), part("c1", node)];
             let Fixture { snapshot, .. } = Fixture::new(FINE);
@@ -710,6 +713,14 @@ mod tests {
         let gap = |scope: &str| Gap::new(scope, GapCause::NothingMatches, "there is no namespace `nope`");
         assert_eq!(scores(vec![]), [true, true]);
         assert_eq!(scores(vec![gap("c1/nope")]), [true, false]);
+        let empty = report(vec![part("c0", "node node-1 Ready=yes")]);
+        assert_eq!(
+            (empty.verdict(), &empty.clusters[0].score),
+            (Verdict::Unknown, &None),
+            "nothing runs there"
+        );
+        let sick = report(vec![part("c0", "node node-1 Ready=no:KubeletNotReady@20m")]);
+        assert!(sick.clusters[0].score.is_some(), "{:?}", sick.findings);
         // Something of what was chosen is there.
         assert_eq!(scores(vec![gap("c0/nope")]), [true, true]);
     }

@@ -150,14 +150,18 @@ fn known_classes() -> String {
     Class::ALL.iter().map(|c| c.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// The candidate that looks most like `given`, when one looks like it at all.
+/// The candidate that `given` is a slip away from, if there is one: one character in three may be wrong, missing, too many or
+/// in the place of its neighbour. A hint at anything farther would be a guess.
 #[must_use]
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let length = |text: &str| text.chars().count();
+    let is_near = |slips: usize, candidate: &str| 3 * slips <= length(given).max(length(candidate));
+    let likeness = |candidate: &str| strsim::jaro_winkler(given, candidate);
     candidates
         .into_iter()
-        .map(|c| (strsim::jaro_winkler(given, c), c))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|c| (strsim::osa_distance(given, c), c))
+        .filter(|(slips, c)| is_near(*slips, c))
+        .min_by(|a, b| a.0.cmp(&b.0).then_with(|| likeness(b.1).total_cmp(&likeness(a.1))))
         .map(|(_, c)| c.to_owned())
 }
 
@@ -425,6 +429,33 @@ mod tests {
     fn choices(params: &[(&str, &str)], enabled: Option<bool>) -> BTreeMap<String, CheckSettings> {
         let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         [("memory-usage".to_owned(), CheckSettings { enabled, params, ..Default::default() })].into()
+    }
+
+    #[test]
+    fn a_hint_is_a_slip_away() {
+        for (given, candidate) in [
+            ("memory-leek", "memory-leak"),
+            ("chanel", "channel"),
+            ("urll", "url"),
+            ("clutsers", "clusters"),
+            ("Asia/Taipeh", "Asia/Taipei"),
+        ] {
+            assert_eq!(nearest(given, ["x", candidate, "lookback"]).as_deref(), Some(candidate));
+        }
+        for (given, candidate) in [
+            ("Mars/Base", "America/Boise"),
+            ("leak growth pct", "memory warning"),
+            ("leak_growth_pct", "memory_warning"),
+            ("memory", "memory-leak"),
+            ("", "url"),
+        ] {
+            assert_eq!(nearest(given, [candidate]), None, "{given}");
+        }
+        assert_eq!(
+            nearest("piga", ["pigs", "pigo", "piga2"]).as_deref(),
+            Some("piga2"),
+            "the likest of the nearest"
+        );
     }
 
     fn scope(cluster: &str, namespace: Option<&str>, checks: BTreeMap<String, CheckSettings>) -> Scope {

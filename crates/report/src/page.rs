@@ -8,7 +8,7 @@ use healthcore::checks::{CHECKS, pods_phrase};
 use healthcore::facts::ContainerFacts;
 use healthcore::finding::{Evidence, Finding, Severity, State, SubjectRef, Value};
 use healthcore::history::{Gone, Kept, PastScore, Trend};
-use healthcore::report::{CheckTally, ClusterSummary, NamespaceSummary, Part, Report};
+use healthcore::report::{CheckTally, ClusterSummary, Found, NamespaceSummary, Part, Report};
 use healthcore::score::{Grade, Score};
 use healthcore::snapshot::{Gap, GapCause, Missing, Origin};
 use serde::Serialize;
@@ -196,6 +196,7 @@ impl Page {
             more_watch: say.watch_list(report).count().saturating_sub(MOST_NOTES),
             trends: say.trends(report.changes.iter().flat_map(|c| &c.trends)),
             no_problems: w(match report.floor() {
+                Severity::Info if has_nothing(report) => "nothing-to-judge",
                 Severity::Info if report.is_blind() => "no-problems-seen",
                 Severity::Info => "no-problems",
                 _ => "no-problems-above",
@@ -292,9 +293,18 @@ fn merged(gaps: &[Gap], locale: &Locale) -> Vec<Vec<String>> {
     let row = |key: &(&str, GapCause, String)| {
         let names = rows[key].join(locale.w("list"));
         let scope = if names.is_empty() { key.0.to_owned() } else { format!("{}/{names}", key.0) };
-        vec![scope, locale.cause(key.1).to_owned(), key.2.replace(NAME, &names)]
+        // What stands in marks is one name.
+        let marked =
+            rows[key].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(locale.w("list"));
+        let detail = key.2.replace(&format!("`{NAME}`"), &marked).replace(NAME, &names);
+        vec![scope, locale.cause(key.1).to_owned(), detail]
     };
     order.iter().map(row).collect()
+}
+
+/// Whether every server answered, and nothing runs there.
+fn has_nothing(report: &Report) -> bool {
+    report.gaps.is_empty() && report.clusters.iter().all(|c| c.workloads + c.pods == 0)
 }
 
 /// Whether a sentence has a value, and not only as a part of a longer number.
@@ -707,15 +717,18 @@ impl Say {
                 Some(Origin::KubeStateMetrics) => self.w("kube-state-metrics"),
                 None => self.w("none"),
             };
+            // Of a cluster that nobody saw it is not known that it has none.
+            let unseen = c.is_unseen() && c.found == Found::default();
+            let or_dash = |n: String| if unseen { "–".to_owned() } else { n };
             vec![
                 c.name.clone(),
-                c.workloads.to_string(),
-                pods,
-                c.containers.to_string(),
-                number_told(report, Severity::Critical, c.found.critical),
-                number_told(report, Severity::Warning, c.found.warning),
-                number_told(report, Severity::Info, c.found.info),
-                c.unknown.to_string(),
+                or_dash(c.workloads.to_string()),
+                or_dash(pods),
+                or_dash(c.containers.to_string()),
+                or_dash(number_told(report, Severity::Critical, c.found.critical)),
+                or_dash(number_told(report, Severity::Warning, c.found.warning)),
+                or_dash(number_told(report, Severity::Info, c.found.info)),
+                or_dash(c.unknown.to_string()),
                 self.compared(report, &c.name, None, c.score.as_ref()),
                 from.to_owned(),
                 match c.metrics_via.as_deref() {
@@ -1385,6 +1398,8 @@ mod tests {
             expired("events"),
             gap("prod/prometheus/cpu-usage", GapCause::Failed, "too many series"),
             gap("prod/prometheus/memory-rss", GapCause::Failed, "too many series"),
+            gap("prod/jobs", GapCause::NothingMatches, "there is no namespace `jobs`"),
+            gap("prod/kube-system", GapCause::NothingMatches, "there is no namespace `kube-system`"),
             gap("prod/shop/pods", GapCause::Unauthorized, "listing pods in namespace shop: unauthorized"),
         ];
         let rows = merged(&gaps, &Locale::default());
@@ -1395,6 +1410,7 @@ mod tests {
                 "prod/web/pods, events | unauthorized | listing pods, events in namespace web: unauthorized",
                 "prod/prometheus | timeout | no answer in 30s",
                 "prod/prometheus/cpu-usage, memory-rss | failed | too many series",
+                "prod/jobs, kube-system | nothing-matches | there is no namespace `jobs`, `kube-system`",
                 "prod/shop/pods | unauthorized | listing pods in namespace shop: unauthorized",
             ]
         );

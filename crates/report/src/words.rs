@@ -70,6 +70,10 @@ const EN: &[(&str, &str)] = &[
     ("problems", "Problems"),
     ("no-problems", "No problem found."),
     ("no-problems-above", "No problem found of the severities that are told here."),
+    (
+        "nothing-to-judge",
+        "No workload and no pod was found, so there was nothing to judge. Is it the right cluster?",
+    ),
     ("no-problems-seen", "No problem found in what could be judged; see what could not be checked."),
     ("problem", "Problem"),
     ("severity", "Severity"),

@@ -78,6 +78,7 @@ mod tests {
         let expected = "expected a time zone of the IANA database such as `Asia/Taipei`, got";
         assert_eq!(why("Asia/Taipeh"), format!("{expected} `Asia/Taipeh`, did you mean `Asia/Taipei`?"));
         assert_eq!(why("taipei"), format!("{expected} `taipei`, did you mean `Asia/Taipei`?"));
+        assert_eq!(why("Mars/Base"), format!("{expected} `Mars/Base`"), "no zone is near");
         assert_eq!(why("+08:00"), format!("{expected} `+08:00`"));
         assert_eq!(why(""), format!("{expected} ``"));
     }

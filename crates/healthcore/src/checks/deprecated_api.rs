@@ -55,7 +55,7 @@ impl Check for DeprecatedApi {
         texts: &[
             (
                 "gone",
-                "{objects} {objects|object was|objects were} last applied as {version}, which Kubernetes 1.{removed} removed: applying them again fails",
+                "{objects} {objects|object was|objects were} last applied as {version}, which Kubernetes 1.{removed} removed: applying {objects|it|them} again fails",
             ),
             (
                 "next",
