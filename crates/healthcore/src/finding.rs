@@ -148,7 +148,8 @@ impl Text {
     }
     /// Fills a sentence such as `memory grows by {rate}`: each `{name}` becomes what `show` makes of the
     /// value, and each `{name|one|other}` the form that fits a number: `one` for exactly 1, otherwise `other`. A
-    /// language with one form leaves the second kind out. A name without value stays as it is.
+    /// language with one form leaves the second kind out. A name without value stays as it is. Sentences have spaces around
+    /// their values, as Latin letters and digits want them; between Chinese words there is none.
     #[must_use]
     pub fn fill(&self, sentence: &str, show: &dyn Fn(&Value) -> String) -> String {
         let mut out = String::with_capacity(sentence.len() + 32);
@@ -163,7 +164,11 @@ impl Text {
                 (Some(value), Some(one), Some(other)) => {
                     out.push_str(if value.number() == Some(1.0) { one } else { other });
                 }
-                (Some(value), None, None) => out.push_str(&show(value)),
+                (Some(value), None, None) => {
+                    join(&mut out, &show(value));
+                    rest = after(&out, &rest[close + 1..]);
+                    continue;
+                }
                 _ => out.push_str(&rest[..=close]),
             }
             rest = &rest[close + 1..];
@@ -171,6 +176,27 @@ impl Text {
         out.push_str(rest);
         out
     }
+}
+
+/// Adds a value to a sentence. The space before it goes where the value is empty, and between two Chinese words.
+fn join(out: &mut String, value: &str) {
+    let before = out.strip_suffix(' ');
+    let between = before.is_some_and(|text| text.ends_with(is_chinese)) && value.starts_with(is_chinese);
+    if before.is_some() && (value.is_empty() || between) {
+        out.pop();
+    }
+    out.push_str(value);
+}
+
+/// What of a sentence comes behind a value: without its space where that would stand between two Chinese words.
+fn after<'a>(out: &str, rest: &'a str) -> &'a str {
+    let next = rest.strip_prefix(' ').filter(|next| next.starts_with(is_chinese));
+    next.filter(|_| out.ends_with(is_chinese)).unwrap_or(rest)
+}
+
+/// Whether a character is one of Chinese or of its full-width punctuation.
+const fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{303F}' | '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF00}'..='\u{FF60}')
 }
 
 /// How bad a problem is.
@@ -557,6 +583,21 @@ mod tests {
             text.fill("{who} uses {use} of {limit}, {use", &show),
             "Text(\"{use}\") uses 5 of {limit}, {use"
         );
+    }
+
+    #[test]
+    fn no_space_stands_between_chinese_words() {
+        let show = |v: &Value| if let Value::Text(text) = v { text.clone() } else { String::new() };
+        let say = |value: &str, sentence: &str| Text::new("k").with("v", value).fill(sentence, &show);
+        assert_eq!(say("節點的架構", "並加入 {v}"), "並加入節點的架構");
+        assert_eq!(say("arm64", "並加入 {v}"), "並加入 arm64");
+        assert_eq!(say("記憶體", "有足夠 {v} 的節點"), "有足夠記憶體的節點");
+        assert_eq!(say("memory", "有足夠 {v} 的節點"), "有足夠 memory 的節點");
+        assert_eq!(say("19 MiB/小時", "以 {v} 持續成長"), "以 19 MiB/小時持續成長");
+        assert_eq!(say("節點", "{v} {v}，以及 {v}"), "節點節點，以及節點");
+        assert_eq!(say("", "有足夠 {v} 的節點"), "有足夠的節點");
+        assert_eq!(say("", "enough {v} there"), "enough there");
+        assert_eq!(say("節點", "node {v} is not ready"), "node 節點 is not ready", "a name in English");
     }
 
     #[test]
