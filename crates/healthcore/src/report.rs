@@ -686,7 +686,8 @@ mod tests {
 
     fn part(name: &str, text: &str) -> (ClusterSummary, Assessment) {
         let checks = Settings::default().resolve(CHECKS).expect("defaults");
-        let fixture = Fixture::new(text);
+        let mut fixture = Fixture::new(text);
+        fixture.snapshot.cluster = name.to_owned();
         let summary = ClusterSummary {
             name: name.to_owned(),
             objects_from: Some(fixture.snapshot.objects.origin),
