@@ -11,7 +11,7 @@
 //! set       method=quarters                           # parameters of the check under test
 //! workload  web/Deployment/api replicas=2/3 created=30d revisions=api-7d9c5bd4f7@2h note:healthcheck/class=jvm Progressing=no:ProgressDeadlineExceeded@2h
 //! container web/api-0/app limit=512Mi request=256Mi cpu-limit=1 cpu-request=250m pods=3  memory: 300+12x24
-//! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m deleting   # or deleting=3d: should be gone
+//! pod       web/api-0 phase=Failed reason=Evicted ready=no created=3m unschedulable="0/3 nodes" since=10m gated deleting   # or deleting=3d: should be gone
 //! pod       web/api-1 phase=Failed reason=Evicted evicted=1h message="low on memory"
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
@@ -709,6 +709,9 @@ impl Builder {
         }
         if let Some(node) = line.get("node") {
             pod.node = (!node.is_empty()).then(|| node.to_owned());
+        }
+        if line.flag("gated") {
+            (pod.gated, pod.phase, pod.ready, pod.node) = (true, PodPhase::Pending, Some(false), None);
         }
         if let Some(message) = line.get("unschedulable") {
             pod.unschedulable =

@@ -156,6 +156,9 @@ pub struct Pod {
     /// Why the scheduler found no node, and since when (condition PodScheduled = False).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unschedulable: Option<Unschedulable>,
+    /// Whether it waits for its scheduling gates to be taken away, before the scheduler looks at it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gated: bool,
     /// Requests and limits of the pod as a whole (`spec.resources`, since Kubernetes 1.32), which containers share that
     /// have none of their own.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]

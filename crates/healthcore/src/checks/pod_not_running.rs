@@ -1,7 +1,10 @@
 //! `pod-not-running`: a pod that should run does not.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::pod_state::{completed, named_elsewhere, pods, runs, untold, waiting, workload_in_words};
+use crate::checks::pod_state::{
+    completed, crash_loops, last_line, named_elsewhere, pods, runs, untold, waiting, waits_for_image,
+    workload_in_words,
+};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Container, ContainerState, Hpa, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
@@ -38,7 +41,7 @@ impl Check for PodNotRunning {
                   when no pod of those asked for is ready. A pod that is being deleted and has its successor is not among \
                   `3/4`. Critical when no pod of the workload runs, or when replicas are asked for and there is no pod at all; else a warning, also where those that there are run and \
                   have settled, and fewer have been made than are asked for. Info \
-                  when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
+                  when a pod waits for its scheduling gates, which somebody holds on purpose, when another check names the cause (crash loop, image pull, no node), or when only evicted or failed pods \
                   are left over that their controller has replaced. Of a Job only the newest pod counts: a failed try that \
                   was repeated with success is none, and that of the last is info where Jobs could be listed: whether \
                   the Job has given up, `job-failed` tells. Pods of an owner without a scale (a Workflow, a PipelineRun, a Spark \
@@ -204,7 +207,7 @@ fn terminating(subject: &WorkloadPods<'_>, overdue: &[&Pod], now: Timestamp) -> 
 /// controller has long made another. A bare pod has no controller.
 fn quiet(pod: &Pod, kind: &str, replaced: bool) -> bool {
     let evicted = pod.reason.as_deref() == Some("Evicted") && kind != "Pod";
-    named_elsewhere(pod) || evicted || (pod.phase == PodPhase::Failed && replaced)
+    pod.gated || named_elsewhere(pod) || evicted || (pod.phase == PodPhase::Failed && replaced)
 }
 
 /// Pods are asked for, and there is none: a quota, an admission webhook or a missing service account.
@@ -270,7 +273,8 @@ fn job(subject: &WorkloadPods<'_>, view: &View<'_>, young: &dyn Fn(&Pod) -> bool
     if stuck {
         let words = workload_in_words(subject);
         let text = Text::new("not-running").with("pods", words.clone()).with("reason", reason(newest));
-        let problem = describe(Problem::new(Severity::Warning, text), subject, newest);
+        let severity = if newest.gated { Severity::Info } else { Severity::Warning };
+        let problem = describe(Problem::new(severity, text), subject, newest);
         return problem.evidence("pods", words).since(newest.created).into();
     }
     match Some(newest).filter(|p| p.phase == PodPhase::Failed && !p.deleting) {
@@ -302,18 +306,18 @@ fn reason(pod: &Pod) -> Value {
     if pod.unschedulable.is_some() {
         return "Unschedulable".into();
     }
-    let within = |key, reason: &str, c: &Container| {
-        phrase(key).with("reason", reason).with("container", c.name.as_str())
-    };
-    let waits =
-        pod.containers.iter().find_map(|c| waiting(c).map(|(reason, _)| within("in-container", reason, c)));
+    if pod.gated {
+        return phrase("waits-for-gates").into();
+    }
+    let waits = pod.containers.iter().find_map(|c| {
+        let (reason, message) = waiting(c)?;
+        let told_elsewhere = crash_loops(c) || waits_for_image(c);
+        Some(in_container(c, reason, None, if told_elsewhere { "" } else { message }))
+    });
     let ended = pod.containers.iter().find_map(|c| match &c.state {
-        Some(ContainerState::Terminated(t)) if t.exit_code != Some(0) => Some(match t.exit_code {
-            Some(code) => {
-                within("in-container-with-code", &t.reason, c).with("code", Value::Number(f64::from(code)))
-            }
-            None => within("in-container", &t.reason, c),
-        }),
+        Some(ContainerState::Terminated(t)) if t.exit_code != Some(0) => {
+            Some(in_container(c, &t.reason, t.exit_code, &t.message))
+        }
         _ => None,
     });
     waits.or(ended).map_or_else(
@@ -323,6 +327,25 @@ fn reason(pod: &Pod) -> Value {
         },
         Value::from,
     )
+}
+
+/// Why a container waits or how it ended, and what was said about it.
+fn in_container(container: &Container, reason: &str, code: Option<i32>, message: &str) -> Text {
+    let said = last_line(message);
+    let key = match (code, &said) {
+        (None, None) => "in-container",
+        (None, Some(_)) => "in-container-said",
+        (Some(_), None) => "in-container-with-code",
+        (Some(_), Some(_)) => "in-container-with-code-said",
+    };
+    let mut text = phrase(key).with("reason", reason).with("container", container.name.as_str());
+    if let Some(code) = code {
+        text = text.with("code", Value::Number(f64::from(code)));
+    }
+    if let Some(said) = said {
+        text = text.with("said", said);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -354,6 +377,35 @@ mod tests {
         check(
             "container web/api-0/app\npod web/api-0 phase=Unknown reason=NodeLost",
             "critical web/api (api-0): 0/1 Running (1 not running): NodeLost",
+        );
+    }
+
+    #[test]
+    fn what_was_said_about_the_cause_is_told() {
+        check(
+            "container web/api-0/app state=waiting:CreateContainerConfigError message=\"secret 'db-pass' not found\"",
+            "critical web/api (api-0): 0/1 Running (1 not running): CreateContainerConfigError in container app: \
+             secret 'db-pass' not found",
+        );
+        check(
+            "container web/api-0/app state=waiting:CrashLoopBackOff message=\"back-off 5m0s\"",
+            "info web/api (api-0): 0/1 Running (1 not running): CrashLoopBackOff in container app",
+        );
+        check(
+            "container web/api-0/app state=exited:3@1h message=\"no space left\"\npod web/api-0 ready=no",
+            "critical web/api (api-0): 0/1 Running (1 not running): Error (exit code 3) in container app: no space left",
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_held_by_its_gates() {
+        let gated = "web/api (api-0): 0/1 Running (1 not running): waits for its scheduling gates";
+        check("pod web/api-0 gated", &format!("info {gated}"));
+        fixture::check("pod-unschedulable", "pod web/api-0 gated", "1 ok");
+        check("pod web/api-0 gated created=5m", "1 ok");
+        check(
+            "workload web/Job/load\npod web/load-x2x9z owner=Job/load gated",
+            "info web/load (load-x2x9z): 0/1 Running (1 not running): waits for its scheduling gates",
         );
     }
 

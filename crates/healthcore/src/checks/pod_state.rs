@@ -92,6 +92,18 @@ fn foreign_in_log<'a>(pod: &Pod, container: &Container, view: &View<'a>) -> Opti
     patterns.find(|text| text.to_ascii_lowercase().contains(ENOEXEC))
 }
 
+/// The last line of a message, short enough for a sentence.
+pub(super) fn last_line(message: &str) -> Option<String> {
+    let line = message.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(line.chars().take(300).collect())
+}
+
+/// The error of a JVM that ended for want of memory, as in `Terminating due to java.lang.OutOfMemoryError: Java heap space`.
+pub(super) fn out_of_memory_error(message: &str) -> Option<String> {
+    let at = message.find("java.lang.OutOfMemoryError")?;
+    last_line(message[at..].lines().next()?)
+}
+
 /// Whether it was tried to run the container, in vain.
 fn fails_to_run(container: &Container) -> bool {
     match &container.state {

@@ -74,6 +74,7 @@ impl Check for PodUnschedulable {
                 matches!(p.phase, PodPhase::Pending | PodPhase::NotReported)
                     && p.node.is_none()
                     && p.unschedulable.is_none()
+                    && !p.gated
                     && old
             };
             return match subject.pods.iter().any(silent) {

@@ -3,7 +3,7 @@
 use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
-use crate::checks::pod_state::crash_loops;
+use crate::checks::pod_state::{crash_loops, last_line, out_of_memory_error};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::metric::Metric;
 use crate::model::{ObjectKind, PodPhase};
@@ -36,7 +36,7 @@ impl Check for Restarts {
         why: "A restart that nobody ordered is a crash, a failed probe or a kill.",
         decides: "By the restart counter over time, for the pod with most, and by the status (number of restarts, end of the last \
                   run) what the counter missed. More than `per-hour` restarts in any hour of `lookback`: warning. Any restart within \
-                  `lookback`: info. While the container is in CrashLoopBackOff it stays info, because `crash-looping` says it.",
+                  `lookback`: info. A JVM whose last words name a `java.lang.OutOfMemoryError` ended for want of memory: warning. While the container is in CrashLoopBackOff it stays info, because `crash-looping` says it.",
         remedy: "Look at the reason of the last end and at the log of the run before.",
         false_alarms: "Containers that end to load a new configuration.",
         texts: &[
@@ -45,6 +45,11 @@ impl Check for Restarts {
             (
                 "some-unknown",
                 "restarted within {span} ({count} {count|restart|restarts} since the pod was made)",
+            ),
+            ("jvm", "restarted within {span}: its JVM ran out of memory ({error})"),
+            (
+                "jvm-memory",
+                "give the JVM more of what the error names (the heap: `-Xmx` or `-XX:MaxRAMPercentage`), and raise the memory limit with it, unless it leaks",
             ),
             ("logs", "look at the log of the run before: last end was `{reason}`"),
         ],
@@ -89,14 +94,21 @@ impl Check for Restarts {
             .filter_map(|m| Some((m.pod?, m.container?)))
             .any(|(pod, c)| crash_loops(c) || fails_often(&loops, pod, c, now));
         let often = found.hour > u64::from(params.per_hour);
-        let severity = if often && !looping { Severity::Warning } else { Severity::Info };
+        let end = member.container.and_then(|c| c.last_termination.as_ref());
+        let jvm_error = end.and_then(|t| out_of_memory_error(&t.message));
+        let severity =
+            if (often || jvm_error.is_some()) && !looping { Severity::Warning } else { Severity::Info };
         let (hour, count, span) = (found.hour as usize, found.count as usize, params.lookback);
         let text = match (often, found.timed) {
             (true, _) => Text::new("often").with("hour", hour).with("count", count).with("span", span),
             (false, true) => Text::new("some").with("count", count).with("span", span),
             (false, false) => Text::new("some-unknown").with("count", count).with("span", span),
         };
-        let reason = member.container.and_then(|c| c.last_termination.as_ref()).map(|t| match t.exit_code {
+        let text = match &jvm_error {
+            Some(error) => Text::new("jvm").with("span", span).with("error", error.as_str()),
+            None => text,
+        };
+        let reason = end.map(|t| match t.exit_code {
             Some(code) => phrase("with-code")
                 .with("reason", t.reason.as_str())
                 .with("code", Value::Number(f64::from(code)))
@@ -115,6 +127,11 @@ impl Check for Restarts {
         let mut problem = Problem::new(severity, text);
         if found.timed {
             problem = problem.measured("restarts-per-hour", hour, params.per_hour);
+        }
+        if jvm_error.is_some() {
+            problem = problem.advise(Advice::new(Text::new("jvm-memory")));
+        } else if let Some(said) = end.and_then(|t| last_line(&t.message)) {
+            problem = problem.evidence("last-words", said);
         }
         Ok(problem
             .evidence("restarts", count)
@@ -266,6 +283,26 @@ mod tests {
             "set per-hour=2\nwindow step=5m\ncontainer web/api-0/app  restarts: 3 _x5",
             "warning web/api/app (api-0): 3 restarts within an hour (3 in 1d)",
         );
+    }
+
+    #[test]
+    fn the_last_words_of_a_jvm() {
+        let ended = |said: &str| {
+            format!(
+                "window step=5m\ncontainer web/api-0/app restarts=3 last=Error:3@2h said=\"{said}\"  restarts: _x20 1 _x2"
+            )
+        };
+        let heap = ended("Terminating due to java.lang.OutOfMemoryError: Java heap space");
+        check(
+            &heap,
+            "warning web/api/app (api-0): restarted within 1d: its JVM ran out of memory \
+             (java.lang.OutOfMemoryError: Java heap space)",
+        );
+        let advice = fixture::advice("restarts", &heap);
+        assert!(advice[0].starts_with("give the JVM more of what the error names"), "{advice:?}");
+        let other = fixture::findings("restarts", &ended("panic: no route"));
+        let words = other[0].evidence.iter().find(|e| e.name == "last-words");
+        assert_eq!(words.map(|e| fixture::show(&e.value)).as_deref(), Some("panic: no route"));
     }
 
     #[test]

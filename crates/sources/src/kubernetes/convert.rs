@@ -130,9 +130,11 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
     let claims = claims.collect();
 
     let condition = |kind: &str| status.conditions.iter().find(|c| c.kind == kind);
+    let gated =
+        condition("PodScheduled").is_some_and(|c| c.status == "False" && c.reason == "SchedulingGated");
     let unschedulable = condition("PodScheduled")
         // Gated pods wait on purpose.
-        .filter(|c| c.status == "False" && c.reason != "SchedulingGated")
+        .filter(|c| c.status == "False" && !gated)
         .map(|c| Unschedulable { since: time(c.last_transition_time), message: cut(c.message.clone()) });
     // `DisruptionTarget` since Kubernetes 1.26; before it the pod stopped being ready then.
     let evicted_at =
@@ -164,6 +166,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
             deleting: meta.deletion_timestamp.is_some(),
             gone_by: time(meta.deletion_timestamp),
             unschedulable,
+            gated,
             resources: of_pod,
             containers,
         },

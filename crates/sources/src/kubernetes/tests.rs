@@ -233,7 +233,8 @@ fn pods_that_wait_and_pods_that_ended() {
         (stuck.since, stuck.message.as_str()),
         (at("2026-01-02T03:05:00Z"), "0/3 nodes are available")
     );
-    assert_eq!(objects.pods[0].unschedulable, None);
+    assert_eq!((&objects.pods[0].unschedulable, objects.pods[0].gated), (&None, true));
+    assert!(!objects.pods[1].gated);
     let evicted = &objects.pods[2];
     let eviction = evicted.eviction.as_ref().unwrap();
     assert_eq!(
