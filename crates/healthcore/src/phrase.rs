@@ -228,6 +228,14 @@ pub const PHRASES: &[(&str, &str)] = &[
         "the image is tagged `{tag}`, and the program in it is version {version}: an old image under a new tag, or a node that keeps an old one; build and push it again, or set `imagePullPolicy: Always`",
     ),
     (
+        "gap-knows-no-pod",
+        "knows 0 of {n} {n|pod|pods} that run: is it that of another cluster, or do `prometheus.matchers` choose another?",
+    ),
+    (
+        "gap-shared-server",
+        "asks the same server as {cluster}, {address}, and neither has `prometheus.matchers`: where both have a pod of the same name, series of both count for each; set matchers that tell them apart, such as `cluster=\"{own}\"`",
+    ),
+    (
         "gap-told-twice",
         "is the same cluster as {cluster}: both are {address}; what is in namespaces of both is told twice, so leave one of them out",
     ),

@@ -28,6 +28,7 @@ pub mod schedule;
 mod spec;
 pub mod unfinished;
 mod version;
+mod whose;
 
 pub use certificates::Certificates;
 pub use decide::{Decision, FailOn, decide};

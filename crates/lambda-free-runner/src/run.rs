@@ -26,6 +26,7 @@ use crate::registries::Registries;
 use crate::room::Room;
 use crate::spec::{ClusterSources, Input, RunSpec};
 use crate::version::{mismatch, version};
+use crate::whose::{Known, meet, shared};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -282,11 +283,7 @@ async fn live(
 fn told_twice(before: &[ClusterSources], cluster: &ClusterSources) -> Option<Gap> {
     let address = |c: &ClusterSources| c.objects.as_ref()?.address().map(str::to_owned);
     let own = address(cluster)?;
-    let meets = |other: &ClusterSources| {
-        let (a, b) = (&other.selection.namespaces, &cluster.selection.namespaces);
-        a.is_empty() || b.is_empty() || a.iter().any(|name| b.contains(name))
-    };
-    let twin = before.iter().find(|other| address(other).as_ref() == Some(&own) && meets(other))?;
+    let twin = before.iter().find(|other| address(other).as_ref() == Some(&own) && meet(other, cluster))?;
     let said = phrase("gap-told-twice").with("cluster", twin.name.as_str()).with("address", own);
     Some(Gap::new(cluster.name.as_str(), GapCause::Partial, said))
 }
@@ -333,7 +330,9 @@ impl Pass<'_> {
                 (head, None, errors)
             }
         };
-        head.gaps.extend(told_twice(&clusters[..at], cluster));
+        let twice = told_twice(&clusters[..at], cluster);
+        // One that is told twice has the same pods.
+        head.gaps.extend(twice.or_else(|| shared(&clusters[..at], cluster)));
         let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
         let mut fold = Fold::new(head, Arc::clone(self.checks), self.shard);
         let mut usage = Default::default();
@@ -428,6 +427,7 @@ struct Fold {
     summary: ClusterSummary,
     assessment: Assessment,
     gaps: Vec<Gap>,
+    known: Known,
 }
 
 impl Fold {
@@ -446,7 +446,8 @@ impl Fold {
             metrics_via: head.metrics_via,
             ..ClusterSummary::default()
         };
-        Self { checks, context: head.context, summary, assessment, gaps: head.gaps }
+        let known = Known::default();
+        Self { checks, context: head.context, summary, assessment, gaps: head.gaps, known }
     }
 
     fn answered(&self) -> bool {
@@ -460,6 +461,7 @@ impl Fold {
         gaps: Vec<Gap>,
         section: Option<Section>,
     ) -> Result<Option<Section>, RunError> {
+        self.known.add(&part);
         let checks = Arc::clone(&self.checks);
         let work = move || -> Result<_, SourceError> {
             let mut section = section;
@@ -485,6 +487,7 @@ fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Sha
     let mut clusters = Vec::new();
     for fold in folds {
         gaps.extend(fold.gaps);
+        gaps.extend(fold.known.told(&fold.summary.name));
         clusters.push((fold.summary, fold.assessment));
     }
     let partial = shard.map(|shard| {

@@ -20,4 +20,4 @@ pub mod tls;
 pub use broken::BrokenSource;
 pub use error::SourceError;
 pub use fetched::Fetched;
-pub use source::{MetricsSource, ObjectSource, Selection, Usage};
+pub use source::{AllSeriesOf, MetricsSource, ObjectSource, Selection, Usage};

@@ -10,6 +10,7 @@ use healthcore::snapshot::Objects;
 use healthcore::time::Window;
 
 use crate::logs::LogSource;
+use crate::prometheus::{Auth, PrometheusSettings, Secret, shown};
 use crate::{Fetched, SourceError};
 
 /// Which namespaces a run looks into.
@@ -30,11 +31,39 @@ pub struct Usage {
     pub bytes: u64,
 }
 
+/// A metrics server that is asked without matchers; equal where the same series come of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllSeriesOf {
+    /// Its address, without credentials.
+    pub address: String,
+    /// The whole address, whose path may name an instance by its token, and what tells tenants apart.
+    sent: (Secret, Auth, Vec<(String, Secret)>),
+}
+
+impl AllSeriesOf {
+    /// The server of the settings; none where they choose among its series.
+    pub(crate) fn new(settings: &PrometheusSettings) -> Option<Self> {
+        let chooses = !settings.matchers.is_empty() || !settings.queries.is_empty();
+        let url = settings.url.trim_end_matches('/');
+        (!chooses).then(|| Self {
+            address: shown(url),
+            sent: (Secret::new(url), settings.auth.clone(), settings.headers.clone()),
+        })
+    }
+}
+
 /// A server of time series.
 #[async_trait]
 pub trait MetricsSource: Send + Sync {
     /// How it is reached, for the report: `direct`, `service-proxy shop/prometheus:9090`; no credentials.
     fn via(&self) -> String;
+
+    /// The address of a server that is asked for all of its series, whichever cluster they are of, and what else is sent to
+    /// it, so that two clusters can be told to share them; none where matchers or own queries choose, or where that is not
+    /// known.
+    fn all_series_of(&self) -> Option<&AllSeriesOf> {
+        None
+    }
 
     /// Whether it answers, and is what it should be.
     ///

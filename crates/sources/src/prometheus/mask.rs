@@ -41,7 +41,7 @@ pub fn without_tokens(text: &str) -> Cow<'_, str> {
 }
 
 /// An address without credentials, neither before the host nor in the path.
-pub(super) fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     without_tokens(&without_userinfo(url)).into_owned()
 }
 

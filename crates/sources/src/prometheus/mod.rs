@@ -17,6 +17,7 @@ mod transport;
 
 pub use client::Log;
 pub(crate) use http::{HttpTransport, all_headers as headers, chain, with_authorities};
+pub(crate) use mask::shown;
 pub use mask::without_tokens;
 pub use own::check_query;
 pub use settings::{Auth, Compression, Dialect, PrometheusSettings, Secret};

@@ -23,7 +23,7 @@ use super::http::HttpTransport;
 use super::ksm;
 use super::settings::{Dialect, PrometheusSettings};
 use super::transport::Transport;
-use crate::{Fetched, MetricsSource, Selection, SourceError, Usage};
+use crate::{AllSeriesOf, Fetched, MetricsSource, Selection, SourceError, Usage};
 
 /// Samples that a server gives for one series at most (`promql.maxSamples` aside, `web/api/v1/api.go`).
 const MOST_POINTS: usize = 11_000;
@@ -48,6 +48,8 @@ pub struct Prometheus {
     tenant: Option<String>,
     /// Whether requests carry credentials.
     has_credentials: bool,
+    /// What it is, where it is reached directly and asked for all of its series.
+    all: Option<AllSeriesOf>,
 }
 
 impl Prometheus {
@@ -57,7 +59,8 @@ impl Prometheus {
     /// A setting cannot be used.
     pub fn new(settings: &PrometheusSettings) -> Result<Self, SourceError> {
         let transport = HttpTransport::new(settings)?;
-        Self::through(Box::new(transport), settings)
+        let all = AllSeriesOf::new(settings);
+        Ok(Self { all, ..Self::through(Box::new(transport), settings)? })
     }
 
     /// Whether the settings can be used, apart from files that they name.
@@ -98,6 +101,7 @@ impl Prometheus {
             name,
             tenant: settings.headers.iter().map(|(name, _)| name).find(|n| is_tenant(n)).cloned(),
             has_credentials: settings.has_credentials(),
+            all: None,
         })
     }
 
@@ -539,6 +543,10 @@ fn forwarder(url: &str) -> Option<String> {
 impl MetricsSource for Prometheus {
     fn via(&self) -> String {
         self.client.transport().via()
+    }
+
+    fn all_series_of(&self) -> Option<&AllSeriesOf> {
+        self.all.as_ref()
     }
 
     async fn probe(&self) -> Result<(), SourceError> {
