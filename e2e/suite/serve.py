@@ -107,7 +107,7 @@ def outcomes(metrics):
 def schedule_faults(world, case):
     """Many runs while Prometheus fails a third of the time: a report or a clear failure each, never two at once, no leak."""
     reports = world.path("fault-reports")
-    decide = lambda request, gateway: DROP if int(time.monotonic() / 3) % 3 == 0 else None  # noqa: E731
+    decide = lambda request, gateway: DROP if int(time.monotonic() / 5) % 3 == 0 else None  # noqa: E731
     with Gateway(world.prometheus, decide) as gateway:
         args = ["--prometheus", gateway.url, "--no-kubernetes", "--every", "1s", "--run-at-start", "--reports", reports, "--keep-reports", "5"]
         with Served(world, *args, "--history", world.path("fault-history")) as served:
