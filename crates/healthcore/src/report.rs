@@ -359,6 +359,27 @@ impl Verdict {
     }
 }
 
+/// Whether a choice by globs has a name: one of them `matches` it, or there are none.
+#[must_use]
+pub fn is_chosen(globs: &[String], name: &str, matches: &dyn Fn(&str, &str) -> bool) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| matches(glob, name))
+}
+
+/// A gap for each glob of a choice that `matches` none of the names. `key` is the phrase that says so, of a `pattern`.
+#[must_use]
+pub fn idle_globs(
+    globs: &[String],
+    names: &BTreeSet<&str>,
+    key: &'static str,
+    matches: &dyn Fn(&str, &str) -> bool,
+) -> Vec<Gap> {
+    let idle = globs.iter().filter(|glob| !names.iter().any(|name| matches(glob, name)));
+    let gap = |glob: &String| {
+        Gap::new("deliver", GapCause::NothingMatches, phrase(key).with("pattern", glob.as_str()))
+    };
+    idle.map(gap).collect()
+}
+
 impl Report {
     /// Puts the assessments of all clusters together and sorts them. `checks` is the list that the run was
     /// resolved from; it gives order and titles.
@@ -466,7 +487,7 @@ impl Report {
         if floor == Severity::Info && clusters.is_empty() && namespaces.is_empty() {
             return out;
         }
-        let fits = |globs: &[String], name: &str| globs.is_empty() || globs.iter().any(|g| matches(g, name));
+        let fits = |globs: &[String], name: &str| is_chosen(globs, name, matches);
         let concerns = |s: &SubjectRef| fits(clusters, &s.cluster) && fits(namespaces, &s.namespace);
         out.findings.retain(|f| concerns(&f.subject));
         let worst = out.findings.iter().map(|f| f.severity).max();
@@ -530,14 +551,8 @@ impl Report {
         let summed = self.clusters.iter().flat_map(|c| &c.namespaces).map(|n| n.name.as_str());
         let seen = self.coverage.values().flat_map(|c| &c.namespaces).map(String::as_str);
         let all_namespaces: BTreeSet<&str> = summed.chain(seen).collect();
-        let idle = |globs: &[String], names: &BTreeSet<&str>, key: &'static str| {
-            let idle = globs.iter().filter(|glob| !names.iter().any(|name| matches(glob, name)));
-            let gap = |glob: &String| phrase(key).with("pattern", glob.as_str());
-            let gap = |glob| Gap::new("deliver", GapCause::NothingMatches, gap(glob));
-            idle.map(gap).collect::<Vec<_>>()
-        };
-        let mut gaps = idle(clusters, &all_clusters, "gap-no-cluster-matches");
-        gaps.extend(idle(namespaces, &all_namespaces, "gap-no-namespace-matches"));
+        let mut gaps = idle_globs(clusters, &all_clusters, "gap-no-cluster-matches", matches);
+        gaps.extend(idle_globs(namespaces, &all_namespaces, "gap-no-namespace-matches", matches));
         gaps
     }
 

@@ -692,6 +692,23 @@ fn prometheus(
     Ok((out, via))
 }
 
+/// What is shown to a server: a token, or a user name with a password.
+fn auth(
+    node: &Node<'_>,
+    token: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<Auth, String> {
+    match (token, username, password) {
+        (None, None, None) => Ok(Auth::None),
+        (Some(token), None, None) => Ok(Auth::Bearer(Secret::new(token))),
+        (None, Some(username), Some(password)) => {
+            Ok(Auth::Basic { username, password: Secret::new(password) })
+        }
+        _ => Err(format!("{}: expected a user name with a password, or a token, not both", node.path())),
+    }
+}
+
 /// How a server of queries is reached, and by which way; of the keys those that only another kind of server has are passed
 /// over.
 fn server(
@@ -758,17 +775,7 @@ fn server(
             _ => {}
         }
     }
-    out.auth = match (token, username, password) {
-        (None, None, None) => Auth::None,
-        (Some(token), None, None) => Auth::Bearer(Secret::new(token)),
-        (None, Some(username), Some(password)) => Auth::Basic { username, password: Secret::new(password) },
-        _ => {
-            return Err(format!(
-                "{}: expected a user name with a password, or a token, not both",
-                node.path()
-            ));
-        }
-    };
+    out.auth = auth(node, token, username, password)?;
     Ok((out, via))
 }
 

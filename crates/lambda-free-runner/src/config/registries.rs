@@ -1,10 +1,9 @@
 //! What the file says of image registries.
 
-use healthcore_sources::prometheus::{Auth, Secret};
 use healthcore_sources::registry::{RegistryClient, RegistrySettings};
 
 use super::tree::Node;
-use super::{Secrets, request_timeout};
+use super::{Secrets, auth, request_timeout};
 
 pub(crate) const REGISTRIES: &[&str] = &[
     "host",
@@ -65,17 +64,7 @@ fn registry(node: &Node<'_>, secrets: &Secrets<'_>) -> Result<RegistrySettings, 
         ));
     }
     out.most = most.or_else(|| RegistrySettings::new(&out.host).most);
-    out.auth = match (token, username, password) {
-        (None, None, None) => Auth::None,
-        (Some(token), None, None) => Auth::Bearer(Secret::new(token)),
-        (None, Some(username), Some(password)) => Auth::Basic { username, password: Secret::new(password) },
-        _ => {
-            return Err(format!(
-                "{}: expected a user name with a password, or a token, not both",
-                node.path()
-            ));
-        }
-    };
+    out.auth = auth(node, token, username, password)?;
     // Files are read when a run begins.
     let bare = RegistrySettings { ca_file: None, ..out.clone() };
     RegistryClient::new(&[bare]).map_err(|why| format!("{}: {why}", node.path()))?;
@@ -115,6 +104,8 @@ fn host(node: &Node<'_>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use healthcore_sources::prometheus::Auth;
 
     use super::*;
     use crate::config::tree;

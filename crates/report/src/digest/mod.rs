@@ -9,9 +9,8 @@ use std::fmt::Write as _;
 
 use healthcore::finding::{Severity, Value};
 use healthcore::history::{Digest, PastScore, Told};
-use healthcore::phrase::phrase;
-use healthcore::report::{Found, Part};
-use healthcore::snapshot::{Gap, GapCause};
+use healthcore::report::{Found, Part, idle_globs, is_chosen};
+use healthcore::snapshot::Gap;
 use healthcore::time::Timestamp;
 
 use crate::escape::{markdown, visible};
@@ -123,7 +122,7 @@ impl DigestReport {
         if floor == Severity::Info && clusters.is_empty() && namespaces.is_empty() {
             return self.clone();
         }
-        let fits = |globs: &[String], name: &str| globs.is_empty() || globs.iter().any(|g| matches(g, name));
+        let fits = |globs: &[String], name: &str| is_chosen(globs, name, matches);
         let concerned: Vec<&Digest> = self.digests.iter().filter(|d| fits(clusters, &d.cluster)).collect();
         let namespace = |name: &str| fits(namespaces, name);
         let worst = concerned.iter().filter_map(|d| d.narrowed(Severity::Info, &namespace).found.worst());
@@ -150,16 +149,9 @@ impl DigestReport {
     ) -> Vec<Gap> {
         let clusters: BTreeSet<&str> = self.digests.iter().map(|d| d.cluster.as_str()).collect();
         let namespaces: BTreeSet<&str> = concerned.iter().flat_map(|d| d.namespaces()).collect();
-        let idle = |globs: &[String], names: &BTreeSet<&str>, key: &'static str| {
-            let idle = globs.iter().filter(|glob| !names.iter().any(|name| matches(glob, name)));
-            let gap = |glob: &String| {
-                Gap::new("deliver", GapCause::NothingMatches, phrase(key).with("pattern", glob.as_str()))
-            };
-            idle.map(gap).collect::<Vec<_>>()
-        };
-        let mut gaps = idle(&part.clusters, &clusters, "gap-no-cluster-matches");
+        let mut gaps = idle_globs(&part.clusters, &clusters, "gap-no-cluster-matches", matches);
         if concerned.iter().any(|d| d.last_run.is_some()) {
-            gaps.extend(idle(&part.namespaces, &namespaces, "gap-no-namespace-kept"));
+            gaps.extend(idle_globs(&part.namespaces, &namespaces, "gap-no-namespace-kept", matches));
         }
         gaps
     }
