@@ -138,7 +138,8 @@ def schedule_faults(world, case):
             mean = lambda runs, which: sum(samples[r][which] for r in runs) / max(1, len(runs))  # noqa: E731
             grown = mean(late, 0) / max(1, mean(early, 0)) - 1
             case.expect(grown < (0.05 if ENDURANCE else 0.25), f"resident memory grew by {grown:.1%} over the second half of the runs")
-            case.expect(mean(late, 1) <= mean(early, 1) + 1, f"open handles grew from {mean(early, 1):.1f} to {mean(late, 1):.1f}")
+            # A few runs see the connections to Prometheus, at most four, open or not as it happens; one more a run is seen all the same.
+            case.expect(mean(late, 1) <= mean(early, 1) + (1 if ENDURANCE else 4), f"open handles grew from {mean(early, 1):.1f} to {mean(late, 1):.1f}")
             case.expect(len(kept(reports)) <= 5, f"{len(kept(reports))} reports are kept, 5 wanted")
             case.note(f"{ok} reports, {failed} failures; RSS {mean(early, 0) / 2**20:.1f} to {mean(late, 0) / 2**20:.1f} MiB ({grown:+.1%}), handles {mean(early, 1):.1f} to {mean(late, 1):.1f}; stopped in {seconds:.1f} s")
 
