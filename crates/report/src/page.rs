@@ -114,6 +114,8 @@ pub(crate) struct ProblemRow {
     /// Class of the workload, and where it comes from.
     pub(crate) class: String,
     pub(crate) summary: String,
+    /// `bound 70 %`, where the summary does not say it; else empty.
+    pub(crate) bound: String,
     /// `since 19 Nov`, of what earlier runs know; else empty.
     pub(crate) since: String,
     /// The same without the word.
@@ -317,6 +319,11 @@ fn says(sentence: &str, value: &str) -> bool {
     })
 }
 
+/// What was measured, and the bound that it was held against.
+fn measured_against(f: &Finding) -> Option<(&Evidence, &Value)> {
+    f.evidence.iter().find_map(|e| Some((e, e.threshold.as_ref()?)))
+}
+
 /// Whether the run before knew of a finding.
 fn is_known(f: &Finding) -> bool {
     matches!(f.state, Some(State::Ongoing | State::Worse | State::Better))
@@ -518,6 +525,9 @@ impl Say {
 
     fn row(&self, report: &Report, f: &Finding) -> ProblemRow {
         let since = f.since.filter(|_| is_known(f)).map(|since| self.locale.day(since, report.taken_at));
+        let summary = self.locale.sentence(&f.check, &f.summary);
+        let bound = measured_against(f).map(|(_, bound)| self.locale.show(bound));
+        let bound = bound.filter(|bound| !says(&summary, bound));
         ProblemRow {
             severity: self.w(f.severity.name()),
             severity_id: f.severity.name(),
@@ -525,7 +535,8 @@ impl Say {
             check_id: f.check.to_string(),
             subject: self.subject(&f.subject),
             class: self.class(f),
-            summary: self.locale.sentence(&f.check, &f.summary),
+            summary,
+            bound: bound.map_or_else(String::new, |bound| self.w("watch-bound").replace("{bound}", &bound)),
             since: since.as_ref().map_or_else(String::new, |day| self.w("since-day").replace("{day}", day)),
             since_day: since.unwrap_or_default(),
         }
@@ -540,6 +551,7 @@ impl Say {
             subject: self.subject(&was.subject),
             class: String::new(),
             summary: self.locale.sentence(&was.check, &was.summary),
+            bound: String::new(),
             since: String::new(),
             since_day: String::new(),
         }
@@ -566,6 +578,7 @@ impl Say {
             let (since, since_day) = self.watched_since(report, f);
             ProblemRow {
                 summary: self.with_notes(&sentence, &notes),
+                bound: String::new(),
                 since,
                 since_day,
                 ..self.row(report, f)
@@ -587,7 +600,7 @@ impl Say {
     /// The bound of something that is near it, its value where the sentence does not say it, and until when it was a finding.
     fn watched(&self, report: &Report, f: &Finding, sentence: &str) -> Vec<String> {
         let mut notes = Vec::new();
-        if let Some((e, bound)) = f.evidence.iter().find_map(|e| Some((e, e.threshold.as_ref()?))) {
+        if let Some((e, bound)) = measured_against(f) {
             let value = self.measured(e);
             let key = if says(sentence, &value) { "watch-bound" } else { "watch-now" };
             let told = self.w(key).replace("{value}", &value);

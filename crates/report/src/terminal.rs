@@ -242,7 +242,14 @@ impl Out {
         let told = [self.paint("1", &visible(&p.subject)), p.check.to_owned(), p.since.clone(), class];
         let told: Vec<String> = told.into_iter().filter(|part| !part.is_empty()).collect();
         self.line(&format!("{severity} {}", told.join("  ")));
-        self.wrapped("         ", "         ", &visible(&p.summary));
+        let summary = visible(&p.summary);
+        let summary = match p.bound.as_str() {
+            "" => summary,
+            bound => self
+                .locale
+                .phrase("with-notes", &[("text", summary.into()), ("notes", visible(bound).into())]),
+        };
+        self.wrapped("         ", "         ", &summary);
     }
 
     /// Words in lines of the terminal's width.
