@@ -96,13 +96,20 @@ impl Feed {
         progress.connecting(&sources.name);
         let mut gaps = Vec::new();
         let mut errors = Vec::new();
+        // What is judged over a whole cluster is for the first shard.
+        let first = frame.shard.is_none_or(Shard::is_first);
         let open_metrics = async {
             let metrics = sources.metrics.as_ref()?;
-            let probed = metrics.probe().await;
-            if probed.is_ok() {
+            // What is found out meanwhile of one that cannot be used is dropped with it.
+            let prepared = async {
                 metrics.prepare(&frame.window).await;
-            }
-            Some(probed.map(|()| Arc::clone(metrics)))
+                match first && needs.objects.contains(&ObjectKind::ApiUse) {
+                    true => Ok(Some(metrics.requested_apis(&frame.window).await)),
+                    false => Ok(None),
+                }
+            };
+            let opened = tokio::try_join!(metrics.probe(), prepared);
+            Some(opened.map(|((), requested)| (Arc::clone(metrics), requested)))
         };
         let kinds = registries.lists(hosts.lists(&needs.objects));
         let open_api = async {
@@ -128,6 +135,7 @@ impl Feed {
             errors.push(e);
         };
         let metrics = metrics.and_then(|m| m.map_err(|e| usable("prometheus", e)).ok());
+        let (metrics, requested_apis) = metrics.unzip();
         let api = api.and_then(|a| a.map_err(|e| usable("kubernetes", e)).ok());
         if metrics.is_none() && api.is_none() {
             return Err(errors);
@@ -139,14 +147,11 @@ impl Feed {
         if from == Some(Origin::KubernetesApi) {
             gaps.extend(ahead(&sources.name, &listed[0], frame));
         }
-        // What is judged over a whole cluster is for the first shard.
-        let first = frame.shard.is_none_or(Shard::is_first);
         if first && needs.objects.contains(&ObjectKind::HostRequests) {
             let look = hosts.look(sources, metrics.as_deref(), &mut listed[0], &frame.window);
             gaps.extend(look.await);
         }
-        if first && let (Some(api_use), Some(metrics)) = (&mut listed[0].inventory.api_use, &metrics) {
-            let asked = metrics.requested_apis(&frame.window).await;
+        if let (Some(api_use), Some(asked)) = (&mut listed[0].inventory.api_use, requested_apis.flatten()) {
             api_use.requested = asked.value;
             gaps.extend(scoped(&sources.name, asked.gaps));
         }

@@ -41,6 +41,8 @@ pub struct KubernetesSource {
     pub(super) settings: KubernetesSettings,
     /// How messages call the server: its URL.
     url: String,
+    /// The version that the server told when it was last probed.
+    version: Mutex<Option<String>>,
 }
 
 impl KubernetesSource {
@@ -58,7 +60,7 @@ impl KubernetesSource {
     #[must_use]
     pub fn with_client(client: Client, url: &str, settings: KubernetesSettings) -> Self {
         let server = ApiServer::new(client, settings.timeout, settings.retry, settings.concurrency);
-        Self { server, settings, url: url.to_owned() }
+        Self { server, settings, url: url.to_owned(), version: Mutex::default() }
     }
 
     /// The client, to reach other servers through the cluster.
@@ -248,9 +250,12 @@ impl KubernetesSource {
 
     /// The version of the API server; empty when it keeps it to itself.
     pub(super) async fn version(&self) -> String {
-        let answer = self.server.get("/version", "application/json").await;
-        let version = answer.ok().and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
-        version.and_then(|v| v["gitVersion"].as_str().map(str::to_owned)).unwrap_or_default()
+        let told = || self.version.lock().expect("nobody panics while holding it").clone();
+        if told().is_none() {
+            // Only the version counts here; why there is none, a run has said before.
+            let _ = self.probe().await;
+        }
+        told().unwrap_or_default()
     }
 
     /// Asks for the scale of workloads of other kinds. Where it cannot be read, their pods have been counted, and a gap
@@ -488,7 +493,9 @@ impl ObjectSource for KubernetesSource {
         match self.server.get("/version", "application/json").await {
             Ok(body) => {
                 let version: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-                if version["gitVersion"].is_string() {
+                if let Some(version) = version["gitVersion"].as_str() {
+                    let mut told = self.version.lock().expect("nobody panics while holding it");
+                    *told = Some(version.to_owned());
                     return Ok(());
                 }
                 Err(SourceError::Unusable {

@@ -8,11 +8,14 @@ use super::source::Prometheus;
 use crate::Fetched;
 
 /// The gauge that the API server sets to 1 at the first request for a deprecated version, until it is restarted.
-const GAUGE: &str = "apiserver_requested_deprecated_apis";
+pub(super) const GAUGE: &str = "apiserver_requested_deprecated_apis";
 
 impl Prometheus {
     /// Deprecated versions that have been asked for, where the metrics server has the API server's metrics.
     pub(super) async fn count_requested_apis(&self, window: &Window) -> Fetched<Vec<RequestedApi>> {
+        if self.lacks(GAUGE, window).await {
+            return Fetched::whole(Vec::new());
+        }
         let matchers = self.matchers(vec!["removed_release!=\"\"".to_owned()]);
         let query = format!("max by (group, version, resource, removed_release) ({GAUGE}{{{matchers}}})");
         match self.instant(&query, window.end().unix_seconds()).await {

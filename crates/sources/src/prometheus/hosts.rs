@@ -1,5 +1,6 @@
 //! Requests by host, as ingress controllers count them.
 
+use futures::future::join_all;
 use healthcore::inventory::HostRequests;
 use healthcore::phrase::phrase;
 use healthcore::snapshot::GapCause;
@@ -16,13 +17,13 @@ const MOST_HOSTS: usize = 2000;
 const DAY_S: u64 = 86_400;
 
 /// A counter of requests with the label that holds the host, and matchers without which it counts twice, or other things.
-struct Counter {
-    metric: &'static str,
+pub(super) struct Counter {
+    pub(super) metric: &'static str,
     host: &'static str,
     matcher: &'static str,
 }
 
-const COUNTERS: [Counter; 3] = [
+pub(super) const COUNTERS: [Counter; 3] = [
     Counter { metric: "nginx_ingress_controller_requests", host: "host", matcher: "" },
     // `*` sums up all zones, and `total` all codes.
     Counter {
@@ -39,8 +40,22 @@ impl Prometheus {
     pub(super) async fn count_by_host(&self, window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
         let span_s = DAY_S.min(window.seconds() as u64);
         let mut out = Fetched::whole(None);
+        let mut counters = Vec::new();
         for counter in &COUNTERS {
-            match self.instant(&self.query_of(counter, span_s), window.end().unix_seconds()).await {
+            if !self.lacks(counter.metric, window).await {
+                counters.push(counter);
+            }
+        }
+        if counters.is_empty() {
+            // One whose scrapes have stopped today still knows the hours before.
+            counters.extend(&COUNTERS);
+        }
+        let end_s = window.end().unix_seconds();
+        let asked = counters.iter().map(|counter| async move {
+            (*counter, self.instant(&self.query_of(counter, span_s), end_s).await)
+        });
+        for (counter, answer) in join_all(asked).await {
+            match answer {
                 Ok((found, said)) => {
                     let notes =
                         said.notes.into_iter().map(|(cause, words)| self.gap("host-requests", cause, words));

@@ -19,6 +19,8 @@ use tokio::sync::OnceCell;
 use super::catalogue::{Catalogue, Facts, Family, Scheme, quoted};
 use super::client::{Client, Log, QueryError};
 use super::decode::{InstantSeries, Labels, Said, instant_series, range_series};
+use super::deprecated;
+use super::hosts;
 use super::http::HttpTransport;
 use super::ksm;
 use super::settings::{Dialect, PrometheusSettings};
@@ -168,6 +170,12 @@ impl Prometheus {
         Gap::new(format!("prometheus/{what}"), cause, said)
     }
 
+    /// Whether a metric surely has no series at the end of the window.
+    pub(super) async fn lacks(&self, metric: &str, window: &Window) -> bool {
+        let (facts, _) = self.facts.get_or_init(|| self.ask_facts(window)).await;
+        facts.knows_presence && !facts.present.contains(metric)
+    }
+
     pub(super) fn matchers(&self, own: Vec<String>) -> String {
         self.catalogue.matchers(own)
     }
@@ -183,27 +191,56 @@ impl Prometheus {
         (facts, gaps)
     }
 
+    /// Most servers are asked in two turns: what there is and how it is labelled, and then what has ended and how often is
+    /// scraped.
     async fn ask_facts(&self, window: &Window) -> (Facts, Vec<Gap>) {
-        let mut gaps = Vec::new();
-        let mut facts = Facts::default();
-        self.find_metrics(window, &mut facts, &mut gaps).await;
-        // Where scraping has stopped, labels are those that there were.
         let end_s = window.end().unix_seconds();
+        let mut facts = Facts::default();
+        let (present, (schemes, mut gaps)) =
+            tokio::join!(self.find_present(end_s), self.find_schemes(&Family::ALL, end_s));
+        facts.schemes = schemes;
+        match present {
+            Ok((present, whole, notes)) => {
+                facts.present = present;
+                facts.knows_presence = whole;
+                gaps.extend(notes);
+            }
+            Err(gap) => gaps.push(gap),
+        }
+        let (interval, ()) = {
+            let scheme = facts.scheme(Family::Cadvisor);
+            tokio::join!(self.find_scrape_interval(end_s, scheme), self.find_ended(window, &mut facts))
+        };
+        let mut interval = interval;
+        // Where scraping has stopped, labels are those that there were.
         let newest = |family: Family| facts.newest(family.witnesses().iter().copied(), end_s);
-        let mut families: BTreeMap<i64, Vec<Family>> = BTreeMap::new();
-        for family in Family::ALL {
-            families.entry(newest(family)).or_default().push(family);
+        let mut ended: BTreeMap<i64, Vec<Family>> = BTreeMap::new();
+        for family in Family::ALL.into_iter().filter(|family| newest(*family) < end_s) {
+            ended.entry(newest(family)).or_default().push(family);
         }
         let cadvisor_s = newest(Family::Cadvisor);
-        for (time_s, families) in families {
-            self.find_schemes(&families, time_s, &mut facts, &mut gaps).await;
+        for (time_s, families) in ended {
+            let (schemes, notes) = self.find_schemes(&families, time_s).await;
+            facts.schemes.extend(schemes);
+            gaps.extend(notes);
         }
-        facts.scrape_s = self.find_scrape_interval(cadvisor_s, &facts, &mut gaps).await;
+        if cadvisor_s < end_s {
+            interval = self.find_scrape_interval(cadvisor_s, facts.scheme(Family::Cadvisor)).await;
+        }
+        facts.scrape_s = interval.unwrap_or_else(|gap| {
+            gaps.push(gap);
+            None
+        });
         (facts, gaps)
     }
 
-    /// How many series of each family have which labels.
-    async fn find_schemes(&self, families: &[Family], time_s: i64, facts: &mut Facts, gaps: &mut Vec<Gap>) {
+    /// Which labels the series of each family have; families without series are left out.
+    async fn find_schemes(
+        &self,
+        families: &[Family],
+        time_s: i64,
+    ) -> (BTreeMap<Family, Vec<Scheme>>, Vec<Gap>) {
+        let (mut schemes, mut gaps) = (BTreeMap::new(), Vec::new());
         let mark = |family: Family, scheme: Scheme| format!("{}/{}", family.witness(), scheme.name());
         let mut branches = Vec::new();
         for &family in families {
@@ -222,7 +259,7 @@ impl Prometheus {
                 );
                 found
             }
-            Err(e) => return gaps.push(self.gap("labels in use", e.cause, e.detail)),
+            Err(e) => return (schemes, vec![self.gap("labels in use", e.cause, e.detail)]),
         };
         for &family in families {
             let count = |scheme: Scheme| {
@@ -240,47 +277,53 @@ impl Prometheus {
                 gaps.push(self.gap("labels in use", GapCause::Info, said));
             }
             if !used.is_empty() {
-                facts.schemes.insert(family, used.into_iter().map(|(scheme, _)| scheme).collect());
+                schemes.insert(family, used.into_iter().map(|(scheme, _)| scheme).collect());
             }
         }
+        (schemes, gaps)
     }
 
     /// Seconds between two scrapes of cAdvisor.
-    async fn find_scrape_interval(&self, time_s: i64, facts: &Facts, gaps: &mut Vec<Gap>) -> Option<u64> {
-        let [_, _, container] = facts.scheme(Family::Cadvisor).labels();
+    async fn find_scrape_interval(&self, time_s: i64, scheme: Scheme) -> Result<Option<u64>, Gap> {
+        let [_, _, container] = scheme.labels();
         let labels = vec![format!("{container}!=\"\""), format!("{container}!=\"POD\"")];
         let cadvisor = self.catalogue.matchers(labels);
         let counted =
             format!("quantile(0.5, count_over_time({}{{{cadvisor}}}[10m]))", Family::Cadvisor.witness());
-        let found = match self.instant(&counted, time_s).await {
-            Ok((found, _)) => found,
-            Err(e) => {
-                gaps.push(self.gap("scrape interval", e.cause, e.detail));
-                return None;
-            }
-        };
+        let told = |e: QueryError| self.gap("scrape interval", e.cause, e.detail);
+        let (found, _) = self.instant(&counted, time_s).await.map_err(told)?;
         let count = found.first().map_or(0.0, |s| s.value);
-        (count >= 1.0).then(|| (600.0 / count).round() as u64)
+        Ok((count >= 1.0).then(|| (600.0 / count).round() as u64))
     }
 
-    /// Which metrics exist; of the others, which have ended within the window or are excluded by the matchers.
-    async fn find_metrics(&self, window: &Window, facts: &mut Facts, gaps: &mut Vec<Gap>) {
-        let time_s = window.end().unix_seconds();
+    /// Names of the metrics that queries of the catalogue read.
+    fn catalogue_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Metric::ALL.iter().flat_map(|m| self.catalogue.names(*m)).collect();
         names.push(ksm::WITNESS.to_owned());
         names.sort();
         names.dedup();
-        let of = |names: &[String]| format!("__name__=~\"{}\"", quoted(&names.join("|")));
-        let all = self.catalogue.matchers(vec![of(&names)]);
-        match self.instant(&format!("count by (__name__) ({{{all}}})"), time_s).await {
-            Ok((found, said)) => {
-                facts.present = found.iter().filter_map(|s| s.metric.get("__name__").cloned()).collect();
-                facts.knows_presence = !said.partial;
-                let note = |(cause, words)| self.gap("metrics that exist", cause, words);
-                gaps.extend(said.notes.into_iter().map(note));
-            }
-            Err(e) => return gaps.push(self.gap("metrics that exist", e.cause, e.detail)),
-        }
+        names
+    }
+
+    /// Which metrics have series, whether that is the whole answer, and what the answer says of itself.
+    async fn find_present(&self, time_s: i64) -> Result<(BTreeSet<String>, bool, Vec<Gap>), Gap> {
+        let mut names = self.catalogue_names();
+        names.extend(hosts::COUNTERS.iter().map(|counter| counter.metric.to_owned()));
+        names.push(deprecated::GAUGE.to_owned());
+        let all = self.catalogue.matchers(vec![named(&names)]);
+        let asked = self.instant(&format!("count by (__name__) ({{{all}}})"), time_s).await;
+        let (found, said) = asked.map_err(|e| self.gap("metrics that exist", e.cause, e.detail))?;
+        let notes = said.notes.into_iter();
+        let notes = notes.map(|(cause, words)| self.gap("metrics that exist", cause, words)).collect();
+        let present = found.iter().filter_map(|s| s.metric.get("__name__").cloned()).collect();
+        Ok((present, !said.partial, notes))
+    }
+
+    /// Of the metrics that have no series at the end of the window, those that have ended within it or are excluded by the
+    /// matchers.
+    async fn find_ended(&self, window: &Window, facts: &mut Facts) {
+        let time_s = window.end().unix_seconds();
+        let mut names = self.catalogue_names();
         names.retain(|name| !facts.present.contains(name));
         if names.is_empty() || !facts.knows_presence {
             return;
@@ -290,7 +333,7 @@ impl Prometheus {
             let count = format!("count by (__name__) ({{{matchers}}})");
             format!("label_replace({count}, \"metric\", \"$1\", \"__name__\", \"(.+)\")")
         };
-        let absent = counted(&self.catalogue.matchers(vec![of(&names)]));
+        let absent = counted(&self.catalogue.matchers(vec![named(&names)]));
         // Looks from afar first, so that the later time of those close by counts.
         let (close, apart) = CLOSE;
         let lookback = window.seconds() as u64;
@@ -301,7 +344,7 @@ impl Prometheus {
             })
             .to_vec();
         if !self.catalogue.own_matchers().is_empty() {
-            branches.push(marked(&counted(&of(&names)), "excluded"));
+            branches.push(marked(&counted(&named(&names)), "excluded"));
         }
         // Only words depend on it, and which metrics are asked for in vain: an error is no gap.
         let Ok((found, _)) = self.instant(&branches.join(" or "), time_s).await else { return };
@@ -643,6 +686,11 @@ impl MetricsSource for Prometheus {
     fn usage(&self) -> Usage {
         self.client.usage()
     }
+}
+
+/// The matcher of the names of metrics.
+fn named(names: &[String]) -> String {
+    format!("__name__=~\"{}\"", quoted(&names.join("|")))
 }
 
 /// The expression with a label `mark`, so that `or` keeps it apart from others.

@@ -853,7 +853,8 @@ async fn deprecated_versions_that_were_asked_for() {
     ];
     let answer =
         format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, rows.join(","));
-    Mock::given(path("/prefix/api/v1/query")).respond_with(text(&answer)).mount(&server).await;
+    exists(&server, super::deprecated::GAUGE).await;
+    Mock::given(body_string_contains("removed_release")).respond_with(text(&answer)).mount(&server).await;
     let prometheus = Prometheus::new(&settings(&server)).unwrap();
     let found = prometheus.requested_apis(&window()).await;
     let told: Vec<_> = found
@@ -863,28 +864,39 @@ async fn deprecated_versions_that_were_asked_for() {
         .collect();
     assert_eq!(told, ["batch/v1beta1 cronjobs 1.25", "v1 componentstatuses 1.40"]);
     assert_eq!(
-        prometheus.asked(),
-        [
-            "1 instant query: max by (group, version, resource, removed_release) (apiserver_requested_deprecated_apis{removed_release!=\"\"})"
-        ]
+        prometheus.asked().last().unwrap(),
+        "1 instant query: max by (group, version, resource, removed_release) (apiserver_requested_deprecated_apis{removed_release!=\"\"})"
     );
 }
 
-/// Requests by host, when the server has the answer for queries that hold `words`.
-async fn by_host(words: &str, answer: &str) -> (Fetched<Option<Vec<HostRequests>>>, Vec<String>) {
+#[tokio::test]
+async fn nobody_asks_for_deprecated_versions_of_a_server_that_does_not_know_them() {
     let server = MockServer::start().await;
-    let query = path("/prefix/api/v1/query");
-    Mock::given(query)
+    facts(&server).await;
+    let prometheus = Prometheus::new(&settings(&server)).unwrap();
+    let found = prometheus.requested_apis(&window()).await;
+    assert!(found.value.is_empty() && found.gaps.is_empty());
+    assert!(!prometheus.asked().iter().any(|query| query.contains("removed_release")));
+}
+
+/// Requests by host, and the questions for them, when the server has `metric`, and the answer for queries that hold `words`.
+async fn by_host(
+    metric: &str,
+    words: &str,
+    answer: &str,
+) -> (Fetched<Option<Vec<HostRequests>>>, Vec<String>) {
+    let server = MockServer::start().await;
+    exists(&server, metric).await;
+    Mock::given(body_string_contains("topk"))
         .and(body_string_contains(words))
         .respond_with(text(answer))
-        .with_priority(1)
+        .with_priority(2)
         .mount(&server)
         .await;
-    let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
-    Mock::given(path("/prefix/api/v1/query")).respond_with(text(empty)).with_priority(9).mount(&server).await;
     let prometheus = Prometheus::new(&settings(&server)).unwrap();
     let found = prometheus.host_requests(&window()).await;
-    (found, prometheus.asked())
+    let asked = prometheus.asked().into_iter().filter(|query| query.contains("topk"));
+    (found, asked.collect())
 }
 
 #[tokio::test]
@@ -893,7 +905,7 @@ async fn requests_are_counted_by_host() {
         {"metric":{"host":"Forex-UI.example"},"value":[1200,"20592.6"]},
         {"metric":{"host":"forex-ui.example:443"},"value":[1200,"7"]},
         {"metric":{"host":"a.example"},"value":[1200,"0"]}]}}"#;
-    let (found, asked) = by_host("nginx_ingress_controller_requests", answer).await;
+    let (found, asked) = by_host("nginx_ingress_controller_requests", "nginx_ingress", answer).await;
     let counts: Vec<_> =
         found.value.iter().flatten().map(|c| (c.host.as_str(), c.requests, c.span.get())).collect();
     assert_eq!(counts, [("a.example", 0, 240.0), ("forex-ui.example", 20_600, 240.0)]);
@@ -909,11 +921,19 @@ async fn requests_are_counted_by_host() {
 async fn the_first_controller_that_counts_is_taken() {
     let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
         {"metric":{"request_host":"a.example"},"value":[1200,"5"]}]}}"#;
-    let (found, asked) = by_host("istio_requests_total", answer).await;
-    assert_eq!((found.value.map(|counts| counts[0].requests), asked.len()), (Some(5), 3));
-    let (found, asked) = by_host("no_such_metric", answer).await;
+    let istio = "istio_requests_total";
+    let (found, asked) = by_host(istio, istio, answer).await;
+    assert_eq!(
+        (found.value.map(|counts| counts[0].requests), asked.len()),
+        (Some(5), 1),
+        "the others are not there"
+    );
+    let (found, asked) = by_host("none_of_them", istio, answer).await;
+    let counted = found.value.map(|counts| counts[0].requests);
+    assert_eq!((counted, asked.len()), (Some(5), 3), "its scrapes have stopped");
+    let (found, asked) = by_host("none_of_them", "no_such_metric", answer).await;
     assert_eq!((found.value, found.gaps.len(), asked.len()), (None, 0, 3));
-    let (found, _) =
-        by_host("nginx_ingress", r#"{"status":"error","errorType":"bad_data","error":"no"}"#).await;
+    let refused = r#"{"status":"error","errorType":"bad_data","error":"no"}"#;
+    let (found, _) = by_host("none_of_them", "nginx_ingress", refused).await;
     assert_eq!((found.value, found.gaps[0].scope.as_str()), (None, "prometheus/host-requests"));
 }
