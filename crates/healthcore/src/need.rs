@@ -6,12 +6,16 @@ use crate::metric::{Metric, Shape};
 use crate::model::{ObjectKind, WorkloadId};
 use crate::snapshot::{MOST_BASE, Objects, RANDOM};
 use crate::time::Window;
+use crate::unit::Seconds;
 
 /// Metrics and objects that checks read: the union over all enabled checks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Needs {
     /// Metrics; whether a run without it says less, or whether it only adds detail.
     pub metrics: BTreeMap<Metric, Importance>,
+    /// How long before the end of the window the samples of a metric may lie that anybody reads; without an entry in all of
+    /// it.
+    recent: BTreeMap<Metric, Seconds>,
     /// Objects.
     pub objects: BTreeSet<ObjectKind>,
 }
@@ -31,8 +35,7 @@ pub enum Importance {
 impl Needs {
     /// Asks for a metric without which subjects are unknown.
     pub fn metric(&mut self, metric: Metric) -> &mut Self {
-        self.metrics.insert(metric, Importance::Required);
-        self
+        self.at_least(metric, Importance::Required)
     }
     /// Asks for a metric that judgements read where it exists.
     pub fn optional(&mut self, metric: Metric) -> &mut Self {
@@ -47,9 +50,37 @@ impl Needs {
         self.shown(Metric::Restarts).shown(Metric::OomEvents)
     }
     fn at_least(&mut self, metric: Metric, importance: Importance) -> &mut Self {
+        self.recent.remove(&metric);
+        self.weigh(metric, importance)
+    }
+    fn weigh(&mut self, metric: Metric, importance: Importance) -> &mut Self {
         let known = self.metrics.entry(metric).or_insert(importance);
         *known = importance.max(*known);
         self
+    }
+    /// Asks for the samples of a metric in the last `span` of the window: servers read what is asked of them, and a week of
+    /// counters is much for a check that looks at a day.
+    pub fn recent(&mut self, metric: Metric, importance: Importance, span: Seconds) -> &mut Self {
+        match (self.metrics.contains_key(&metric), self.recent.get(&metric)) {
+            // Somebody reads all of it.
+            (true, None) => {}
+            (_, known) => {
+                let widest = known.map_or(span.get(), |known| known.get().max(span.get()));
+                self.recent.insert(metric, Seconds(widest));
+            }
+        }
+        self.weigh(metric, importance)
+    }
+    /// Asks for every metric in all of the window: for who keeps the answers, to read them another time in another way.
+    #[must_use]
+    pub fn of_whole_window(mut self) -> Self {
+        self.recent.clear();
+        self
+    }
+    /// The first instant of the window, as an index, at which anybody reads a metric.
+    #[must_use]
+    pub fn first_read(&self, metric: Metric, window: &Window) -> usize {
+        self.recent.get(&metric).map_or(0, |span| window.points() - window.points_in(*span))
     }
     /// Asks for a list of objects.
     pub fn objects(&mut self, kind: ObjectKind) -> &mut Self {
@@ -306,8 +337,11 @@ pub fn literal(text: &str) -> String {
 
 /// Samples that all dense metrics of the needs are expected to have in a partition.
 #[must_use]
-pub fn expected_samples(needs: &Needs, partition: &Partition) -> u64 {
-    needs.metrics.keys().filter(|m| m.shape() == Shape::Dense).count() as u64 * partition.samples
+pub fn expected_samples(needs: &Needs, partition: &Partition, window: &Window) -> u64 {
+    let points = window.points().max(1);
+    let dense = needs.metrics.keys().filter(|m| m.shape() == Shape::Dense);
+    let read = dense.map(|m| (points - needs.first_read(*m, window).min(points)) as f64 / points as f64);
+    (read.sum::<f64>() * partition.samples as f64).round() as u64
 }
 
 #[cfg(test)]
@@ -315,8 +349,39 @@ mod tests {
     use super::*;
     use crate::model::{Container, Pod, PodPhase, Workload};
     use crate::time::Timestamp;
-    use crate::unit::Seconds;
     use proptest::prelude::*;
+
+    #[test]
+    fn of_several_readers_the_widest_span_counts() {
+        let end = Timestamp::from_unix_seconds(1_000_000);
+        let window = Window::ending(end, Seconds(86_400.0), Seconds(3600.0)).unwrap();
+        let metric = Metric::CpuPeriods;
+        let first = |needs: &Needs| window.points() - needs.first_read(metric, &window);
+        let mut needs = Needs::default();
+        needs.recent(metric, Importance::Optional, Seconds(3.0 * 3600.0));
+        assert_eq!(first(&needs), 3);
+        needs.recent(metric, Importance::Required, Seconds(7200.0));
+        assert_eq!((first(&needs), needs.metrics[&metric]), (3, Importance::Required));
+        needs.recent(metric, Importance::Shown, Seconds(1e9));
+        assert_eq!(first(&needs), window.points());
+        needs.recent.insert(metric, Seconds(3600.0));
+        assert_eq!(first(&needs.clone().of_whole_window()), window.points());
+        needs.shown(metric).recent(metric, Importance::Shown, Seconds(3600.0));
+        assert_eq!(first(&needs), window.points(), "somebody reads all of it");
+    }
+
+    #[test]
+    fn what_is_read_of_a_day_alone_is_expected_of_a_day() {
+        let end = Timestamp::from_unix_seconds(1_000_000);
+        let window = Window::ending(end, Seconds(86_400.0), Seconds(3600.0)).unwrap();
+        let selector = Selector::Namespaces(Vec::new());
+        let samples = 100 * window.points() as u64;
+        let partition = Partition { selector, workloads: Default::default(), samples, thinned: None };
+        let mut needs = Needs::default();
+        needs.metric(Metric::MemoryRss).metric(Metric::Restarts);
+        needs.recent(Metric::CpuPeriods, Importance::Required, Seconds(36_000.0));
+        assert_eq!(expected_samples(&needs, &partition, &window), samples + 1000);
+    }
 
     fn objects(workloads: &[(&str, &str, usize)]) -> Objects {
         let mut objects = Objects::default();

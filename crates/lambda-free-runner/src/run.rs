@@ -192,7 +192,7 @@ async fn plan(
     let mut total = 0;
     let asked: Vec<_> = feed.partitions().filter(|p| !is_nowhere(p)).collect();
     for (i, partition) in asked.iter().enumerate() {
-        let samples = healthcore::need::expected_samples(needs, partition);
+        let samples = healthcore::need::expected_samples(needs, partition, &frame.window);
         total += samples;
         lines.push(format!("  part {} of {}: {}", i + 1, asked.len(), about(samples)));
         let plan = metrics.plan(needs, partition, &frame.window);
@@ -234,11 +234,14 @@ async fn live(
     let frame = frame(spec)?;
     let header = Header::new(frame.taken_at, frame.window);
     let recorder = spec.record.as_ref().map(|path| Recorder::create(path, &header)).transpose()?;
+    // A recording may be judged with other settings than those of today.
+    let needs = checks.needs();
+    let needs = if spec.record.is_some() { needs.of_whole_window() } else { needs };
     let patience = Patience::default();
     let pass = Pass {
         checks,
         shard: spec.shard,
-        needs: Arc::new(checks.needs()),
+        needs: Arc::new(needs),
         frame,
         room: Room::of_parts(UNDER_WAY, spec.budget),
         record: spec.record.as_deref(),

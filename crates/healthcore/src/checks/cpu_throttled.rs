@@ -7,7 +7,7 @@ use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
-use crate::need::Needs;
+use crate::need::{Importance, Needs};
 use crate::snapshot::Missing;
 use crate::unit::{Cores, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
@@ -65,11 +65,11 @@ impl Check for CpuThrottled {
     type Params = CpuThrottledParams;
     type Subject<'a> = WorkloadContainer<'a>;
 
-    fn needs(_: &Self::Params, needs: &mut Needs) {
+    fn needs(params: &Self::Params, needs: &mut Needs) {
         needs
-            .metric(Metric::CpuPeriods)
-            .metric(Metric::CpuThrottledPeriods)
-            .optional(Metric::CpuThrottledTime)
+            .recent(Metric::CpuPeriods, Importance::Required, params.lookback)
+            .recent(Metric::CpuThrottledPeriods, Importance::Required, params.lookback)
+            .recent(Metric::CpuThrottledTime, Importance::Optional, params.lookback)
             .shown(Metric::CpuUsage)
             .chart()
             .objects(ObjectKind::Workloads)

@@ -403,9 +403,9 @@ impl Prometheus {
         told.with("metrics", any_of(names))
     }
 
-    /// Start and end of the range queries that cover the window.
-    fn spans(window: &Window) -> Vec<(i64, i64)> {
-        (0..window.points())
+    /// Start and end of the range queries that cover the window from one of its instants on.
+    fn spans(window: &Window, first: usize) -> Vec<(i64, i64)> {
+        (first..window.points())
             .step_by(MOST_POINTS)
             .map(|from| {
                 let to = (from + MOST_POINTS).min(window.points()) - 1;
@@ -417,11 +417,12 @@ impl Prometheus {
     async fn metric(
         &self,
         metric: Metric,
-        importance: Importance,
+        needs: &Needs,
         partition: &Partition,
         window: &Window,
         facts: &Facts,
     ) -> OneMetric {
+        let is_required = needs.metrics.get(&metric) == Some(&Importance::Required);
         let step = u64::from(window.step_s());
         let mut out = OneMetric { metric, store: SeriesStore::default(), gaps: Vec::new() };
         if !self.catalogue.has(metric) {
@@ -436,14 +437,14 @@ impl Prometheus {
                 metric,
                 if excluded { Missing::MatchersExclude { metric } } else { Missing::MetricAbsent { metric } },
             );
-            if importance == Importance::Required {
+            if is_required {
                 let detail = self.absence(facts, &names);
                 out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, detail));
             }
             return out;
         }
         let has_now = |n: &String| facts.present.contains(n) && !facts.ended.contains_key(n);
-        if facts.knows_presence && importance == Importance::Required && !names.iter().any(has_now) {
+        if facts.knows_presence && is_required && !names.iter().any(has_now) {
             let there: Vec<String> = names.iter().filter(|n| facts.present.contains(*n)).cloned().collect();
             let said = Self::ending(facts, &there, window.end().unix_seconds());
             out.gaps.push(self.gap(metric.name(), GapCause::MetricAbsent, said));
@@ -451,8 +452,11 @@ impl Prometheus {
         let lookback = window.seconds() as u64;
         let fits = |query: &str| self.client.fits(query);
         let queries = self.catalogue.queries(metric, &partition.selector, facts, step, lookback, &fits);
-        let asked =
-            queries.iter().flat_map(|query| Self::spans(window).into_iter().map(move |span| (query, span)));
+        let spans = Self::spans(window, needs.first_read(metric, window));
+        let mut asked = Vec::new();
+        for query in &queries {
+            asked.extend(spans.iter().map(|span| (query, *span)));
+        }
         for (query, (start, end)) in asked {
             let params = vec![
                 ("query", query.clone()),
@@ -641,8 +645,9 @@ impl MetricsSource for Prometheus {
         let (facts, mut gaps) = self.facts(window).await;
         let mut store = SeriesStore::default();
         // The client bounds how many are under way at once.
-        let mut answers = stream::iter(needs.metrics.clone())
-            .map(|(metric, importance)| self.metric(metric, importance, partition, window, facts))
+        let metrics: Vec<Metric> = needs.metrics.keys().copied().collect();
+        let mut answers = stream::iter(metrics)
+            .map(|metric| self.metric(metric, needs, partition, window, facts))
             .buffer_unordered(needs.metrics.len().max(1));
         let mut by_metric = BTreeMap::new();
         while let Some(one) = answers.next().await {
@@ -668,8 +673,8 @@ impl MetricsSource for Prometheus {
         let step = u64::from(window.step_s());
         let lookback = window.seconds() as u64;
         let fits = |query: &str| self.client.fits(query);
-        let ranges = Self::spans(window).len();
         let line = |metric: Metric, query: String| {
+            let ranges = Self::spans(window, needs.first_read(metric, window)).len();
             format!("{metric}: {ranges} range {}: {query}", if ranges == 1 { "query" } else { "queries" })
         };
         let of = |metric: &Metric| {
