@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::analyse::Assessment;
-use crate::class::Classified;
+use crate::class::{Class, Classified};
 use crate::finding::{Finding, Problem, Severity, SubjectRef, Text, Value, fingerprint, fingerprint_hash};
 use crate::metric::Metric;
 use crate::model::{ObjectKind, Workload};
@@ -95,6 +95,9 @@ pub trait Check: Send + Sync + 'static {
     const ON_REQUEST: bool = false;
     /// Adds the metrics and objects that it reads.
     fn needs(params: &Self::Params, needs: &mut Needs);
+    /// Defaults that workloads of some classes have instead: class, parameter, value. Its own file says so in the words of the
+    /// parameter.
+    const CLASS_DEFAULTS: &'static [(Class, &'static str, &'static str)] = &[];
     /// Share of false findings among the sure ones that is accepted over a whole report; none for rules that are no
     /// statistics. Problems of a check that has one carry their [`crate::finding::Chance`].
     fn false_discovery_rate(_params: &Self::Params) -> Option<Ratio> {
@@ -150,6 +153,8 @@ pub trait AnyCheck: Send + Sync {
     fn show(&self, params: &AnyParams, name: &str) -> Option<String>;
     /// Adds what it needs.
     fn needs(&self, params: &AnyParams, needs: &mut Needs);
+    /// Defaults that workloads of some classes have instead: class, parameter, value.
+    fn class_defaults(&self) -> &'static [(Class, &'static str, &'static str)];
     /// Lists of objects without which there is no telling how many subjects there are.
     fn lists(&self) -> &'static [ObjectKind];
     /// Judges every subject of the partition for which `choose` gives values.
@@ -207,6 +212,10 @@ impl<C: Check> AnyCheck for Erased<C> {
 
     fn needs(&self, params: &AnyParams, needs: &mut Needs) {
         C::needs(typed::<C>(params), needs);
+    }
+
+    fn class_defaults(&self) -> &'static [(Class, &'static str, &'static str)] {
+        C::CLASS_DEFAULTS
     }
 
     fn lists(&self) -> &'static [ObjectKind] {

@@ -337,20 +337,38 @@ impl Settings {
     }
 
     /// The values of a check where several layers of choices hold, the closest last; none where it does not run.
-    fn values(
-        &self,
+    fn values<'s>(
+        &'s self,
         check: &'static dyn AnyCheck,
-        layers: &[&BTreeMap<String, CheckSettings>],
+        layers: &[&'s BTreeMap<String, CheckSettings>],
     ) -> Result<Option<Values>, SettingsError> {
         let id = check.info().id;
         let own: Vec<&CheckSettings> = layers.iter().filter_map(|layer| layer.get(id)).collect();
         let base = configure(check, own.iter().map(|c| &c.params))?;
-        let mut by_class = BTreeMap::new();
+        let mut classes: BTreeSet<Class> = check.class_defaults().iter().map(|(class, ..)| *class).collect();
         for name in own.iter().flat_map(|c| c.classes.keys()) {
-            let class = Class::from_name(name)
-                .ok_or_else(|| SettingsError::UnknownClass { check: id.to_owned(), name: name.clone() })?;
-            let of_class = own.iter().flat_map(|c| [Some(&c.params), c.classes.get(name)]).flatten();
-            by_class.insert(class, configure(check, of_class)?);
+            let class = Class::from_name(name);
+            classes.insert(
+                class.ok_or_else(|| SettingsError::UnknownClass {
+                    check: id.to_owned(),
+                    name: name.clone(),
+                })?,
+            );
+        }
+        let mut by_class = BTreeMap::new();
+        for class in classes {
+            let defaults = check.class_defaults().iter().filter(|(of, ..)| *of == class);
+            let defaults = defaults.map(|(_, param, value)| ((*param).to_owned(), (*value).to_owned()));
+            let defaults: BTreeMap<String, String> = defaults.collect();
+            let of_class = |c: &&'s CheckSettings| [Some(&c.params), c.classes.get(class.name())];
+            // The default of a class is closer than what is chosen for all, and farther than all other choices.
+            let (first, rest) = match own.split_first() {
+                Some((first, rest)) => (of_class(first), rest),
+                None => ([None, None], &[][..]),
+            };
+            let [all, own_class] = first;
+            let layers = [all, Some(&defaults), own_class].into_iter().chain(rest.iter().flat_map(of_class));
+            by_class.insert(class, configure(check, layers.flatten())?);
         }
         let switched = |layers: &[&BTreeMap<String, CheckSettings>]| {
             layers.iter().rev().find_map(|layer| layer.get(id)?.enabled)
@@ -502,6 +520,32 @@ mod tests {
         settings.checks.get_mut("memory-usage").unwrap().enabled = Some(false);
         check(&settings, "stg", "x", None, "60%");
         check(&settings, "prod", "pay-lab-1", None, "off");
+    }
+
+    /// `cpu-throttled.warning` is 10%, and 20% for runners.
+    #[test]
+    fn the_default_of_a_class_gives_way_to_what_is_chosen_closer() {
+        let runner = |settings: &Settings, namespace: &str| {
+            let resolved = settings.resolve(CHECKS).unwrap();
+            let check = resolved.checks().iter().find(|c| c.check.info().id == "cpu-throttled").unwrap();
+            let site = Site { cluster: "prod", namespace, class: Some(Class::Runner) };
+            check.check.show(resolved.params(check, site).unwrap(), "warning").unwrap()
+        };
+        let warning = |value: &str| BTreeMap::from([("warning".to_owned(), value.to_owned())]);
+        let chosen = |all: Option<&str>, runners: Option<&str>| {
+            let classes = runners.map(|value| ("runner".to_owned(), warning(value)));
+            let params = all.map(warning).unwrap_or_default();
+            let own = CheckSettings { params, classes: classes.into_iter().collect(), ..Default::default() };
+            BTreeMap::from([("cpu-throttled".to_owned(), own)])
+        };
+        let settings = |checks| Settings { checks, ..Settings::default() };
+        assert_eq!(runner(&Settings::default(), "ci"), "20%");
+        assert_eq!(runner(&settings(chosen(Some("15%"), None)), "ci"), "20%");
+        assert_eq!(runner(&settings(chosen(None, Some("50%"))), "ci"), "50%");
+        assert_eq!(runner(&settings(chosen(Some("15%"), Some("12%"))), "ci"), "12%");
+        let mut near = settings(chosen(None, Some("50%")));
+        near.scopes = vec![scope("prod", Some("ci"), chosen(Some("30%"), None))];
+        assert_eq!((runner(&near, "ci"), runner(&near, "web")), ("30%".to_owned(), "50%".to_owned()));
     }
 
     #[test]

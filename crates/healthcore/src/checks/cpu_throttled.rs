@@ -18,10 +18,9 @@ pub struct CpuThrottled;
 crate::params! {
     /// Parameters of `cpu-throttled`.
     pub struct CpuThrottledParams {
-        /// Share of the periods above which a container is throttled; the value itself is silent.
+        /// Share of the periods above which a container is throttled; the value itself is silent. The default of the classes
+        /// `runner` and `batch`, which may take their time, is 20%.
         warning: Ratio = Ratio(0.10) => Ratio(0.001)..=Ratio(1.0),
-        /// The same for workloads of the classes `runner` and `batch`, which may take their time.
-        warning_batch: Ratio = Ratio(0.20) => Ratio(0.001)..=Ratio(1.0),
         /// Length of the time that is judged, up to now.
         lookback: Seconds = Seconds(86400.0) => Seconds(600.0)..=Seconds::from_days(30.0),
         /// Fewest periods that say something; a container that ran in fewer is idle. At the usual 100 ms, 600 are a minute.
@@ -43,7 +42,7 @@ impl Check for CpuThrottled {
         why: "In a period of 100 ms a container may use as much CPU as its limit says; once that is spent all its threads stand \
               still until the next period. Requests wait, and probes time out, although the average use looks low.",
         decides: "`cpu-throttled-periods` divided by `cpu-periods` (only periods in which the container wanted to run count), both \
-                  summed over `lookback`, for the pod where this is largest, above `warning`, or `warning-batch` for the classes \
+                  summed over `lookback`, for the pod where this is largest, above `warning`, which is 20% for the classes \
                   runner and batch: a warning. It is info where the time stopped (`cpu-throttled-time`, \
                   which the kernel adds up over CPUs, and at most the throttled periods) is less than `min-stopped` of \
                   `cpu-periods` times `period`. A container that ran in fewer than `min-periods` periods is \
@@ -64,6 +63,8 @@ impl Check for CpuThrottled {
     };
     type Params = CpuThrottledParams;
     type Subject<'a> = WorkloadContainer<'a>;
+    const CLASS_DEFAULTS: &'static [(Class, &'static str, &'static str)] =
+        &[(Class::Runner, "warning", "20%"), (Class::Batch, "warning", "20%")];
 
     fn needs(params: &Self::Params, needs: &mut Needs) {
         needs
@@ -95,12 +96,12 @@ impl Check for CpuThrottled {
         let Some((member, found)) = worst else {
             return why.map_or(Ok(Outcome::NotApplicable), Err);
         };
-        let (share, bound) = (found.share(params), bound(params, container, view));
+        let (share, bound) = (found.share(params), params.warning);
         let distance = measure::below(share, bound.get());
         if !view.keeps_watching(distance) && share <= bound.get() {
             return Ok(Outcome::Ok);
         }
-        let problem = problem(params, container, member, &found, bound).chart(ChartSeries::of_member(
+        let problem = problem(params, container, member, &found).chart(ChartSeries::of_member(
             view,
             container,
             member,
@@ -114,19 +115,11 @@ fn limit_of(member: &Member<'_>) -> Option<Cores> {
     member.container?.resources.cpu_limit.filter(|limit| limit.get() > 0.0)
 }
 
-fn bound(params: &CpuThrottledParams, container: &WorkloadContainer<'_>, view: &View<'_>) -> Ratio {
-    match view.class_of(&container.workload.id).map(|c| c.class) {
-        Some(Class::Runner | Class::Batch) => params.warning_batch,
-        _ => params.warning,
-    }
-}
-
 fn problem(
     params: &CpuThrottledParams,
     container: &WorkloadContainer<'_>,
     member: &Member<'_>,
     found: &Throttling,
-    bound: Ratio,
 ) -> Problem {
     let share = Ratio(found.share(params));
     let limit = limit_of(member).unwrap_or_default();
@@ -137,7 +130,7 @@ fn problem(
     let advice = Advice::new(Text::new("raise-limit")).change("cpu.limit", Some(limit.into()), to.into());
     let text = Text::new("throttled").with("share", share).with("limit", limit);
     let mut problem = Problem::new(severity, text)
-        .measured("throttled-periods-of-all", share, bound)
+        .measured("throttled-periods-of-all", share, params.warning)
         .evidence("cpu-periods", Value::Count(found.periods.round() as u64))
         .evidence("cpu-limit", limit)
         .pod(member.pod_name())
