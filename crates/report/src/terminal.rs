@@ -245,9 +245,11 @@ impl Out {
         let summary = visible(&p.summary);
         let summary = match p.bound.as_str() {
             "" => summary,
-            bound => self
-                .locale
-                .phrase("with-notes", &[("text", summary.into()), ("notes", visible(bound).into())]),
+            bound => {
+                // Words of Kubernetes often end with a full stop.
+                let text = summary.trim_end_matches('.').into();
+                self.locale.phrase("with-notes", &[("text", text), ("notes", visible(bound).into())])
+            }
         };
         self.wrapped("         ", "         ", &summary);
     }
