@@ -93,16 +93,33 @@ impl<'a> ImageReference<'a> {
     }
 
     /// Whether another image may stand under the same reference tomorrow, going by what the tag is called: none, `latest`,
-    /// or the name of a branch or an environment. Tags with a number in them are taken for versions.
+    /// or the name of a branch or an environment. Tags with a number in them are taken for versions, unless it is that of a
+    /// platform or of a runtime (`main-amd64`, `stable-jdk17`).
     #[must_use]
     pub fn is_mutable(&self) -> bool {
         let moving = |tag: &str| {
             let tag = tag.to_ascii_lowercase();
-            let word = tag.split(['-', '_', '.']).next().unwrap_or_default();
-            MOVING_TAGS.contains(&word) && !tag.contains(|c: char| c.is_ascii_digit())
+            let mut words = tag.split(['-', '_', '.']);
+            let first = words.next().unwrap_or_default();
+            let counts = |word: &str| word.contains(|c: char| c.is_ascii_digit()) && !is_variant(word);
+            MOVING_TAGS.contains(&first) && !words.any(counts)
         };
         self.digest.is_none() && self.tag.is_none_or(moving)
     }
+}
+
+/// Whether a word of a tag, in lower case, says for which platform or on which runtime an image is built, and not which build
+/// it is.
+fn is_variant(word: &str) -> bool {
+    const PLATFORMS: [&str; 12] = [
+        "amd64", "x64", "x86", "64", "386", "i386", "arm64", "aarch64", "arm64v8", "armv7", "s390x",
+        "ppc64le",
+    ];
+    const RUNTIMES: [&str; 10] =
+        ["jdk", "jre", "java", "node", "python", "py", "go", "php", "alpine", "ubuntu"];
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    PLATFORMS.contains(&word)
+        || RUNTIMES.iter().any(|runtime| word.strip_prefix(runtime).is_some_and(is_number))
 }
 
 /// First words of tags that are given to one image after another.
@@ -243,12 +260,28 @@ mod tests {
 
     #[test]
     fn tags_that_move() {
-        for text in ["app", "app:latest", "app:dev", "app:main-debug", "app:PROD", "r:5000/app"] {
+        for text in [
+            "app",
+            "app:latest",
+            "app:dev",
+            "app:main-debug",
+            "app:PROD",
+            "r:5000/app",
+            "app:latest-arm64",
+            "app:main-x86_64",
+            "app:stable-JDK17",
+        ] {
             assert!(ImageReference::new(text).is_mutable(), "{text}");
         }
-        for text in
-            ["app:1", "app:v23", "app:1.27-alpine", "app:dev-20261120", "app:latest@sha256:ab", "app:3f2a"]
-        {
+        for text in [
+            "app:1",
+            "app:v23",
+            "app:1.27-alpine",
+            "app:dev-20261120",
+            "app:latest@sha256:ab",
+            "app:3f2a",
+            "app:main-7-amd64",
+        ] {
             assert!(!ImageReference::new(text).is_mutable(), "{text}");
         }
     }
