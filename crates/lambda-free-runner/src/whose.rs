@@ -49,10 +49,27 @@ fn runs(pod: &Pod, now: Timestamp) -> bool {
     pod.phase == PodPhase::Running && !pod.deleting && is_old
 }
 
-/// Whether two clusters look into namespaces of the same name.
+/// Whether two clusters may look into namespaces of the same name.
 pub(crate) fn meet(a: &ClusterSources, b: &ClusterSources) -> bool {
     let (a, b) = (&a.selection.namespaces, &b.selection.namespaces);
-    a.is_empty() || b.is_empty() || a.iter().any(|name| b.contains(name))
+    a.is_empty() || b.is_empty() || a.iter().any(|a| b.iter().any(|b| overlap(a, b)))
+}
+
+/// Whether there is a name that both globs match.
+fn overlap(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // Whether what is left of `a` from one place on and of `b` from another match a common rest; from the ends on.
+    let mut common = vec![vec![false; b.len() + 1]; a.len() + 1];
+    for (i, j) in (0..=a.len()).rev().flat_map(|i| (0..=b.len()).rev().map(move |j| (i, j))) {
+        common[i][j] = match (a.get(i), b.get(j)) {
+            (None, None) => true,
+            (Some('*'), next) => common[i + 1][j] || (next.is_some() && common[i][j + 1]),
+            (next, Some('*')) => common[i][j + 1] || (next.is_some() && common[i + 1][j]),
+            (Some(x), Some(y)) => (x == y || *x == '?' || *y == '?') && common[i + 1][j + 1],
+            _ => false,
+        };
+    }
+    common[0][0]
 }
 
 /// Tells that a cluster asks the same server for the same series as one of those before it.
@@ -94,6 +111,20 @@ mod tests {
         let mut count = Known::default();
         count.add(&part);
         count.told("prod").map(|gap| format!("{}: {}", gap.scope, gap.detail))
+    }
+
+    #[test]
+    fn globs_overlap_where_a_name_matches_both() {
+        for (a, b) in
+            [("pay-*", "pay-api"), ("pay-*", "*-api"), ("*", "x"), ("a?c", "ab?"), ("*a*", "b*"), ("", "*")]
+        {
+            assert!(overlap(a, b) && overlap(b, a), "{a} {b}");
+        }
+        for (a, b) in [("pay-*", "shop"), ("pay-*", "pay"), ("a?c", "ac"), ("*-dev", "*-prod"), ("", "?")] {
+            assert!(!overlap(a, b) && !overlap(b, a), "{a} {b}");
+        }
+        let long = "a*".repeat(60);
+        assert!(!overlap(&format!("{long}b"), &format!("{long}c")));
     }
 
     #[test]
