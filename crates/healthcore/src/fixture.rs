@@ -16,7 +16,7 @@
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume" seen=1h   # by an earlier run
-//! node      node-1 arch=arm64 cpu=4 memory=16Gi kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
+//! node      node-1 arch=arm64 cpu=4 memory=16Gi pods=110 kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
@@ -30,6 +30,9 @@
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
+//! volume    pv-1 phase=Failed policy=Delete class=ssd capacity=10Gi claim=data/db message="in use" since=1h created=30d   # or local
+//! namespace old deleting=2h NamespaceFinalizersRemaining=yes:SomeFinalizersRemain@2h
+//! apiservice v1beta1.metrics.k8s.io service=kube-system/metrics-server created=30d Available=no:MissingEndpoints@1h
 //! server    version=v1.33.2
 //! written   ops/dump as=batch/v1beta1/cronjobs applied        # or manager=helm at=3d; `nothing-written` for a clean cluster
 //! requested as=batch/v1beta1/cronjobs removed=25              # a deprecated version that the API server was asked for
@@ -39,6 +42,7 @@
 //! partial   restarts oom                              # its answer was not whole
 //! thinned   web/api-1                                 # a pod whose series were left out
 //! denied    pods namespace=web                        # the list is forbidden; `outside`: to a run over chosen namespaces
+//! chosen-namespaces                                   # the run looks into some namespaces only
 //! offline                                             # no metrics server
 //! origin    kube-state-metrics
 //! ```
@@ -61,9 +65,9 @@ use crate::api_versions::{RequestedApi, WrittenAs};
 use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
-    Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere, Endpoints,
-    HostRequests, Job, ManagedCertificate, ObjectId, Quota, QuotaResource, Route, RouteTls,
-    ServedCertificate, Service, ServicePort, TlsSecret, VolumeClaim,
+    ApiService, Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere,
+    Endpoints, HostRequests, Job, ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route,
+    RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, Volume, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
 use crate::logs::{LogStream, LogSummary, LogTally};
@@ -267,6 +271,11 @@ impl Line {
     fn id(&self) -> Result<ObjectId, String> {
         let [namespace, name] = self.path()?;
         Ok(ObjectId::new(namespace, name))
+    }
+    /// The name of an object that is in no namespace.
+    fn id_in_none(&self) -> Result<ObjectId, String> {
+        let [name] = self.path()?;
+        Ok(ObjectId::new("", name))
     }
     fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default().to_owned()
@@ -505,6 +514,9 @@ fn build(text: &str) -> Result<Fixture, String> {
             }
             "budget" => b.budget(line)?,
             "claim" => b.claim(line)?,
+            "volume" => b.volume(line)?,
+            "namespace" => b.namespace(line)?,
+            "apiservice" => b.api_service(line)?,
             "quota" => b.quota(line)?,
             "job" => b.job(line)?,
             "cronjob" => b.cron_job(line)?,
@@ -531,6 +543,7 @@ fn build(text: &str) -> Result<Fixture, String> {
             }
             "offline" => Metric::ALL.iter().for_each(|m| b.series.missing(*m, Missing::NoMetricsSource)),
             "denied" => b.denied(line)?,
+            "chosen-namespaces" => {}
             "origin" => b.objects.origin = Origin::KubeStateMetrics,
             other => return Err(format!("fixture line {}: unknown word `{other}`", line.number)),
         }
@@ -543,6 +556,9 @@ fn build(text: &str) -> Result<Fixture, String> {
     objects.give_architectures_to_pods();
     objects.give_other_builds();
     objects.give_node_kills_to_pods();
+    if lines.iter().all(|line| line.head != "chosen-namespaces") {
+        objects.give_pods_to_nodes();
+    }
     let taken_at = END.plus_seconds(clock);
     objects.give_starts(taken_at);
     let snapshot = Snapshot { cluster: "test".to_owned(), taken_at, window, objects, series: b.series };
@@ -862,6 +878,8 @@ impl Builder {
             system: line.text("os"),
             allocatable_cpu: line.parse("cpu")?,
             allocatable_memory: line.parse("memory")?,
+            allocatable_pods: line.parse("pods")?,
+            pods: None,
             conditions: line.conditions()?,
             unschedulable: line.flag("cordoned") || line.get("cordoned").is_some(),
             unschedulable_since: line.ago("cordoned")?,
@@ -988,6 +1006,49 @@ impl Builder {
             capacity: line.parse("capacity")?,
             access_modes: line.list("modes", |mode| Some(mode.to_owned()))?,
             used_by: line.get("used-by").map(str::to_owned),
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn volume(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["phase", "policy", "class", "capacity", "claim", "message", "since", "created"])?;
+        let claim = |text: &str| text.split_once('/').map(|(namespace, name)| ObjectId::new(namespace, name));
+        self.objects.inventory.volumes.push(Volume {
+            id: line.id_in_none()?,
+            phase: line.get("phase").unwrap_or("Bound").to_owned(),
+            policy: line.get("policy").unwrap_or("Delete").to_owned(),
+            class: line.text("class"),
+            capacity: line.parse("capacity")?,
+            claim: line.list("claim", claim)?.into_iter().next(),
+            local: line.flag("local"),
+            message: line.text("message"),
+            since: line.ago("since")?,
+            created: line.ago("created")?,
+        });
+        Ok(())
+    }
+
+    fn namespace(&mut self, line: &Line) -> Result<(), String> {
+        self.objects.inventory.namespaces.push(Namespace {
+            id: line.id_in_none()?,
+            deleted: line.ago("deleting")?,
+            conditions: line.conditions()?,
+        });
+        Ok(())
+    }
+
+    fn api_service(&mut self, line: &Line) -> Result<(), String> {
+        line.known(&["service", "created", "Available"])?;
+        let (namespace, name) = line
+            .get("service")
+            .unwrap_or("kube-system/metrics-server")
+            .split_once('/')
+            .ok_or_else(|| line.refuse("service"))?;
+        self.objects.inventory.api_services.push(ApiService {
+            id: line.id_in_none()?,
+            service: ObjectId::new(namespace, name),
+            conditions: line.conditions()?,
             created: line.ago("created")?,
         });
         Ok(())

@@ -55,6 +55,15 @@ pub struct Inventory {
     /// CronJobs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cron_jobs: Vec<CronJob>,
+    /// PersistentVolumes, which are in no namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    /// Namespaces themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<Namespace>,
+    /// APIServices that another server than the API server answers for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_services: Vec<ApiService>,
     /// Pods of several workloads that started together, the newest first; none where nobody looked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<Vec<StartedTogether>>,
@@ -73,8 +82,8 @@ impl Inventory {
         *self == Self::default()
     }
 
-    /// The namespaces of all that is in it, in no order, one as often as it has objects.
-    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+    /// The namespaces of all that is in one, in no order, each as often as it has objects.
+    pub fn inhabited(&self) -> impl Iterator<Item = &str> {
         fn of<T: Held>(inventory: &Inventory) -> impl Iterator<Item = &str> {
             T::all(inventory).iter().map(|object| object.id().namespace.as_str())
         }
@@ -109,6 +118,9 @@ impl Inventory {
             quotas,
             jobs,
             cron_jobs,
+            volumes,
+            namespaces,
+            api_services,
             starts: _,
             api_use,
             server_version: _,
@@ -126,6 +138,9 @@ impl Inventory {
         quotas.sort_by(|a, b| a.id.cmp(&b.id));
         jobs.sort_by(|a, b| a.id.cmp(&b.id));
         cron_jobs.sort_by(|a, b| a.id.cmp(&b.id));
+        volumes.sort_by(|a, b| a.id.cmp(&b.id));
+        namespaces.sort_by(|a, b| a.id.cmp(&b.id));
+        api_services.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(ApiUse { written, requested }) = api_use {
             written.sort();
             requested.sort();
@@ -169,6 +184,9 @@ held! {
     Quota: Quotas in quotas, "ResourceQuota";
     Job: Schedules in jobs, "Job";
     CronJob: Schedules in cron_jobs, "CronJob";
+    Volume: Volumes in volumes, "PersistentVolume";
+    Namespace: Namespaces in namespaces, "Namespace";
+    ApiService: ApiServices in api_services, "APIService";
 }
 
 impl Held for Route {
@@ -184,7 +202,7 @@ impl Held for Route {
     }
 }
 
-/// Namespace and name of an object whose kind is known.
+/// Namespace and name of an object whose kind is known; the namespace of one that is in none is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectId {
@@ -657,4 +675,76 @@ pub struct CronJob {
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+/// A PersistentVolume.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Its name.
+    pub id: ObjectId,
+    /// `Pending`, `Available`, `Bound`, `Released` or `Failed`.
+    pub phase: String,
+    /// What is to become of it when its claim is gone: `Retain`, `Delete` or `Recycle`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
+    /// Storage class.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub class: String,
+    /// What it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Bytes>,
+    /// The claim that it is, or was, bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ObjectId>,
+    /// Whether it is a disk or a folder of a node, which is there whether or not a volume stands for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
+    /// Why it is in its phase.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Since when it is in its phase; none before Kubernetes 1.29, and where it has been in it since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// A Namespace.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Namespace {
+    /// Its name; it is in no namespace itself.
+    pub id: ObjectId,
+    /// Since when it is being deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+    /// Its conditions, which tell what holds up its deletion: `NamespaceContentRemaining`, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// An APIService: a version of an API group that the API server lets another server answer for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiService {
+    /// Its name: version and group, such as `v1beta1.metrics.k8s.io`.
+    pub id: ObjectId,
+    /// The Service of the other server.
+    pub service: ObjectId,
+    /// Its conditions, of which `Available` is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+impl ApiService {
+    /// The API group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.id.name.split_once('.').map_or("", |(_, group)| group)
+    }
 }

@@ -529,6 +529,12 @@ pub struct Node {
     /// Memory that pods can use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocatable_memory: Option<Bytes>,
+    /// How many pods it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocatable_pods: Option<u32>,
+    /// Its pods; unknown where those of some namespace were not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodsOnNode>,
     /// Its conditions: `Ready`, `MemoryPressure`, `DiskPressure`, `PIDPressure`, ...
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -544,6 +550,18 @@ pub struct Node {
     /// When it joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+/// The pods of a node, whichever namespace they are in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodsOnNode {
+    /// Those that have not ended.
+    pub living: u32,
+    /// Pods of the cluster that wait for a node, and of which the scheduler says that nodes have too many pods; 0 while this one
+    /// takes more.
+    #[serde(default)]
+    pub turned_away: u32,
 }
 
 macro_rules! object_kinds {
@@ -596,6 +614,12 @@ object_kinds! {
     DisruptionBudgets = "disruption-budgets";
     /// PersistentVolumeClaims.
     VolumeClaims = "volume-claims";
+    /// PersistentVolumes.
+    Volumes = "volumes";
+    /// Namespaces with the state of their deletion.
+    Namespaces = "namespaces";
+    /// APIServices: versions of API groups that other servers answer for.
+    ApiServices = "api-services";
     /// ResourceQuotas.
     Quotas = "quotas";
     /// Jobs and CronJobs with schedule and outcome.

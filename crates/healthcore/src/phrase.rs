@@ -96,6 +96,10 @@ pub const PHRASES: &[(&str, &str)] = &[
         "missing-outside-namespaces",
         "{resource} belong to the whole cluster, and this run looks at chosen namespaces, without the right to list them",
     ),
+    (
+        "missing-other-namespaces",
+        "{resource} of all namespaces count, and this run looks at chosen namespaces",
+    ),
     ("missing-list-failed", "listing {resource} failed"),
     ("missing-partial-list", "the list of {resource} is not whole"),
     ("missing-not-reported", "{field} is not reported"),
@@ -319,6 +323,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("gap-shard-missing", "its namespaces are not in this report; no cluster counts as seen"),
     // What a source does not report; see `snapshot::Field`.
     ("field-able-to-scale", "condition AbleToScale"),
+    ("field-api-service-available", "condition Available of the API service"),
     ("field-at-max-since", "time since the autoscaler is at its maximum"),
     ("field-certificate-ready", "whether the certificate is ready"),
     ("field-claim-age", "age of the claim"),
@@ -335,6 +340,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("field-memory-limit", "memory limit"),
     ("field-node-pressure", "pressure of the node"),
     ("field-node-ready", "condition Ready of the node"),
+    ("field-node-room-for-pods", "how many pods the node takes"),
     ("field-pod-phase", "phase of the pod"),
     ("field-pod-scheduled", "condition PodScheduled"),
     ("field-pull-policy", "image pull policy"),
@@ -346,6 +352,8 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("field-version-of-api-server", "version of the API server"),
     ("field-version-of-kubelet", "version of the kubelet"),
     ("field-version-to-compare", "version of the kubelet in the numbers of the API server"),
+    ("field-volume-age", "age of the volume"),
+    ("field-volume-phase", "phase of the volume (`{what}`)"),
 ];
 
 /// The English of a key.

@@ -673,7 +673,7 @@ fn is_expected(why: &Missing, cluster: &ClusterSummary) -> bool {
     match why {
         Missing::TooShort { .. } => true,
         Missing::TooFewSamples { have, .. } => *have > 0,
-        Missing::NoHandshake | Missing::OutsideNamespaces { .. } => true,
+        Missing::NoHandshake | Missing::OutsideNamespaces { .. } | Missing::OtherNamespaces { .. } => true,
         Missing::MetricAbsent { metric } | Missing::NoSamples { metric } => {
             metric.of() == SeriesOf::VolumeClaim
         }
@@ -765,7 +765,11 @@ mod tests {
     fn healthy_is_what_was_seen() {
         check(&[FINE], Verdict::Healthy, "");
         check(&[""], Verdict::Unknown, "");
-        check(&["node node-1 Ready=yes"], Verdict::Unknown, "node-pressure version-skew");
+        check(
+            &["node node-1 Ready=yes"],
+            Verdict::Unknown,
+            "node-pressure version-skew node-pods-near-limit",
+        );
         check(
             &["container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m\noffline"],
             Verdict::Unknown,
@@ -787,8 +791,11 @@ mod tests {
         check(
             &[&format!("{FINE}\ndenied nodes")],
             Verdict::Unknown,
-            "node-not-ready node-pressure pods-started-together version-skew node-cordoned",
+            "node-not-ready node-pressure pods-started-together version-skew node-cordoned node-pods-near-limit",
         );
+        // The pods of other namespaces cannot be counted.
+        let fine = "node node-1 pods=110 kubelet=v1.33.2 Ready=yes MemoryPressure=no\nserver version=v1.33.2";
+        check(&[&format!("{FINE}\n{fine}\nchosen-namespaces")], Verdict::Healthy, "");
     }
 
     #[test]

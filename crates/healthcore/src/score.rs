@@ -78,9 +78,16 @@ impl Area {
             | "host-without-route"
             | "route-backend-missing"
             | "service-without-endpoints" => Self::Traffic,
-            "volume-claim-pending" | "volume-filling" => Self::Storage,
+            "volume-claim-pending" | "volume-failed" | "volume-filling" => Self::Storage,
             "cronjob-stale" | "job-failed" => Self::Jobs,
-            "deprecated-api" | "node-cordoned" | "node-not-ready" | "node-pressure" | "quota-near-limit"
+            "api-service-unavailable"
+            | "deprecated-api"
+            | "namespace-terminating"
+            | "node-cordoned"
+            | "node-not-ready"
+            | "node-pods-near-limit"
+            | "node-pressure"
+            | "quota-near-limit"
             | "version-skew" => Self::Platform,
             "cpu-overprovisioned"
             | "memory-overprovisioned"

@@ -12,8 +12,8 @@ use crate::jvm::Unread;
 use crate::logs::LogSummary;
 use crate::metric::Metric;
 use crate::model::{
-    Container, ContainerState, Event, Hpa, Node, ObjectKind, OtherBuild, Pod, Termination, Workload,
-    WorkloadId,
+    Container, ContainerState, Event, Hpa, Node, ObjectKind, OtherBuild, Pod, PodPhase, PodsOnNode,
+    Termination, Workload, WorkloadId,
 };
 use crate::phrase::{phrase, plain};
 use crate::series::SeriesStore;
@@ -34,6 +34,9 @@ pub struct Snapshot {
     /// Time series.
     pub series: SeriesStore,
 }
+
+/// What the scheduler says of nodes that have as many pods as they take.
+const NO_ROOM: &str = "Too many pods";
 
 /// Kubernetes objects of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,6 +120,27 @@ impl Objects {
             let found = pod.node.as_deref().and_then(|name| of.get(name));
             pod.architecture = found.map(|node| node.architecture.clone()).filter(|a| !a.is_empty());
             pod.system = found.map(|node| node.system.clone()).unwrap_or_default();
+        }
+    }
+
+    /// Counts the pods of each node, before the cluster is cut into parts. Only for objects of all namespaces: where pods
+    /// are not whole, nothing is counted.
+    pub fn give_pods_to_nodes(&mut self) {
+        let Self { pods, nodes, unavailable, .. } = self;
+        if unavailable.iter().any(|list| list.kind == ObjectKind::Pods) {
+            return;
+        }
+        let mut living: BTreeMap<&str, u32> = BTreeMap::new();
+        let lives = |pod: &&Pod| !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
+        for node in pods.iter().filter(lives).filter_map(|pod| pod.node.as_deref()) {
+            *living.entry(node).or_default() += 1;
+        }
+        let waits = |pod: &&Pod| pod.unschedulable.as_ref().is_some_and(|why| why.message.contains(NO_ROOM));
+        let waiting = u32::try_from(pods.iter().filter(waits).count()).unwrap_or(u32::MAX);
+        for node in nodes {
+            let living = living.get(node.name.as_str()).copied().unwrap_or_default();
+            let is_full = node.allocatable_pods.is_some_and(|most| living >= most);
+            node.pods = Some(PodsOnNode { living, turned_away: if is_full { waiting } else { 0 } });
         }
     }
 
@@ -283,6 +307,11 @@ pub enum Missing {
         /// Resource, for instance `nodes`.
         resource: String,
     },
+    /// Those of all namespaces count, and a run over chosen namespaces does not see them.
+    OtherNamespaces {
+        /// Resource, for instance `pods`.
+        resource: String,
+    },
     /// The list failed for another reason.
     ListFailed {
         /// Resource.
@@ -335,6 +364,7 @@ pub enum Missing {
 #[expect(missing_docs, reason = "the phrases that `key` names say what each one is")]
 pub enum Field {
     AbleToScale,
+    ApiServiceAvailable,
     AtMaxSince,
     CertificateReady,
     ClaimAge,
@@ -352,6 +382,7 @@ pub enum Field {
     MemoryLimit,
     NodePressure,
     NodeReady,
+    NodeRoomForPods,
     PodPhase,
     PodScheduled,
     PullPolicy,
@@ -364,14 +395,17 @@ pub enum Field {
     VersionOfApiServer,
     VersionOfKubelet,
     VersionToCompare,
+    VolumeAge,
+    VolumePhase(String),
 }
 
 impl From<&Field> for Value {
     fn from(field: &Field) -> Self {
         match field {
-            Field::ClaimPhase(what) | Field::ServicesOf(what) | Field::Schedule(what) => {
-                phrase(field.key()).with("what", what.as_str()).into()
-            }
+            Field::ClaimPhase(what)
+            | Field::ServicesOf(what)
+            | Field::Schedule(what)
+            | Field::VolumePhase(what) => phrase(field.key()).with("what", what.as_str()).into(),
             field => phrase(field.key()).into(),
         }
     }
@@ -382,6 +416,7 @@ impl Field {
     const fn key(&self) -> &'static str {
         match self {
             Self::AbleToScale => "field-able-to-scale",
+            Self::ApiServiceAvailable => "field-api-service-available",
             Self::AtMaxSince => "field-at-max-since",
             Self::CertificateReady => "field-certificate-ready",
             Self::ClaimAge => "field-claim-age",
@@ -399,6 +434,7 @@ impl Field {
             Self::MemoryLimit => "field-memory-limit",
             Self::NodePressure => "field-node-pressure",
             Self::NodeReady => "field-node-ready",
+            Self::NodeRoomForPods => "field-node-room-for-pods",
             Self::PodPhase => "field-pod-phase",
             Self::PodScheduled => "field-pod-scheduled",
             Self::PullPolicy => "field-pull-policy",
@@ -411,6 +447,8 @@ impl Field {
             Self::VersionOfApiServer => "field-version-of-api-server",
             Self::VersionOfKubelet => "field-version-of-kubelet",
             Self::VersionToCompare => "field-version-to-compare",
+            Self::VolumeAge => "field-volume-age",
+            Self::VolumePhase(_) => "field-volume-phase",
         }
     }
 }
@@ -444,6 +482,9 @@ impl Missing {
             }
             Self::OutsideNamespaces { resource } => {
                 phrase("missing-outside-namespaces").with("resource", resource.as_str())
+            }
+            Self::OtherNamespaces { resource } => {
+                phrase("missing-other-namespaces").with("resource", resource.as_str())
             }
             Self::ListFailed { resource } => {
                 phrase("missing-list-failed").with("resource", resource.as_str())

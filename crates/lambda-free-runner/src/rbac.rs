@@ -359,9 +359,13 @@ mod tests {
         let all = rbac(Scope::Cluster, &[]).manifests().unwrap();
         assert!(all.contains("      - pods # ") && all.contains("      - \"*/scale\" # "), "{all}");
         assert!(!all.contains("- secrets") && all.contains("# Left out: list secrets"), "{all}");
-        assert!(!all.contains("- namespaces"), "{all}");
-        let globs = rbac(Scope::Cluster, &["pay-*"]).manifests().unwrap();
-        assert!(globs.contains("- namespaces"), "{globs}");
+        let pods = |namespaces: &[&str]| {
+            let of_one = Rbac { settings: only(&["crash-looping"]), ..rbac(Scope::Cluster, namespaces) };
+            of_one.manifests().unwrap()
+        };
+        assert!(!pods(&[]).contains("- namespaces"), "{}", pods(&[]));
+        assert!(pods(&["pay-*"]).contains("- namespaces # crash-looping\n"), "{}", pods(&["pay-*"]));
+        assert!(all.contains("- namespaces # namespace-terminating\n"), "{all}");
         assert!(all.contains("      - configmaps # jvm-heap-headroom\n"), "{all}");
         let names = Rbac { names_in_dns: true, ..rbac(Scope::Cluster, &[]) }.manifests().unwrap();
         assert!(names.contains("- configmaps # jvm-heap-headroom, host-without-route"), "{names}");

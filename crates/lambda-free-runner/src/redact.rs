@@ -181,6 +181,9 @@ pub(crate) fn objects(objects: &mut Objects) {
         quotas: _,
         jobs,
         cron_jobs: _,
+        volumes,
+        namespaces,
+        api_services,
         // Found later, in what is redacted here.
         starts: _,
         api_use: _,
@@ -191,6 +194,9 @@ pub(crate) fn objects(objects: &mut Objects) {
     managed_certificates.iter_mut().for_each(|c| conditions(&mut c.conditions));
     disruption_budgets.iter_mut().for_each(|b| conditions(&mut b.conditions));
     jobs.iter_mut().for_each(|j| conditions(&mut j.conditions));
+    volumes.iter_mut().for_each(|v| scrub(&mut v.message));
+    namespaces.iter_mut().for_each(|n| conditions(&mut n.conditions));
+    api_services.iter_mut().for_each(|a| conditions(&mut a.conditions));
 }
 
 fn conditions(conditions: &mut [Condition]) {
@@ -226,7 +232,9 @@ pub(crate) fn gaps(gaps: &mut [Gap]) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use healthcore::inventory::{Inventory, ManagedCertificate, ServedCertificate};
+    use healthcore::inventory::{
+        ApiService, Inventory, ManagedCertificate, Namespace, ServedCertificate, Volume,
+    };
     use healthcore::model::{Condition, Workload, WorkloadId};
     use healthcore::snapshot::Objects;
     use healthcore_sources::SourceError;
@@ -248,8 +256,15 @@ mod tests {
         let managed =
             ManagedCertificate { conditions: vec![condition.clone()], ..ManagedCertificate::default() };
         let served = ServedCertificate { failed: Some(said.to_owned()), ..ServedCertificate::default() };
-        let inventory =
-            Inventory { managed_certificates: vec![managed], served: vec![served], ..Inventory::default() };
+        let conditions = || vec![condition.clone()];
+        let inventory = Inventory {
+            managed_certificates: vec![managed],
+            served: vec![served],
+            volumes: vec![Volume { message: said.to_owned(), ..Volume::default() }],
+            namespaces: vec![Namespace { conditions: conditions(), ..Namespace::default() }],
+            api_services: vec![ApiService { conditions: conditions(), ..ApiService::default() }],
+            ..Inventory::default()
+        };
         let rollout = Workload {
             id: WorkloadId::new("web", "Deployment", "api"),
             replicas: None,

@@ -51,7 +51,10 @@ impl Check for HpaMetricsUnknown {
                 "set-request",
                 "set a {resource} request on container {container}: the autoscaler needs it to compute a share",
             ),
-            ("metrics-api", "see whether the metrics API answers; metrics-server or the adapter may be down"),
+            (
+                "metrics-api",
+                "see whether the metrics API answers; metrics-server or the adapter may be down (`api-service-unavailable`)",
+            ),
             ("inspect", "read the conditions of the autoscaler"),
         ],
     };
@@ -117,10 +120,19 @@ impl Check for HpaMetricsUnknown {
             problem = problem.advise(Advice::new(text));
         }
         if problem.advice.is_empty() && reason.contains("FailedGet") {
-            let command = "kubectl get apiservices v1beta1.metrics.k8s.io".to_owned();
+            let command = format!("kubectl get apiservices {}", api_service(reason));
             problem = problem.advise(Advice::new(Text::new("metrics-api")).command(command, &[]));
         }
         Ok(problem.advise(inspect(hpa)).into())
+    }
+}
+
+/// The APIService that the metrics of a reason come by.
+fn api_service(reason: &str) -> &'static str {
+    match reason {
+        "FailedGetExternalMetric" => "v1beta1.external.metrics.k8s.io",
+        "FailedGetObjectMetric" | "FailedGetPodsMetric" => "v1beta1.custom.metrics.k8s.io",
+        _ => "v1beta1.metrics.k8s.io",
     }
 }
 
@@ -263,10 +275,22 @@ mod tests {
         assert_eq!(
             advice("hpa-metrics-unknown", &format!("hpa web/api cpu=?/70% {BLIND}@1h")),
             [
-                "see whether the metrics API answers; metrics-server or the adapter may be down [kubectl get apiservices v1beta1.metrics.k8s.io]",
+                "see whether the metrics API answers; metrics-server or the adapter may be down (`api-service-unavailable`) [kubectl get apiservices v1beta1.metrics.k8s.io]",
                 "read the conditions of the autoscaler [kubectl -n web describe hpa api]",
             ]
         );
+    }
+
+    #[test]
+    fn each_kind_of_metric_has_its_api() {
+        for (reason, api) in [
+            ("FailedGetContainerResourceMetric", "v1beta1.metrics.k8s.io"),
+            ("FailedGetPodsMetric", "v1beta1.custom.metrics.k8s.io"),
+            ("FailedGetExternalMetric", "v1beta1.external.metrics.k8s.io"),
+        ] {
+            let told = advice("hpa-metrics-unknown", &format!("hpa web/api ScalingActive=no:{reason}@1h"));
+            assert!(told[0].ends_with(&format!("[kubectl get apiservices {api}]")), "{reason}: {told:?}");
+        }
     }
 
     #[test]

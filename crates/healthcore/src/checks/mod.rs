@@ -2,6 +2,7 @@
 
 use crate::check::{AnyCheck, Erased};
 
+pub mod api_service_unavailable;
 pub mod certificate_expiring;
 pub mod cpu_overprovisioned;
 pub mod cpu_throttled;
@@ -29,8 +30,10 @@ pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
 pub mod memory_usage;
+pub mod namespace_terminating;
 pub mod node_cordoned;
 pub mod node_not_ready;
+pub mod node_pods_near_limit;
 pub mod node_pressure;
 pub mod oom_killed;
 pub mod pod_evicted;
@@ -49,6 +52,7 @@ pub mod route_backend_missing;
 pub mod service_without_endpoints;
 pub mod version_skew;
 pub mod volume_claim_pending;
+pub mod volume_failed;
 pub mod volume_filling;
 pub mod warning_events;
 
@@ -69,8 +73,11 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<host_without_route::HostWithoutRoute>::new(),
     &Erased::<node_not_ready::NodeNotReady>::new(),
     &Erased::<node_pressure::NodePressure>::new(),
+    &Erased::<api_service_unavailable::ApiServiceUnavailable>::new(),
+    &Erased::<namespace_terminating::NamespaceTerminating>::new(),
     &Erased::<volume_filling::VolumeFilling>::new(),
     &Erased::<volume_claim_pending::VolumeClaimPending>::new(),
+    &Erased::<volume_failed::VolumeFailed>::new(),
     &Erased::<job_failed::JobFailed>::new(),
     &Erased::<cronjob_stale::CronjobStale>::new(),
     &Erased::<pod_evicted::PodEvicted>::new(),
@@ -93,6 +100,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<version_skew::VersionSkew>::new(),
     &Erased::<deprecated_api::DeprecatedApi>::new(),
     &Erased::<node_cordoned::NodeCordoned>::new(),
+    &Erased::<node_pods_near_limit::NodePodsNearLimit>::new(),
     &Erased::<quota_near_limit::QuotaNearLimit>::new(),
     &Erased::<hpa_fixed::HpaFixed>::new(),
     &Erased::<image_pull_policy::ImagePullPolicy>::new(),

@@ -39,7 +39,7 @@ const BUSY: &str = r#"
     hpa trade/blind target=StatefulSet/gone min=1 max=6 now=1 cpu=?/70% ScalingActive=no:FailedGetResourceMetric@9h
     event web/Pod/api-7d9c5bd4f7-x2x9z reason=Unhealthy count=400 first=20h last=2m message="Readiness probe failed"
     event web/Ingress/front reason=BadConfig count=90 first=20h last=2m message="no such service"
-    node node-1 cpu=8 memory=32Gi kubelet=v1.29.4 Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
+    node node-1 cpu=8 memory=32Gi pods=20 kubelet=v1.29.4 Ready=yes:KubeletReady@9d DiskPressure=yes:KubeletHasDiskPressure@1h
     node node-2 cpu=8 memory=32Gi kubelet=v1.33.2 Ready=unknown:NodeStatusUnknown@2h
     container pigo/register-0/app limit=1280Mi image=registry.example/register:prod policy=IfNotPresent jvm="-Xmx1024m"
     container pigo/foreign-0/app restarts=9 state=waiting:CrashLoopBackOff last=Error:255@1m said="exec /app: exec format error"
@@ -61,6 +61,11 @@ const BUSY: &str = r#"
     container ops/three-0/app limit=1Gi request=512Mi cpu-request=250m created=3h
     claim data/wal used-by=match-0 capacity=10Gi created=30d  volume-size: 1000x47 volume-free: 200-4x47
     claim data/slow phase=Pending used-by=match-1 created=2h
+    volume pv-1 phase=Failed capacity=10Gi claim=data/gone message="the disk is in use" since=2h created=30d
+    volume pv-2 phase=Released policy=Retain capacity=10Gi claim=data/gone created=90d
+    namespace old deleting=2h NamespaceContentRemaining=yes:SomeResourcesRemain@2h
+    namespace web
+    apiservice v1beta1.metrics.k8s.io created=30d Available=no:MissingEndpoints@9h
     container web/plain-0/app image=nginx probes=none limit=1Gi request=512Mi cpu-request=250m  memory: 400x47 cpu: 0.2x47
     secret web/old-tls names=a.example since=80d expires=9d
     route web/Ingress/old hosts=a.example tls=a.example@old-tls created=30d

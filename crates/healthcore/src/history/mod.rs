@@ -187,7 +187,7 @@ impl Coverage {
         let workloads = objects.workloads.iter().map(|w| &w.id.namespace);
         let autoscalers = objects.hpas.iter().map(|h| &h.namespace);
         let seen = pods.chain(workloads).chain(autoscalers).map(String::as_str);
-        let seen = seen.chain(objects.inventory.namespaces());
+        let seen = seen.chain(objects.inventory.inhabited());
         Self { namespaces: seen.map(str::to_owned).collect(), ..Self::default() }
     }
 

@@ -31,6 +31,7 @@ const KUBERNETES: &[&str] = &[
     "cordon",
     "digest",
     "drain",
+    "finalizer",
     "init",
     "kubelet",
     "list",

@@ -73,7 +73,7 @@ fn time(at: Option<wire::Time>) -> Option<Timestamp> {
     at.map(|t| t.0)
 }
 
-fn cut(mut message: String) -> String {
+pub(super) fn cut(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         let mut end = LONGEST_MESSAGE;
         while !message.is_char_boundary(end) {
@@ -475,6 +475,7 @@ pub(super) fn placed_node(raw: wire::Node, troubles: &mut Troubles) -> Option<No
     };
     let allocatable_cpu = amount(raw.status.allocatable.cpu, "cpu").map(Cores);
     let allocatable_memory = amount(raw.status.allocatable.memory, "memory").map(Bytes);
+    let allocatable_pods = amount(raw.status.allocatable.pods, "pods").map(|n| n as u32);
     let cordoned = raw.spec.taints.iter().find(|taint| taint.key == CORDONED);
     let unschedulable_since = cordoned.and_then(|taint| time(taint.time_added));
     let wire::NodeInfo { architecture, operating_system, kubelet_version } = raw.status.node_info;
@@ -487,6 +488,8 @@ pub(super) fn placed_node(raw: wire::Node, troubles: &mut Troubles) -> Option<No
         system,
         allocatable_cpu,
         allocatable_memory,
+        allocatable_pods,
+        pods: None,
         conditions: conditions(raw.status.conditions),
         unschedulable: raw.spec.unschedulable,
         unschedulable_since,

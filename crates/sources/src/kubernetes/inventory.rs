@@ -1,21 +1,23 @@
-//! Services, routes, certificates, budgets, claims, quotas and jobs: how the API sends each, and what is read of it.
+//! Services, routes, certificates, budgets, claims, volumes, namespaces, API services, quotas and jobs: how the API sends each,
+//! and what is read of it.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthcore::inventory::{
-    Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ManagedCertificate, ObjectId, Quota,
-    QuotaResource, Route, RouteTls, Service, ServicePort, TlsSecret, VolumeClaim,
+    ApiService, Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ManagedCertificate, Namespace,
+    ObjectId, Quota, QuotaResource, Route, RouteTls, Service, ServicePort, TlsSecret, Volume, VolumeClaim,
 };
 use healthcore::model::ObjectKind;
 use healthcore::snapshot::{Gap, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, parse_quantity};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::convert::{Troubles, conditions};
+use super::convert::{Troubles, conditions, cut};
 use super::request;
 use super::source::{KubernetesSource, Namespaced, Run};
 use super::wire::{self, Time, or_default};
@@ -55,11 +57,14 @@ impl KubernetesSource {
             self.collect(run, &request::VIRTUAL_SERVICES, virtual_service),
             self.collect(run, &request::CONFIG_MAPS, server_names),
         );
-        let (secrets, managed, budgets, claims, quotas, jobs, cron_jobs) = tokio::join!(
+        let (secrets, managed, budgets, claims, volumes, namespaces, api_services, quotas, jobs, cron_jobs) = tokio::join!(
             self.collect(run, &request::TLS_SECRETS, tls_secret),
             self.collect(run, &request::MANAGED_CERTIFICATES, managed_certificate),
             self.collect(run, &request::DISRUPTION_BUDGETS, disruption_budget),
             self.collect(run, &request::VOLUME_CLAIMS, volume_claim),
+            self.collect(run, &request::VOLUMES, volume),
+            self.collect(run, &request::NAMESPACE_STATES, |raw, _| Some(namespace(raw))),
+            self.collect(run, &request::API_SERVICES, api_service),
             self.collect(run, &request::QUOTAS, quota),
             self.collect(run, &request::JOB_OUTCOMES, job),
             self.collect(run, &request::CRON_JOB_SCHEDULES, cron_job),
@@ -79,6 +84,9 @@ impl KubernetesSource {
             managed_certificates: managed.settle(u, g),
             disruption_budgets: budgets.settle(u, g),
             volume_claims: claims.settle(u, g),
+            volumes: volumes.settle(u, g),
+            namespaces: namespaces.settle(u, g),
+            api_services: api_services.settle(u, g),
             quotas: quotas.settle(u, g),
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
@@ -92,6 +100,8 @@ impl KubernetesSource {
         for claim in &mut inventory.volume_claims {
             claim.used_by = mounted.remove(&claim.id);
         }
+        inventory.volumes.retain(|v| v.claim.as_ref().is_none_or(|claim| run.looks_into(&claim.namespace)));
+        inventory.namespaces.retain(|namespace| run.looks_into(&namespace.id.name));
         inventory.sort();
         inventory
     }
@@ -114,6 +124,9 @@ namespaced!(
     ManagedCertificate,
     DisruptionBudget,
     VolumeClaim,
+    Volume,
+    Namespace,
+    ApiService,
     Quota,
     Job,
     CronJob
@@ -128,6 +141,8 @@ pub(super) struct Meta {
     namespace: String,
     #[serde(default)]
     creation_timestamp: Option<Time>,
+    #[serde(default)]
+    deletion_timestamp: Option<Time>,
     #[serde(default, deserialize_with = "or_default")]
     labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -798,7 +813,7 @@ fn managed_certificate(
     })
 }
 
-// --- Budgets, claims, quotas ------------------------------------------------------------------------------------------
+// --- Budgets, claims, volumes, quotas ---------------------------------------------------------------------------------
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -897,6 +912,66 @@ fn volume_claim(raw: Object<ClaimSpec, ClaimStatus>, troubles: &mut Troubles) ->
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VolumeSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    capacity: Storage,
+    #[serde(default, deserialize_with = "or_default")]
+    persistent_volume_reclaim_policy: String,
+    #[serde(default, deserialize_with = "or_default")]
+    storage_class_name: String,
+    #[serde(default)]
+    claim_ref: Option<ClaimReference>,
+    /// Of the kinds of volumes only those that lie on a node are told apart.
+    #[serde(default)]
+    local: Option<IgnoredAny>,
+    #[serde(default)]
+    host_path: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ClaimReference {
+    #[serde(default, deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VolumeStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    phase: String,
+    #[serde(default, deserialize_with = "or_default")]
+    message: String,
+    #[serde(default)]
+    last_phase_transition_time: Option<Time>,
+}
+
+fn volume(raw: Object<VolumeSpec, VolumeStatus>, troubles: &mut Troubles) -> Option<Volume> {
+    let Object { metadata: meta, spec, status } = raw;
+    let capacity = spec.capacity.storage.and_then(|quantity| match parse_quantity(&quantity.0) {
+        Ok(amount) => Some(Bytes(amount)),
+        Err(e) => {
+            troubles.push(format!("{}: capacity: {e}", meta.name));
+            None
+        }
+    });
+    Some(Volume {
+        id: meta.id(),
+        phase: status.phase,
+        policy: spec.persistent_volume_reclaim_policy,
+        class: spec.storage_class_name,
+        capacity,
+        claim: spec.claim_ref.map(|claim| ObjectId::new(&claim.namespace, &claim.name)),
+        local: spec.local.is_some() || spec.host_path.is_some(),
+        message: cut(status.message),
+        since: status.last_phase_transition_time.map(|t| t.0),
+        created: meta.created(),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct QuotaStatus {
     #[serde(default, deserialize_with = "or_default")]
     hard: BTreeMap<String, wire::Quantity>,
@@ -918,6 +993,50 @@ fn quota(raw: Object<Nothing, QuotaStatus>, troubles: &mut Troubles) -> Option<Q
         }
     }
     Some(Quota { id: meta.id(), resources })
+}
+
+// --- Namespaces and API services --------------------------------------------------------------------------------------
+
+/// The status of an object of which conditions are read.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Conditions {
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: Vec<wire::Condition>,
+}
+
+fn namespace(raw: Object<Nothing, Conditions>) -> Namespace {
+    let Object { metadata: meta, status, .. } = raw;
+    Namespace {
+        id: meta.id(),
+        deleted: meta.deletion_timestamp.map(|t| t.0),
+        conditions: conditions(status.conditions),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ApiServiceSpec {
+    #[serde(default)]
+    service: Option<ServiceReference>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ServiceReference {
+    #[serde(default, deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+}
+
+/// An APIService of another server; those that the API server answers for itself are passed over.
+fn api_service(raw: Object<ApiServiceSpec, Conditions>, _: &mut Troubles) -> Option<ApiService> {
+    let Object { metadata: meta, spec, status } = raw;
+    let service = spec.service?;
+    Some(ApiService {
+        id: meta.id(),
+        service: ObjectId::new(&service.namespace, &service.name),
+        conditions: conditions(status.conditions),
+        created: meta.created(),
+    })
 }
 
 // --- Jobs -------------------------------------------------------------------------------------------------------------

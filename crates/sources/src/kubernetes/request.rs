@@ -154,6 +154,16 @@ pub(super) const DISRUPTION_BUDGETS: Resource =
     Resource::new(ObjectKind::DisruptionBudgets, "policy", &["v1", "v1beta1"], "poddisruptionbudgets");
 pub(super) const VOLUME_CLAIMS: Resource =
     Resource::new(ObjectKind::VolumeClaims, "", &["v1"], "persistentvolumeclaims");
+pub(super) const VOLUMES: Resource =
+    Resource { namespaced: false, ..Resource::new(ObjectKind::Volumes, "", &["v1"], "persistentvolumes") };
+/// [`NAMESPACES`] with their status.
+pub(super) const NAMESPACE_STATES: Resource =
+    Resource { namespaced: false, ..Resource::new(ObjectKind::Namespaces, "", &["v1"], "namespaces") };
+pub(super) const API_SERVICES: Resource = Resource {
+    namespaced: false,
+    optional: true,
+    ..Resource::new(ObjectKind::ApiServices, "apiregistration.k8s.io", &["v1"], "apiservices")
+};
 pub(super) const QUOTAS: Resource = Resource::new(ObjectKind::Quotas, "", &["v1"], "resourcequotas");
 pub(super) const JOB_OUTCOMES: Resource = Resource::new(ObjectKind::Schedules, "batch", &["v1"], "jobs");
 pub(super) const CRON_JOB_SCHEDULES: Resource =
@@ -199,6 +209,9 @@ pub(super) const LISTS: &[(&[ObjectKind], Resource)] = &[
     (&[ObjectKind::ManagedCertificates], MANAGED_CERTIFICATES),
     (&[ObjectKind::DisruptionBudgets], DISRUPTION_BUDGETS),
     (&[ObjectKind::VolumeClaims], VOLUME_CLAIMS),
+    (&[ObjectKind::Volumes], VOLUMES),
+    (&[ObjectKind::Namespaces], NAMESPACE_STATES),
+    (&[ObjectKind::ApiServices], API_SERVICES),
     (&[ObjectKind::Quotas], QUOTAS),
     (&[ObjectKind::Schedules], JOB_OUTCOMES),
     (&[ObjectKind::Schedules], CRON_JOB_SCHEDULES),

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use healthcore::inventory::{Backend, Endpoints};
+use healthcore::inventory::{Backend, Endpoints, ObjectId};
 use healthcore::jvm::{FlagPlace, Unread};
 use healthcore::model::{
-    ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, PodPhase, Probes, Replicas, Termination,
+    ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, PodPhase, Probes, Replicas,
+    Termination,
 };
 use healthcore::snapshot::{GapCause, Missing, Objects};
 use healthcore::time::Timestamp;
@@ -531,9 +532,40 @@ fn nodes_and_what_pods_can_use_of_them() {
     let node = &objects.nodes[0];
     assert_eq!((node.name.as_str(), node.architecture.as_str()), ("n1", "arm64"));
     assert_eq!(
-        (node.allocatable_cpu, node.allocatable_memory),
-        (Some(Cores(3.92)), Some(Bytes::from_mib(15.0 * 1024.0)))
+        (node.allocatable_cpu, node.allocatable_memory, node.allocatable_pods),
+        (Some(Cores(3.92)), Some(Bytes::from_mib(15.0 * 1024.0)), Some(110))
     );
+}
+
+/// Those of all namespaces count, or none does.
+#[test]
+fn nodes_have_the_pods_of_all_namespaces() {
+    let pod = |namespace: &str, name: &str, phase: &str| json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"nodeName": "n1"}, "status": {"phase": phase}});
+    let counted = |namespaces: &[&str], denied: &'static str| {
+        let (fetched, _) = objects(namespaces, move |uri| match path_of(uri) {
+            "/api/v1/nodes" => list(&[
+                json!({"metadata": {"name": "n1"}, "status": {"allocatable": {"pods": "2"}}}),
+                json!({"metadata": {"name": "n2"}, "status": {"allocatable": {"pods": 110}}}),
+            ]),
+            path if path == denied => status(403, "pods is forbidden"),
+            "/api/v1/pods" => list(&[
+                pod("shop", "a", "Running"),
+                pod("pay", "b", "Pending"),
+                pod("pay", "done", "Succeeded"),
+                pod("pay", "thrown", "Failed"),
+                json!({"metadata": {"namespace": "pay", "name": "waits"}, "status": {"phase": "Pending", "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                     "message": "0/2 nodes are available: 2 Too many pods."}]}}),
+            ]),
+            "/api/v1/namespaces/shop/pods" => list(&[pod("shop", "a", "Running")]),
+            _ => empty(),
+        });
+        let of = |n: &Node| n.pods.map(|p| (p.living, p.turned_away));
+        fetched.value.nodes.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&[], ""), [Some((2, 1)), Some((0, 0))]);
+    assert_eq!(counted(&["shop"], ""), [None, None]);
+    assert_eq!(counted(&[], "/api/v1/pods"), [None, None]);
 }
 
 #[test]
@@ -726,13 +758,21 @@ fn without_the_right_to_list_namespaces_the_own_one_is_left() {
     assert_eq!(fetched.value.pods.len(), 1);
     assert_eq!(
         gaps(&fetched),
-        [(
-            "prod/pods",
-            GapCause::AccessDenied,
-            "not allowed to list pods in all namespaces: pods is forbidden; only namespace home of the context is looked into"
-        )]
+        [
+            (
+                "prod/pods",
+                GapCause::AccessDenied,
+                "not allowed to list pods in all namespaces: pods is forbidden; only namespace home of the context is looked into"
+            ),
+            (
+                "prod/namespaces",
+                GapCause::AccessDenied,
+                "not allowed to list namespaces in the cluster: namespaces is forbidden"
+            ),
+        ]
     );
-    assert_eq!(fetched.value.unavailable.len(), 1, "the other namespaces are not known");
+    assert_eq!(fetched.value.unavailable[1].kind, ObjectKind::Namespaces);
+    assert_eq!(fetched.value.unavailable.len(), 2, "the other namespaces are not known");
     assert_eq!(fetched.value.unavailable[0].namespace, None);
     assert!(!fetched.value.unavailable[0].hides(ObjectKind::Pods, "home"), "this one is known");
     assert!(fetched.value.unavailable[0].hides(ObjectKind::Pods, "web"));
@@ -797,7 +837,7 @@ fn a_name_in_which_nothing_is_seen_is_told_where_nobody_says_that_it_is_there() 
         _ => empty(),
     });
     let told: Vec<_> = gaps(&fetched).iter().map(|(scope, ..)| (*scope).to_owned()).collect();
-    assert_eq!(told, ["prod/x*", "prod/typo"]);
+    assert_eq!(told, ["prod/x*", "prod/namespaces", "prod/typo"]);
 }
 
 #[test]
@@ -817,8 +857,9 @@ fn globs_are_matched_against_all_namespaces() {
         _ => empty(),
     });
     assert_eq!(fetched.value.pods.len(), 1, "the namespace of the context matches");
-    assert_eq!(fetched.gaps.len(), 2);
+    assert_eq!(fetched.gaps.len(), 3);
     assert!(fetched.gaps[1].detail.ends_with("give the namespaces by name"), "{:?}", fetched.gaps);
+    assert_eq!(fetched.gaps[2].scope, "prod/namespaces");
 }
 
 #[test]
@@ -894,6 +935,8 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "list certificates.cert-manager.io",
             "list poddisruptionbudgets.policy",
             "list persistentvolumeclaims",
+            "list persistentvolumes",
+            "list apiservices.apiregistration.k8s.io",
             "list resourcequotas",
             "get */scale",
             "get configmaps",
@@ -1223,6 +1266,69 @@ fn budgets_claims_quotas_and_jobs() {
     let cron = &held.cron_jobs[0];
     assert_eq!((cron.schedule.as_str(), cron.time_zone.as_deref()), ("0 3 * * *", Some("Asia/Taipei")));
     assert_eq!((cron.suspended, cron.last_schedule), (true, at("2026-01-02T03:00:00Z")));
+}
+
+const VOLUMES: &[Made] = &[
+    ("/persistentvolumes", || {
+        json!({"metadata": {"name": "pv-1", "creationTimestamp": "2026-01-02T03:04:05Z"},
+               "spec": {"capacity": {"storage": "10Gi"}, "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "ssd",
+                        "claimRef": {"namespace": "shop", "name": "data"}},
+               "status": {"phase": "Failed", "message": "in use", "lastPhaseTransitionTime": "2026-01-02T04:00:00Z"}})
+    }),
+    ("/persistentvolumes", || {
+        json!({"metadata": {"name": "pv-2"}, "spec": {"capacity": {"storage": "many"}, "local": {"path": "/mnt/a"}},
+               "status": {"phase": "Available"}})
+    }),
+    ("/api/v1/namespaces", || {
+        json!({"metadata": {"name": "old", "deletionTimestamp": "2026-01-02T03:04:05Z"}, "spec": {"finalizers": ["kubernetes"]},
+               "status": {"phase": "Terminating", "conditions": [{"type": "NamespaceContentRemaining", "status": "True",
+                          "reason": "SomeResourcesRemain", "message": "m", "lastTransitionTime": "2026-01-02T03:05:00Z"}]}})
+    }),
+    ("/api/v1/namespaces", || json!({"metadata": {"name": "shop"}, "status": {"phase": "Active"}})),
+    ("/apiservices", || {
+        json!({"metadata": {"name": "v1beta1.metrics.k8s.io"},
+               "spec": {"group": "metrics.k8s.io", "service": {"namespace": "kube-system", "name": "metrics-server", "port": 443}},
+               "status": {"conditions": [{"type": "Available", "status": "False", "reason": "MissingEndpoints"}]}})
+    }),
+    ("/apiservices", || {
+        json!({"metadata": {"name": "v1.apps"}, "spec": {"group": "apps", "service": null},
+               "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Local"}]}})
+    }),
+];
+
+#[test]
+fn volumes_namespaces_and_api_services() {
+    let made = |namespaces: &[&str]| {
+        let (fetched, _) = objects(namespaces, |uri| {
+            let of = VOLUMES.iter().filter(|(kind, _)| path_of(uri).ends_with(kind));
+            list(&of.map(|(_, make)| make()).collect::<Vec<_>>())
+        });
+        let told: Vec<_> = fetched.gaps.iter().map(|g| g.detail.clone()).collect();
+        let [told] = &told[..] else { panic!("{told:?}") };
+        assert!(told.starts_with("cannot read persistentvolumes pv-2: capacity: expected"), "{told}");
+        fetched.value.inventory
+    };
+    let held = made(&[]);
+    let [failed, local] = &held.volumes[..] else { panic!("{:?}", held.volumes) };
+    assert_eq!((&*failed.id.namespace, &*failed.id.name, &*failed.phase), ("", "pv-1", "Failed"));
+    assert_eq!((&*failed.policy, &*failed.class, &*failed.message), ("Delete", "ssd", "in use"));
+    assert_eq!((failed.capacity, failed.since), (Some(Bytes(10.0 * GIB)), at("2026-01-02T04:00:00Z")));
+    assert_eq!(failed.claim, Some(ObjectId::new("shop", "data")));
+    assert_eq!((local.local, failed.local, &local.claim), (true, false, &None));
+    let [old, shop] = &held.namespaces[..] else { panic!("{:?}", held.namespaces) };
+    assert_eq!((&*old.id.name, old.deleted), ("old", at("2026-01-02T03:04:05Z")));
+    assert_eq!((&*old.conditions[0].reason, shop.deleted), ("SomeResourcesRemain", None));
+    let [metrics] = &held.api_services[..] else { panic!("{:?}", held.api_services) };
+    assert_eq!((metrics.group(), &*metrics.service.name), ("metrics.k8s.io", "metrics-server"));
+    assert_eq!(metrics.conditions[0].status, Some(false));
+    // Of a run over chosen namespaces those that are chosen, and volumes of their claims or of none.
+    let names = |namespaces: &[&str]| {
+        let held = made(namespaces);
+        let volumes = held.volumes.iter().map(|v| v.id.name.clone());
+        volumes.chain(held.namespaces.iter().map(|n| n.id.name.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["shop"]), ["pv-1", "pv-2", "shop"]);
+    assert_eq!(names(&["old"]), ["pv-2", "old"]);
 }
 
 /// What may not be installed is no gap.

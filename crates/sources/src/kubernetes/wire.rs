@@ -310,6 +310,9 @@ pub(super) struct Amounts {
     pub(super) cpu: Option<Quantity>,
     #[serde(default)]
     pub(super) memory: Option<Quantity>,
+    /// Of a node: how many it takes.
+    #[serde(default)]
+    pub(super) pods: Option<Quantity>,
 }
 
 /// A quantity, which YAML without quotes and old servers write as a number.
