@@ -278,9 +278,10 @@ def main():
     # a reader that may see everything the tool needs, and one that may see one namespace only
     api.post(f"/api/v1/namespaces/{n0}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "health-reader", "namespace": n0}})
     api.post(f"/api/v1/namespaces/{n0}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "narrow-reader", "namespace": n0}})
-    rules = [{"apiGroups": ["", "apps", "batch", "autoscaling", "networking.k8s.io", "discovery.k8s.io", "policy"],
+    rules = [{"apiGroups": ["", "apps", "batch", "autoscaling", "networking.k8s.io", "discovery.k8s.io", "policy", "apiregistration.k8s.io"],
               "resources": ["nodes", "namespaces", "pods", "services", "events", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs",
-              "horizontalpodautoscalers", "ingresses", "endpointslices", "secrets", "poddisruptionbudgets", "persistentvolumeclaims", "resourcequotas"],
+              "horizontalpodautoscalers", "ingresses", "endpointslices", "secrets", "poddisruptionbudgets", "persistentvolumeclaims", "resourcequotas",
+              "persistentvolumes", "apiservices"],
               "verbs": ["get", "list", "watch"]}]
     rb = "/apis/rbac.authorization.k8s.io/v1"
     api.post(rb + "/clusterroles", {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "health-reader"}, "rules": rules})

@@ -19,6 +19,7 @@ from . import (  # noqa: F401
     broken,
     logs,
     past,
+    whole,
     jvm,
     loki,
     registry,
