@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::check::Subject as _;
-use crate::checks::{runs, untold};
+use crate::checks::{leftovers, runs, untold};
 use crate::facts::{ContainerFacts, facts};
 use crate::finding::{Finding, SubjectRef};
 use crate::fleet::{self, builds::RunningBuild};
@@ -69,6 +69,9 @@ pub struct NamespaceTally {
     /// Pods that run and are ready.
     #[serde(default)]
     pub running_pods: u64,
+    /// Pods that have failed and that their controller has made others for.
+    #[serde(default)]
+    pub replaced_pods: u64,
     /// Pods of which there is no telling whether they run.
     #[serde(default)]
     pub untold_pods: u64,
@@ -87,6 +90,7 @@ impl NamespaceTally {
         self.pods += part.pods;
         self.completed_pods += part.completed_pods;
         self.running_pods += part.running_pods;
+        self.replaced_pods += part.replaced_pods;
         self.untold_pods += part.untold_pods;
         self.containers += part.containers;
         self.judged += part.judged;
@@ -243,7 +247,9 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         ..Assessment::default()
     };
     for workload in workloads {
-        out.namespace(&workload.id.namespace).workloads += 1;
+        let namespace = out.namespace(&workload.id.namespace);
+        namespace.workloads += 1;
+        namespace.replaced_pods += leftovers(workload, view.pods_of(&workload.id)).len() as u64;
         out.coverage.see(&workload_ref(&workload.id));
     }
     view.containers().iter().for_each(|container| out.coverage.see(&container.reference()));

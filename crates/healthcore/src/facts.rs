@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{pods_phrase, runs, untold};
+use crate::checks::{leftovers, pods_phrase, runs, untold};
 use crate::finding::{SubjectRef, Text};
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::{Pod, PodPhase, Replicas, Resources};
+use crate::model::{Pod, PodPhase, Replicas, Resources, Workload};
 use crate::stats;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadContainer};
@@ -20,7 +20,7 @@ pub struct ContainerFacts {
     pub replicas: Option<Replicas>,
     /// Live pods that have it.
     pub live_pods: usize,
-    /// Pods of the workload, those that have ended apart: `4/4 Running (+2 Completed)`; none where that is not told.
+    /// Pods of the workload, those that are done with apart: `4/4 Running (+2 Completed)`; none where that is not told.
     #[serde(default)]
     pub pods_state: Option<PodsState>,
     /// Requests and limits.
@@ -54,25 +54,31 @@ pub struct ContainerFacts {
 pub struct PodsState {
     /// Those that run and are ready.
     pub running: u32,
-    /// All that have not finished with success.
+    /// All that have neither finished with success nor failed and been replaced.
     pub all: u32,
-    /// Those that have.
+    /// Those that have finished with success.
     pub completed: u32,
+    /// Those that have failed and that their controller has made others for.
+    #[serde(default)]
+    pub failed: u32,
 }
 
 impl PodsState {
-    /// Of these pods; none where there are none, or no telling whether one of them runs.
-    fn of(pods: &[&Pod]) -> Option<Self> {
+    /// Of the pods of a workload; none where there are none, or no telling whether one of them runs.
+    fn of(workload: &Workload, pods: &[&Pod]) -> Option<Self> {
         let count = |is: fn(&Pod) -> bool| pods.iter().filter(|pod| is(pod)).count() as u32;
         let completed = count(|pod| pod.phase == PodPhase::Succeeded);
+        let failed = leftovers(workload, pods).len() as u32;
+        let all = pods.len() as u32 - completed - failed;
         let is_told = !pods.is_empty() && count(untold) == 0;
-        is_told.then(|| Self { running: count(runs), all: pods.len() as u32 - completed, completed })
+        is_told.then(|| Self { running: count(runs), all, completed, failed })
     }
 
     /// In words, as a phrase.
     #[must_use]
     pub fn words(self) -> Text {
-        pods_phrase(self.running as usize, self.all as usize, self.completed as usize)
+        let Self { running, all, completed, failed } = self;
+        pods_phrase(running as usize, all as usize, completed as usize, failed as usize)
     }
 }
 
@@ -151,7 +157,7 @@ fn container_facts(view: &View<'_>, container: &WorkloadContainer<'_>) -> Contai
     let restarts: Vec<u64> = pods.iter().filter_map(|p| p.restarts.map(u64::from)).collect();
     let live_pods = pods.len();
     let facts = ContainerFacts {
-        pods_state: PodsState::of(view.pods_of(&container.workload.id)),
+        pods_state: PodsState::of(container.workload, view.pods_of(&container.workload.id)),
         subject: SubjectRef {
             cluster: view.snapshot.cluster.clone(),
             namespace: container.workload.id.namespace.clone(),
@@ -205,5 +211,7 @@ mod tests {
             &format!("{two}\npod web/api-2 phase=Succeeded ready=no\npod web/api-3 phase=Failed ready=no"),
             "2/3 Running (1 not running) +1 Completed",
         );
+        let replaced = "pod web/api-2 phase=Failed ready=no\nworkload web/StatefulSet/api replicas=2/2";
+        check(&format!("{two}\n{replaced}"), "2/2 Running (+1 Failed)");
     }
 }

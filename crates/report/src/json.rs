@@ -206,6 +206,8 @@ struct Namespace {
     pods: u64,
     completed_pods: u64,
     running_pods: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_pods: Option<u64>,
     findings: Counts,
     unknown: u64,
     score: Option<JsonScore>,
@@ -530,8 +532,13 @@ fn scalar(value: &Value, locale: &Locale) -> Scalar {
     }
 }
 
-/// 1.2 adds `score`; 1.3 adds `shard`, 1.4 `score_before`, 1.5 `part`, and what has none of these is of 1.2 still.
+/// 1.2 adds `score`; 1.3 adds `shard`, 1.4 `score_before`, 1.5 `part`, 1.6 `replaced_pods`, and what has none of these is of
+/// 1.2 still.
 fn minor(report: &Report) -> u32 {
+    let namespaces = report.clusters.iter().flat_map(|cluster| &cluster.namespaces);
+    if namespaces.into_iter().any(|namespace| namespace.tally.replaced_pods > 0) {
+        return 6;
+    }
     if report.part.is_some() {
         return 5;
     }
@@ -595,6 +602,7 @@ impl JsonReport {
                             pods: n.tally.pods,
                             completed_pods: n.tally.completed_pods,
                             running_pods: n.tally.running_pods,
+                            replaced_pods: Some(n.tally.replaced_pods).filter(|n| *n > 0),
                             findings: n.found.at_least(report.floor()).into(),
                             unknown: n.tally.unknown,
                             score: n.score.as_ref().map(JsonScore::from),

@@ -791,12 +791,13 @@ impl Say {
             let name = if self.many_clusters { format!("{cluster} {}", n.name) } else { n.name };
             let (found, tally) = (n.found, n.tally);
             let done = tally.completed_pods.min(tally.pods);
+            let failed = tally.replaced_pods.min(tally.pods - done);
             let pods = match (tally.pods, tally.untold_pods, done) {
                 (0, ..) => "0".to_owned(),
                 (all, 0, done) => {
-                    let words =
-                        pods_phrase(tally.running_pods as usize, (all - done) as usize, done as usize);
-                    self.locale.show(&words.into())
+                    let counts = [tally.running_pods, all - done - failed, done, failed];
+                    let [running, all, done, failed] = counts.map(|n| n as usize);
+                    self.locale.show(&pods_phrase(running, all, done, failed).into())
                 }
                 (all, _, 0) => all.to_string(),
                 (all, _, done) => format!("{} (+{done} {})", all - done, self.w("completed")),

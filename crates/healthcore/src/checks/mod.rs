@@ -56,7 +56,7 @@ pub mod volume_failed;
 pub mod volume_filling;
 pub mod warning_events;
 
-pub(crate) use pod_state::{loops, runs, untold};
+pub(crate) use pod_state::{leftovers, loops, runs, untold};
 pub use pod_state::{pods as pods_phrase, pods_in_words};
 
 /// Every check. Adding one is its file and its line here.

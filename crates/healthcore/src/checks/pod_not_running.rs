@@ -2,8 +2,8 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::{
-    completed, crash_loops, last_line, named_elsewhere, pods, runs, untold, waiting, waits_for_image,
-    workload_in_words,
+    completed, crash_loops, last_line, leftovers, named_elsewhere, pods, runs, untold, waiting,
+    waits_for_image, workload_in_words,
 };
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Container, ContainerState, Hpa, ObjectKind, Pod, PodPhase};
@@ -35,7 +35,8 @@ impl Check for PodNotRunning {
         checks: "Whether every pod that should run does, and is ready.",
         why: "Capacity is missing, or the workload is down.",
         decides: "Pods that have ended with success (Succeeded, Completed) are never \"not running\"; they are shown apart: \
-                  `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. A pod that is \
+                  `4/4 Running (+2 Completed)`, `3/4 Running (1 not running) +2 Completed`. So are failed ones, such as evicted, \
+                  that their controller has replaced: `1/1 Running (+9 Failed)`. A pod that is \
                   younger than `grace` is no problem, nor one whose container has just been started again, nor one that is being \
                   deleted, until its own grace period and `termination` are over: after that it hangs, a warning, critical \
                   when no pod of those asked for is ready. A pod that is being deleted and has its successor is not among \
@@ -123,8 +124,9 @@ impl Check for PodNotRunning {
                 })
         };
         let running = subject.pods.iter().filter(|p| runs(p) && !p.deleting).count();
-        let replaced = subject.workload.id.kind != "Pod" && desired.is_some_and(|d| running >= d);
-        let quiet = |p: &Pod| quiet(p, &subject.workload.id.kind, replaced);
+        let leftovers = leftovers(subject.workload, &subject.pods);
+        let left_over = |p: &Pod| leftovers.iter().any(|l| l.name == p.name);
+        let quiet = |p: &Pod| quiet(p, &subject.workload.id.kind) || left_over(p);
         let not_running: Vec<&Pod> = subject
             .pods
             .iter()
@@ -135,7 +137,9 @@ impl Check for PodNotRunning {
         if !overdue.is_empty() && (told_elsewhere || (running == 0 && desired.is_some_and(|d| d > 0))) {
             return Ok(terminating(subject, &overdue, now));
         }
-        let Some(pod) = not_running.iter().find(|p| !quiet(p)).or(not_running.first()) else {
+        let missing: Vec<&Pod> = not_running.iter().copied().filter(|p| !left_over(p)).collect();
+        let first = not_running.iter().find(|p| !quiet(p)).or(missing.first()).or(not_running.first());
+        let Some(pod) = first else {
             // Where all is settled the controller has had the time to make the others.
             let settled = subject.pods.iter().all(|p| completed(p) || (runs(p) && !p.deleting && !young(p)));
             let is_scaling = view.autoscaler_of(&subject.workload.id).is_some_and(Hpa::is_scaling);
@@ -155,9 +159,13 @@ impl Check for PodNotRunning {
         };
         let words = workload_in_words(subject);
         let text = Text::new("not-running").with("pods", words.clone()).with("reason", reason(pod));
-        let mut problem = describe(Problem::new(severity, text), subject, pod)
-            .evidence("pods", words)
-            .evidence("not-running", not_running.len());
+        let mut problem = describe(Problem::new(severity, text), subject, pod).evidence("pods", words);
+        if !missing.is_empty() {
+            problem = problem.evidence("not-running", missing.len());
+        }
+        if !leftovers.is_empty() {
+            problem = problem.evidence("failed-pods", leftovers.len());
+        }
         if !overdue.is_empty() {
             problem = problem.evidence("terminating-pods", overdue.len());
         }
@@ -203,16 +211,15 @@ fn terminating(subject: &WorkloadPods<'_>, overdue: &[&Pod], now: Timestamp) -> 
         .into()
 }
 
-/// Not running, and either named by another check or only a leftover: an evicted pod, or a failed one for which its
-/// controller has long made another. A bare pod has no controller.
-fn quiet(pod: &Pod, kind: &str, replaced: bool) -> bool {
+/// Not running, and either named by another check or evicted. A bare pod has no controller that makes another.
+fn quiet(pod: &Pod, kind: &str) -> bool {
     let evicted = pod.reason.as_deref() == Some("Evicted") && kind != "Pod";
-    pod.gated || named_elsewhere(pod) || evicted || (pod.phase == PodPhase::Failed && replaced)
+    pod.gated || named_elsewhere(pod) || evicted
 }
 
 /// Pods are asked for, and there is none: a quota, an admission webhook or a missing service account.
 fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
-    let words = pods(0, desired, 0);
+    let words = pods(0, desired, 0, 0);
     let text = Text::new("no-pods").with("pods", words.clone());
     not_made(Problem::new(Severity::Critical, text).evidence("pods", words), subject, desired)
 }
@@ -220,7 +227,7 @@ fn without_pods(subject: &WorkloadPods<'_>, desired: usize) -> Outcome {
 /// Those that there are run, and the others have not been made.
 fn too_few_pods(subject: &WorkloadPods<'_>, running: usize, desired: usize) -> Outcome {
     let ended = subject.pods.iter().filter(|p| completed(p)).count();
-    let (words, missing) = (pods(running, desired, ended), desired - running);
+    let (words, missing) = (pods(running, desired, ended, 0), desired - running);
     let text = Text::new("too-few").with("pods", words.clone()).with("n", missing);
     not_made(Problem::new(Severity::Warning, text).evidence("pods", words), subject, missing)
 }
@@ -507,15 +514,57 @@ mod tests {
         );
         let failed = "container web/api-0/app pods=2\npod web/api-1 phase=Failed reason=NodeShutdown";
         check(failed, "warning web/api (api-1): 1/2 Running (1 not running): NodeShutdown");
-        check(
-            &format!("workload web/StatefulSet/api replicas=1/1\n{failed}"),
-            "info web/api (api-1): 1/2 Running (1 not running): NodeShutdown",
-        );
+        let replaced = format!("workload web/StatefulSet/api replicas=1/1\n{failed}");
+        check(&replaced, "info web/api (api-1): 1/1 Running (+1 Failed): NodeShutdown");
         // Nobody replaces a pod without owner.
         check(
             "pod web/alone phase=Failed reason=Evicted",
             "critical web/alone (alone): 0/1 Running (1 not running): Evicted",
         );
+    }
+
+    #[test]
+    fn failed_pods_that_were_replaced_are_shown_apart() {
+        let evicted = |count: usize| -> String {
+            (1..=count)
+                .map(|n| format!("pod web/api-{n} phase=Failed reason=Evicted created={}d\n", 20 + n))
+                .collect()
+        };
+        let one = "workload web/StatefulSet/api replicas=1/1\ncontainer web/api-0/app\n";
+        check(&format!("{one}{}", evicted(9)), "info web/api (api-1): 1/1 Running (+9 Failed): Evicted");
+        let done = format!("{one}{}pod web/api-10 phase=Succeeded", evicted(9));
+        check(&done, "info web/api (api-1): 1/1 Running (+1 Completed, +9 Failed): Evicted");
+        // The one that is missing is named, and its severity is its own.
+        let two = one.replace("1/1", "1/2");
+        let hurt = "pod web/api-10 ready=no phase=Running created=5d\n";
+        let told = "warning web/api (api-10): 1/2 Running (1 not running) +9 Failed: not ready";
+        check(&format!("{two}{}{hurt}", evicted(9)), told);
+        let done = format!("{two}{}{hurt}pod web/api-11 phase=Succeeded", evicted(9));
+        let told = "warning web/api (api-10): 1/2 Running (1 not running) +1 Completed +9 Failed: not ready";
+        check(&done, told);
+        let crashes = "workload web/StatefulSet/api replicas=0/1\n\
+                       container web/api-0/app state=waiting:CrashLoopBackOff\n\
+                       pod web/api-0 ready=no\n\
+                       pod web/api-1 phase=Failed reason=NodeShutdown created=20d";
+        let told =
+            "info web/api (api-0): 0/1 Running (1 not running) +1 Failed: CrashLoopBackOff in container app";
+        check(crashes, told);
+        // The newest has no successor yet: it is missing.
+        check(
+            &format!("{two}{}", evicted(9)),
+            "info web/api (api-1): 1/2 Running (1 not running) +8 Failed: Evicted",
+        );
+        check(
+            &format!("{two}{}", evicted(2).replace("Evicted", "NodeShutdown")),
+            "warning web/api (api-1): 1/2 Running (1 not running) +1 Failed: NodeShutdown",
+        );
+        // Nobody asks for any.
+        let none = format!("workload web/StatefulSet/api replicas=0/0\n{}", evicted(2));
+        check(&none, "info web/api (api-1): 0/0 Running (+2 Failed): Evicted");
+        // One hangs in its end, and is neither.
+        let hangs = format!("{one}{}pod web/api-10 deleting=3d created=30d", evicted(2));
+        let told = "warning web/api (api-10): 1/1 Running (+2 Failed): 1 pod has been terminating for 3d";
+        check(&hangs, told);
     }
 
     #[test]

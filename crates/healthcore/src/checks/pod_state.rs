@@ -4,7 +4,7 @@ use crate::checks::crash_looping::{CrashLoopingParams, fails_often};
 use crate::finding::{Text, Value};
 use crate::image::runs_on;
 use crate::logs::LogSummary;
-use crate::model::{Container, ContainerState, Pod, PodPhase};
+use crate::model::{Container, ContainerState, Pod, PodPhase, Workload};
 use crate::phrase::{english, phrase};
 use crate::snapshot::{Origin, Snapshot};
 use crate::time::Timestamp;
@@ -185,39 +185,58 @@ pub(super) fn states_known(pod: &Pod, snapshot: &Snapshot) -> bool {
 #[must_use]
 pub fn pods_in_words(running: usize, all: usize, completed: usize) -> String {
     let count = |value: &Value| value.number().map_or_else(String::new, |n| n.to_string());
-    english(&pods(running, all, completed), &count)
+    english(&pods(running, all, completed, 0), &count)
 }
 
-/// [`pods_in_words`] as a phrase.
+/// [`pods_in_words`] as a phrase; pods that have failed and been replaced are apart, too: `1/1 Running (+9 Failed)`.
 #[must_use]
-pub fn pods(running: usize, all: usize, completed: usize) -> Text {
+pub fn pods(running: usize, all: usize, completed: usize, failed: usize) -> Text {
     let not = all - running.min(all);
-    let key = match (not, completed) {
-        (0, 0) => "pods-running",
-        (0, _) => "pods-running-done",
-        (_, 0) => "pods-not-running",
-        (_, _) => "pods-not-running-done",
+    let key = match (not > 0, completed > 0, failed > 0) {
+        (false, false, false) => "pods-running",
+        (false, true, false) => "pods-running-done",
+        (false, false, true) => "pods-running-failed",
+        (false, true, true) => "pods-running-done-failed",
+        (true, false, false) => "pods-not-running",
+        (true, true, false) => "pods-not-running-done",
+        (true, false, true) => "pods-not-running-failed",
+        (true, true, true) => "pods-not-running-done-failed",
     };
     let words = phrase(key).with("running", running).with("all", all);
-    let words = if not > 0 { words.with("not", not) } else { words };
-    if completed > 0 { words.with("done", completed) } else { words }
+    let counts = [("not", not), ("done", completed), ("failed", failed)];
+    counts.into_iter().filter(|(_, n)| *n > 0).fold(words, |words, (name, n)| words.with(name, n))
 }
 
 /// [`pods`] of a workload: of those that its controller counts. A pod that is being deleted serves no more.
 pub(super) fn workload_in_words(subject: &WorkloadPods<'_>) -> Text {
     let done = subject.pods.iter().filter(|p| completed(p)).count();
     let running = subject.pods.iter().filter(|p| runs(p) && !p.deleting).count();
-    pods(running, subject.pods.len() - done - replaced(subject).len(), done)
+    let replaced = replaced(subject.workload, &subject.pods);
+    let failed = replaced.iter().filter(|p| is_leftover(p)).count();
+    pods(running, subject.pods.len() - done - replaced.len(), done, failed)
 }
 
-/// Pods that are on their way out and that the controller has made others for.
-pub(super) fn replaced<'a>(subject: &WorkloadPods<'a>) -> Vec<&'a Pod> {
-    let id = &subject.workload.id;
-    let Some(replicas) = subject.workload.replicas.filter(|_| !id.runs_to_completion()) else {
+/// Pods that have failed and that the controller has made others for, and which nobody has removed: evicted ones, say.
+pub(crate) fn leftovers<'a>(workload: &Workload, pods: &[&'a Pod]) -> Vec<&'a Pod> {
+    let mut replaced = replaced(workload, pods);
+    replaced.retain(|p| is_leftover(p));
+    replaced
+}
+
+fn is_leftover(pod: &Pod) -> bool {
+    pod.phase == PodPhase::Failed && !pod.deleting
+}
+
+/// Pods that are on their way out or have failed, and that the controller has made others for.
+fn replaced<'a>(workload: &Workload, pods: &[&'a Pod]) -> Vec<&'a Pod> {
+    let Some(replicas) = workload.replicas.filter(|_| !workload.id.runs_to_completion()) else {
         return Vec::new();
     };
-    let (mut leaving, staying): (Vec<&Pod>, Vec<&Pod>) =
-        subject.pods.iter().copied().filter(|p| !completed(p)).partition(|p| p.deleting);
+    let (mut leaving, staying): (Vec<&Pod>, Vec<&Pod>) = pods
+        .iter()
+        .copied()
+        .filter(|p| !completed(p))
+        .partition(|p| p.deleting || p.phase == PodPhase::Failed);
     // The newest are those that have no successor yet.
     leaving.sort_by_key(|p| (std::cmp::Reverse(p.created), &p.name));
     let awaited = (replicas.desired as usize).saturating_sub(staying.len());

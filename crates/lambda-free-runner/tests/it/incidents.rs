@@ -51,6 +51,15 @@ const INCIDENTS: &[Incident] = &[
         told: &["warning pigo/api"],
     },
     Incident {
+        seen: "2 evicted pods were left over beside the one that runs, and were counted as not running",
+        cluster: "workload pigo/Deployment/api replicas=1/1 revisions=api-7d9c5bd4f7\n\
+                  container pigo/api-7d9c5bd4f7-x2x9z/app\n\
+                  pod pigo/api-7d9c5bd4f7-bbbbb phase=Failed reason=Evicted created=21d\n\
+                  pod pigo/api-7d9c5bd4f7-ccccc phase=Failed reason=Evicted created=22d",
+        check: "pod-not-running",
+        told: &["info pigo/api"],
+    },
+    Incident {
         seen: "a CI runner is throttled in 11.9 % of its periods: usual",
         cluster: "workload ci/Deployment/gitlab-runner revisions=gitlab-runner-7d9c5bd4f7\n\
                   container ci/gitlab-runner-7d9c5bd4f7-x2x9z/app image=gitlab/gitlab-runner:v17.2.0 cpu-limit=1  cpu: 0.1x24 periods: 10000x24 throttled: 1190x24 throttled-time: 47.6x24",
