@@ -19,9 +19,9 @@
 //! node      node-1 arch=arm64 cpu=4 memory=16Gi pods=110 kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
-//! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2     # or broken="no PEM"
+//! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
-//! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unknown-issuer # or failed=timeout
+//! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or failed=timeout
 //! dns       a.example origin=dns.yaml:3 value=192.0.2.1       # a record that a file of the user tells
 //! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
 //! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
@@ -941,11 +941,17 @@ impl Builder {
     }
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["names", "expires", "since", "issuer", "chain", "issuer-url", "broken", "managed"])?;
-        let chain = certificates(line)?;
-        let broken = line.get("broken").map(str::to_owned);
-        let managed_by = line.get("managed").map(str::to_owned);
-        self.objects.inventory.tls_secrets.push(TlsSecret { id: line.id()?, chain, broken, managed_by });
+        const KNOWN: [&str; 9] =
+            ["names", "expires", "since", "issuer", "chain", "unread", "issuer-url", "broken", "managed"];
+        line.known(&KNOWN)?;
+        let text = |name: &str| line.get(name).map(str::to_owned);
+        self.objects.inventory.tls_secrets.push(TlsSecret {
+            id: line.id()?,
+            chain: certificates(line)?,
+            unread: line.parse("unread")?.unwrap_or(0),
+            broken: text("broken"),
+            managed_by: text("managed"),
+        });
         Ok(())
     }
 
@@ -964,13 +970,16 @@ impl Builder {
     }
 
     fn served(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["names", "expires", "since", "issuer", "chain", "fingerprint", "issuer-url", "failed"])?;
+        const KNOWN: [&str; 9] =
+            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "failed"];
+        line.known(&KNOWN)?;
         let id = line.id()?;
         let (host, port) = id.name.rsplit_once(':').ok_or_else(|| line.refuse(&id.name))?;
         self.objects.inventory.served.push(ServedCertificate {
             host: host.to_owned(),
             port: port.parse().map_err(|_| line.refuse(port))?,
             chain: certificates(line)?,
+            unread: line.parse("unread")?.unwrap_or(0),
             unknown_issuer: line.flag("unknown-issuer"),
             failed: line.get("failed").map(str::to_owned),
             id,
@@ -1205,11 +1214,8 @@ fn certificates(line: &Line) -> Result<Vec<Certificate>, String> {
         fingerprint: if at == 0 { first.clone() } else { format!("{at:02x}") },
         issuer_url: line.get("issuer-url").filter(|_| at == 0).map(str::to_owned),
     };
-    let count = if line.get("broken").or(line.get("failed")).is_some() {
-        0
-    } else {
-        line.parse("chain")?.unwrap_or(1)
-    };
+    let nothing_read = line.get("broken").or(line.get("failed")).is_some();
+    let count = line.parse("chain")?.unwrap_or(usize::from(!nothing_read));
     let mut chain: Vec<Certificate> = (0..count).map(own).collect();
     if let (Some(since), Some(own)) = (line.ago("since")?, chain.first_mut()) {
         own.not_before = since;

@@ -359,7 +359,10 @@ pub struct TlsSecret {
     /// The certificates in the order of the file: that of the server first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Certificate>,
-    /// Why the file could not be read as certificates.
+    /// Certificates behind these that were not read, since the chain is too long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: u32,
+    /// Why the file could not be read as certificates, behind those of the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
     /// Name of the cert-manager Certificate that keeps it.
@@ -437,12 +440,19 @@ pub struct ServedCertificate {
     /// handshake.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Certificate>,
+    /// Certificates behind these that were not read, since the chain is too long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: u32,
     /// Whether the chain leads to no root that is known where the run was made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown_issuer: bool,
     /// Why there was no handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A wish that certificates are not looked at.

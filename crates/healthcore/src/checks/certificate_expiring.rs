@@ -50,7 +50,8 @@ impl Check for CertificateExpiring {
                   certificate that cert-manager keeps, one that names where its issuer's certificate is found, as those of \
                   public authorities do (47 days, 6 days), and one whose whole life is `short-lived` or less. Where \
                   cert-manager says when it renews, nothing is told before that. Where the names, the chain or what the server shows are \
-                  wrong as well, that is told with the time that is left, and as badly as the worse of both. A warning when a Secret holds no readable certificate, when its names do not cover \
+                  wrong as well, that is told with the time that is left, and as badly as the worse of both. A warning when a Secret holds no readable certificate, when its chain cannot be \
+                  read to its end or has more than 20 certificates (the first are judged), when its names do not cover \
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
                   chain do not fit or the server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
@@ -75,6 +76,12 @@ impl Check for CertificateExpiring {
             ("unused-not-yet", "{what} is valid only from {after} on; no route uses it"),
             ("uncovered-expires", "{what} expires in {left}; its names cover no host that uses it"),
             ("broken", "holds no readable certificate: {why}"),
+            ("unreadable", "its chain cannot be read behind certificate {n}: {why}"),
+            ("too-long", "holds a chain of {n} certificates, and no more than {most} are looked at"),
+            (
+                "shows-too-long",
+                "the server shows a chain of {n} certificates, and no more than {most} are looked at",
+            ),
             ("wrong-host", "the certificate is not made for {host}: its names are {names}"),
             (
                 "wrong-host-ends",
@@ -123,6 +130,10 @@ impl Check for CertificateExpiring {
             ("renew", "renew the certificate and put it into the Secret"),
             ("renew-managed", "cert-manager keeps this Secret: see why it was not renewed"),
             ("order", "put the server's own certificate first, and behind each one that of its issuer"),
+            (
+                "shorten",
+                "leave the server's own certificate and those of its issuers, and take out the others: clients have their roots",
+            ),
             ("renew-served", "renew the certificate where the server keeps it, and let the server load it"),
             ("look", "look at the certificate"),
             ("look-served", "look at what the server shows"),
@@ -266,19 +277,18 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         None if secret.managed_by.is_some() => Keeper::Named,
         None => Keeper::None,
     };
-    let found = match (&secret.broken, &secret.chain[..]) {
-        (None, [own, ..]) => {
-            let hosts = hosts.as_deref().unwrap_or_default();
-            let fault = wrong_order(Severity::Warning, &secret.chain)
-                .or_else(|| worst([mismatch(own, hosts, inventory), broken_chain(&secret.chain)]))
-                .or_else(|| lacks_intermediate(&secret.chain, hosts, inventory));
-            let dated = dated(params, &secret.chain, view, used == Use::Routed, keeper);
-            told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
-        }
-        (why, _) => {
-            let why = why.as_deref().map_or_else(|| phrase("empty").into(), Value::from);
-            Some(Problem::new(Severity::Warning, Text::new("broken").with("why", why)))
-        }
+    let chain = &secret.chain[..];
+    let found = if let [own, ..] = chain {
+        let hosts = hosts.as_deref().unwrap_or_default();
+        let half_read = worst([unreadable(secret), too_long("too-long", chain, secret.unread)]);
+        let fault = wrong_order(Severity::Warning, chain)
+            .or_else(|| worst([mismatch(own, hosts, inventory), half_read, broken_chain(chain)]))
+            .or_else(|| lacks_intermediate(chain, hosts, inventory));
+        let dated = dated(params, chain, view, used == Use::Routed, keeper);
+        told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
+    } else {
+        let why = secret.broken.as_deref().map_or_else(|| phrase("empty").into(), Value::from);
+        Some(Problem::new(Severity::Warning, Text::new("broken").with("why", why)))
     }?;
     let problem = Problem { severity: found.severity.min(used.most()), ..found };
     Some(advice_for_secret(secret, used, &problem).into_iter().fold(problem, Problem::advise))
@@ -313,6 +323,7 @@ fn advice_for_secret(secret: &TlsSecret, used: Use, problem: &Problem) -> Vec<Ad
             look,
         ],
         _ if problem.summary.key == "wrong-order" => vec![Advice::new(Text::new("order")), look],
+        _ if problem.summary.key == "too-long" => vec![Advice::new(Text::new("shorten")), look],
         _ if problem.summary.key == "lacks-intermediate" => vec![Advice::new(Text::new("add-chain")), look],
         _ => vec![renew(secret), look],
     }
@@ -403,6 +414,7 @@ fn of_server(
             (!names_cover(&own.names, &server.host))
                 .then(|| wrong_host(Severity::Critical, own, &server.host)),
             stale,
+            too_long("shows-too-long", &server.chain, server.unread),
             broken_chain(&server.chain),
             alone(server, &stored),
         ])
@@ -428,6 +440,7 @@ fn of_server(
             Some(Advice::new(Text::new("add-chain")))
         }
         "wrong-order" => Some(Advice::new(Text::new("order"))),
+        "shows-too-long" => Some(Advice::new(Text::new("shorten"))),
         "expired" | "expires" => Some(renew_shown(own, inventory)),
         _ => None,
     };
@@ -670,6 +683,20 @@ fn broken_chain(chain: &[Certificate]) -> Option<Problem> {
     Some(Problem::new(Severity::Warning, text).evidence("certificates", chain.len()))
 }
 
+/// A chain that cannot be read behind its first certificates.
+fn unreadable(secret: &TlsSecret) -> Option<Problem> {
+    let why = secret.broken.as_deref()?;
+    let text = Text::new("unreadable").with("n", secret.chain.len()).with("why", why);
+    Some(Problem::new(Severity::Warning, text))
+}
+
+/// A chain of more certificates than are read.
+fn too_long(key: &'static str, chain: &[Certificate], unread: u32) -> Option<Problem> {
+    let all = chain.len() + unread as usize;
+    let text = Text::new(key).with("n", all).with("most", chain.len());
+    (unread > 0).then(|| Problem::new(Severity::Warning, text).evidence("certificates", all))
+}
+
 /// A server that shows an older certificate than a Secret of its route holds.
 fn stale(own: &Certificate, stored: &[&TlsSecret], now: Timestamp) -> Option<Problem> {
     let newer = |s: &&&TlsSecret| s.chain.first().is_some_and(|c| c.not_after > own.not_after);
@@ -877,6 +904,30 @@ mod tests {
         check(
             &format!("secret web/tls {broken}"),
             "info web/tls: holds no readable certificate: `tls.crt` is empty",
+        );
+    }
+
+    #[test]
+    fn a_chain_that_is_read_in_part_is_judged_as_far_as_it_is() {
+        let broken = r#"names=a.example chain=2 broken="`tls.crt`: block 3 is not in base64""#;
+        let told = "its chain cannot be read behind certificate 2: `tls.crt`: block 3 is not in base64";
+        check(&used(broken), &format!("warning web/tls: {told}"));
+        check(&format!("secret web/tls {broken}"), &format!("info web/tls: {told}"));
+        check(
+            &used(&format!("{broken} expires=5d")),
+            "critical web/tls: the certificate expires in 5d, for a.example",
+        );
+        let long = "names=a.example chain=20 unread=15";
+        let told = "a chain of 35 certificates, and no more than 20 are looked at";
+        check(&used(long), &format!("warning web/tls: holds {told}"));
+        check(
+            &used(&format!("{long} expires=5d")),
+            "critical web/tls: the certificate expires in 5d, for a.example",
+        );
+        check(&format!("secret web/tls {long}"), &format!("info web/tls: holds {told}"));
+        check(
+            &format!("served web/a.example:443 {long}"),
+            &format!("warning web/a.example:443: the server shows {told}"),
         );
     }
 

@@ -21,7 +21,7 @@ use super::convert::{Troubles, conditions, cut};
 use super::request;
 use super::source::{KubernetesSource, Namespaced, Run};
 use super::wire::{self, Time, or_default};
-use crate::certificate;
+use crate::certificate::{self, Chain};
 
 /// Annotation with the host names that external-dns makes.
 const DNS_NAMES: &str = "external-dns.alpha.kubernetes.io/hostname";
@@ -762,19 +762,17 @@ struct SecretData {
 
 fn tls_secret(raw: Secret, _: &mut Troubles) -> Option<TlsSecret> {
     let Secret { metadata: meta, data } = raw;
-    let read = || {
-        let pem = STANDARD.decode(&data.certificate).map_err(|e| format!("`tls.crt` is not base64: {e}"))?;
-        if pem.is_empty() {
-            return Err("`tls.crt` is empty".to_owned());
+    let of_file = |why: String| Chain { broken: Some(why), ..Chain::default() };
+    let Chain { certificates: chain, unread, broken } = match STANDARD.decode(&data.certificate) {
+        Err(why) => of_file(format!("`tls.crt` is not base64: {why}")),
+        Ok(pem) if pem.is_empty() => of_file("`tls.crt` is empty".to_owned()),
+        Ok(pem) => {
+            let chain = certificate::from_pem(&pem);
+            Chain { broken: chain.broken.map(|why| format!("`tls.crt`: {why}")), ..chain }
         }
-        certificate::from_pem(&pem).map_err(|why| format!("`tls.crt`: {why}"))
-    };
-    let (chain, broken) = match read() {
-        Ok(chain) => (chain, None),
-        Err(why) => (Vec::new(), Some(why)),
     };
     let managed_by = meta.annotations.get("cert-manager.io/certificate-name").cloned();
-    Some(TlsSecret { id: meta.id(), chain, broken, managed_by })
+    Some(TlsSecret { id: meta.id(), chain, unread, broken, managed_by })
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::certificate;
+use crate::certificate::{self, LONGEST_CHAIN};
 
 /// A TLS server to ask.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,7 @@ impl TlsProbe {
             host: host.clone(),
             port: *port,
             chain: shown.chain,
+            unread: shown.unread,
             unknown_issuer: shown.unknown_issuer,
             failed,
         }
@@ -124,6 +125,11 @@ fn in_words(why: &std::io::Error) -> String {
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
             ),
         ) => "it speaks neither TLS 1.2 nor 1.3, only an older version that clients refuse".to_owned(),
+        Some(Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge
+            | InvalidMessage::CertificatePayloadTooLarge
+            | InvalidMessage::MessageTooLarge,
+        )) => "its chain of certificates is larger than 64 KiB, which TLS clients refuse".to_owned(),
         _ => format!("the handshake failed: {why}"),
     }
 }
@@ -151,6 +157,8 @@ impl CertificateSource for TlsProbe {
 #[derive(Debug, Clone, Default)]
 struct Shown {
     chain: Vec<Certificate>,
+    /// Certificates behind these.
+    unread: u32,
     unknown_issuer: bool,
 }
 
@@ -192,10 +200,14 @@ impl ServerCertVerifier for Recorder {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature
             )))
         );
-        let ders = std::iter::once(own).chain(intermediates).take(certificate::LONGEST_CHAIN);
-        let chain: Result<Vec<Certificate>, String> = ders.map(|der| certificate::from_der(der)).collect();
+        let ders = std::iter::once(own).chain(intermediates).take(LONGEST_CHAIN);
+        let read = |(at, der): (usize, &CertificateDer<'_>)| {
+            certificate::from_der(der).map_err(|why| format!("certificate {} that it shows {why}", at + 1))
+        };
+        let chain: Result<Vec<Certificate>, String> = ders.enumerate().map(read).collect();
+        let unread = (intermediates.len() + 1).saturating_sub(LONGEST_CHAIN) as u32;
         if let Ok(mut shown) = self.shown.lock() {
-            *shown = Some(chain.map(|chain| Shown { chain, unknown_issuer }));
+            *shown = Some(chain.map(|chain| Shown { chain, unread, unknown_issuer }));
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -240,15 +252,19 @@ mod tests {
         CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate")
     }
 
-    /// A server on this machine that shows the certificate of `server.example`; its port.
     async fn server() -> u16 {
+        showing(1).await
+    }
+
+    /// A server on this machine that shows the certificate of `server.example`, so many times; its port.
+    async fn showing(times: usize) -> u16 {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![der()], key)
+            .with_single_cert(vec![der(); times], key)
             .expect("key and certificate fit");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -282,6 +298,15 @@ mod tests {
         assert_eq!(own.subject, "CN=server.example");
         assert_eq!(own.names, ["server.example", "other.example", "192.0.2.7"]);
         assert_eq!(own.issuer_url.as_deref(), Some("http://ca.example/1.crt"));
+    }
+
+    #[tokio::test]
+    async fn a_long_chain_is_shown_up_to_the_bound_and_a_huge_one_is_told() {
+        let (long, huge) = (showing(LONGEST_CHAIN + 3).await, showing(200).await);
+        let shown = patient().served(&[at(long), at(huge)]).await;
+        let told: Vec<_> = shown.iter().map(|s| (s.chain.len(), s.unread, s.failed.as_deref())).collect();
+        let why = "its chain of certificates is larger than 64 KiB, which TLS clients refuse";
+        assert_eq!(told, [(LONGEST_CHAIN, 3, None), (0, 0, Some(why))]);
     }
 
     #[tokio::test]
