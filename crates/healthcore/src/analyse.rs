@@ -10,6 +10,7 @@ use crate::facts::{ContainerFacts, facts};
 use crate::finding::{Finding, SubjectRef};
 use crate::fleet::{self, builds::RunningBuild};
 use crate::history::Coverage;
+use crate::metric::SeriesOf;
 use crate::model::{Event, PodPhase, Workload};
 use crate::settings::{Resolved, Site};
 use crate::snapshot::{Missing, Objects, Snapshot, Unavailable};
@@ -54,6 +55,25 @@ impl Tally {
         named.sort();
         named.dedup();
         named.truncate(MOST_EXAMPLES);
+    }
+
+    /// Gives one reason in place of several.
+    fn blame(&mut self, is_of: impl Fn(&Missing) -> bool, why: &Missing) {
+        let mut count = 0;
+        self.reasons.retain(|own, n| {
+            count += if is_of(own) { *n } else { 0 };
+            !is_of(own)
+        });
+        if count == 0 {
+            return;
+        }
+        *self.reasons.entry(why.clone()).or_default() += count;
+        let mut subjects = Vec::new();
+        self.examples.retain(|own, named| {
+            subjects.extend(named.iter().filter(|_| is_of(own)).cloned());
+            !is_of(own)
+        });
+        self.name(why.clone(), subjects);
     }
 }
 
@@ -225,6 +245,14 @@ impl Assessment {
         self.routed.extend(part.routed);
         self.builds.extend(part.builds);
         self.events.extend(part.events);
+    }
+}
+
+impl Assessment {
+    /// Tells that the metrics server knows none of the pods, in place of each metric of containers that it has no samples of.
+    pub fn pods_are_unknown_to_metrics(&mut self) {
+        let of_containers = |why: &Missing| matches!(why, Missing::NoSamples { metric } if metric.of() == SeriesOf::Container);
+        self.tallies.values_mut().for_each(|tally| tally.blame(of_containers, &Missing::NoPodKnown));
     }
 }
 

@@ -95,6 +95,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("missing-query-failed", "the query for {metric} failed"),
     ("missing-no-metrics-source", "no metrics server"),
     ("missing-no-samples", "no samples of {metric}"),
+    ("missing-no-pod-known", "the metrics server knows none of the pods"),
     ("missing-too-few-samples", "{have} {have|sample|samples}, {need} needed"),
     ("missing-too-short", "history of {have}, {need} needed"),
     ("missing-access-denied", "not allowed to {verb} {resource} in namespace {namespace}"),

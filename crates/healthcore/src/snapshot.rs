@@ -278,6 +278,8 @@ pub enum Missing {
         /// The metric.
         metric: Metric,
     },
+    /// The metrics server has samples of none of the pods: it may be that of another cluster.
+    NoPodKnown,
     /// Fewer samples than the check needs.
     TooFewSamples {
         /// Samples there are.
@@ -466,6 +468,7 @@ impl Missing {
             Self::QueryFailed { metric } => of("missing-query-failed", metric),
             Self::NoMetricsSource => phrase("missing-no-metrics-source"),
             Self::NoSamples { metric } => of("missing-no-samples", metric),
+            Self::NoPodKnown => phrase("missing-no-pod-known"),
             Self::TooFewSamples { have, need } => {
                 phrase("missing-too-few-samples").with("have", *have).with("need", *need)
             }

@@ -490,7 +490,10 @@ fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Sha
     let mut clusters = Vec::new();
     for fold in folds {
         gaps.extend(fold.gaps);
-        gaps.extend(fold.known.told(&fold.summary.name));
+        if let Some(gap) = fold.known.told(&fold.summary.name) {
+            gaps.push(gap);
+            fold.assessment.pods_are_unknown_to_metrics();
+        }
         clusters.push((fold.summary, fold.assessment));
     }
     let partial = shard.map(|shard| {

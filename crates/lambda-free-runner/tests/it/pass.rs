@@ -403,3 +403,38 @@ fn a_dry_run_tells_what_a_run_asks() {
     );
     assert!(nothing.contains("  in all: nothing to ask for\n") && !nothing.contains("part 1"), "{nothing}");
 }
+
+/// What is missing because the server is that of another cluster is told once, and not for each metric.
+#[test]
+fn a_metrics_server_that_knows_no_pod_is_one_reason() {
+    let text = r"
+        window lookback=12h step=1h
+        container web/api-0/app limit=1Gi request=512Mi cpu-limit=1 cpu-request=250m pods=3  memory: 400x11 rss: 400x11 cpu: 0.2x11 periods: 600x11
+        claim web/api used-by=api-0 capacity=10Gi created=30d  volume-size: 1000x11 volume-free: 900x11
+    ";
+    let own = Fixture::new(text).snapshot;
+    // The claim has a name that the other cluster has, too.
+    let other = Fixture::new(&text.replace("api-0/app", "other-0/app")).snapshot;
+    let [own, other] = [own, other].map(Fake::new);
+    let report = run(&spec(Some(other), Some(own))).unwrap();
+    let gaps: Vec<String> = report.gaps.iter().map(|gap| format!("{}: {}", gap.scope, gap.detail)).collect();
+    assert!(
+        matches!(&gaps[..], [one] if one.starts_with("test/prometheus: knows 0 of 3 pods that run")),
+        "{gaps:?}"
+    );
+    let unknown: Vec<(&str, String, u64)> = report
+        .checks
+        .iter()
+        .flat_map(|c| c.tally.reasons.iter().map(|(why, n)| (c.id, why.to_string(), *n)))
+        .collect();
+    let ids: Vec<&str> = unknown.iter().map(|(id, ..)| *id).collect();
+    let blind =
+        ["memory-leak", "memory-usage", "memory-underprovisioned", "cpu-throttled", "cpu-underprovisioned"];
+    assert_eq!(ids[..5], blind);
+    let one = |(_, why, n): &(_, String, _)| why == "the metrics server knows none of the pods" && *n == 1;
+    assert!(ids.len() > 5 && unknown.iter().all(one), "{unknown:?}");
+    let leak = &report.checks.iter().find(|c| c.id == "memory-leak").unwrap().tally;
+    let named: Vec<&str> = leak.examples.values().flatten().map(|subject| subject.name.as_str()).collect();
+    assert_eq!(named, ["api"]);
+    assert_eq!(report.verdict(), Verdict::Unknown);
+}
