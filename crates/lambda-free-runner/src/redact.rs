@@ -19,8 +19,11 @@ const QUOTED: &str = r#"(?:\\+"[^"]*"?|"(?s:[^"\\]|\\.)*"?|\\*'[^']*'?)"#;
 /// What stands between an option and its value, also in a list of JSON.
 const GAP: &str = r#"["']?[\s,]+["']?"#;
 
-/// Behind the name of a program, up to an option.
-const TO_OPTION: &str = r#"["']?[\s,](?:[^\r\n]*?[\s"',])?"#;
+/// Programs with a `login` at a registry.
+const REGISTRY_CLIENTS: &str = "docker|podman|nerdctl|buildah|skopeo|crane|oras|helm|registry";
+
+/// Behind the name of a program, up to the first of an option.
+const TO_OPTION: &str = r#"["']?[\s,](?:[^\r\n]*?[\s"',])??"#;
 
 /// The one list of what looks like a secret, in the order in which it is looked for. Of a match the groups `before` and
 /// `after` stay; one whose group `word` stands behind a space and is one of [`ORDINARY`] stays whole. Each
@@ -50,6 +53,17 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // The key of a webhook of WeCom, and a long one of any query.
         r#"(?i)(?P<before>webhook/[a-z_]+\?(?:[^\s"'<>\#]*&)?key=)[^\s"'<>&\#,;)]+"#.to_owned(),
         r"(?i)(?P<before>[?&]key=)[a-z0-9_-]{20,}".to_owned(),
+        // What DingTalk and Feishu are shown in place of a secret, in a query and in a body, and the secret of DingTalk.
+        r"(?i)(?P<before>[?&](?:sign|auth_key)=)[a-z0-9%+/=_-]{8,}".to_owned(),
+        r#"(?P<before>["']sign\\*["']\s*:\s*\\*["'])[A-Za-z0-9+/=]{20,}"#.to_owned(),
+        r"\bSEC[a-f0-9]{64}\b".to_owned(),
+        // What is handed to programs that set or take a password: by a pipe, or by `<<<`.
+        r#"(?P<before>[^\s:@/"'=(|]+:)[^\s|]*[^\s|"'](?P<after>["']?\s*\|\s*(?:sudo\s+)?(?:[^\s|]*/)?chpasswd\b)"#.to_owned(),
+        r#"(?P<before>\bchpasswd\b[^<|;\r\n]*<<(?:<|-?\s*["']?[A-Za-z_]+["']?\s)\s*["']?[^\s:"'<]+:)[^\s"']+"#.to_owned(),
+        r#"(?P<before>\b(?:echo|printf)\s+(?:-[a-zA-Z]+\s+)*)(?:"[^"|\r\n]*"|'[^'|\r\n]*'|[^\s"'|]+)(?P<after>\s*\|\s*(?:sudo\s+-S\b|(?:sudo\s+)?(?:[^\s|]*/)?passwd\s[^|\r\n]*--stdin\b|[^|\r\n]*\s--(?:password-stdin|with-token)\b))"#
+            .to_owned(),
+        // What a Secret is made of, whatever its name.
+        format!(r#"(?P<before>--from-literal(?:=|{GAP})["']?[^\s=,"']+=)(?:{QUOTED}|[^\s"']+)"#),
         // password=..., "token": "...", SECRET_KEY: ...; not `volume "token" : secret ...`
         format!(r#"(?i)(?P<before>\b(?:{name})(?:\\*["']?[:=]>?|\s+[:=]>?)\s*)(?:{QUOTED}|\[redacted\]|(?P<word>[^\s,;"'&]+))"#),
         format!(r#"(?i)(?P<before>\b(?:{name})\\*["']\s+[:=]>?\s*){QUOTED}"#),
@@ -58,9 +72,22 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             r#"(?i)(?P<before>(?:^|[\s"'(\[,=])--?(?:[a-z0-9_.-]*(?:{names})[a-z]*|(?:[a-z0-9_.-]*[_.-])?(?:{words})){GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#
         ),
         // Short options of clients: a number behind -p is a port, unless nothing stands between.
-        format!(r#"(?P<before>\b(?:mysql|mariadb)[a-z_-]*{TO_OPTION}-p)[^\s,;"'&]+"#),
         format!(
-            r#"(?P<before>\b(?:mysql|mariadb|mongo|psql|pg_|sshpass|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|helm|registry) login)[a-z_-]*{TO_OPTION}-p{GAP})(?P<word>[0-9]*[^\s,;"'&0-9-][^\s,;"'&]*)"#
+            r#"(?P<before>\b(?:(?:mysql|mariadb)[a-z_-]*|(?:{REGISTRY_CLIENTS}) login){TO_OPTION}-p["']?)[^\s,;"'&]+"#
+        ),
+        format!(r#"(?P<before>\bsshpass{GAP}-p["']?)[^\s,;"'&]+"#),
+        format!(
+            r#"(?P<before>\b(?:mysql|mariadb|mongo|psql|pg_|sshpass|(?:{REGISTRY_CLIENTS}) login)[a-z_-]*{TO_OPTION}-p{GAP})(?P<word>[0-9]*[^\s,;"'&0-9-][^\s,;"'&]*)"#
+        ),
+        // The last word of `htpasswd -b FILE USER PASSWORD`, and of `htpasswd -nb USER PASSWORD`, which writes no file.
+        format!(
+            r#"(?P<before>\bhtpasswd{GAP}(?:-[a-mo-zA-Z]+{GAP})*-[a-mo-zA-Z]*b[a-mo-zA-Z]*{GAP}(?:-[a-mo-zA-Z]+{GAP}|[0-9]+{GAP})*(?:[^\s,"'-][^\s,"']*{GAP}){{2}})[^\s,;"'&]+"#
+        ),
+        format!(
+            r#"(?P<before>\bhtpasswd{GAP}(?:-[a-zA-Z]+{GAP})*-[a-zA-Z]*(?:n[a-zA-Z]*b|b[a-zA-Z]*n)[a-zA-Z]*{GAP}(?:-[a-zA-Z]+{GAP}|[0-9]+{GAP})*[^\s,"'-][^\s,"']*{GAP})[^\s,;"'&]+"#
+        ),
+        format!(
+            r#"(?P<before>(?:^|[\s"'(\[,])-(?:src|dest)?(?:store|key)pass{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#
         ),
         format!(r#"(?P<before>\bredis-cli{TO_OPTION}-a{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#),
         format!(r#"(?P<before>\bldap[a-z]+{TO_OPTION}-w{GAP})(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#),
@@ -69,7 +96,7 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             r#"(?P<before>\bcurl{TO_OPTION}(?:-[a-zA-Z]*[uU]|--(?:proxy-)?user)(?:{GAP}|["'=]*)[^\s:"',]+:)(?:[^\s"'/]|/[^\s"'/])[^\s"']*"#
         ),
         // passwd ...; and behind the words for it what is quoted or has letters and digits.
-        r#"(?i)(?P<before>(?:^|[\s"'(])passwd\s+["']?)(?P<word>[^\s,;"'&]+)"#.to_owned(),
+        r#"(?i)(?P<before>(?:^|[\s"'(])passwd\s+["']?)(?P<word>[^\s,;"'&-][^\s,;"'&]*)"#.to_owned(),
         r#"(?i)(?P<before>\bpass(?:word|phrase|code)\s+)(?:"[^"\s]+"|'[^'\s]+'|[^\s,;"'&]*(?:[0-9][^\s,;"'&]*[a-z]|[a-z][^\s,;"'&]*[0-9])[^\s,;"'&]*)"#
             .to_owned(),
         // Headers whose whole value is secret, with the quoted parameters in it.
@@ -77,8 +104,13 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             .to_owned(),
         // What stands behind the scheme of one.
         r"(?i)(?P<before>\b(?:bearer|basic)\s+)(?P<word>[a-z0-9._~+/=-]{8,})".to_owned(),
-        // The id of a key of AWS, and the key where it stands behind.
+        // The id of a key of AWS or Alibaba Cloud, and the key where it stands behind.
         r#"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b(?:[\s"':,;|/]+[A-Za-z0-9/+]{40}\b)?"#.to_owned(),
+        r#"\bLTAI[A-Za-z0-9]{12,20}\b(?:[\s"':,;|/]+[A-Za-z0-9]{30}\b)?"#.to_owned(),
+        // Such a key behind its name alone, as in `aws configure set aws_secret_access_key ...`.
+        r#"(?i)(?P<before>\b[a-z0-9_.-]*(?:access|secret)[_-]?key[a-z0-9_-]*\s+["']?)[a-z/+=]*[0-9][a-z0-9/+=]{8,}"#.to_owned(),
+        // Passwords in variables whose names tell of none.
+        r#"(?P<before>(?:\b(?:REDISCLI|NEO4J)_AUTH|[\s:]_auth)\s*=\s*["']?)[^\s,;"'&]+"#.to_owned(),
         // Tokens that tell what they are.
         format!(r"\b(?:{tokens})"),
     ]
@@ -89,7 +121,7 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// What stands behind `--password` or `password:` in a sentence, and in the help of a program. In lower case.
 const ORDINARY: &str = "a an and are argument as at authentication authorization be by can cannot could credentials does \
-    entry expired field file flag for from given has if in instead int invalid is may missing must no not of on option or \
+    entry expired field file flag for from given has if in instead int invalid is line may missing must no not of on option or \
     provided required set should string strings the to unset was were when will with without";
 
 fn is_ordinary(word: &str) -> bool {
@@ -232,11 +264,12 @@ pub(crate) fn gaps(gaps: &mut [Gap]) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use healthcore::fixture::Fixture;
     use healthcore::inventory::{
         ApiService, Inventory, ManagedCertificate, Namespace, ServedCertificate, Volume,
     };
-    use healthcore::model::{Condition, Workload, WorkloadId};
-    use healthcore::snapshot::Objects;
+    use healthcore::model::{Condition, ContainerState, Termination, Workload, WorkloadId};
+    use healthcore::snapshot::{Gap, GapCause, Objects};
     use healthcore_sources::SourceError;
     use proptest::prelude::*;
 
@@ -319,76 +352,159 @@ mod tests {
     }
 
     /// Texts of command lines, addresses and keys: each secret in them has the letters `PW`.
+    const WRITTEN: &[(&str, &str)] = &[
+        ("app --password PWhunter77 -v", "app --password [redacted] -v"),
+        ("app --db-password PW --token-ttl 5m", "app --db-password [redacted] --token-ttl 5m"),
+        ("exec [\"app\",\"--api-key\",\"PW\",\"-v\"]", "exec [\"app\",\"--api-key\",\"[redacted]\",\"-v\"]"),
+        ("java -jar x.jar -password PW", "java -jar x.jar -password [redacted]"),
+        ("mysql -h db -u app -pPW shop", "mysql -h db -u app -p[redacted] shop"),
+        ("mysqldump -p PW shop", "mysqldump -p [redacted] shop"),
+        ("mysql -pPW -pipe", "mysql -p[redacted] -pipe"),
+        ("sh -c 'mysqladmin ping -p3306PW'", "sh -c 'mysqladmin ping -p[redacted]'"),
+        ("psql -p 5432 -h db", "psql -p 5432 -h db"),
+        ("redis-cli -h r -a PW ping", "redis-cli -h r -a [redacted] ping"),
+        ("docker login -u bob -p PW img.example", "docker login -u bob -p [redacted] img.example"),
+        ("it said passwd PWhunter twice", "it said passwd [redacted] twice"),
+        ("no login with password PW77", "no login with password [redacted]"),
+        ("no login with password 'PW'", "no login with password [redacted]"),
+        ("curl -sS -u bob:PW:x https://h/", "curl -sS -u bob:[redacted] https://h/"),
+        (
+            "[\"curl\",\"-u\",\"bob:PW\",\"https://h/\"]",
+            "[\"curl\",\"-u\",\"bob:[redacted]\",\"https://h/\"]",
+        ),
+        ("curl -fsu'bob:PW' h", "curl -fsu'bob:[redacted]' h"),
+        ("DSN=app:MYPW/D@x@tcp(db:3306)/shop", "DSN=app:[redacted]@tcp(db:3306)/shop"),
+        (
+            "post https://hooks.slack.com/services/T0/B0/PWx: 404",
+            "post https://hooks.slack.com/services/[redacted] 404",
+        ),
+        (
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=PW-1&debug=1",
+            "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=[redacted]&debug=1",
+        ),
+        (
+            "https://oapi.dingtalk.com/robot/send?access_token=PW",
+            "https://oapi.dingtalk.com/robot/send?access_token=[redacted]",
+        ),
+        (
+            "https://open.feishu.cn/open-apis/bot/v2/hook/PW-4a-b",
+            "https://open.feishu.cn/open-apis/bot/v2/hook/[redacted]",
+        ),
+        ("used xoxb-12-34-PWabcdef here", "used [redacted] here"),
+        ("used ghp_PW0123456789abcdef.", "used [redacted]."),
+        ("used github_pat_11PW_0123456789abcdef", "used [redacted]"),
+        ("used glpat-PW_0123456789abcdef", "used [redacted]"),
+        ("key sk_live_PW0123456789", "key [redacted]"),
+        ("echo root:PW | chpasswd", "echo root:[redacted] | chpasswd"),
+        (
+            "sh -c \"echo 'bob:PW:!'|sudo /usr/sbin/chpasswd\"",
+            "sh -c \"echo 'bob:[redacted]'|sudo /usr/sbin/chpasswd\"",
+        ),
+        ("chpasswd <<< \"root:PW\"", "chpasswd <<< \"root:[redacted]\""),
+        ("chpasswd -e <<EOF\nroot:PW\nEOF", "chpasswd -e <<EOF\nroot:[redacted]\nEOF"),
+        ("echo PW | passwd --stdin root", "echo [redacted] | passwd --stdin root"),
+        ("echo -n 'PW x' | sudo passwd --stdin root", "echo -n [redacted] | sudo passwd --stdin root"),
+        (
+            "printf PW | docker login -u bob --password-stdin r",
+            "printf [redacted] | docker login -u bob --password-stdin r",
+        ),
+        ("echo PW|sudo -S reboot", "echo [redacted]|sudo -S reboot"),
+        ("mysql -u app -p'PW' shop", "mysql -u app -p'[redacted]' shop"),
+        ("mysql: [\"mysql\",\"-pPW\",\"-h\"]", "mysql: [\"mysql\",\"-p[redacted]\",\"-h\"]"),
+        ("PGPASSWORD=PW psql -h db", "PGPASSWORD=[redacted] psql -h db"),
+        ("REDISCLI_AUTH=PW redis-cli ping", "REDISCLI_AUTH=[redacted] redis-cli ping"),
+        ("//npm.example/:_auth=PW== read", "//npm.example/:_auth=[redacted] read"),
+        ("sshpass -p PW ssh -p 2222 bob@host", "sshpass -p [redacted] ssh -p 2222 bob@host"),
+        ("sshpass -pPW ssh -p2222 host", "sshpass -p[redacted] ssh -p2222 host"),
+        ("sshpass -p'PW' scp x", "sshpass -p'[redacted]' scp x"),
+        ("htpasswd -b /etc/.htpasswd bob PW done", "htpasswd -b /etc/.htpasswd bob [redacted] done"),
+        ("htpasswd -c -bB -C 10 f bob PW", "htpasswd -c -bB -C 10 f bob [redacted]"),
+        ("htpasswd -nbB bob PW > f", "htpasswd -nbB bob [redacted] > f"),
+        (
+            "[\"htpasswd\",\"-bc\",\"f\",\"bob\",\"PW\"]",
+            "[\"htpasswd\",\"-bc\",\"f\",\"bob\",\"[redacted]\"]",
+        ),
+        (
+            "kubectl create secret generic db --from-literal=user=PWbob --from-literal k='PW x' -n shop",
+            "kubectl create secret generic db --from-literal=user=[redacted] --from-literal k=[redacted] -n shop",
+        ),
+        (
+            "kubectl create secret docker-registry r --docker-password=PW",
+            "kubectl create secret docker-registry r --docker-password=[redacted]",
+        ),
+        (
+            "aws configure set aws_secret_access_key PWlrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
+            "aws configure set aws_secret_access_key [redacted]",
+        ),
+        ("aws_secret_access_key = PWlrXUtn", "aws_secret_access_key = [redacted]"),
+        ("keys LTAI5tPW34567890ABCDEFgh PW34567890abcdefghij1234567890 x", "keys [redacted] x"),
+        (
+            "--access-key-id LTAI5tPW34567890ABCDEFgh --access-key-secret PW",
+            "--access-key-id [redacted] --access-key-secret [redacted]",
+        ),
+        ("docker login -u bob -pPW img.example", "docker login -u bob -p[redacted] img.example"),
+        (
+            "keytool -list -storepass PW -keypass PW",
+            "keytool -list -storepass [redacted] -keypass [redacted]",
+        ),
+        (
+            "https://oapi.dingtalk.com/robot/send?access_token=PW1&timestamp=1700000000000&sign=PWab%2Bcd%3D",
+            "https://oapi.dingtalk.com/robot/send?access_token=[redacted]&timestamp=1700000000000&sign=[redacted]",
+        ),
+        (
+            r#"{"timestamp":"1","sign":"PW3456789012345678901234567890=","x":1}"#,
+            r#"{"timestamp":"1","sign":"[redacted]","x":1}"#,
+        ),
+        ("redis://:PW@cache:6379/0 refused", "redis://[redacted]@cache:6379/0 refused"),
+        ("keys AKIAPW34567890ABCDEF PWlrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1 x", "keys [redacted] x"),
+        ("jwt eyJhbGciOiJI.eyJPWWIiOiIx.cPWnbmF0 end", "jwt [redacted] end"),
+        ("jwt cut eyJhbGciPWJI", "jwt cut [redacted]"),
+        (
+            "key -----BEGIN RSA PRIVATE KEY-----\nPWMII\nPW=\n-----END RSA PRIVATE KEY----- read",
+            "key -----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA PRIVATE KEY----- read",
+        ),
+        ("cut -----BEGIN PRIVATE KEY-----\\nPWMII", "cut -----BEGIN PRIVATE KEY-----[redacted]"),
+        ("Authorization: Bearer PWabc.defghi secret_key=\"PWlrXUtn\"", "Authorization: [redacted]"),
+        ("Authorization: Digest username=\"m\", response=\"PW\" x", "Authorization: [redacted]"),
+        ("Cookie: theme=\"dark\"; session=PW", "Cookie: [redacted]"),
+        ("-H \"Authorization: Basic PWdzdw==\" -d \"x\"", "-H \"Authorization: [redacted]\" -d \"x\""),
+        (r#"said {\"password\": \"PW hunter\", \"n\": 4}"#, r#"said {\"password\": [redacted], \"n\": 4}"#),
+        (r#"{"password":"PW\"PW"}"#, r#"{"password":[redacted]}"#),
+        ("cut {\"token\": \"PW hunter", "cut {\"token\": [redacted]"),
+    ];
+
     #[test]
     fn secrets_in_the_ways_they_are_written() {
-        for (given, expected) in [
-            ("app --password PWhunter77 -v", "app --password [redacted] -v"),
-            ("app --db-password PW --token-ttl 5m", "app --db-password [redacted] --token-ttl 5m"),
-            (
-                "exec [\"app\",\"--api-key\",\"PW\",\"-v\"]",
-                "exec [\"app\",\"--api-key\",\"[redacted]\",\"-v\"]",
-            ),
-            ("java -jar x.jar -password PW", "java -jar x.jar -password [redacted]"),
-            ("mysql -h db -u app -pPW shop", "mysql -h db -u app -p[redacted] shop"),
-            ("mysqldump -p PW shop", "mysqldump -p [redacted] shop"),
-            ("sh -c 'mysqladmin ping -p3306PW'", "sh -c 'mysqladmin ping -p[redacted]'"),
-            ("psql -p 5432 -h db", "psql -p 5432 -h db"),
-            ("redis-cli -h r -a PW ping", "redis-cli -h r -a [redacted] ping"),
-            ("docker login -u bob -p PW img.example", "docker login -u bob -p [redacted] img.example"),
-            ("it said passwd PWhunter twice", "it said passwd [redacted] twice"),
-            ("no login with password PW77", "no login with password [redacted]"),
-            ("no login with password 'PW'", "no login with password [redacted]"),
-            ("curl -sS -u bob:PW:x https://h/", "curl -sS -u bob:[redacted] https://h/"),
-            (
-                "[\"curl\",\"-u\",\"bob:PW\",\"https://h/\"]",
-                "[\"curl\",\"-u\",\"bob:[redacted]\",\"https://h/\"]",
-            ),
-            ("curl -fsu'bob:PW' h", "curl -fsu'bob:[redacted]' h"),
-            ("DSN=app:MYPW/D@x@tcp(db:3306)/shop", "DSN=app:[redacted]@tcp(db:3306)/shop"),
-            (
-                "post https://hooks.slack.com/services/T0/B0/PWx: 404",
-                "post https://hooks.slack.com/services/[redacted] 404",
-            ),
-            (
-                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=PW-1&debug=1",
-                "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=[redacted]&debug=1",
-            ),
-            (
-                "https://oapi.dingtalk.com/robot/send?access_token=PW",
-                "https://oapi.dingtalk.com/robot/send?access_token=[redacted]",
-            ),
-            (
-                "https://open.feishu.cn/open-apis/bot/v2/hook/PW-4a-b",
-                "https://open.feishu.cn/open-apis/bot/v2/hook/[redacted]",
-            ),
-            ("used xoxb-12-34-PWabcdef here", "used [redacted] here"),
-            ("used ghp_PW0123456789abcdef.", "used [redacted]."),
-            ("used github_pat_11PW_0123456789abcdef", "used [redacted]"),
-            ("used glpat-PW_0123456789abcdef", "used [redacted]"),
-            ("key sk_live_PW0123456789", "key [redacted]"),
-            ("keys AKIAPW34567890ABCDEF PWlrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1 x", "keys [redacted] x"),
-            ("jwt eyJhbGciOiJI.eyJPWWIiOiIx.cPWnbmF0 end", "jwt [redacted] end"),
-            ("jwt cut eyJhbGciPWJI", "jwt cut [redacted]"),
-            (
-                "key -----BEGIN RSA PRIVATE KEY-----\nPWMII\nPW=\n-----END RSA PRIVATE KEY----- read",
-                "key -----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA PRIVATE KEY----- read",
-            ),
-            ("cut -----BEGIN PRIVATE KEY-----\\nPWMII", "cut -----BEGIN PRIVATE KEY-----[redacted]"),
-            ("Authorization: Bearer PWabc.defghi secret_key=\"PWlrXUtn\"", "Authorization: [redacted]"),
-            ("Authorization: Digest username=\"m\", response=\"PW\" x", "Authorization: [redacted]"),
-            ("Cookie: theme=\"dark\"; session=PW", "Cookie: [redacted]"),
-            ("-H \"Authorization: Basic PWdzdw==\" -d \"x\"", "-H \"Authorization: [redacted]\" -d \"x\""),
-            (
-                r#"said {\"password\": \"PW hunter\", \"n\": 4}"#,
-                r#"said {\"password\": [redacted], \"n\": 4}"#,
-            ),
-            (r#"{"password":"PW\"PW"}"#, r#"{"password":[redacted]}"#),
-            ("cut {\"token\": \"PW hunter", "cut {\"token\": [redacted]"),
-        ] {
+        for (given, expected) in WRITTEN.iter().copied() {
             let told = text(given);
             assert_eq!(told, expected);
             assert!(!told.contains("PW"), "{told}");
             assert_eq!(text(&told), told, "redacted again");
+        }
+    }
+
+    /// In the message of an event, that of an end, a pattern of a log, and the detail of a gap.
+    #[test]
+    fn secrets_in_every_free_text() {
+        let fixture = Fixture::new(
+            "container web/api-0/app state=exited:1@1h message=m last=Error:1@2h said=m\n\
+             event web/Pod/api-0 reason=Unhealthy message=m\n\
+             log web/StatefulSet/api container=app line=\"ERROR m\"",
+        );
+        for (given, _) in WRITTEN {
+            let mut objects = fixture.snapshot.objects.clone();
+            objects.events[0].message = (*given).to_owned();
+            let container = &mut objects.pods[0].containers[0];
+            let said = |end: &mut Termination| end.message = (*given).to_owned();
+            container.last_termination.iter_mut().for_each(said);
+            let Some(ContainerState::Terminated(end)) = &mut container.state else { panic!() };
+            end.message = (*given).to_owned();
+            objects.logs[0].said.patterns[0].text = (*given).to_owned();
+            super::objects(&mut objects);
+            let mut gaps = [Gap::new("prod", GapCause::Failed, *given)];
+            super::gaps(&mut gaps);
+            let whole = format!("{objects:?} {gaps:?}");
+            assert!(!whole.contains("PW"), "{whole}");
         }
     }
 
@@ -416,6 +532,25 @@ mod tests {
             "curl -u https://web:8080/healthz",
             "pod ghp-5d4f8c7b9f-z2x4b of sk-frontend-7d9c5bd4f7-x2x9z on ip-10-0-0-1",
             "at Store.load:12 (store.js) from tcp 10.0.0.1:3306",
+            "chpasswd: line 1: missing new password",
+            "failed: echo ok | tee /tmp/x:1",
+            "passwd --stdin is for root only",
+            "echo hello | git hash-object --stdin",
+            "htpasswd -c /etc/nginx/.htpasswd bob",
+            "htpasswd: cannot open file /etc/nginx/.htpasswd for writing",
+            "sshpass: failed to run command: no such file",
+            "ssh -p 2222 bob@host",
+            "mysqld --port=3306 --pid-file=/run/mysqld.pid",
+            "error: --from-literal must be a pair, --from-file=./key.txt is another",
+            "docker login failed with status 401",
+            "redis-cli -h cache -p 6379 ping",
+            "aws_secret_access_key is not set",
+            "the AccessKey InvalidAccessKeyId is not known, as LTAI is cut",
+            "GET /shoes?sign=asc&signal=1 answered 503",
+            "{\"sign\": \"plus\"}",
+            "proxy_auth = basic",
+            "keytool -list -keystore a.jks -storetype PKCS12",
+            "the SEC said so",
         ] {
             assert_eq!(text(ordinary), ordinary);
         }
@@ -439,6 +574,16 @@ mod tests {
             "passwd is ",
             "webhook/x?",
             "=\"x\"",
+            "x:y|",
+            "x:y | chpasswd ",
+            "chpasswd <<< x:y ",
+            "echo a | ",
+            "echo a | passwd --stdin ",
+            "htpasswd -b a b c ",
+            "htpasswd -n -n ",
+            "--from-literal=a=b ",
+            "--from-literal=a=\"",
+            "access_key a1 ",
         ] {
             let long = piece.repeat(100_000 / piece.len());
             assert!(text(&long).len() <= 4 * long.len());
@@ -446,7 +591,7 @@ mod tests {
     }
 
     /// Pieces of texts with secrets.
-    const PIECES: [&str; 40] = [
+    const PIECES: [&str; 52] = [
         "password",
         "=",
         ":",
@@ -487,6 +632,18 @@ mod tests {
         "[redacted]",
         "is",
         "hooks.slack.com/services/",
+        "echo ",
+        " | ",
+        "chpasswd",
+        " <<< ",
+        "--stdin",
+        "htpasswd ",
+        "-nb ",
+        "--from-literal",
+        "sshpass",
+        "LTAI",
+        "access_key",
+        "sign",
     ];
 
     proptest! {
