@@ -938,6 +938,10 @@ def fleet_and_alone(world, case):
             after = os.times()
         if not ran(case, fleet, what):
             continue
+        # All four are one cluster: by its address, or by the uid of its namespace kube-system.
+        another = "by another address" if decide else "both are"
+        twice = [g for g in fleet.report.gaps if "is the same cluster as c0" in g["detail"] and another in g["detail"]]
+        case.equal([g["scope"] for g in twice], ["c1", "c2", "c3"], f"{what}: told twice")
         # How sure a leak is depends on how many containers the whole report judges.
         rows = lambda report: {(f["subject"]["cluster"], f["check"], f["subject"]["namespace"], f["subject"]["name"])  # noqa: E731
                                for f in report.findings if f["subject"]["kind"] not in MOVING and f["check"] != "memory-leak"}

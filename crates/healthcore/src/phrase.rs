@@ -251,6 +251,10 @@ pub const PHRASES: &[(&str, &str)] = &[
         "gap-told-twice",
         "is the same cluster as {cluster}: both are {address}; what is in namespaces of both is told twice, so leave one of them out",
     ),
+    (
+        "gap-told-twice-at-two-addresses",
+        "is the same cluster as {cluster}, by another address: {own} and {address} have the same namespace kube-system, down to its uid; what is in namespaces of both is told twice, so leave one of them out",
+    ),
     ("gap-certificates-skipped", "N/A: certificates are not looked at: {reason}"),
     ("gap-some-tls-servers", "{asked} of {all} TLS servers were asked for their certificate"),
     ("gap-silent-tls-servers", "{some} of {all} TLS servers gave no certificate: {names}"),

@@ -61,6 +61,8 @@ pub(crate) struct Around<'a> {
 /// A cluster that answers.
 pub(crate) struct Feed {
     pub(crate) head: ClusterHead,
+    /// What tells it from every other cluster, where that is known.
+    pub(crate) identity: Option<String>,
     metrics: Option<Arc<dyn MetricsSource>>,
     sources: ClusterSources,
     needs: Arc<Needs>,
@@ -115,7 +117,7 @@ impl Feed {
         let open_api = async {
             let api = sources.objects.as_ref()?;
             match api.probe().await {
-                Ok(()) => Some(Ok(api.objects(&sources.selection, &kinds).await)),
+                Ok(()) => Some(Ok(tokio::join!(api.objects(&sources.selection, &kinds), api.identity()))),
                 Err(e) => Some(Err(e)),
             }
         };
@@ -136,7 +138,8 @@ impl Feed {
         };
         let metrics = metrics.and_then(|m| m.map_err(|e| usable("prometheus", e)).ok());
         let (metrics, requested_apis) = metrics.unzip();
-        let api = api.and_then(|a| a.map_err(|e| usable("kubernetes", e)).ok());
+        let (api, identity) = api.and_then(|a| a.map_err(|e| usable("kubernetes", e)).ok()).unzip();
+        let identity = identity.flatten();
         if metrics.is_none() && api.is_none() {
             return Err(errors);
         }
@@ -209,6 +212,7 @@ impl Feed {
         }
         Ok(Self {
             head,
+            identity,
             metrics,
             sources: sources.clone(),
             needs,

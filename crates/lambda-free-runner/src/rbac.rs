@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use healthcore::checks::CHECKS;
 use healthcore::model::ObjectKind;
 use healthcore::settings::{Settings, SettingsError};
-use healthcore_sources::kubernetes::{Place, Reach, Right, lease_rights, rights};
+use healthcore_sources::kubernetes::{Place, Reach, Right, identity_right, lease_rights, rights};
 
 /// Checks that are named one by one beside a resource; more are counted.
 const MOST_NAMED: usize = 3;
@@ -59,6 +59,8 @@ pub struct Grant {
 pub enum Purpose {
     /// These checks, by their ids and in their order.
     Checks(Vec<&'static str>),
+    /// To know a cluster by another address.
+    Identity,
     /// The way to a metrics server.
     Metrics,
     /// The election of one of several programs.
@@ -104,6 +106,7 @@ impl Rbac {
             Grant { right, purpose: Purpose::Checks(checks) }
         };
         let mut grants: Vec<Grant> = rights(&kinds, namespaces, None).into_iter().map(for_checks).collect();
+        grants.push(Grant { right: identity_right(), purpose: Purpose::Identity });
         let ways = self.via.iter().flat_map(|via| rights(&BTreeSet::new(), &[], Some(via)));
         grants.extend(ways.map(|right| Grant { right, purpose: Purpose::Metrics }));
         let lease = self.lease.iter().flat_map(|(namespace, name)| lease_rights(namespace, name));
@@ -217,11 +220,16 @@ impl Rbac {
         }
         if self.scope == Scope::Namespace {
             for grant in own.iter().filter(|g| g.right.place == Place::Cluster) {
+                let lacks = match grant.purpose {
+                    Purpose::Identity => {
+                        "without it two addresses of one cluster are not told in a run over both".to_owned()
+                    }
+                    _ => format!("needed by {}, and the report says so", grant.checks().join(", ")),
+                };
                 let _ = writeln!(
                     text,
-                    "# Left out: {}, for a Role cannot give it; needed by {}, and the report says so (--scope cluster).",
-                    grant.right,
-                    grant.checks().join(", ")
+                    "# Left out: {}, for a Role cannot give it; {lacks} (--scope cluster).",
+                    grant.right
                 );
             }
         }
@@ -288,7 +296,7 @@ impl Grant {
     fn checks(&self) -> &[&'static str] {
         match &self.purpose {
             Purpose::Checks(checks) => checks,
-            Purpose::Metrics | Purpose::Election => &[],
+            Purpose::Identity | Purpose::Metrics | Purpose::Election => &[],
         }
     }
 }
@@ -308,6 +316,7 @@ impl fmt::Display for Purpose {
         match self {
             Self::Checks(few) if few.len() <= MOST_NAMED => f.write_str(&few.join(", ")),
             Self::Checks(many) => f.write_str(&counted(many.len())),
+            Self::Identity => f.write_str("whether two addresses are one cluster"),
             Self::Metrics => f.write_str("the way to the metrics server"),
             Self::Election => f.write_str("the election of the one that runs"),
         }
@@ -354,7 +363,9 @@ mod tests {
             text,
             "# Made by `healthcheck rbac`: what 1 check reads, and no more.\n\
              apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: healthcheck\n  labels:\n    \
-             app.kubernetes.io/name: healthcheck\nrules:\n  - apiGroups: [\"\"]\n    resources:\n      - nodes # node-pressure\n    verbs: [list]\n"
+             app.kubernetes.io/name: healthcheck\nrules:\n  - apiGroups: [\"\"]\n    resources:\n      - nodes # node-pressure\n    verbs: [list]\n  \
+             - apiGroups: [\"\"]\n    resources:\n      - namespaces # whether two addresses are one cluster\n    \
+             resourceNames: [\"kube-system\"]\n    verbs: [get]\n"
         );
         let all = rbac(Scope::Cluster, &[]).manifests().unwrap();
         assert!(all.contains("      - pods # ") && all.contains("      - \"*/scale\" # "), "{all}");
@@ -363,7 +374,8 @@ mod tests {
             let of_one = Rbac { settings: only(&["crash-looping"]), ..rbac(Scope::Cluster, namespaces) };
             of_one.manifests().unwrap()
         };
-        assert!(!pods(&[]).contains("- namespaces"), "{}", pods(&[]));
+        // One is kube-system alone, which tells clusters apart.
+        assert_eq!(pods(&[]).matches("- namespaces # ").count(), 1, "{}", pods(&[]));
         assert!(pods(&["pay-*"]).contains("- namespaces # crash-looping\n"), "{}", pods(&["pay-*"]));
         assert!(all.contains("- namespaces # namespace-terminating\n"), "{all}");
         assert!(all.contains("      - configmaps # jvm-heap-headroom\n"), "{all}");
@@ -383,6 +395,8 @@ mod tests {
         assert_eq!(text.matches("\nkind: ServiceAccount\n").count(), 1);
         assert!(!text.contains("      - nodes"), "{text}");
         assert!(text.contains("# Left out: list nodes, for a Role cannot give it; needed by "), "{text}");
+        let identity = "# Left out: get namespaces kube-system, for a Role cannot give it; without it two ";
+        assert!(text.contains(identity) && !text.contains("      - namespaces"), "{text}");
         let of_cluster = |grants: Vec<Grant>| grants.iter().any(|g| g.right.place == Place::Cluster);
         assert!(of_cluster(spec.grants().unwrap()) && !of_cluster(spec.given().unwrap()));
         assert!(of_cluster(rbac(Scope::Cluster, &["shop"]).given().unwrap()));

@@ -257,6 +257,12 @@ async fn live(
     let mut covered: Vec<Covered> =
         stream::iter(all).buffer_unordered(spec.clusters_at_once.get()).try_collect().await?;
     covered.sort_by_key(|c| c.at);
+    for at in 0..covered.len() {
+        // One that is told twice has the same pods.
+        let (before, cluster) = (&clusters[..at], &clusters[at]);
+        let gap = told_twice(&covered[..at], &covered[at], clusters).or_else(|| shared(before, cluster));
+        covered[at].tell(gap);
+    }
     if !covered.iter().any(|c| c.fold.answered()) {
         let errors = covered.into_iter().flat_map(|c| of_cluster(&clusters[c.at].name, c.errors));
         return Err(RunError::NoneReachable(errors.collect()));
@@ -273,8 +279,10 @@ async fn live(
         cost.kubernetes_requests += api.requests;
     }
     if let Some(mut recorder) = recorder {
-        for section in covered.iter_mut().filter_map(|c| c.section.take()) {
-            recorder.append(section)?;
+        for cluster in &mut covered {
+            if let Some(section) = cluster.section.take() {
+                recorder.append(&cluster.head, section)?;
+            }
         }
         recorder.finish(cost)?;
     }
@@ -282,13 +290,24 @@ async fn live(
     Ok(report(&header, folds, cost, spec.shard))
 }
 
-/// Tells that a cluster is one of those before it under a second name: the same address, and namespaces that both name.
-fn told_twice(before: &[ClusterSources], cluster: &ClusterSources) -> Option<Gap> {
-    let address = |c: &ClusterSources| c.objects.as_ref()?.address().map(str::to_owned);
+/// Tells that a cluster is one of those before it under a second name, at the same address or at another one, where both
+/// look into a namespace.
+fn told_twice(before: &[Covered], cluster: &Covered, clusters: &[ClusterSources]) -> Option<Gap> {
+    let sources = |c: &Covered| &clusters[c.at];
+    let address = |c: &Covered| sources(c).objects.as_ref()?.address().map(str::to_owned);
     let own = address(cluster)?;
-    let twin = before.iter().find(|other| address(other).as_ref() == Some(&own) && meet(other, cluster))?;
-    let said = phrase("gap-told-twice").with("cluster", twin.name.as_str()).with("address", own);
-    Some(Gap::new(cluster.name.as_str(), GapCause::Partial, said))
+    let is_one = |other: &Covered| cluster.identity.is_some() && other.identity == cluster.identity;
+    let (twin, theirs) = before
+        .iter()
+        .filter(|other| meet(sources(other), sources(cluster)))
+        .filter_map(|other| Some((other, address(other)?)))
+        .find(|(other, theirs)| *theirs == own || is_one(other))?;
+    let said = match theirs == own {
+        true => phrase("gap-told-twice"),
+        false => phrase("gap-told-twice-at-two-addresses").with("own", own),
+    };
+    let said = said.with("cluster", sources(twin).name.as_str()).with("address", theirs);
+    Some(Gap::new(sources(cluster).name.as_str(), GapCause::Partial, said))
 }
 
 /// What the clusters of a live run have in common.
@@ -310,11 +329,22 @@ struct Pass<'a> {
 struct Covered {
     /// Its place in the order of the clusters.
     at: usize,
+    head: ClusterHead,
+    /// What tells it from every other cluster, where that is known.
+    identity: Option<String>,
     fold: Fold,
     section: Option<Section>,
     /// Why it cannot be used, when none of its servers can.
     errors: Vec<SourceError>,
     usage: (Usage, Usage),
+}
+
+impl Covered {
+    /// Adds what only a look at the other clusters tells of it.
+    fn tell(&mut self, gap: Option<Gap>) {
+        self.head.gaps.extend(gap.clone());
+        self.fold.gaps.extend(gap);
+    }
 }
 
 impl Pass<'_> {
@@ -325,7 +355,7 @@ impl Pass<'_> {
         let registries = self.registries.clone();
         let around = Around { certificates, hosts, registries, history: self.history };
         let opened = Feed::open(cluster, needs, self.frame, self.room.clone(), &around, self.progress).await;
-        let (mut head, mut feed, errors) = match opened {
+        let (head, mut feed, errors) = match opened {
             Ok(feed) => (feed.head.clone(), Some(feed), Vec::new()),
             Err(errors) => {
                 let gaps = errors.iter().map(|e| unreachable(&cluster.name, e)).collect();
@@ -333,11 +363,9 @@ impl Pass<'_> {
                 (head, None, errors)
             }
         };
-        let twice = told_twice(&clusters[..at], cluster);
-        // One that is told twice has the same pods.
-        head.gaps.extend(twice.or_else(|| shared(&clusters[..at], cluster)));
-        let mut section = self.record.map(|path| Recorder::section(path, at, &head)).transpose()?;
-        let mut fold = Fold::new(head, Arc::clone(self.checks), self.shard);
+        let identity = feed.as_mut().and_then(|feed| feed.identity.take());
+        let mut section = self.record.map(|path| Recorder::section(path, at)).transpose()?;
+        let mut fold = Fold::new(head.clone(), Arc::clone(self.checks), self.shard);
         let mut usage = Default::default();
         if let Some(feed) = &mut feed {
             let mut done = 0;
@@ -349,7 +377,7 @@ impl Pass<'_> {
             }
             usage = feed.usage();
         }
-        Ok(Covered { at, fold, section, errors, usage })
+        Ok(Covered { at, head, identity, fold, section, errors, usage })
     }
 }
 
@@ -488,7 +516,7 @@ fn report(header: &Header, folds: Vec<Fold>, closing: Closing, shard: Option<Sha
     let settings = folds.first().map(|fold| fold.checks.digest().to_owned()).unwrap_or_default();
     let mut gaps = Vec::new();
     let mut clusters = Vec::new();
-    for fold in folds {
+    for mut fold in folds {
         gaps.extend(fold.gaps);
         if let Some(gap) = fold.known.told(&fold.summary.name) {
             gaps.push(gap);

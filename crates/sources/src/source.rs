@@ -136,6 +136,12 @@ pub trait ObjectSource: Send + Sync {
         None
     }
 
+    /// What is the same for every address of the cluster, and of no other: the uid of its namespace `kube-system`. None where
+    /// that may not be read.
+    async fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Where the logs of its pods are read, if it gives them.
     fn log_source(&self) -> Option<&dyn LogSource> {
         None

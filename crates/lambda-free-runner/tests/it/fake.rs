@@ -26,6 +26,8 @@ pub(crate) struct Fake {
     gaps: Vec<Gap>,
     /// What it waits for before it answers its first question.
     waits: Option<Arc<Notify>>,
+    /// Its address and what tells its cluster from others.
+    known_as: Option<(String, Option<String>)>,
     /// How long each answer takes.
     delay: Duration,
     /// What is told when it is asked for its cost, which is when its cluster is done.
@@ -64,6 +66,7 @@ impl Fake {
             down: false,
             gaps: Vec::new(),
             waits: None,
+            known_as: None,
             delay: Duration::ZERO,
             done: None,
         }
@@ -77,6 +80,12 @@ impl Fake {
     /// An API that lists the objects of the part, and tells of lists that it keeps to itself.
     pub(crate) fn with_gaps(part: Snapshot, gaps: Vec<Gap>) -> Arc<Self> {
         Arc::new(Self { gaps, ..Self::of(part) })
+    }
+
+    /// An API at an address, with what tells its cluster from others.
+    pub(crate) fn known_as(part: Snapshot, address: &str, identity: Option<&str>) -> Arc<Self> {
+        let known_as = Some((address.to_owned(), identity.map(str::to_owned)));
+        Arc::new(Self { known_as, ..Self::of(part) })
     }
 
     async fn answer(&self) -> Result<(), SourceError> {
@@ -140,6 +149,13 @@ impl ObjectSource for Fake {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let objects = Objects { logs: Vec::new(), ..self.part.objects.clone() };
         Fetched { value: objects, gaps: self.gaps.clone() }
+    }
+    fn address(&self) -> Option<&str> {
+        self.known_as.as_ref().map(|(address, _)| address.as_str())
+    }
+    async fn identity(&self) -> Option<String> {
+        tokio::time::sleep(self.delay).await;
+        self.known_as.as_ref()?.1.clone()
     }
     fn log_source(&self) -> Option<&dyn LogSource> {
         Some(self)

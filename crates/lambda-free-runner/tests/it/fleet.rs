@@ -8,7 +8,8 @@ use std::time::Duration;
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report};
 use healthcore::snapshot::Snapshot;
-use lambda_free_runner::{Input, RunSpec, Silent, run_once};
+use healthcore_sources::Selection;
+use lambda_free_runner::{ClusterSources, Input, RunSpec, Silent, run_once};
 use tokio::sync::Notify;
 
 use crate::fake::{Fake, fleet};
@@ -126,4 +127,54 @@ fn a_cluster_that_is_down_is_a_gap_and_the_others_are_whole() {
     };
     assert!(!of(&report).is_empty() && of(&report) == of(&whole));
     assert_eq!(report.clusters[1], whole.clusters[1]);
+}
+
+/// The namespaces that a cluster looks into, its address, and what tells it from others.
+type Named<'a> = (&'a [&'a str], &'a str, Option<&'a str>);
+
+/// What is told of the second of two clusters that are one.
+fn told_twice(first: Named<'_>, second: Named<'_>) -> Vec<String> {
+    let cluster = |name: &str, (namespaces, address, identity): Named<'_>| ClusterSources {
+        name: name.into(),
+        objects: Some(Fake::known_as(part("healthy"), address, identity)),
+        selection: Selection { namespaces: namespaces.iter().map(ToString::to_string).collect() },
+        ..ClusterSources::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.ndjson");
+    let spec = RunSpec {
+        input: Input::Live(vec![cluster("old", first), cluster("new", second)]),
+        record: Some(path.clone()),
+        ..fleet(vec![Fake::new(part("healthy"))])
+    };
+    let report = run(&spec).unwrap();
+    let uid_kept = lines(&path).iter().any(|line| line.contains("0f5d2c1e"));
+    assert_eq!((uid_kept, &run(&RunSpec::new(Input::Recording(path))).unwrap()), (false, &report));
+    let twice = report.gaps.iter().filter(|gap| gap.detail.to_string().contains("same cluster"));
+    twice.map(|gap| format!("{}: {}", gap.scope, gap.detail)).collect()
+}
+
+#[test]
+fn one_cluster_under_two_names_is_told_once() {
+    const UID: Option<&str> = Some("0f5d2c1e");
+    let behind = "what is in namespaces of both is told twice, so leave one of them out";
+    let by_address = format!("new: is the same cluster as old: both are https://a:6443; {behind}");
+    assert_eq!(
+        told_twice((&[], "https://a:6443", None), (&[], "https://a:6443", None)),
+        [by_address.as_str()]
+    );
+    assert_eq!(told_twice((&[], "https://a:6443", UID), (&[], "https://a:6443", UID)), [by_address]);
+    let by_uid = "new: is the same cluster as old, by another address: https://b:6443 and https://a:6443 have the \
+                  same namespace kube-system, down to its uid; ";
+    let told = told_twice((&[], "https://a:6443", UID), (&["shop"], "https://b:6443", UID));
+    assert_eq!(told, [format!("{by_uid}{behind}")]);
+    for (first, second) in [
+        ((&["web"][..], "https://a:6443", UID), (&["shop"][..], "https://b:6443", UID)),
+        ((&[], "https://a:6443", UID), (&[], "https://b:6443", Some("7"))),
+        // That it could not be read is no sign.
+        ((&[], "https://a:6443", None), (&[], "https://b:6443", None)),
+        ((&[], "https://a:6443", UID), (&[], "https://b:6443", None)),
+    ] {
+        assert_eq!(told_twice(first, second), [""; 0]);
+    }
 }

@@ -29,6 +29,6 @@ mod wire;
 pub use connect::KubernetesSettings;
 pub use lease::KubernetesLease;
 pub use reach::{Reach, ReachError};
-pub use rights::{Place, Right, SERVICE_ACCOUNT, lease_rights, rights};
+pub use rights::{Place, Right, SERVICE_ACCOUNT, identity_right, lease_rights, rights};
 pub use send::Retry;
 pub use source::KubernetesSource;

@@ -20,6 +20,9 @@ use crate::SourceError;
 /// What the user name of an account of a cluster begins with; namespace and name follow, with a colon between them.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
+/// The namespace that every cluster has for as long as it is there, and whose uid therefore tells it from others.
+pub(super) const IDENTIFYING_NAMESPACE: &str = "kube-system";
+
 /// One thing that an account must be allowed: a verb on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
@@ -33,7 +36,7 @@ pub struct Right {
     pub verb: &'static str,
     /// Where it is needed.
     pub place: Place,
-    /// Objects that are read by it; empty for the way to a metrics server, and for a lease.
+    /// Objects that are read by it; empty for the way to a metrics server, for a lease, and for what tells two clusters apart.
     pub kinds: BTreeSet<ObjectKind>,
 }
 
@@ -116,6 +119,20 @@ pub fn rights(kinds: &BTreeSet<ObjectKind>, namespaces: &[String], via: Option<&
     }
     out.extend(via.into_iter().flat_map(Reach::rights));
     out
+}
+
+/// What an account may be allowed besides, so that a cluster with two addresses is known to be one. Without it only one
+/// address under two names is.
+#[must_use]
+pub fn identity_right() -> Right {
+    Right {
+        group: "",
+        resource: "namespaces",
+        name: Some(IDENTIFYING_NAMESPACE.to_owned()),
+        verb: "get",
+        place: Place::Cluster,
+        kinds: BTreeSet::new(),
+    }
 }
 
 /// What an account must be allowed so that programs that run by it can elect one of them by a lease. The lease may have to

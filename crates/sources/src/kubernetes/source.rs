@@ -21,7 +21,7 @@ use super::owners::{Controllers, Joined, Unlisted, join};
 use super::placement::{self, NodeEntry};
 use super::reach::{Reach, Tunnel};
 use super::request::{self, Resource, encode};
-use super::rights::rights;
+use super::rights::{IDENTIFYING_NAMESPACE, identity_right, rights};
 use super::scope::{self, Scope, explain};
 use super::send::{ApiServer, Refusal};
 use super::wire;
@@ -535,6 +535,13 @@ impl ObjectSource for KubernetesSource {
         Some(&self.url)
     }
 
+    async fn identity(&self) -> Option<String> {
+        let path = format!("{}/{IDENTIFYING_NAMESPACE}", request::NAMESPACES.path("v1", None, 0, ""));
+        let answer = self.server.get(&path, "application/json").await.ok()?;
+        let namespace: wire::Identified = serde_json::from_slice(&answer).ok()?;
+        Some(namespace.metadata.uid)
+    }
+
     async fn objects(&self, selection: &Selection, kinds: &BTreeSet<ObjectKind>) -> Fetched<Objects> {
         let mut gaps = Vec::new();
         let size = self.settings.page_size;
@@ -635,8 +642,8 @@ impl ObjectSource for KubernetesSource {
 
     fn plan(&self, kinds: &BTreeSet<ObjectKind>) -> Vec<(String, String)> {
         let mut plan = vec![("list".to_owned(), request::NAMESPACES.name())];
-        let wanted = rights(kinds, &[], None);
-        plan.extend(wanted.into_iter().map(|right| (right.verb.to_owned(), right.object())));
+        let wanted = rights(kinds, &[], None).into_iter().chain([identity_right()]);
+        plan.extend(wanted.map(|right| (right.verb.to_owned(), right.object())));
         // A check may list them, too.
         let mut seen = BTreeSet::new();
         plan.retain(|line| seen.insert(line.clone()));

@@ -941,6 +941,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
             "get */scale",
             "get configmaps",
             "get pods/log",
+            "get namespaces kube-system",
         ]
     );
     let nodes = source.plan(&BTreeSet::from([ObjectKind::Nodes]));
@@ -1562,6 +1563,25 @@ fn every_kind_has_its_own_rights() {
             wanted.map(|r| (r.group.to_owned(), r.resource.to_owned(), r.verb.to_owned())).collect();
         assert_eq!(wanted, asked, "{}", kind.name());
     }
+}
+
+#[test]
+fn what_tells_a_cluster_from_others_is_the_uid_of_a_namespace() {
+    let told = |reply: Reply| {
+        run(async {
+            let (source, log) = source(settings(), move |_| reply.clone());
+            let told = source.identity().await;
+            let log = log.lock().unwrap().clone();
+            assert_eq!(log, ["/api/v1/namespaces/kube-system"]);
+            told
+        })
+    };
+    let known = ok(&json!({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": "0f5d"}}));
+    assert_eq!(told(known).as_deref(), Some("0f5d"));
+    for none in [status(403, "no"), status(404, "no"), ok(&json!({"metadata": {"name": "kube-system"}}))] {
+        assert_eq!(told(none), None);
+    }
+    assert_eq!(super::identity_right().to_string(), "get namespaces kube-system");
 }
 
 #[test]

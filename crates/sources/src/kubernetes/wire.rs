@@ -183,6 +183,17 @@ pub(super) struct MetaOnly {
     pub(super) metadata: Meta,
 }
 
+/// An object of which only the uid is read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Identified {
+    pub(super) metadata: Identity,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Identity {
+    pub(super) uid: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Pod {
     pub(super) metadata: Meta,

@@ -21,7 +21,7 @@ pub struct Recorder {
     stream: Stream,
 }
 
-/// One cluster of a recording, in a file of its own until [`Recorder::append`] takes it over. So clusters that are fetched
+/// The parts of one cluster of a recording, in a file of their own until [`Recorder::append`] takes it over. So clusters that are fetched
 /// at the same time neither mix nor wait for one another, and the recording does not depend on which was first.
 pub struct Section(Stream);
 
@@ -133,21 +133,21 @@ impl Recorder {
         self.stream.part(part, gaps)
     }
 
-    /// Begins a cluster beside the recording at `path`; `at` tells it from others of the same run.
+    /// Begins the parts of a cluster beside the recording at `path`; `at` tells it from others of the same run.
     ///
     /// # Errors
     /// Its file cannot be made.
-    pub fn section(path: &Path, at: usize, head: &ClusterHead) -> Result<Section, SourceError> {
-        let mut stream = Stream::create(path, &format!("-{at}"))?;
-        stream.line(&Line::Cluster(head.clone()))?;
-        Ok(Section(stream))
+    pub fn section(path: &Path, at: usize) -> Result<Section, SourceError> {
+        Ok(Section(Stream::create(path, &format!("-{at}"))?))
     }
 
-    /// Takes over a cluster that is whole. Clusters stand in the order in which they are taken over.
+    /// Takes over a cluster that is whole, with what holds for it and may have become known since its parts were begun.
+    /// Clusters stand in the order in which they are taken over.
     ///
     /// # Errors
     /// A file cannot be read or written.
-    pub fn append(&mut self, section: Section) -> Result<(), SourceError> {
+    pub fn append(&mut self, head: &ClusterHead, section: Section) -> Result<(), SourceError> {
+        self.cluster(head)?;
         let Section(mut section) = section;
         let failed = |e: std::io::Error| file_error(&self.path, &format!("cannot be written: {e}"));
         section.close().map_err(failed)?;
