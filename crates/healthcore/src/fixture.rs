@@ -17,7 +17,9 @@
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume" seen=1h   # by an earlier run
 //! node      node-1 arch=arm64 cpu=4 memory=16Gi pods=110 kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
-//! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless
+//! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless, deleting
+//! service   web/api ports=http:80>web,dns:53/UDP>dns! ready=2     # ports that lead to names; `!` to one that no container has
+//! service   web/api type=LoadBalancer address=no class=tailscale created=1h
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
@@ -26,10 +28,12 @@
 //! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
 //! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
 //! budget    web/api min=2 expected=3 healthy=3 desired=3 allowed=0 created=30d
+//! budget    web/api expected=3 shared=2 with=other,third pod=api-0 workload=StatefulSet/api    # or shared=unknown
 //! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi modes=ReadWriteOnce used-by=db-0 created=30d  volume-free: 300-1x24
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
-//! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended last-schedule=9h last-success=2d created=30d
+//! job       web/load active=1 created=13h deadline=1d
+//! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended concurrency=Forbid last-schedule=9h last-success=2d created=30d
 //! volume    pv-1 phase=Failed policy=Delete class=ssd capacity=10Gi claim=data/db message="in use" since=1h created=30d   # or local
 //! namespace old deleting=2h NamespaceFinalizersRemaining=yes:SomeFinalizersRemain@2h
 //! apiservice v1beta1.metrics.k8s.io service=kube-system/metrics-server created=30d Available=no:MissingEndpoints@1h
@@ -66,8 +70,8 @@ use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
     ApiService, Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere,
-    Endpoints, HostRequests, Job, ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route,
-    RouteTls, ServedCertificate, Service, ServicePort, TlsSecret, Volume, VolumeClaim,
+    Endpoints, HostRequests, Job, LoadBalancer, ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource,
+    Route, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
 use crate::logs::{LogStream, LogSummary, LogTally};
@@ -561,6 +565,7 @@ fn build(text: &str) -> Result<Fixture, String> {
     }
     let taken_at = END.plus_seconds(clock);
     objects.give_starts(taken_at);
+    objects.inventory.give_warnings(objects.events.iter(), taken_at);
     let snapshot = Snapshot { cluster: "test".to_owned(), taken_at, window, objects, series: b.series };
     Ok(Fixture { snapshot, params })
 }
@@ -890,13 +895,31 @@ impl Builder {
     }
 
     fn service(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["type", "ports", "selects", "ready", "all", "zero", "dns", "created"])?;
+        line.known(&[
+            "type", "ports", "selects", "ready", "all", "zero", "address", "class", "dns", "created",
+        ])?;
         let ready = line.parse("ready")?;
         let all = line.parse("all")?.or(ready);
         let port = |text: &str| {
+            let (text, target) = text.split_once('>').map_or((text, None), |(text, to)| (text, Some(to)));
             let (name, port) = text.split_once(':').unwrap_or(("", text));
-            Some(ServicePort { name: name.to_owned(), port: port.parse().ok()? })
+            let (port, protocol) = port.split_once('/').unwrap_or((port, ""));
+            let ready = target.map(|to| if to.ends_with('!') { 0 } else { ready.unwrap_or(0) });
+            Some(ServicePort {
+                name: name.to_owned(),
+                port: port.parse().ok()?,
+                protocol: protocol.to_owned(),
+                target: target.unwrap_or_default().trim_end_matches('!').to_owned(),
+                ready,
+            })
         };
+        let address =
+            line.get("address").map(|text| yes(text).map_err(|()| line.refuse(text))).transpose()?;
+        let load_balancer = address.flatten().map(|has_address| LoadBalancer {
+            class: line.text("class"),
+            has_address,
+            warning: None,
+        });
         self.objects.inventory.services.push(Service {
             id: line.id()?,
             kind: line.get("type").unwrap_or("ClusterIP").to_owned(),
@@ -905,7 +928,9 @@ impl Builder {
             ports: line.list("ports", port)?,
             endpoints: all.map(|all| Endpoints { ready: ready.unwrap_or(0), all }),
             scaled_to_zero: line.get("zero").map(str::to_owned),
+            load_balancer,
             dns_names: line.list("dns", |name| Some(name.to_owned()))?,
+            deleting: line.flag("deleting"),
             created: line.ago("created")?,
         });
         Ok(())
@@ -989,6 +1014,19 @@ impl Builder {
 
     fn budget(&mut self, line: &Line) -> Result<(), String> {
         let text = |name: &str| line.get(name).map(str::to_owned);
+        let workload = |text: &str| {
+            let (kind, name) = text.split_once('/').ok_or_else(|| line.refuse(text))?;
+            Ok::<_, String>(WorkloadId::new(&line.id()?.namespace, kind, name))
+        };
+        let shared = match line.get("shared") {
+            Some("unknown") => None,
+            _ => Some(SharedPods {
+                pods: line.parse("shared")?.unwrap_or(0),
+                with: line.list("with", |name| Some(name.to_owned()))?,
+                pod: line.text("pod"),
+                workload: line.get("workload").map(workload).transpose()?,
+            }),
+        };
         self.objects.inventory.disruption_budgets.push(DisruptionBudget {
             id: line.id()?,
             min_available: text("min"),
@@ -997,6 +1035,7 @@ impl Builder {
             current_healthy: line.parse("healthy")?.unwrap_or(0),
             desired_healthy: line.parse("desired")?.unwrap_or(0),
             disruptions_allowed: line.parse("allowed")?.unwrap_or(0),
+            shared,
             conditions: line.conditions()?,
             created: line.ago("created")?,
         });
@@ -1086,6 +1125,7 @@ impl Builder {
             succeeded: line.parse("succeeded")?.unwrap_or(0),
             failed: line.parse("failed")?.unwrap_or(0),
             backoff_limit: line.parse("backoff")?,
+            deadline: line.parse("deadline")?,
             suspended: line.flag("suspended"),
             conditions: line.conditions()?,
         });
@@ -1093,12 +1133,13 @@ impl Builder {
     }
 
     fn cron_job(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["schedule", "zone", "last-schedule", "last-success", "created"])?;
+        line.known(&["schedule", "zone", "concurrency", "last-schedule", "last-success", "created"])?;
         self.objects.inventory.cron_jobs.push(CronJob {
             id: line.id()?,
             schedule: line.get("schedule").unwrap_or("0 3 * * *").to_owned(),
             time_zone: line.get("zone").map(str::to_owned),
             suspended: line.flag("suspended"),
+            concurrency: line.text("concurrency"),
             last_schedule: line.ago("last-schedule")?,
             last_success: line.ago("last-success")?,
             created: line.ago("created")?,

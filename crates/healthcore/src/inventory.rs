@@ -4,10 +4,12 @@
 //! series ([`crate::snapshot::Objects::inventory`]). Only claims have series, and are judged in the part of
 //! their namespace. As in [`crate::model`], a field that no check reads does not exist.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::api_versions::ApiUse;
-use crate::model::{Condition, ObjectKind};
+use crate::model::{Condition, Event, ObjectKind, WorkloadId};
 use crate::starts::StartedTogether;
 use crate::time::Timestamp;
 use crate::unit::{Bytes, Seconds};
@@ -100,6 +102,27 @@ impl Inventory {
     #[must_use]
     pub fn skips_certificates(&self, namespace: &str) -> bool {
         self.certificates_skipped.iter().any(|skip| skip.namespace.as_deref().is_none_or(|n| n == namespace))
+    }
+
+    /// Gives Services that wait for a load balancer the newest Warning event about them, before the cluster is cut into parts:
+    /// events lie with the workloads of their namespace.
+    pub fn give_warnings<'a>(&mut self, events: impl Iterator<Item = &'a Event>, taken_at: Timestamp) {
+        let mut about: BTreeMap<(&str, &str), Vec<&Event>> = BTreeMap::new();
+        // What keeps its endpoints from being written says nothing of a load balancer.
+        for event in events.filter(|e| e.kind == "Service" && !e.reason.contains("Endpoint")) {
+            about.entry((&event.namespace, &event.name)).or_default().push(event);
+        }
+        for service in &mut self.services {
+            let Some(waits) = service.load_balancer.as_mut().filter(|lb| !lb.has_address) else { continue };
+            let time = |e: &Event| e.last.or(e.first);
+            // A Service of that name may have been there before.
+            let own =
+                |t: Timestamp| t.age_at(taken_at).is_some() && service.created.is_none_or(|made| made <= t);
+            let all = about.get(&(service.id.namespace.as_str(), service.id.name.as_str()));
+            let told = all.into_iter().flatten().filter(|e| time(e).is_some_and(own));
+            let newest = told.max_by_key(|e| (time(e), &e.reason, &e.message));
+            waits.warning = newest.map(|e| (*e).clone());
+        }
     }
 
     /// Puts every list into the order of namespaces and names.
@@ -243,12 +266,33 @@ pub struct Service {
     /// Kind and name of a workload that it selects and that is scaled to zero on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_to_zero: Option<String>,
+    /// What has become of its load balancer; only of type `LoadBalancer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
     /// Host names of the annotation `external-dns.alpha.kubernetes.io/hostname`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_names: Vec<String>,
+    /// Whether it is being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+/// What has become of the load balancer of a Service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancer {
+    /// Class of the controller that has to make it (`loadBalancerClass`); empty for the cloud's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub class: String,
+    /// Whether it has an address.
+    #[serde(default)]
+    pub has_address: bool,
+    /// The newest Warning event about the Service, while there is no address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Event>,
 }
 
 /// A port of a Service.
@@ -260,6 +304,23 @@ pub struct ServicePort {
     pub name: String,
     /// Number.
     pub port: u16,
+    /// Protocol; empty for TCP.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub protocol: String,
+    /// Name of the port of containers that it leads to; empty where it leads to a number.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Ready endpoints that have a port of that name; none where it leads to a number, or when they could not be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<u32>,
+}
+
+impl ServicePort {
+    /// How people call it: by its name, where it has one.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        if self.name.is_empty() { self.port.to_string() } else { self.name.clone() }
+    }
 }
 
 /// How many endpoints a Service has.
@@ -557,12 +618,33 @@ pub struct DisruptionBudget {
     /// Pods that may be evicted now.
     #[serde(default)]
     pub disruptions_allowed: u32,
+    /// Pods that it shares with other budgets; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedPods>,
     /// Its conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+/// Pods that several budgets select, of which this one is the first by name: each such pod counts once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedPods {
+    /// How many.
+    #[serde(default)]
+    pub pods: u32,
+    /// Names of the other budgets, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// Name of one of the pods, the first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pod: String,
+    /// The workload of that pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadId>,
 }
 
 /// A PersistentVolumeClaim.
@@ -646,6 +728,9 @@ pub struct Job {
     /// Retries before it counts as failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_limit: Option<u32>,
+    /// Time after its start at which Kubernetes ends it (`activeDeadlineSeconds`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Seconds>,
     /// Whether it waits on purpose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
@@ -659,6 +744,13 @@ impl Job {
     #[must_use]
     pub fn failure(&self) -> Option<&Condition> {
         self.conditions.iter().find(|c| c.kind == "Failed" && c.status == Some(true))
+    }
+
+    /// Whether it has ended, with success or without.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let complete = self.conditions.iter().any(|c| c.kind == "Complete" && c.status == Some(true));
+        complete || self.completed.is_some() || self.failure().is_some()
     }
 }
 
@@ -676,6 +768,10 @@ pub struct CronJob {
     /// Whether it is stopped on purpose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+    /// What becomes of a run that is due while the one before goes on: `Allow`, `Forbid` or `Replace`; empty when not
+    /// reported.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub concurrency: String,
     /// When it last made a Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_schedule: Option<Timestamp>,

@@ -168,6 +168,9 @@ impl Feed {
         if from == Some(Origin::KubernetesApi) && needs.objects.contains(&ObjectKind::Nodes) {
             listed[0].give_starts(frame.taken_at);
         }
+        let mut inventory = std::mem::take(&mut listed[0].inventory);
+        inventory.give_warnings(listed.iter().flat_map(|objects| &objects.events), frame.taken_at);
+        listed[0].inventory = inventory;
         if let Some(shard) = frame.shard {
             // Now that what belongs together across namespaces has been joined.
             listed.iter_mut().for_each(|objects| shard.keep(&sources.name, objects));

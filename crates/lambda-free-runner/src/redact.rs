@@ -200,6 +200,7 @@ pub(crate) fn objects(objects: &mut Objects) {
     nodes.iter_mut().for_each(|n| conditions(&mut n.conditions));
     logs.iter_mut().flat_map(|l| &mut l.said.patterns).for_each(|p| scrub(&mut p.text));
     let Inventory {
+        // Warnings about them are given later, and are redacted where they lie.
         services: _,
         routes: _,
         tls_secrets,

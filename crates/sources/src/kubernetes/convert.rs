@@ -31,6 +31,8 @@ pub(super) struct PodEntry {
     /// Kind of the owner behind the ReplicaSet, and the hash that the ReplicaSet's name ends with.
     pub(super) template: Option<(&'static str, String)>,
     pub(super) marks: BTreeMap<String, String>,
+    /// All its labels, where something selects by them.
+    pub(super) labels: BTreeMap<String, String>,
     /// Names of the PersistentVolumeClaims that it mounts.
     pub(super) claims: Vec<String>,
     /// Options of JVMs, by the place of the container in the pod.
@@ -62,7 +64,9 @@ fn controller_of(meta: &mut wire::Meta) -> Option<wire::OwnerReference> {
 fn marks<'a>(metas: impl IntoIterator<Item = &'a mut wire::Meta>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for meta in metas {
-        for (key, value) in meta.annotations.healthcheck.drain(..).chain(meta.labels.healthcheck.drain(..)) {
+        for (key, value) in
+            meta.annotations.healthcheck.drain(..).chain(meta.labels.marks.healthcheck.drain(..))
+        {
             out.entry(key).or_insert(value);
         }
     }
@@ -86,10 +90,18 @@ pub(super) fn cut(mut message: String) -> String {
     message
 }
 
+/// A pod, without the labels that may select it.
 pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
+    let entry = labelled_pod(raw, troubles)?;
+    Some(PodEntry { labels: BTreeMap::new(), ..entry })
+}
+
+/// A pod with the labels that may select it.
+pub(super) fn labelled_pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
     let wire::Pod { metadata: mut meta, spec, status } = raw;
     let owner = controller_of(&mut meta);
-    let template = meta.labels.template.take();
+    let template = meta.labels.marks.template.take();
+    let labels = std::mem::take(&mut meta.labels.all);
     let marks = marks([&mut meta]);
     let at = format!("{}/{}", meta.namespace, meta.name);
 
@@ -173,6 +185,7 @@ pub(super) fn pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<PodEntry> {
         owner,
         template,
         marks,
+        labels,
         claims,
         options,
         placement: Placement::of(spec.node_selector, spec.affinity, spec.tolerations),
@@ -289,7 +302,7 @@ fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> Controll
     let own = |(key, value): (&String, &String)| {
         key.starts_with("healthcheck/").then(|| (key.clone(), value.clone()))
     };
-    of_template.labels.healthcheck = labels.iter().filter_map(own).collect();
+    of_template.labels.marks.healthcheck = labels.iter().filter_map(own).collect();
     ControllerEntry {
         replicas: Some(replicas),
         created: time(meta.creation_timestamp),

@@ -6,25 +6,37 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthcore::inventory::{
-    ApiService, Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, ManagedCertificate, Namespace,
-    ObjectId, Quota, QuotaResource, Route, RouteTls, Service, ServicePort, TlsSecret, Volume, VolumeClaim,
+    ApiService, Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, LoadBalancer,
+    ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteTls, Service, ServicePort,
+    TlsSecret, Volume, VolumeClaim,
 };
-use healthcore::model::ObjectKind;
+use healthcore::model::{ObjectKind, Pod};
 use healthcore::snapshot::{Gap, Unavailable};
 use healthcore::time::Timestamp;
-use healthcore::unit::{Bytes, parse_quantity};
+use healthcore::unit::{Bytes, Seconds, parse_quantity};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::convert::{Troubles, conditions, cut};
 use super::request;
+use super::shared_pods::{self, RawBudget, Selector, give_shared_pods};
 use super::source::{KubernetesSource, Namespaced, Run};
 use super::wire::{self, Time, or_default};
 use crate::certificate::{self, Chain};
 
 /// Annotation with the host names that external-dns makes.
 const DNS_NAMES: &str = "external-dns.alpha.kubernetes.io/hostname";
+
+/// What workloads and pods tell of the other objects.
+pub(super) struct Around<'a> {
+    pub(super) scaled_to_zero: Vec<ScaledToZero>,
+    /// The pod that mounts each claim.
+    pub(super) mounted: BTreeMap<ObjectId, String>,
+    /// Labels of pods, where both pods and budgets are asked for.
+    pub(super) labels: Option<shared_pods::Labels>,
+    pub(super) pods: &'a [Pod],
+}
 
 /// A workload that is scaled to zero on purpose, and the labels that its pods would have.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,11 +52,11 @@ impl KubernetesSource {
     pub(super) async fn inventory(
         &self,
         run: &Run<'_>,
-        scaled_to_zero: &[ScaledToZero],
-        mut mounted: BTreeMap<ObjectId, String>,
+        around: Around<'_>,
         unavailable: &mut Vec<Unavailable>,
         gaps: &mut Vec<Gap>,
     ) -> Inventory {
+        let Around { scaled_to_zero, mut mounted, labels, pods } = around;
         let (services, slices, ingresses, gateways, http, grpc, tls, istio, virtual_services, server_names) = tokio::join!(
             self.collect(run, &request::SERVICES, service),
             self.collect(run, &request::ENDPOINT_SLICES, endpoint_slice),
@@ -77,12 +89,14 @@ impl KubernetesSource {
         let tls_secrets = secrets.settle(u, g);
         let mut istio = istio.settle(u, g);
         find_secrets(&mut istio, &tls_secrets);
+        let budgets = budgets.settle(u, g);
+        let disruption_budgets = give_shared_pods(budgets, labels.as_ref(), pods, u);
         let mut inventory = Inventory {
-            services: with_endpoints(services, &slices, slices_known, scaled_to_zero),
+            services: with_endpoints(services, &slices, slices_known, &scaled_to_zero),
             routes: routes.into_iter().flat_map(|part| part.settle(u, g)).chain(istio).collect(),
             tls_secrets,
             managed_certificates: managed.settle(u, g),
-            disruption_budgets: budgets.settle(u, g),
+            disruption_budgets,
             volume_claims: claims.settle(u, g),
             volumes: volumes.settle(u, g),
             namespaces: namespaces.settle(u, g),
@@ -122,7 +136,6 @@ namespaced!(
     Route,
     TlsSecret,
     ManagedCertificate,
-    DisruptionBudget,
     VolumeClaim,
     Volume,
     Namespace,
@@ -131,6 +144,12 @@ namespaced!(
     Job,
     CronJob
 );
+
+impl Namespaced for RawBudget {
+    fn namespace(&self) -> &str {
+        &self.budget.id.namespace
+    }
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -215,9 +234,24 @@ pub(super) struct RawService {
     service: Service,
 }
 
-fn service(raw: Object<ServiceSpec>, _: &mut Troubles) -> Option<RawService> {
-    let Object { metadata: meta, spec, .. } = raw;
-    let ports = spec.ports.into_iter().map(|p| ServicePort { name: p.name, port: p.port }).collect();
+fn service(raw: Object<ServiceSpec, ServiceStatus>, _: &mut Troubles) -> Option<RawService> {
+    let Object { metadata: meta, spec, status } = raw;
+    let port = |p: RawPort| ServicePort {
+        name: p.name,
+        port: p.port,
+        protocol: if p.protocol == "TCP" { String::new() } else { p.protocol },
+        target: match p.target_port {
+            Value::String(name) => name,
+            _ => String::new(),
+        },
+        ready: None,
+    };
+    let ports = spec.ports.into_iter().map(port).collect();
+    let load_balancer = (spec.kind == "LoadBalancer").then_some(LoadBalancer {
+        class: spec.load_balancer_class,
+        has_address: !status.load_balancer.ingress.is_empty(),
+        warning: None,
+    });
     let service = Service {
         id: meta.id(),
         kind: if spec.kind.is_empty() { "ClusterIP".to_owned() } else { spec.kind },
@@ -226,13 +260,16 @@ fn service(raw: Object<ServiceSpec>, _: &mut Troubles) -> Option<RawService> {
         ports,
         endpoints: None,
         scaled_to_zero: None,
+        load_balancer,
         dns_names: meta.dns_names(),
+        deleting: meta.deletion_timestamp.is_some(),
         created: meta.created(),
     };
     Some(RawService { id: meta.id(), selector: spec.selector, service })
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ServiceSpec {
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     kind: String,
@@ -241,22 +278,44 @@ pub(super) struct ServiceSpec {
     #[serde(default, deserialize_with = "or_default")]
     selector: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
+    load_balancer_class: String,
+    #[serde(default, deserialize_with = "or_default")]
     ports: Vec<RawPort>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RawPort {
     #[serde(default, deserialize_with = "or_default")]
     name: String,
     port: u16,
+    #[serde(default, deserialize_with = "or_default")]
+    protocol: String,
+    #[serde(default)]
+    target_port: Value,
 }
 
-/// An EndpointSlice: the service that it is of, its address type, and how many of its endpoints are ready.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    load_balancer: LoadBalancerStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct LoadBalancerStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    ingress: Vec<IgnoredAny>,
+}
+
+/// An EndpointSlice: the service that it is of, its address type, how many of its endpoints are ready, and which ports of the
+/// service all of these have.
 #[derive(Debug, PartialEq)]
 pub(super) struct EndpointSlice {
     id: ObjectId,
     address_type: String,
     endpoints: Endpoints,
+    ports: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -267,6 +326,14 @@ pub(super) struct RawEndpointSlice {
     address_type: String,
     #[serde(default, deserialize_with = "or_default")]
     endpoints: Vec<Endpoint>,
+    #[serde(default, deserialize_with = "or_default")]
+    ports: Vec<EndpointPort>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct EndpointPort {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -290,11 +357,12 @@ fn endpoint_slice(raw: RawEndpointSlice, _: &mut Troubles) -> Option<EndpointSli
         id: ObjectId::new(&raw.metadata.namespace, service),
         address_type: raw.address_type,
         endpoints: Endpoints { ready: count(ready), all: count(raw.endpoints.len()) },
+        ports: raw.ports.into_iter().map(|p| p.name).collect(),
     })
 }
 
-/// Gives every service its endpoints. Of a dual-stack service each endpoint stands in a slice of either family, so that
-/// the family with more counts.
+/// Gives every service its endpoints, and each of its ports that leads to a name those that have it: a slice has only ports that its
+/// pods have. Of a dual-stack service each endpoint stands in a slice of either family, so that the family with more counts.
 fn with_endpoints(
     services: Vec<RawService>,
     slices: &[EndpointSlice],
@@ -302,10 +370,15 @@ fn with_endpoints(
     scaled_to_zero: &[ScaledToZero],
 ) -> Vec<Service> {
     let mut counts: BTreeMap<&ObjectId, BTreeMap<&str, Endpoints>> = BTreeMap::new();
+    let mut with_port: BTreeMap<(&ObjectId, &str), BTreeMap<&str, u32>> = BTreeMap::new();
     for slice in slices {
         let count = counts.entry(&slice.id).or_default().entry(&slice.address_type).or_default();
         count.ready += slice.endpoints.ready;
         count.all += slice.endpoints.all;
+        for port in &slice.ports {
+            let by_family = with_port.entry((&slice.id, port)).or_default();
+            *by_family.entry(&slice.address_type).or_default() += slice.endpoints.ready;
+        }
     }
     let most = |id: &ObjectId| {
         let families = counts.get(id).map(|families| families.values().copied());
@@ -318,10 +391,16 @@ fn with_endpoints(
         };
         scaled_to_zero.iter().find(selected).map(|w| w.name.clone())
     };
-    let join = |raw: RawService| Service {
-        endpoints: slices_known.then(|| most(&raw.id)),
-        scaled_to_zero: if raw.selector.is_empty() { None } else { zero(&raw) },
-        ..raw.service
+    let join = |mut raw: RawService| {
+        for port in raw.service.ports.iter_mut().filter(|p| slices_known && !p.target.is_empty()) {
+            let by_family = with_port.get(&(&raw.id, port.name.as_str()));
+            port.ready = Some(by_family.into_iter().flat_map(BTreeMap::values).copied().max().unwrap_or(0));
+        }
+        Service {
+            endpoints: slices_known.then(|| most(&raw.id)),
+            scaled_to_zero: if raw.selector.is_empty() { None } else { zero(&raw) },
+            ..raw.service
+        }
     };
     services.into_iter().map(join).collect()
 }
@@ -820,6 +899,8 @@ pub(super) struct BudgetSpec {
     min_available: Value,
     #[serde(default)]
     max_unavailable: Value,
+    #[serde(default)]
+    selector: Option<Selector>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -837,9 +918,9 @@ pub(super) struct BudgetStatus {
     conditions: Vec<wire::Condition>,
 }
 
-fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) -> Option<DisruptionBudget> {
+fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) -> Option<RawBudget> {
     let Object { metadata: meta, spec, status } = raw;
-    Some(DisruptionBudget {
+    let budget = DisruptionBudget {
         id: meta.id(),
         min_available: int_or_text(&spec.min_available),
         max_unavailable: int_or_text(&spec.max_unavailable),
@@ -847,9 +928,11 @@ fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) ->
         current_healthy: status.current_healthy,
         desired_healthy: status.desired_healthy,
         disruptions_allowed: status.disruptions_allowed,
+        shared: None,
         conditions: conditions(status.conditions),
         created: meta.created(),
-    })
+    };
+    Some(RawBudget { budget, selector: spec.selector })
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -1043,6 +1126,8 @@ fn api_service(raw: Object<ApiServiceSpec, Conditions>, _: &mut Troubles) -> Opt
 #[serde(rename_all = "camelCase")]
 pub(super) struct JobSpec {
     #[serde(default)]
+    active_deadline_seconds: Option<f64>,
+    #[serde(default)]
     backoff_limit: Option<u32>,
     #[serde(default, deserialize_with = "or_default")]
     suspend: bool,
@@ -1078,6 +1163,7 @@ fn job(raw: Object<JobSpec, JobStatus>, _: &mut Troubles) -> Option<Job> {
         succeeded: status.succeeded,
         failed: status.failed,
         backoff_limit: spec.backoff_limit,
+        deadline: spec.active_deadline_seconds.map(Seconds),
         suspended: spec.suspend,
         conditions: conditions(status.conditions),
     })
@@ -1092,6 +1178,8 @@ pub(super) struct CronJobSpec {
     time_zone: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     suspend: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    concurrency_policy: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -1110,6 +1198,7 @@ fn cron_job(raw: Object<CronJobSpec, CronJobStatus>, _: &mut Troubles) -> Option
         schedule: spec.schedule,
         time_zone: spec.time_zone.filter(|zone| !zone.is_empty()),
         suspended: spec.suspend,
+        concurrency: spec.concurrency_policy,
         last_schedule: status.last_schedule_time.map(|t| t.0),
         last_success: status.last_successful_time.map(|t| t.0),
         created: meta.created(),

@@ -21,6 +21,7 @@ mod request;
 mod rights;
 mod scope;
 mod send;
+mod shared_pods;
 mod source;
 #[cfg(test)]
 mod tests;

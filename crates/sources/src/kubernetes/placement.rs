@@ -135,16 +135,15 @@ impl Term {
     fn holds(&self, entry: &NodeEntry) -> bool {
         let field =
             |r: &Requirement| r.holds(Some(entry.node.name.as_str()).filter(|_| r.key == "metadata.name"));
-        let label = |r: &Requirement| r.holds(entry.labels.get(&r.key).map(String::as_str));
         !(self.fields.is_empty() && self.labels.is_empty())
             && self.fields.iter().all(field)
-            && self.labels.iter().all(label)
+            && self.labels.iter().all(|r| r.holds_for(&entry.labels))
     }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(default)]
-struct Requirement {
+pub(super) struct Requirement {
     key: String,
     operator: String,
     #[serde(deserialize_with = "or_default")]
@@ -152,6 +151,11 @@ struct Requirement {
 }
 
 impl Requirement {
+    /// Whether it holds for an object with these labels.
+    pub(super) fn holds_for(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.holds(labels.get(&self.key).map(String::as_str))
+    }
+
     /// Whether it holds for the value of a label, if there is one. An operator that is not known holds for none.
     fn holds(&self, value: Option<&str>) -> bool {
         let is_in = || value.is_some_and(|value| self.values.iter().any(|v| v == value));

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::connect::{self, KubernetesSettings};
-use super::convert;
-use super::inventory::ScaledToZero;
+use super::convert::{self, PodEntry};
+use super::inventory::{Around, ScaledToZero};
 use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
 use super::placement::{self, NodeEntry};
@@ -24,6 +24,7 @@ use super::request::{self, Resource, encode};
 use super::rights::{IDENTIFYING_NAMESPACE, identity_right, rights};
 use super::scope::{self, Scope, explain};
 use super::send::{ApiServer, Refusal};
+use super::shared_pods;
 use super::wire;
 use crate::logs::LogSource;
 use crate::prometheus::{self, Prometheus, PrometheusSettings};
@@ -353,7 +354,7 @@ fn nothing_seen(
 }
 
 /// The living pod that mounts each claim, the first by name where several do.
-fn mounted(pods: &[convert::PodEntry]) -> BTreeMap<ObjectId, String> {
+fn mounted(pods: &[PodEntry]) -> BTreeMap<ObjectId, String> {
     let mut out = BTreeMap::new();
     for entry in pods {
         let pod = &entry.pod;
@@ -467,7 +468,7 @@ pub(super) trait Namespaced {
     fn namespace(&self) -> &str;
 }
 
-impl Namespaced for convert::PodEntry {
+impl Namespaced for PodEntry {
     fn namespace(&self) -> &str {
         &self.pod.workload.namespace
     }
@@ -552,6 +553,8 @@ impl ObjectSource for KubernetesSource {
         let run = &run;
         let places = run.asks(ObjectKind::ImagePlatforms);
         let node: Convert<wire::Node, NodeEntry> = if places { convert::placed_node } else { convert::node };
+        let budgets = run.asks(ObjectKind::DisruptionBudgets);
+        let pod: Convert<wire::Pod, PodEntry> = if budgets { convert::labelled_pod } else { convert::pod };
 
         let (
             pods,
@@ -565,7 +568,7 @@ impl ObjectSource for KubernetesSource {
             events,
             nodes,
         ) = tokio::join!(
-            self.collect(run, &request::PODS, convert::pod),
+            self.collect(run, &request::PODS, pod),
             self.collect(run, &request::DEPLOYMENTS, |raw, _| Some(convert::scaled("Deployment", raw))),
             self.collect(run, &request::STATEFUL_SETS, |raw, _| Some(convert::scaled("StatefulSet", raw))),
             self.collect(run, &request::DAEMON_SETS, |raw, _| Some(convert::daemon_set(raw))),
@@ -582,6 +585,8 @@ impl ObjectSource for KubernetesSource {
         let mut pods = pods.settle(u, g);
         self.give_jvm_flags(run, &mut pods, g).await;
         let mounted = mounted(&pods);
+        let known = budgets && run.asks(ObjectKind::Pods);
+        let labels = known.then(|| shared_pods::take_labels(&mut pods));
         let controllers = Controllers {
             deployments: deployments.settle(u, g),
             stateful_sets: stateful_sets.settle(u, g),
@@ -617,7 +622,8 @@ impl ObjectSource for KubernetesSource {
         if !kinds.contains(&ObjectKind::Workloads) {
             unavailable.retain(|u| u.kind != ObjectKind::Workloads);
         }
-        let inventory = self.inventory(run, &scaled_to_zero, mounted, &mut unavailable, &mut gaps).await;
+        let around = Around { scaled_to_zero, mounted, labels, pods: &pods };
+        let inventory = self.inventory(run, around, &mut unavailable, &mut gaps).await;
         let origin = Origin::KubernetesApi;
         let mut objects = Objects {
             origin,

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use healthcore::inventory::{Backend, Endpoints, ObjectId};
+use healthcore::inventory::{Backend, Endpoints, LoadBalancer, ObjectId, SharedPods};
 use healthcore::jvm::{FlagPlace, Unread};
 use healthcore::model::{
     ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, PodPhase, Probes, Replicas,
-    Termination,
+    Termination, WorkloadId,
 };
 use healthcore::snapshot::{GapCause, Missing, Objects};
 use healthcore::time::Timestamp;
-use healthcore::unit::{Bytes, Cores};
+use healthcore::unit::{Bytes, Cores, Seconds};
 use http::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -1064,34 +1064,60 @@ fn services_have_the_endpoints_of_all_their_slices() {
     let objects = converted(&[
         ("/services", || {
             json!({"metadata": meta("api"),
-                   "spec": {"selector": {"app": "api"}, "ports": [{"name": "http", "port": 80}, {"port": 8080}]}})
+                   "spec": {"selector": {"app": "api"}, "ports": [
+                       {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "web"}, {"port": 8080, "targetPort": 8080},
+                       {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": "dns"}]}})
         }),
         ("/endpointslices", || {
             let mut meta = meta("api-x2x9z");
             meta["labels"] = json!({"kubernetes.io/service-name": "api"});
-            json!({"metadata": meta, "addressType": "IPv4",
+            json!({"metadata": meta, "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}, {"name": "", "port": 8080}],
                    "endpoints": [{"conditions": {"ready": true}}, {"conditions": {}}, {"conditions": {"ready": false}}]})
         }),
         ("/endpointslices", || {
             let mut meta = meta("api-other");
             meta["labels"] = json!({"kubernetes.io/service-name": "api"});
-            json!({"metadata": meta, "addressType": "IPv6", "endpoints": [{"conditions": {"ready": true}}]})
+            json!({"metadata": meta, "addressType": "IPv6", "ports": [{"name": "http", "port": 8080}],
+                   "endpoints": [{"conditions": {"ready": true}}]})
+        }),
+        // Pods without any of the ports, which are in a slice of their own.
+        ("/endpointslices", || {
+            let mut meta = meta("api-none");
+            meta["labels"] = json!({"kubernetes.io/service-name": "api"});
+            json!({"metadata": meta, "addressType": "IPv4", "ports": null, "endpoints": [{"conditions": {"ready": true}}]})
         }),
         ("/services", || {
             let mut meta = meta("old");
             meta["annotations"] =
                 json!({"external-dns.alpha.kubernetes.io/hostname": "A.example., b.example"});
-            json!({"metadata": meta, "spec": {"type": "LoadBalancer", "clusterIP": "None", "selector": {"app": "old"}}})
+            meta["deletionTimestamp"] = json!("2026-01-03T03:04:05Z");
+            json!({"metadata": meta, "spec": {"type": "LoadBalancer", "clusterIP": "None", "selector": {"app": "old"},
+                                              "loadBalancerClass": "mesh"},
+                   "status": {"loadBalancer": {}}})
+        }),
+        ("/services", || {
+            json!({"metadata": meta("open"), "spec": {"type": "LoadBalancer"},
+                   "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ports": []}]}}})
         }),
         ("/deployments", || {
             json!({"metadata": meta("old"), "spec": {"replicas": 0, "template": {"metadata":
                    {"labels": {"app": "old", "tier": "web", "healthcheck/class": "jvm"}}}}})
         }),
     ]);
-    let [api, old] = &objects.inventory.services[..] else { panic!("{:?}", objects.inventory.services) };
-    assert_eq!(api.endpoints, Some(Endpoints { ready: 2, all: 3 }));
+    let [api, old, open] = &objects.inventory.services[..] else {
+        panic!("{:?}", objects.inventory.services)
+    };
+    assert_eq!(api.endpoints, Some(Endpoints { ready: 3, all: 4 }));
     let ports: Vec<_> = api.ports.iter().map(|p| (p.name.as_str(), p.port)).collect();
-    assert_eq!((api.kind.as_str(), ports), ("ClusterIP", vec![("http", 80), ("", 8080)]));
+    assert_eq!((api.kind.as_str(), ports), ("ClusterIP", vec![("http", 80), ("", 8080), ("dns", 53)]));
+    let targets: Vec<_> =
+        api.ports.iter().map(|p| (p.target.as_str(), p.protocol.as_str(), p.ready)).collect();
+    assert_eq!(targets, [("web", "", Some(2)), ("", "", None), ("dns", "UDP", Some(0))]);
+    assert_eq!((&api.load_balancer, api.deleting, old.deleting), (&None, false, true));
+    let load_balancer =
+        |class: &str, has_address| Some(LoadBalancer { class: class.to_owned(), has_address, warning: None });
+    assert_eq!(old.load_balancer, load_balancer("mesh", false));
+    assert_eq!(open.load_balancer, load_balancer("", true));
     assert_eq!((api.selects, api.headless, &api.scaled_to_zero), (true, false, &None));
     assert!(old.headless);
     assert_eq!(old.endpoints, Some(Endpoints::default()));
@@ -1239,14 +1265,14 @@ fn budgets_claims_quotas_and_jobs() {
                               "used": {"pods": "9", "requests.cpu": "3500m"}}})
         }),
         ("/jobs", || {
-            let mut raw = json!({"metadata": owned("dump-1", "batch/v1", "CronJob", "dump"), "spec": {"backoffLimit": 6},
+            let mut raw = json!({"metadata": owned("dump-1", "batch/v1", "CronJob", "dump"), "spec": {"backoffLimit": 6, "activeDeadlineSeconds": 3600},
                    "status": {"failed": 7, "startTime": "2026-01-02T03:00:00Z", "conditions": [
                        {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
             raw["metadata"]["name"] = json!("dump-1");
             raw
         }),
         ("/cronjobs", || {
-            json!({"metadata": meta("dump"), "spec": {"schedule": "0 3 * * *", "timeZone": "Asia/Taipei", "suspend": true},
+            json!({"metadata": meta("dump"), "spec": {"schedule": "0 3 * * *", "timeZone": "Asia/Taipei", "suspend": true, "concurrencyPolicy": "Forbid"},
                    "status": {"lastScheduleTime": "2026-01-02T03:00:00Z"}})
         }),
     ]);
@@ -1261,10 +1287,10 @@ fn budgets_claims_quotas_and_jobs() {
     assert_eq!(users, [("data", Some("db-1")), ("db-1-tmp", Some("db-1")), ("left", None)]);
     let bounds: Vec<_> = held.quotas[0].resources.iter().map(|r| (r.name.as_str(), r.used, r.hard)).collect();
     assert_eq!(bounds, [("pods", 9.0, 10.0), ("requests.cpu", 3.5, 4.0)]);
-    let job = &held.jobs[0];
+    let (job, cron) = (&held.jobs[0], &held.cron_jobs[0]);
     assert_eq!((job.cron_job.as_deref(), job.failed, job.backoff_limit), (Some("dump"), 7, Some(6)));
+    assert_eq!((job.deadline, cron.concurrency.as_str()), (Some(Seconds(3600.0)), "Forbid"));
     assert_eq!(job.failure().map(|c| c.reason.as_str()), Some("BackoffLimitExceeded"));
-    let cron = &held.cron_jobs[0];
     assert_eq!((cron.schedule.as_str(), cron.time_zone.as_deref()), ("0 3 * * *", Some("Asia/Taipei")));
     assert_eq!((cron.suspended, cron.last_schedule), (true, at("2026-01-02T03:00:00Z")));
 }
@@ -1330,6 +1356,93 @@ fn volumes_namespaces_and_api_services() {
     };
     assert_eq!(names(&["shop"]), ["pv-1", "pv-2", "shop"]);
     assert_eq!(names(&["old"]), ["pv-2", "old"]);
+}
+
+/// A budget that selects pods as this selector says.
+fn budget(name: &str, selector: Value) -> Value {
+    json!({"metadata": meta(name), "spec": {"maxUnavailable": 1, "selector": selector}, "status": {"expectedPods": 9}})
+}
+
+fn labelled(name: &str, phase: &str, labels: Value) -> Value {
+    let mut raw =
+        json!({"metadata": owned(name, "apps/v1", "StatefulSet", "db"), "status": {"phase": phase}});
+    raw["metadata"]["labels"] = labels;
+    raw
+}
+
+/// What a server with budgets `b`, `a` and `c` and some pods tells of pods that budgets share.
+fn shared(denied: bool, kinds: &[ObjectKind]) -> Vec<(String, Option<SharedPods>)> {
+    let reply = move |uri: &str| {
+        let db = || json!({"app": "db", "tier": "data"});
+        match path_of(uri) {
+            path if path.ends_with("/pods") && denied => status(403, "forbidden"),
+            path if path.ends_with("/pods") => list(&[
+                labelled("db-2", "Running", db()),
+                labelled("db-1", "Running", db()),
+                labelled("db-0", "Pending", db()),
+                labelled("db-3", "Failed", db()),
+                labelled("web-1", "Running", json!({"app": "web", "tier": "front"})),
+                labelled("bare", "Running", Value::Null),
+            ]),
+            path if path.ends_with("/poddisruptionbudgets") => list(&[
+                budget(
+                    "b",
+                    json!({"matchExpressions": [
+                    {"key": "app", "operator": "In", "values": ["db", "cache"]}, {"key": "job", "operator": "DoesNotExist"}]}),
+                ),
+                budget("a", json!({"matchLabels": {"tier": "data"}, "matchExpressions": null})),
+                budget("c", json!({"matchLabels": {"app": "db", "tier": "front"}})),
+                budget(
+                    "d",
+                    json!({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["front", ""]}]}),
+                ),
+                budget("none", Value::Null),
+            ]),
+            _ => empty(),
+        }
+    };
+    let kinds = kinds.iter().copied().collect();
+    let objects = run(async {
+        let (source, _) = source(settings(), reply);
+        source.objects(&Selection::default(), &kinds).await.value
+    });
+    objects.inventory.disruption_budgets.into_iter().map(|b| (b.id.name, b.shared)).collect()
+}
+
+/// The eviction API finds the budgets of a pod by its labels, whatever state the budgets are in.
+#[test]
+fn budgets_know_the_pods_that_they_share() {
+    let both = [ObjectKind::Pods, ObjectKind::DisruptionBudgets];
+    let workload = WorkloadId::new("shop", "StatefulSet", "db");
+    let with = ["b", "d"].map(str::to_owned).to_vec();
+    let pods = SharedPods { pods: 2, with, pod: "db-1".to_owned(), workload: Some(workload) };
+    let told = |name: &str, shared: &SharedPods| (name.to_owned(), Some(shared.clone()));
+    let no = SharedPods::default();
+    assert_eq!(
+        shared(false, &both),
+        [told("a", &pods), told("b", &no), told("c", &no), told("d", &no), told("none", &no)]
+    );
+    let unknown = |found: Vec<(String, Option<SharedPods>)>| found.iter().all(|(_, shared)| shared.is_none());
+    assert!(unknown(shared(true, &both)), "pods that may not be listed");
+    assert!(unknown(shared(false, &both[1..])), "pods that were not asked for");
+}
+
+/// An empty selector is for all pods, where the server does not count none.
+#[test]
+fn a_budget_without_a_selector_of_its_own_is_for_all() {
+    let objects = converted(&[
+        ("/pods", || labelled("db-0", "Running", json!({"app": "db"}))),
+        ("/pods", || labelled("bare", "Running", Value::Null)),
+        ("/poddisruptionbudgets", || budget("all", json!({}))),
+        ("/poddisruptionbudgets", || budget("db", json!({"matchLabels": {"app": "db"}}))),
+        ("/poddisruptionbudgets", || {
+            let mut raw = budget("old", json!({"matchLabels": {}}));
+            raw["status"] = json!({"expectedPods": 0});
+            raw
+        }),
+    ]);
+    let shared = objects.inventory.disruption_budgets[0].shared.as_ref().unwrap();
+    assert_eq!((shared.pods, shared.pod.as_str(), &shared.with[..]), (1, "db-0", &["db".to_owned()][..]));
 }
 
 /// What may not be installed is no gap.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use healthcore::time::Timestamp;
+use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -109,6 +110,23 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// Labels: those that are read of every object, and all, which may select it.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    pub(super) marks: Marks,
+    pub(super) all: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let all = BTreeMap::<String, String>::deserialize(d)?;
+        let marks = Marks::deserialize(MapDeserializer::<_, D::Error>::new(
+            all.iter().map(|(key, value)| (key.as_str(), value.as_str())),
+        ))?;
+        Ok(Self { marks, all })
+    }
+}
+
 /// Labels or annotations, only those that are read: `healthcheck/...` and the hash of a pod's template.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Marks {
@@ -158,7 +176,7 @@ pub(super) struct Meta {
     #[serde(default)]
     pub(super) deletion_timestamp: Option<Time>,
     #[serde(default, deserialize_with = "or_default")]
-    pub(super) labels: Marks,
+    pub(super) labels: Labels,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) annotations: Marks,
     #[serde(default, deserialize_with = "or_default")]
