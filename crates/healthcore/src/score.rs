@@ -76,10 +76,11 @@ impl Area {
             _ if check.starts_with("hpa-") => Self::Autoscaling,
             "certificate-expiring"
             | "host-without-route"
+            | "load-balancer-pending"
             | "route-backend-missing"
             | "service-without-endpoints" => Self::Traffic,
             "volume-claim-pending" | "volume-failed" | "volume-filling" => Self::Storage,
-            "cronjob-stale" | "job-failed" => Self::Jobs,
+            "cronjob-stale" | "job-failed" | "job-unfinished" => Self::Jobs,
             "api-service-unavailable"
             | "deprecated-api"
             | "namespace-terminating"

@@ -83,7 +83,7 @@ struct Stale<'a> {
     due: Timestamp,
     last_success: Option<Timestamp>,
     last_schedule: Option<Timestamp>,
-    /// A Job that has been running since before the runs that were missed.
+    /// A Job that has been running since before the runs that were missed, which wait for it.
     hanging: Option<&'a Job>,
     newest: Option<&'a Job>,
     /// Whether it was started since the earliest run that was missed.
@@ -110,11 +110,16 @@ fn stale<'a>(
     if last_success.is_some_and(|t| t >= earliest) {
         return Ok(None);
     }
+    // Where several may run, and where the next takes the place of one that runs, none waits for another.
+    let holds_up = !matches!(cron.concurrency.as_str(), "Allow" | "Replace");
     Ok(Some(Stale {
         due: schedule.latest(now).unwrap_or(due[0]),
         last_success,
         last_schedule: cron.last_schedule,
-        hanging: jobs.iter().copied().find(|j| j.active > 0 && j.started.is_some_and(|t| t <= earliest)),
+        hanging: jobs
+            .iter()
+            .copied()
+            .find(|j| holds_up && j.active > 0 && j.started.is_some_and(|t| t <= earliest)),
         newest: jobs.into_iter().max_by_key(|j| j.created),
         started: cron.last_schedule.is_some_and(|t| t >= earliest),
     }))
@@ -266,6 +271,10 @@ mod tests {
         check(
             &format!("{cron}\njob web/dump-1 cron=dump created=3d active=1"),
             "warning web/dump: its Job dump-1 has been running for 3d, so that others wait for it",
+        );
+        check(
+            &format!("{cron} concurrency=Allow\njob web/dump-1 cron=dump created=3d active=1"),
+            "warning web/dump: has never succeeded in 30d; it was last due 22h ago",
         );
     }
 

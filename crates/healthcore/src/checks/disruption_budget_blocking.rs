@@ -2,10 +2,11 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::inventory::DisruptionBudget;
+use crate::inventory::{DisruptionBudget, SharedPods};
 use crate::model::ObjectKind;
 use crate::need::Needs;
-use crate::phrase::{or, phrase};
+use crate::phrase::{first_and_more, or, phrase};
+use crate::snapshot::{Field, Missing};
 use crate::unit::Seconds;
 use crate::view::View;
 
@@ -25,18 +26,23 @@ impl Check for DisruptionBudgetBlocking {
         id: "disruption-budget-blocking",
         title: "Disruption budget blocks",
         since: "0.1.0",
-        checks: "Whether a PodDisruptionBudget ever allows an eviction, and whether it selects any pod.",
+        checks: "Whether a PodDisruptionBudget ever allows an eviction, whether it selects any pod, and whether \
+                 another one selects the same.",
         why: "A node whose pods may not be evicted cannot be drained: upgrades and scale-downs hang until somebody \
               deletes the budget.",
-        decides: "A warning when the budget demands as many healthy pods as it counts (`desiredHealthy >= expectedPods`), \
-                  so that it allows no eviction even when all are healthy, and when Kubernetes says that it cannot work the \
-                  budget out (reason `SyncFailed`), for then it allows none either. Info when it counts no pod at all. When pods are \
-                  unhealthy and only therefore none may go, the budget does its work and the pods are told of by other \
-                  checks. Budgets younger than `min-age` are left out.",
-        remedy: "Let one pod go: `maxUnavailable: 1`, or more replicas than `minAvailable`. A budget that selects nothing \
-                 has the wrong labels or is left over.",
-        false_alarms: "A single replica that must not be moved without a person: say so by an annotation on the budget's \
-                       workload, or leave the check out for that namespace.",
+        decides: "A warning when the budget demands as many healthy pods as it counts (`desiredHealthy >= \
+                  expectedPods`), so that it allows no eviction even when all are healthy, and when Kubernetes says \
+                  that it cannot work the budget out (reason `SyncFailed`), for then it allows none either. A warning, \
+                  too, when another budget selects some of the same pods, by their labels: Kubernetes refuses to evict \
+                  a pod that has more than one. It is told at the first of them by name; pods that are pending, have \
+                  ended or are being deleted do not count. Info when it counts no pod at all. When pods are unhealthy \
+                  and only therefore none may go, the budget does its work and the pods are told of by other checks. \
+                  Budgets younger than `min-age` are left out.",
+        remedy: "Let one pod go: `maxUnavailable: 1`, or more replicas than `minAvailable`. A budget that selects \
+                 nothing has the wrong labels or is left over. Of two for the same pods delete one: operators often \
+                 make their own beside that of a chart.",
+        false_alarms: "A single replica that must not be moved without a person: say so by an annotation on the \
+                       budget's workload, or leave the check out for that namespace.",
         texts: &[
             ("blocks", "allows no eviction even when all {expected} pods are healthy: {rule}"),
             (
@@ -44,6 +50,11 @@ impl Check for DisruptionBudgetBlocking {
                 "allows no eviction, for Kubernetes cannot work out how many pods may go ({rule}): {why}",
             ),
             ("selects-nothing", "selects no pod"),
+            (
+                "shared",
+                "shares {pods} with {with}, and Kubernetes refuses to evict a pod that has more than one budget",
+            ),
+            ("one-budget", "leave every pod one budget: delete one of them, or keep their selectors apart"),
             (
                 "look",
                 "see what it says: a percentage and maxUnavailable need pods whose owner can be scaled, a number as minAvailable does not",
@@ -56,7 +67,7 @@ impl Check for DisruptionBudgetBlocking {
     type Subject<'a> = &'a DisruptionBudget;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::DisruptionBudgets);
+        needs.objects(ObjectKind::DisruptionBudgets).objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, budget: &&DisruptionBudget, view: &View<'_>) -> Judgement {
@@ -64,6 +75,10 @@ impl Check for DisruptionBudgetBlocking {
             return Ok(Outcome::NotApplicable);
         }
         let (namespace, name) = (&budget.id.namespace, &budget.id.name);
+        let shared = shared(params, budget, view);
+        if let Ok(Some(shared)) = &shared {
+            return Ok(shares(budget, shared).into());
+        }
         if let Some(failed) = budget.conditions.iter().find(|c| c.reason == "SyncFailed") {
             if view.is_younger(failed.since, params.min_age) {
                 return Ok(Outcome::NotApplicable);
@@ -86,17 +101,79 @@ impl Check for DisruptionBudgetBlocking {
                 .into());
         }
         if budget.desired_healthy < expected {
-            return Ok(Outcome::Ok);
+            return shared.map(|_| Outcome::Ok);
         }
         let text = Text::new("blocks").with("expected", expected as usize).with("rule", rule(budget));
-        let patch = r#"{"spec":{"minAvailable":null,"maxUnavailable":1}}"#;
-        let command = format!("kubectl -n {namespace} patch pdb {name} --type merge -p '{patch}'");
-        Ok(Problem::new(Severity::Warning, text)
-            .measured("desired-healthy", budget.desired_healthy as usize, expected)
-            .evidence("healthy", budget.current_healthy as usize)
-            .since(budget.created)
-            .advise(Advice::new(Text::new("loosen")).command(command, &[namespace, name]))
-            .into())
+        Ok(blocks(Problem::new(Severity::Warning, text), budget, expected).since(budget.created).into())
+    }
+}
+
+/// What it demands of the pods that it counts, and how to demand less.
+fn blocks(problem: Problem, budget: &DisruptionBudget, expected: u32) -> Problem {
+    let (namespace, name) = (&budget.id.namespace, &budget.id.name);
+    let patch = r#"{"spec":{"minAvailable":null,"maxUnavailable":1}}"#;
+    let command = format!("kubectl -n {namespace} patch pdb {name} --type merge -p '{patch}'");
+    problem
+        .measured("desired-healthy", budget.desired_healthy as usize, expected)
+        .evidence("healthy", budget.current_healthy as usize)
+        .advise(Advice::new(Text::new("loosen")).command(command, &[namespace, name]))
+}
+
+/// Pods that are shared, and the budgets with which: those that are not young.
+struct Shared<'a> {
+    pods: &'a SharedPods,
+    with: Vec<&'a DisruptionBudget>,
+}
+
+/// Whether others select pods of a budget too. Of one that is alone in its namespace nobody needs to know the pods.
+fn shared<'a>(
+    params: &DisruptionBudgetBlockingParams,
+    budget: &'a DisruptionBudget,
+    view: &View<'a>,
+) -> Result<Option<Shared<'a>>, Missing> {
+    let budgets = &view.snapshot.objects.inventory.disruption_budgets;
+    let other = |b: &&DisruptionBudget| b.id.namespace == budget.id.namespace && b.id.name != budget.id.name;
+    let mut others = budgets.iter().filter(other).peekable();
+    if others.peek().is_none() {
+        return Ok(None);
+    }
+    let Some(pods) = &budget.shared else {
+        let denied = view.unavailable(ObjectKind::Pods, &budget.id.namespace).cloned();
+        return Err(denied.unwrap_or(Missing::NotReported { field: Field::SharedPods }));
+    };
+    let settled =
+        |b: &&DisruptionBudget| pods.with.contains(&b.id.name) && !view.is_younger(b.created, params.min_age);
+    let with: Vec<&DisruptionBudget> = others.filter(settled).collect();
+    Ok((pods.pods > 0 && !with.is_empty()).then_some(Shared { pods, with }))
+}
+
+fn shares(budget: &DisruptionBudget, shared: &Shared<'_>) -> Problem {
+    let SharedPods { pods, pod, workload, .. } = shared.pods;
+    let first: Value = match workload {
+        Some(of) => {
+            let of = format!("{} {}", of.kind, of.name);
+            phrase("pod-of-workload").with("pod", pod.as_str()).with("workload", of).into()
+        }
+        None => pod.as_str().into(),
+    };
+    let in_words: Value = match pods.saturating_sub(1) {
+        0 => first,
+        more => phrase("and-more").with("first", first).with("more", more).into(),
+    };
+    let names: Vec<String> = shared.with.iter().map(|b| b.id.name.clone()).collect();
+    let text = Text::new("shared").with("pods", in_words);
+    let command = format!("kubectl -n {} get pdb -o wide", budget.id.namespace);
+    let since = shared.with.iter().map(|b| b.created).min().flatten().max(budget.created);
+    let problem = Problem::new(Severity::Warning, text.with("with", first_and_more(&names, "none")))
+        .evidence("shared-pods", *pods)
+        .evidence("other-budgets", names.into_iter().map(Value::from).collect::<Vec<_>>())
+        .pod(pod)
+        .since(since)
+        .advise(Advice::new(Text::new("one-budget")).command(command, &[&budget.id.namespace]));
+    // It would allow no eviction alone either.
+    match budget.expected_pods.filter(|expected| *expected > 0 && budget.desired_healthy >= *expected) {
+        Some(expected) => blocks(problem, budget, expected),
+        None => problem,
     }
 }
 
@@ -162,11 +239,77 @@ mod tests {
         );
     }
 
+    /// Kubernetes refuses to evict a pod that has more than one budget, whatever these allow.
+    #[test]
+    fn pods_of_two_budgets() {
+        let of = |name: &str, words: &str| {
+            format!("budget web/{name} max=1 expected=3 healthy=3 desired=2 allowed=1 {words}\n")
+        };
+        let alone = of("other", "created=30d");
+        let api = |shared: &str| {
+            of("api", &format!("created=30d shared={shared} pod=api-0 workload=StatefulSet/api"))
+        };
+        let end = "and Kubernetes refuses to evict a pod that has more than one budget\n1 ok";
+        check(
+            &format!("{}{alone}", api("3 with=other")),
+            &format!("warning web/api (api-0): shares api-0 of StatefulSet api and 2 more with other, {end}"),
+        );
+        check(
+            &format!("{}{alone}", api("1 with=other")),
+            &format!("warning web/api (api-0): shares api-0 of StatefulSet api with other, {end}"),
+        );
+        let third = of("third", "created=1d");
+        check(
+            &format!("{}{alone}{third}", api("1 with=other,third")),
+            "warning web/api (api-0): shares api-0 of StatefulSet api with other and 1 more, and Kubernetes \
+             refuses to evict a pod that has more than one budget\n2 ok",
+        );
+        // One takes the place of another.
+        check(&format!("{}{}", api("3 with=other"), of("other", "created=10m")), "1 ok");
+        check(&format!("{}{alone}", api("0")), "2 ok");
+        // It is told first: what it demands makes no difference as long as there are two.
+        let strict = "budget web/api min=3 expected=3 desired=3 created=30d shared=3 with=other pod=api-0\n";
+        let advice = fixture::advice("disruption-budget-blocking", &format!("{strict}{alone}"));
+        assert_eq!(
+            advice,
+            [
+                "leave every pod one budget: delete one of them, or keep their selectors apart [kubectl -n web get pdb -o wide]",
+                "let one pod go at a time: `maxUnavailable: 1` [kubectl -n web patch pdb api --type merge -p \
+                 '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}']",
+            ]
+        );
+    }
+
+    #[test]
+    fn they_share_since_the_later_one_is_there() {
+        let text = "budget web/api max=1 expected=3 desired=2 created=30d shared=3 with=b pod=api-0\n\
+                    budget web/b max=1 expected=3 desired=2 created=2d";
+        let since = fixture::findings("disruption-budget-blocking", text).remove(0).since;
+        assert_eq!(since, Some(fixture::END.plus_seconds(-2.0 * 86_400.0)));
+    }
+
     #[test]
     fn missing_is_unknown() {
         check(
             "denied disruption-budgets",
             "1 unknown: not allowed to list disruption-budgets in all namespaces",
+        );
+        let of =
+            |name: &str| format!("budget web/{name} max=1 expected=3 desired=2 created=30d shared=unknown\n");
+        check(&of("a"), "1 ok");
+        check(
+            &format!("{}{}", of("a"), of("b")),
+            "2 unknown: which pods other budgets select too is not reported",
+        );
+        check(
+            &format!("{}{}denied pods namespace=web", of("a"), of("b")),
+            "2 unknown: not allowed to list pods in namespace web",
+        );
+        // What is wrong with one alone is told all the same.
+        check(
+            &format!("budget web/c max=0 expected=3 desired=3 created=30d shared=unknown\n{}", of("a")),
+            "warning web/c: allows no eviction even when all 3 pods are healthy: maxUnavailable 0\n\
+             1 unknown: which pods other budgets select too is not reported",
         );
     }
 }

@@ -98,9 +98,11 @@ impl Check for JobFailed {
 fn is_superseded(job: &Job, at: Option<Timestamp>, inventory: &Inventory) -> bool {
     let Some(cron_job) = &job.cron_job else { return false };
     let own = |namespace: &str| namespace == job.id.namespace;
-    let ended = |j: &Job| j.completed.is_some() || j.failure().is_some();
     let later = inventory.jobs.iter().any(|j| {
-        own(&j.id.namespace) && j.cron_job.as_ref() == Some(cron_job) && j.created > job.created && ended(j)
+        own(&j.id.namespace)
+            && j.cron_job.as_ref() == Some(cron_job)
+            && j.created > job.created
+            && j.has_ended()
     });
     let cron = inventory.cron_jobs.iter().find(|c| own(&c.id.namespace) && c.id.name == *cron_job);
     later || cron.is_some_and(|c| c.last_success.is_some() && c.last_success > at)

@@ -25,7 +25,9 @@ pub mod image_pull_failing;
 pub mod image_pull_policy;
 pub mod image_untagged;
 pub mod job_failed;
+pub mod job_unfinished;
 pub mod jvm_heap_headroom;
+pub mod load_balancer_pending;
 pub mod memory_leak;
 pub mod memory_overprovisioned;
 pub mod memory_underprovisioned;
@@ -68,6 +70,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<pod_not_running::PodNotRunning>::new(),
     &Erased::<rollout_stuck::RolloutStuck>::new(),
     &Erased::<service_without_endpoints::ServiceWithoutEndpoints>::new(),
+    &Erased::<load_balancer_pending::LoadBalancerPending>::new(),
     &Erased::<route_backend_missing::RouteBackendMissing>::new(),
     &Erased::<certificate_expiring::CertificateExpiring>::new(),
     &Erased::<host_without_route::HostWithoutRoute>::new(),
@@ -79,6 +82,7 @@ pub static CHECKS: &[&dyn AnyCheck] = &[
     &Erased::<volume_claim_pending::VolumeClaimPending>::new(),
     &Erased::<volume_failed::VolumeFailed>::new(),
     &Erased::<job_failed::JobFailed>::new(),
+    &Erased::<job_unfinished::JobUnfinished>::new(),
     &Erased::<cronjob_stale::CronjobStale>::new(),
     &Erased::<pod_evicted::PodEvicted>::new(),
     &Erased::<pods_started_together::PodsStartedTogether>::new(),

@@ -73,6 +73,9 @@ const BUSY: &str = r#"
     dns forex-ui.example origin=dns.yaml:3
     requests forex-ui.example count=20593
     budget web/api min=1 expected=1 healthy=1 desired=1 created=30d
+    job data/hangs active=1 created=2d
+    service web/front type=LoadBalancer address=no ready=1 created=3h
+    event web/Service/front reason=SyncLoadBalancerFailed count=9 first=3h last=2m message="no quota"
     log web/Deployment/api times=2000 line="ERROR order {n} lost at http://ledger:8080/x"
 "#;
 

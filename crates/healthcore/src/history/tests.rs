@@ -461,6 +461,13 @@ fn time_that_passes_is_no_change() {
         lasting,
     );
     check(
+        "load-balancer-pending",
+        waits.map(|t| format!("service web/front type=LoadBalancer address=no created={t}")),
+        lasting,
+    );
+    let runs = ["13h", "37h", "61h", "85h"];
+    check("job-unfinished", runs.map(|t| format!("job web/load active=1 created={t}")), lasting);
+    check(
         "pod-unschedulable",
         waits.map(|t| format!("pod web/api-0 phase=Pending unschedulable=\"no node\" since={t}")),
         lasting,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use healthcore::chart::LineKind;
 use healthcore::finding::Finding;
-use healthcore::fixture::Fixture;
+use healthcore::fixture::{Fixture, show};
 use healthcore::inventory::ServedCertificate;
 use healthcore::need::Budget;
 use healthcore::report::{Cost, Report, Verdict};
@@ -70,6 +70,29 @@ fn claims_meet_their_series_and_nodes_their_server() {
         assert_eq!(tally("volume-filling"), (1, 1, 0), "{samples}");
         assert_eq!(tally("version-skew"), (0, 1, 0), "{samples}");
         assert_eq!(tally("service-without-endpoints"), (1, 0, 0), "{samples}");
+    }
+}
+
+/// Events lie with the workloads of their namespace; a Service that waits for its load balancer is judged with those of the whole
+/// cluster, and knows the event all the same.
+#[test]
+fn a_service_that_waits_meets_the_event_about_it() {
+    let text = r#"
+        window lookback=12h step=1h
+        container web/api-0/app limit=1Gi request=512Mi cpu-request=250m  memory: 400x11 cpu: 0.2x11
+        container data/db-0/app limit=1Gi request=512Mi cpu-request=250m  memory: 400x11 cpu: 0.2x11
+        service web/front type=LoadBalancer address=no ready=1 created=3h
+        event web/Service/front reason=SyncLoadBalancerFailed last=2m message="no quota, password=hunter2"
+    "#;
+    let mut part = Fixture::new(text).snapshot;
+    for service in &mut part.objects.inventory.services {
+        service.load_balancer.as_mut().unwrap().warning = None;
+    }
+    for samples in [12, 24, 600_000] {
+        let report = run(&live(Budget { samples, series: 1000 }, part.clone())).unwrap();
+        let found = report.findings.iter().find(|f| f.check == "load-balancer-pending").unwrap();
+        let said = found.evidence.iter().find(|e| e.name == "message").map(|e| show(&e.value));
+        assert_eq!(said.as_deref(), Some("no quota, password=[redacted]"), "{samples}");
     }
 }
 
