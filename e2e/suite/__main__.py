@@ -20,6 +20,7 @@ from . import (  # noqa: F401
     logs,
     past,
     whole,
+    objects,
     jvm,
     loki,
     registry,
