@@ -47,20 +47,35 @@ impl Check for OomKilled {
                   when memory had reached `near-limit` of the limit before, or with such an event. Where neither the metric nor memory \
                   before the end is known, it is unknown, unless a failed liveness probe at that time or the deletion of the pod explains it. \
                   A status without a time (kube-state-metrics has none) may be older than the look-back: the restarts tell; where the server \
-                  did not answer for them it is unknown, and where nobody counts them it is not said when. Within `recent`: critical; older, but within the look-back: warning.",
+                  did not answer for them it is unknown, and where nobody counts them it is not said when. Within `recent`: critical; older, but within the look-back: warning. \
+                  Which limit a pod had that is gone nobody remembers: where every kill is older than every living pod, none of them is of the same \
+                  ReplicaSet, and memory before the kills was below `near-limit` of the limit of now, the limit has been raised as far as is \
+                  known, and it is info. Not so for pods of a Job, which are new each time.",
         remedy: "Fix the leak when `memory-leak` names the container too; otherwise raise the limit. For a JVM compare heap and \
                  limit.",
         false_alarms: "A child process that is killed while the container lives on is counted by the metric; it is a kill all \
-                       the same.",
+                       the same. A limit that was raised without a new pod (resized in place) is not told from one that always was.",
         texts: &[
             ("killed", "{count} OOM {count|kill|kills}, the last at {last} (limit {limit})"),
+            (
+                "killed-before",
+                "{count} OOM {count|kill|kills}, the last at {last}, none since its pods were replaced: {before} were in use before it, and the limit is {limit} now",
+            ),
             ("killed-no-time", "{count} OOM {count|kill|kills}, when is not known (limit {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
             (
                 "jvm",
                 "its JVM may fill a heap of {heap}, too much for a limit of {limit} with what it needs beside: see `jvm-heap-headroom`",
             ),
+            (
+                "raised",
+                "nothing to do when the limit has been raised since; otherwise it asks for much memory at once: look at what it does",
+            ),
             ("inspect", "look at what the container did before it was killed"),
+            (
+                "inspect-gone",
+                "look in a log store at what the container did before it was killed: pod {pod} is gone, and its log with it",
+            ),
         ],
     };
     type Params = OomKilledParams;
@@ -106,12 +121,20 @@ impl Check for OomKilled {
             return Ok(Outcome::Ok);
         };
         let recent = last.is_some_and(|t| view.snapshot.taken_at.seconds_since(t) <= params.recent.get());
-        let severity = if recent { Severity::Critical } else { Severity::Warning };
+        let replaced = are_replaced(params, container, &kills);
+        let severity = match (replaced.is_some(), recent) {
+            (true, _) => Severity::Info,
+            (false, true) => Severity::Critical,
+            (false, false) => Severity::Warning,
+        };
         let limit = worst.container.map_or_else(|| container.resources(), |c| c.resources).memory_limit;
         let limit_value = limit.map_or_else(|| phrase("none").into(), Value::from);
-        let text = match last {
-            Some(last) => Text::new("killed").with("last", last),
-            None => Text::new("killed-no-time"),
+        let text = match (last, replaced) {
+            (Some(last), Some(before)) => {
+                Text::new("killed-before").with("last", last).with("before", Bytes(before))
+            }
+            (Some(last), None) => Text::new("killed").with("last", last),
+            (None, _) => Text::new("killed-no-time"),
         };
         let text = text.with("count", count as usize).with("limit", limit_value);
         let mut problem = Problem::new(severity, text)
@@ -130,7 +153,9 @@ impl Check for OomKilled {
         if let Some(run) = kills.iter().filter_map(|(_, k)| k.remembered).max() {
             problem = problem.evidence("remembered-from", run);
         }
-        if let Some(limit) = limit.filter(|l| l.get() > 0.0) {
+        if replaced.is_some() {
+            problem = problem.advise(Advice::new(Text::new("raised")));
+        } else if let Some(limit) = limit.filter(|l| l.get() > 0.0) {
             let peak = before.unwrap_or_default().max(limit.get());
             let to = measure::round_memory(Bytes(peak * params.limit_factor));
             let advice =
@@ -144,18 +169,56 @@ impl Check for OomKilled {
             let text = Text::new("jvm").with("heap", budget.heap()).with("limit", limit);
             problem = problem.evidence("jvm-heap-max", budget.heap()).advise(Advice::new(text));
         }
-        let id = &container.workload.id;
-        let command = format!(
-            "kubectl -n {} logs {} -c {} --previous --tail=100",
-            id.namespace,
-            worst.pod_name(),
-            container.name
-        );
-        let inspect = Advice::new(Text::new("inspect"));
-        let inspect = inspect.command(command, &[&id.namespace, worst.pod_name(), &container.name]);
+        let inspect = inspect(container, worst, last);
         problem = problem.advise(inspect);
         Ok(problem.chart(ChartSeries::of_member(view, container, worst, Metric::MemoryWorkingSet)).into())
     }
+}
+
+/// How to read the log of the run that was killed.
+fn inspect(container: &WorkloadContainer<'_>, killed: &Member<'_>, last: Option<Timestamp>) -> Advice {
+    let (id, pod) = (&container.workload.id, killed.pod_name());
+    let Some(now) = killed.container.filter(|_| last.is_none_or(|last| !is_newer(killed, last))) else {
+        return Advice::new(Text::new("inspect-gone").with("pod", pod));
+    };
+    // One that has ended, and was not started again, has no other run.
+    let ended = matches!(now.state, Some(ContainerState::Terminated(_)));
+    let previous = if ended { "" } else { " --previous" };
+    let command =
+        format!("kubectl -n {} logs {pod} -c {}{previous} --tail=100", id.namespace, container.name);
+    Advice::new(Text::new("inspect")).command(command, &[&id.namespace, pod, &container.name])
+}
+
+/// Memory before the kills, in bytes, where all of them were in pods that others with more room have replaced.
+fn are_replaced(
+    params: &OomKilledParams,
+    container: &WorkloadContainer<'_>,
+    kills: &[(&Member<'_>, Kills)],
+) -> Option<f64> {
+    let room = container.resources().memory_limit?.get() * params.near_limit.get();
+    if container.workload.id.runs_to_completion() {
+        return None;
+    }
+    let before = |(member, kills): &(&Member<'_>, Kills)| {
+        let replaced = kills.last.is_some_and(|last| is_replaced(container, member, last));
+        kills.before.filter(|before| replaced && *before < room)
+    };
+    kills.iter().map(before).collect::<Option<Vec<f64>>>()?.into_iter().max_by(f64::total_cmp)
+}
+
+/// Whether every living pod was made after a kill, and by another ReplicaSet where there are such: those of one have one limit.
+fn is_replaced(container: &WorkloadContainer<'_>, killed: &Member<'_>, last: Timestamp) -> bool {
+    let revision = |member: &Member<'_>| {
+        let (stem, _) = member.pod_name().rsplit_once('-')?;
+        container.workload.revisions.iter().position(|r| r.name == stem)
+    };
+    let own = revision(killed);
+    container.live().all(|member| is_newer(member, last) && (own.is_none() || revision(member) != own))
+}
+
+/// Whether a pod was made after a time, as one of a StatefulSet that bears the name of the one before it.
+fn is_newer(member: &Member<'_>, than: Timestamp) -> bool {
+    member.pod.and_then(|pod| pod.created).is_some_and(|created| created > than)
 }
 
 /// What is known of the kills of one container of one pod.
@@ -591,6 +654,88 @@ mod tests {
              container web/api-7d9c5bd4f7-x2x9z/app limit=512Mi  memory: 100x24",
             "critical web/api/app (api-6c6c6c6c6c-zzzzz): 1 OOM kill, the last at 4h ago (limit 512Mi)",
         );
+    }
+
+    /// Killed at 1Gi, and 2Gi since: the status of the day before, with the advice followed.
+    #[test]
+    fn a_kill_before_the_limit_was_raised() {
+        let of = |old: &str, new: &str, revisions: &str, more: &str| {
+            format!(
+                "window step=1h\nworkload web/{revisions}\n\
+                 past web/{old}/app  memory: 900x18 1000 oom: _x19 1\n\
+                 container web/{new}/app limit=2Gi  memory: _x20 700x3\n\
+                 pod web/{new} created=3h\n{more}"
+            )
+        };
+        let (old, new) = ("api-6c6c6c6c6c-zzzzz", "api-7d9c5bd4f7-x2x9z");
+        let both = "Deployment/api revisions=api-6c6c6c6c6c,api-7d9c5bd4f7";
+        let raised = of(old, new, both, "");
+        check(
+            &raised,
+            "info web/api/app (api-6c6c6c6c6c-zzzzz): 1 OOM kill, the last at 4h ago, none since its pods were replaced: \
+             1000Mi were in use before it, and the limit is 2Gi now",
+        );
+        assert_eq!(
+            fixture::advice("oom-killed", &raised),
+            [
+                "nothing to do when the limit has been raised since; otherwise it asks for much memory at once: look at what it does",
+                "look in a log store at what the container did before it was killed: pod api-6c6c6c6c6c-zzzzz is gone, and its log with it",
+            ]
+        );
+        let told = |text: &str| fixture::told("oom-killed", text).join("; ");
+        assert!(
+            told(&raised.replace("limit=2Gi", "limit=1100Mi")).starts_with("critical"),
+            "as near as before"
+        );
+        let same = told(&of("api-7d9c5bd4f7-zzzzz", new, both, ""));
+        assert!(same.starts_with("critical"), "one ReplicaSet has one limit: {same}");
+        let older = "container web/api-7d9c5bd4f7-older/app limit=2Gi";
+        assert!(told(&of(old, new, both, older)).starts_with("critical"), "a pod of then has that limit");
+        assert!(told(&raised.replace("memory: 900x18 1000 oom", "oom")).starts_with("critical"), "not known");
+        let again = "event web/Pod/api-7d9c5bd4f7-x2x9z reason=OOMKilling last=1h";
+        assert!(told(&of(old, new, both, again)).starts_with("critical"), "and once more");
+        let runs = "CronJob/load revisions=load-29918880,load-29918940";
+        let job = of("load-29918880-zzzzz", "load-29918940-x2x9z", runs, "");
+        let job = job.replace("limit=2Gi", "owner=CronJob/load limit=2Gi");
+        assert!(told(&job).starts_with("critical"), "each run has pods of its own: {}", told(&job));
+    }
+
+    /// The pod of a StatefulSet bears the name of the one before it.
+    #[test]
+    fn a_kill_in_the_pod_before_of_a_stateful_set() {
+        let of = |created: &str, limit: &str| {
+            format!(
+                "window step=1h\ncontainer web/api-0/app limit={limit} state=running@{created}  memory: 900x18 1000 700x3 oom: _x19 1 _x3\n\
+                 pod web/api-0 created={created}"
+            )
+        };
+        check(
+            &of("3h", "2Gi"),
+            "info web/api/app (api-0): 1 OOM kill, the last at 4h ago, none since its pods were replaced: \
+             1000Mi were in use before it, and the limit is 2Gi now",
+        );
+        check(&of("9d", "2Gi"), "critical web/api/app (api-0): 1 OOM kill, the last at 4h ago (limit 2Gi)");
+        check(
+            &of("3h", "1000Mi"),
+            "critical web/api/app (api-0): 1 OOM kill, the last at 4h ago (limit 1000Mi)",
+        );
+    }
+
+    #[test]
+    fn the_log_is_read_where_it_is() {
+        let command = |text: &str| fixture::advice("oom-killed", text).pop().unwrap_or_default();
+        let killed = "container web/api-0/app limit=512Mi restarts=1 last=OOMKilled:137@2h";
+        assert!(command(killed).ends_with("[kubectl -n web logs api-0 -c app --previous --tail=100]"));
+        let ended = "container web/load-x2x9z/app owner=Job/load limit=512Mi state=exited:137@2h said=\"\"\n\
+                     event web/Pod/load-x2x9z reason=OOMKilling last=2h";
+        assert!(
+            command(ended).ends_with("[kubectl -n web logs load-x2x9z -c app --tail=100]"),
+            "{}",
+            command(ended)
+        );
+        let gone = "past web/api-6c6c6c6c6c-zzzzz/app  oom: _x20 1\n\
+                    container web/api-7d9c5bd4f7-x2x9z/app limit=512Mi  memory: 100x24";
+        assert!(command(gone).starts_with("look in a log store"), "{}", command(gone));
     }
 
     #[test]
