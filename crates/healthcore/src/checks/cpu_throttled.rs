@@ -8,7 +8,9 @@ use crate::measure;
 use crate::metric::Metric;
 use crate::model::ObjectKind;
 use crate::need::{Importance, Needs};
+use crate::series::Series;
 use crate::snapshot::Missing;
+use crate::time::Timestamp;
 use crate::unit::{Cores, Ratio, Seconds};
 use crate::view::{Member, View, WorkloadContainer};
 
@@ -46,13 +48,15 @@ impl Check for CpuThrottled {
                   runner and batch: a warning. It is info where the time stopped (`cpu-throttled-time`, \
                   which the kernel adds up over CPUs, and at most the throttled periods) is less than `min-stopped` of \
                   `cpu-periods` times `period`. A container that ran in fewer than `min-periods` periods is \
-                  idle. One without CPU limit is not judged. The advice is the next usual CPU limit that is at least twice the \
+                  idle. One without CPU limit is not judged. Of a pod that bears the name of one before it (StatefulSet) only its own time counts, since \
+                  the one before may have had another limit. The advice is the next usual CPU limit that is at least twice the \
                   present one below 1 core, and a third more from there on.",
         remedy: "Raise the CPU limit as advised, or take it away where the node is shared by trust; then look again after a day. A \
                  runtime that starts more threads than it has cores (a JVM, Go before 1.25, Node.js workers) is throttled less with \
                  fewer of them.",
         false_alarms: "Work that may take its time: give it the annotation `healthcheck/class: batch`. Kernels before 4.18 throttle \
-                       containers that are far from their limit.",
+                       containers that are far from their limit. A limit that was raised without a new pod (resized in place) counts fully only \
+                       after `lookback`.",
         texts: &[
             ("throttled", "the CPU limit of {limit} stops it in {share} of its periods"),
             (
@@ -153,12 +157,17 @@ struct Throttling {
 }
 
 impl Throttling {
-    fn of(member: &Member<'_>, view: &View<'_>, lookback: Seconds) -> Result<Self, Missing> {
-        let periods = member.series(view, Metric::CpuPeriods)?.last(lookback);
+    fn of<'a>(member: &Member<'a>, view: &View<'a>, lookback: Seconds) -> Result<Self, Missing> {
+        let window = &view.snapshot.window;
+        // A sample tells of the step before it: the first is of a step in which the pod was there all the time.
+        let whole = |made: Timestamp| window.index_from(made.plus_seconds(f64::from(window.step_s())));
+        let own = member.pod.and_then(|pod| pod.created).map_or(0, whole);
+        let judged = |series: Series<'a>| series.last(lookback).slice(own, window.points());
+        let periods = judged(member.series(view, Metric::CpuPeriods)?);
         measure::enough(&periods, 3, Seconds(0.0))?;
         let sum = |metric| {
             let series = view.series(metric, &member.key)?;
-            Ok(series.map(|s| s.last(lookback).values().sum::<f64>()))
+            Ok(series.map(|s| judged(s).values().sum::<f64>()))
         };
         Ok(Self {
             periods: periods.values().sum(),
@@ -306,6 +315,29 @@ mod tests {
     #[test]
     fn only_the_last_day_counts() {
         check("container web/api-0/app cpu-limit=1  periods: 9000x60 throttled: 5000x35 _x25", "1 ok");
+    }
+
+    /// The pod of a StatefulSet bears the name of the one before it, which had less: 200m until two hours ago.
+    #[test]
+    fn the_pod_before_of_the_same_name_does_not_count() {
+        let of = |pod: &str, since: &str| {
+            let text = format!(
+                "window step=5m\ncontainer db/orders-0/app cpu-limit=500m state=running@2h  periods: 3000x287 throttled: 1200x263 {since}\n{pod}"
+            );
+            fixture::told("cpu-throttled", &text).join("; ")
+        };
+        let made = "pod db/orders-0 created=2h";
+        assert_eq!(of(made, "0x23"), "1 ok");
+        assert_eq!(
+            of(made, "1200x23"),
+            "warning db/orders/app (orders-0): the CPU limit of 0.5 stops it in 40% of its periods"
+        );
+        // Started again in the same pod: the limit is the same.
+        assert_eq!(
+            of("", "0x23"),
+            "warning db/orders/app (orders-0): the CPU limit of 0.5 stops it in 36.7% of its periods"
+        );
+        assert_eq!(of("pod db/orders-0 created=12m", "0x23"), "1 unknown: 2 samples, 3 needed");
     }
 
     #[test]
