@@ -80,20 +80,26 @@ impl Check for VolumeFilling {
         if claim.phase != "Bound" || is_read_only || (claim.used_by.is_none() && pods.is_none()) {
             return Ok(Outcome::NotApplicable);
         }
-        let room = Room::new("room", [Metric::VolumeFree, Metric::VolumeSize], params, claim, view)?;
+        let room = Room::new("room", [Metric::VolumeFree, Metric::VolumeSize], params, claim, view);
         // Many file systems have no fixed number of inodes, and report none.
         let inodes =
             Room::new("inodes", [Metric::VolumeInodesFree, Metric::VolumeInodes], params, claim, view).ok();
-        let tightest = match inodes {
-            Some(inodes) if inodes.severity(params)? > room.severity(params)? => inodes,
-            _ => room,
+        // What is known to be short is told, whatever is not known of the other.
+        let short = inodes.iter().chain(&room).filter_map(|r| Some((r.severity(params).ok()??, r)));
+        let (severity, tightest) = match short.max_by_key(|(severity, _)| *severity) {
+            Some((severity, tightest)) => (Some(severity), tightest),
+            None => {
+                let room = room.as_ref().map_err(Clone::clone)?;
+                room.severity(params)?;
+                inodes.as_ref().map_or(Ok(None), |inodes| inodes.severity(params))?;
+                (None, room)
+            }
         };
-        let severity = tightest.severity(params)?;
         let distance = measure::above(tightest.share().get(), params.watched_free.get());
         if severity.is_none() && !view.keeps_watching(distance) {
             return Ok(Outcome::Ok);
         }
-        let problem = problem(severity.unwrap_or(Severity::Info), &tightest, params, claim, view);
+        let problem = problem(severity.unwrap_or(Severity::Info), tightest, params, claim, view);
         Ok(Outcome::when(severity.is_some(), distance, problem))
     }
 }
@@ -262,6 +268,28 @@ mod tests {
             "critical data/db: only 2% of its inodes is free (20 of 1000)",
         );
         check(&format!("{claim} inodes: 0x11 inodes-free: 0x11"), "1 ok");
+    }
+
+    /// Two hours of history are too few for a trend.
+    #[test]
+    fn what_is_short_is_told_though_the_other_is_not_known() {
+        let claim = |free: u32, inodes: &str| {
+            format!(
+                "window lookback=12h step=1h\nclaim data/db used-by=db-0 created=2h  volume-size: _x10 1000x1 volume-free: _x10 {free}x1 {inodes}"
+            )
+        };
+        let inodes = |free: u32| format!("inodes: _x10 1000x1 inodes-free: _x10 {free}x1");
+        let full = "critical data/db: only 1% of its room is free (10Mi of 1000Mi)";
+        check(&claim(10, &inodes(100)), full);
+        check(&claim(10, &inodes(20)), full);
+        check(&claim(100, &inodes(20)), "critical data/db: only 2% of its inodes is free (20 of 1000)");
+        check(
+            "window lookback=12h step=1h\nfailed volume-free\n\
+             claim data/db used-by=db-0 created=2h  inodes: 1000x11 inodes-free: 20x11",
+            "critical data/db: only 2% of its inodes is free (20 of 1000)",
+        );
+        check(&claim(900, &inodes(100)), "1 unknown: 2 samples, 3 needed");
+        check(&claim(100, &inodes(900)), "1 unknown: 2 samples, 3 needed");
     }
 
     #[test]
