@@ -374,7 +374,7 @@ impl ClassRule {
         };
         self.cluster.as_ref().is_none_or(|own| own == cluster)
             && fits(&self.namespace, Some(&workload.id.namespace))
-            && fits(&self.kind, Some(&workload.id.kind))
+            && (fits(&self.kind, Some(&workload.id.kind)) || fits(&self.kind, Some(workload.id.bare_kind())))
             && fits(&self.name, Some(&workload.id.name))
             && fits(&self.image, image)
     }
@@ -446,7 +446,7 @@ impl Classifier {
         }
         let found = INFERENCES.iter().find(|line| {
             let text = match line.origin {
-                ClassOrigin::OwnerKind => Some(workload.id.kind.as_str()),
+                ClassOrigin::OwnerKind => Some(workload.id.bare_kind()),
                 ClassOrigin::Namespace => Some(workload.id.namespace.as_str()),
                 ClassOrigin::Name => Some(workload.id.name.as_str()),
                 ClassOrigin::Image => image,

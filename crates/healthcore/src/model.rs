@@ -20,7 +20,8 @@ pub struct WorkloadId {
     /// Namespace.
     pub namespace: String,
     /// Kind as Kubernetes spells it: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob`, `Pod` for a
-    /// pod without owner, or any other owner kind (`Rollout`).
+    /// pod without owner, or any other owner kind (`Rollout`). One that bears the name of a kind of Kubernetes itself has its API
+    /// group with it, as kubectl takes it: `StatefulSet.apps.kruise.io`.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -31,6 +32,11 @@ impl WorkloadId {
     #[must_use]
     pub fn new(namespace: &str, kind: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), kind: kind.into(), name: name.into() }
+    }
+    /// Its kind without an API group.
+    #[must_use]
+    pub fn bare_kind(&self) -> &str {
+        self.kind.split_once('.').map_or(&self.kind, |(kind, _)| kind)
     }
     /// Whether its pods are meant to end: `Job` and `CronJob`.
     #[must_use]

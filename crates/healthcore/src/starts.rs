@@ -191,7 +191,7 @@ impl<'a> Starts<'a> {
         }
         // Kinds without listed revisions go with what was rolled out beside them.
         let beside = |start: &Start<'_>| {
-            let of_kind = matches!(start.pod.workload.kind.as_str(), "StatefulSet" | "DaemonSet");
+            let of_kind = matches!(start.pod.workload.bare_kind(), "StatefulSet" | "DaemonSet");
             let near = |other: &Start<'_>| other.at.seconds_since(start.at).abs() <= TOGETHER_S;
             of_kind && rollouts.get(start.pod.workload.namespace.as_str()).is_some_and(|r| r.iter().any(near))
         };
@@ -264,7 +264,7 @@ impl<'a> Starts<'a> {
     fn is_on_new_node(&self, start: &Start<'_>) -> bool {
         let node = start.pod.node.as_deref().and_then(|name| self.nodes.get(name));
         let joined = node.and_then(|n| n.created);
-        start.pod.workload.kind == "DaemonSet"
+        start.pod.workload.bare_kind() == "DaemonSet"
             && joined.is_some_and(|joined| start.at.seconds_since(joined) <= CAUSE_BEFORE_S)
     }
 

@@ -50,7 +50,7 @@ impl Check for ProbesMissing {
         let id = &subject.workload.id;
         let class = view.class_of(id).map(|c| c.class);
         let serves = !matches!(class, Some(Class::Batch | Class::Runner | Class::System));
-        let own = matches!(id.kind.as_str(), "Pod" | "DaemonSet") || id.namespace.starts_with("kube-");
+        let own = matches!(id.bare_kind(), "Pod" | "DaemonSet") || id.namespace.starts_with("kube-");
         let living = |p: &&&Pod| !matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed);
         let newest = subject.pods.iter().filter(living).max_by_key(|p| p.created);
         let Some(pod) = newest.filter(|_| serves && !own) else { return Ok(Outcome::NotApplicable) };

@@ -55,9 +55,25 @@ pub(super) struct ControllerEntry {
     pub(super) zero: Option<BTreeMap<String, String>>,
 }
 
+/// Kinds of Kubernetes itself that own pods, or what stands before them.
+const OF_KUBERNETES: [&str; 7] =
+    ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job", "Pod"];
+
+/// A kind, with its API group where Kubernetes itself has another kind of that name, as kubectl takes it:
+/// `StatefulSet.apps.kruise.io`, `Job.batch.volcano.sh`.
+pub(super) fn kind_in_full(api_version: &str, kind: &str) -> String {
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    // Old objects still name the group that their kind had before.
+    if OF_KUBERNETES.contains(&kind) && !["", "apps", "batch", "extensions"].contains(&group) {
+        return format!("{kind}.{group}");
+    }
+    kind.to_owned()
+}
+
 fn controller_of(meta: &mut wire::Meta) -> Option<wire::OwnerReference> {
     let at = meta.owner_references.iter().position(|o| o.controller)?;
-    Some(meta.owner_references.swap_remove(at))
+    let owner = meta.owner_references.swap_remove(at);
+    Some(wire::OwnerReference { kind: kind_in_full(&owner.api_version, &owner.kind), ..owner })
 }
 
 /// Annotations before labels, those named first before those named later.
@@ -372,10 +388,11 @@ pub(super) fn hpa(raw: wire::Hpa, troubles: &mut Troubles) -> Option<Hpa> {
         });
     }
     let conditions = conditions(raw.status.conditions);
+    let wire::ScaleTargetRef { api_version, kind, name } = raw.spec.scale_target_ref;
     Some(Hpa {
         namespace: raw.metadata.namespace,
         name: raw.metadata.name,
-        target: ScaleTarget { kind: raw.spec.scale_target_ref.kind, name: raw.spec.scale_target_ref.name },
+        target: ScaleTarget { kind: kind_in_full(&api_version, &kind), name },
         min_replicas: raw.spec.min_replicas.unwrap_or(1),
         max_replicas: raw.spec.max_replicas,
         current_replicas: raw.status.current_replicas,
@@ -434,7 +451,7 @@ pub(super) fn event(raw: wire::Event, _: &mut Troubles) -> Option<Event> {
     let last = time(series.last_observed_time.or(raw.last_timestamp).or(raw.event_time)).or(first);
     Some(Event {
         namespace: raw.involved_object.namespace,
-        kind: raw.involved_object.kind,
+        kind: kind_in_full(&raw.involved_object.api_version, &raw.involved_object.kind),
         name: raw.involved_object.name,
         reason: raw.reason,
         message: cut(raw.message),

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::convert::{Troubles, conditions, cut};
+use super::convert::{Troubles, conditions, cut, kind_in_full};
 use super::request;
 use super::shared_pods::{self, RawBudget, Selector, give_shared_pods};
 use super::source::{KubernetesSource, Namespaced, Run};
@@ -1152,7 +1152,8 @@ pub(super) struct JobStatus {
 
 fn job(raw: Object<JobSpec, JobStatus>, _: &mut Troubles) -> Option<Job> {
     let Object { metadata: meta, spec, status } = raw;
-    let owner = meta.owner_references.iter().find(|o| o.controller && o.kind == "CronJob");
+    let is_cron_job = |o: &&wire::OwnerReference| kind_in_full(&o.api_version, &o.kind) == "CronJob";
+    let owner = meta.owner_references.iter().find(|o| o.controller && is_cron_job(o));
     Some(Job {
         id: meta.id(),
         cron_job: owner.map(|o| o.name.clone()),

@@ -284,7 +284,9 @@ impl KubernetesSource {
             };
             let mut questions = Vec::new();
             for one in all {
-                let plural = served.resources.iter().find(|r| r.kind == one.id.kind && !r.name.contains('/'));
+                let is_kind =
+                    |r: &&wire::ApiResource| convert::kind_in_full(&version, &r.kind) == one.id.kind;
+                let plural = served.resources.iter().find(|r| is_kind(r) && !r.name.contains('/'));
                 let Some(plural) = plural.map(|r| r.name.as_str()) else { continue };
                 if !served.resources.iter().any(|r| r.name == format!("{plural}/scale")) {
                     out.push((one, Scaled::Never));

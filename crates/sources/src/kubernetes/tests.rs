@@ -374,6 +374,48 @@ fn a_rollout_is_asked_for_its_scale_where_its_kind_has_one() {
     assert!(!log.iter().any(|uri| uri.contains("task/scale")));
 }
 
+/// OpenKruise and Volcano have kinds of the names that Kubernetes itself has.
+#[test]
+fn a_kind_of_another_group_is_not_that_of_kubernetes() {
+    let (fetched, _) = objects(&[], |uri| match path_of(uri) {
+        "/apis/batch/v1/jobs" => list(&[json!({"metadata": meta("train")})]),
+        "/api/v1/pods" => list(&[
+            json!({"metadata": owned("cache-0", "apps.kruise.io/v1beta1", "StatefulSet", "cache")}),
+            json!({"metadata": owned("train-worker-0", "batch.volcano.sh/v1alpha1", "Job", "train")}),
+            json!({"metadata": owned("old-0", "apps/v1beta2", "StatefulSet", "old")}),
+        ]),
+        "/apis/apps.kruise.io/v1beta1" => ok(&json!({"resources": [
+            {"name": "statefulsets", "kind": "StatefulSet"}, {"name": "statefulsets/scale", "kind": "Scale"}]})),
+        "/apis/batch.volcano.sh/v1alpha1" => ok(&json!({"resources": [{"name": "jobs", "kind": "Job"}]})),
+        "/apis/apps.kruise.io/v1beta1/namespaces/shop/statefulsets/cache/scale" => {
+            ok(&json!({"spec": {"replicas": 3}}))
+        }
+        "/apis/autoscaling/v2/horizontalpodautoscalers" => {
+            list(&[json!({"metadata": meta("cache"), "spec": {
+            "scaleTargetRef": {"apiVersion": "apps.kruise.io/v1beta1", "kind": "StatefulSet", "name": "cache"},
+            "maxReplicas": 4}})])
+        }
+        "/api/v1/events" => {
+            list(&[json!({"metadata": meta("cache.1"), "type": "Warning", "reason": "FailedCreate",
+            "involvedObject": {"apiVersion": "apps.kruise.io/v1beta1", "kind": "StatefulSet", "name": "cache", "namespace": "shop"}})])
+        }
+        _ => empty(),
+    });
+    let workloads: Vec<_> =
+        fetched.value.workloads.iter().map(|w| (w.id.to_string(), w.replicas.map(|r| r.desired))).collect();
+    assert_eq!(
+        workloads,
+        [
+            ("shop/job/train".to_owned(), None),
+            ("shop/job.batch.volcano.sh/train".to_owned(), None),
+            ("shop/statefulset/old".to_owned(), Some(1)),
+            ("shop/statefulset.apps.kruise.io/cache".to_owned(), Some(3)),
+        ]
+    );
+    assert_eq!(fetched.value.hpas[0].target.kind, "StatefulSet.apps.kruise.io");
+    assert_eq!(fetched.value.events[0].kind, "StatefulSet.apps.kruise.io");
+}
+
 #[test]
 fn a_scale_that_cannot_be_read_is_a_gap_and_pods_count() {
     let (fetched, _) = objects(&[], |uri| match path_of(uri) {

@@ -552,7 +552,10 @@ pub(super) struct HpaSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ScaleTargetRef {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) api_version: String,
     #[serde(default)]
     pub(super) kind: String,
     #[serde(default)]
@@ -651,6 +654,8 @@ pub(super) struct Event {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Involved {
+    #[serde(default, rename = "apiVersion", deserialize_with = "or_default")]
+    pub(super) api_version: String,
     #[serde(default)]
     pub(super) kind: String,
     #[serde(default)]
