@@ -1,15 +1,16 @@
-//! `node-not-ready`: a node takes no work, and what ran on it is lost or moves.
+//! `node-not-ready`: a node takes no work, or tells of a fault, and what ran on it is lost or moves.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::finding::{Advice, Problem, Severity, Text};
+use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::model::{Condition, Node, ObjectKind};
 use crate::need::Needs;
-use crate::phrase::or;
+use crate::phrase::{or, phrase};
 use crate::snapshot::{Field, Missing};
+use crate::time::Timestamp;
 use crate::unit::{Ratio, Seconds};
 use crate::view::View;
 
-/// A node takes no work, and what ran on it is lost or moves.
+/// A node takes no work, or tells of a fault, and what ran on it is lost or moves.
 pub struct NodeNotReady;
 
 crate::params! {
@@ -27,18 +28,25 @@ impl Check for NodeNotReady {
         id: "node-not-ready",
         title: "Node not ready",
         since: "0.1.0",
-        checks: "Whether every node is ready and has a network.",
+        checks: "Whether every node is ready, has a network, and tells of no fault.",
         why: "After five minutes Kubernetes gives up the pods of such a node; those of StatefulSets and those with volumes \
-              often cannot start elsewhere.",
+              often cannot start elsewhere. One with a read-only file system or a kernel that hangs stays ready and takes new pods.",
         decides: "A warning when the condition Ready has not been true, or NetworkUnavailable has been true, for longer than \
-                  `lasting`. Critical when the share of such nodes reaches `critical-share`: then pods have nowhere to go.",
+                  `lasting`. Critical when the share of such nodes reaches `critical-share`: then pods have nowhere to go. A warning, too, when a condition of another program than the \
+                  kubelet has told of a fault for longer than `lasting`. Those of node-problem-detector and of clouds are named after \
+                  the fault, which is there when they are true (`ReadonlyFilesystem`, `KernelDeadlock`, `VMEventScheduled`). Those whose \
+                  names end in `Ready`, `Healthy`, `OK` or `IsVoter` tell of it when they are false (`StorageReady` of the EKS node \
+                  monitoring agent, `EtcdIsVoter` of k3s).",
         remedy: "Look at kubelet and container runtime on the node; drain and replace it when it does not come back.",
-        false_alarms: "A node that an autoscaler is about to delete.",
+        false_alarms: "A node that an autoscaler is about to delete. A condition of a program of one's own that is in order when it is \
+                       true, and whose name tells it otherwise.",
         texts: &[
             ("not-ready", "not ready for {time}: {reason}"),
             ("not-ready-unknown-time", "not ready: {reason}"),
             ("no-network", "its network has not been available for {time}: {reason}"),
             ("no-network-unknown-time", "its network is not available: {reason}"),
+            ("fault", "tells of a fault for {time}: {conditions}"),
+            ("fault-unknown-time", "tells of a fault: {conditions}"),
             ("describe", "read its conditions and events, then kubelet and container runtime on the node"),
             ("pods", "see what runs on it"),
         ],
@@ -54,7 +62,7 @@ impl Check for NodeNotReady {
         let Some(ready) = condition(node, "Ready") else {
             return Err(Missing::NotReported { field: Field::NodeReady });
         };
-        let Some((key, fault)) = fault(params, node, view) else { return Ok(Outcome::Ok) };
+        let Some((key, fault)) = fault(params, node, view) else { return Ok(others(params, node, view)) };
         let nodes = &view.snapshot.objects.nodes;
         let down = nodes.iter().filter(|n| self::fault(params, n, view).is_some()).count();
         let share = Ratio(down as f64 / nodes.len() as f64);
@@ -72,13 +80,50 @@ impl Check for NodeNotReady {
         if !fault.message.is_empty() {
             problem = problem.evidence("message", fault.message.as_str());
         }
-        let name = node.name.as_str();
-        let describe =
-            Advice::new(Text::new("describe")).command(format!("kubectl describe node {name}"), &[name]);
-        let command = format!("kubectl get pods -A --field-selector spec.nodeName={name}");
-        let pods = Advice::new(Text::new("pods")).command(command, &[name]);
-        Ok(problem.advise(describe).advise(pods).into())
+        Ok(look(problem, node).into())
     }
+}
+
+/// The conditions of Kubernetes itself.
+const OF_KUBERNETES: [&str; 5] =
+    ["Ready", "NetworkUnavailable", "MemoryPressure", "DiskPressure", "PIDPressure"];
+
+/// Ends of the names of conditions that are in order when they are true. All others are named after a fault.
+const IN_ORDER_WHEN_TRUE: [&str; 4] = ["Ready", "Healthy", "OK", "IsVoter"];
+
+/// What the conditions of other programs than the kubelet tell of.
+fn others(params: &NodeNotReadyParams, node: &Node, view: &View<'_>) -> Outcome {
+    let is_fault = |c: &&Condition| {
+        let in_order = IN_ORDER_WHEN_TRUE.iter().any(|end| c.kind.ends_with(end));
+        !OF_KUBERNETES.contains(&c.kind.as_str()) && c.status == Some(!in_order) && lasts(params, c, view)
+    };
+    let faults: Vec<&Condition> = node.conditions.iter().filter(is_fault).collect();
+    let both = |first, second| phrase("two").with("first", first).with("second", second).into();
+    let Some(conditions) = faults.iter().map(|c| in_words(c)).reduce(both) else { return Outcome::Ok };
+    let since = faults.iter().map(|c| c.since).min().flatten();
+    let text = match since.and_then(|t| t.age_at(view.snapshot.taken_at)) {
+        Some(s) => Text::new("fault").with("time", Seconds(s)),
+        None => Text::new("fault-unknown-time"),
+    };
+    let mut problem = Problem::new(Severity::Warning, text.with("conditions", conditions)).since(since);
+    for fault in faults.iter().filter(|c| !c.message.is_empty()) {
+        problem = problem.evidence("message", fault.message.as_str());
+    }
+    look(problem, node).into()
+}
+
+/// As kubectl waits for it, with its reason: `KernelDeadlock=True (DockerHung)`.
+fn in_words(condition: &Condition) -> Value {
+    let reason = if condition.reason.is_empty() { String::new() } else { format!(" ({})", condition.reason) };
+    format!("{}={}{reason}", condition.kind, state(condition)).into()
+}
+
+fn look(problem: Problem, node: &Node) -> Problem {
+    let name = node.name.as_str();
+    let describe =
+        Advice::new(Text::new("describe")).command(format!("kubectl describe node {name}"), &[name]);
+    let command = format!("kubectl get pods -A --field-selector spec.nodeName={name}");
+    problem.advise(describe).advise(Advice::new(Text::new("pods")).command(command, &[name]))
 }
 
 pub(super) fn condition<'a>(node: &'a Node, kind: &str) -> Option<&'a Condition> {
@@ -104,15 +149,17 @@ fn fault<'a>(
     node: &'a Node,
     view: &View<'_>,
 ) -> Option<([&'static str; 2], &'a Condition)> {
-    let now = view.snapshot.taken_at;
-    // What changed after the end of the run was otherwise then; without a time it is so now.
-    let lasts = |c: &&Condition| {
-        c.since.is_none_or(|since| since.age_at(now).is_some_and(|age| age > params.lasting.get()))
-    };
+    let lasts = |c: &&Condition| lasts(params, c, view);
     let ready = condition(node, "Ready").filter(|c| c.status != Some(true)).filter(lasts);
     let network = || condition(node, "NetworkUnavailable").filter(|c| c.status == Some(true)).filter(lasts);
     let ready = ready.map(|c| (["not-ready", "not-ready-unknown-time"], c));
     ready.or_else(|| network().map(|c| (["no-network", "no-network-unknown-time"], c)))
+}
+
+/// Whether a condition has lasted. What changed after the end of the run was otherwise then; without a time it is so now.
+fn lasts(params: &NodeNotReadyParams, condition: &Condition, view: &View<'_>) -> bool {
+    let age = |since: Timestamp| since.age_at(view.snapshot.taken_at);
+    condition.since.is_none_or(|since| age(since).is_some_and(|age| age > params.lasting.get()))
 }
 
 #[cfg(test)]
@@ -153,6 +200,33 @@ mod tests {
         check("node n1 Ready=no:KubeletNotReady@5m", "1 ok");
         check("node n1 Ready=no:KubeletNotReady@301s", "critical /n1: not ready for 301s: KubeletNotReady");
         check("node n1 Ready=yes:KubeletReady@9d NetworkUnavailable=no:RouteCreated@9d", "1 ok");
+    }
+
+    /// node-problem-detector writes the first two, the EKS node monitoring agent and k3s the others.
+    #[test]
+    fn conditions_of_other_programs() {
+        let of = |text: &str| {
+            let text = format!("node n1 Ready=yes:KubeletReady@9d MemoryPressure=no:x@9d {text}");
+            fixture::told("node-not-ready", &text).join("; ")
+        };
+        assert_eq!(
+            of("ReadonlyFilesystem=yes:FilesystemIsReadOnly@2d KernelDeadlock=yes:DockerHung@3d"),
+            "warning /n1: tells of a fault for 3d: ReadonlyFilesystem=True (FilesystemIsReadOnly) and KernelDeadlock=True (DockerHung)"
+        );
+        assert_eq!(of("ReadonlyFilesystem=yes"), "warning /n1: tells of a fault: ReadonlyFilesystem=True");
+        assert_eq!(of("ReadonlyFilesystem=no:FilesystemIsNotReadOnly@9d"), "1 ok");
+        assert_eq!(of("ReadonlyFilesystem=unknown:NoInformation@9d"), "1 ok");
+        assert_eq!(of("KernelDeadlock=yes:DockerHung@5m"), "1 ok");
+        assert_eq!(of("DiskPressure=yes:KubeletHasDiskPressure@1h"), "1 ok", "node-pressure tells");
+        assert_eq!(of("EtcdIsVoter=yes:MemberNotLearner@9d StorageReady=yes:x@9d"), "1 ok");
+        assert_eq!(
+            of("StorageReady=no:XFSSmallAverageClusterSize@1h"),
+            "warning /n1: tells of a fault for 1h: StorageReady=False (XFSSmallAverageClusterSize)"
+        );
+        check(
+            "node n1 Ready=no:KubeletNotReady@20m KernelDeadlock=yes:DockerHung@3d",
+            "critical /n1: not ready for 20m: KubeletNotReady",
+        );
     }
 
     #[test]
