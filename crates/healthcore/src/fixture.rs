@@ -16,7 +16,7 @@
 //! past      web/api-7d9c5bd4f7-x2x9z/app  memory: 300+12x20     # a pod that only its series remember
 //! hpa       web/api target=Deployment/api min=2 max=10 now=10 cpu=95%/70% ScalingLimited=yes:TooManyReplicas@20m
 //! event     web/Pod/api-0 reason=FailedMount count=12 first=2h last=10m message="no such volume" seen=1h   # by an earlier run
-//! node      node-1 arch=arm64 cpu=4 memory=16Gi pods=110 kubelet=v1.33.2 cordoned=2d Ready=no:KubeletNotReady@20m
+//! node      node-1 arch=arm64 cpu=4 memory=16Gi pods=110 kubelet=v1.33.2 cordoned=2d virtual Ready=no:KubeletNotReady@20m
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless, deleting
 //! service   web/api ports=http:80>web,dns:53/UDP>dns! ready=2     # ports that lead to names; `!` to one that no container has
 //! service   web/api type=LoadBalancer address=no class=tailscale created=1h
@@ -888,6 +888,7 @@ impl Builder {
             conditions: line.conditions()?,
             unschedulable: line.flag("cordoned") || line.get("cordoned").is_some(),
             unschedulable_since: line.ago("cordoned")?,
+            is_virtual: line.flag("virtual"),
             kubelet_version: line.text("kubelet"),
             created: line.ago("created")?,
         });

@@ -550,6 +550,9 @@ pub struct Node {
     /// Since when no pod is placed on it; none where the cluster does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unschedulable_since: Option<Timestamp>,
+    /// Whether no machine is behind it (label `type=virtual-kubelet`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_virtual: bool,
     /// Version of its kubelet, such as `v1.33.2`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kubelet_version: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
 use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::metric::Metric;
-use crate::model::{ObjectKind, Workload};
+use crate::model::{Node, ObjectKind, Workload};
 use crate::need::Needs;
 use crate::phrase::phrase;
 use crate::snapshot::{Field, Missing};
@@ -36,9 +36,10 @@ impl Check for VersionSkew {
         decides: "By the version skew policy of Kubernetes: a warning when a kubelet is newer than the API server by a minor \
                   version, or older by more than `most` (one less for kubelets before 1.25). Info when it is older by just \
                   that many, because the nodes must go first in the next upgrade. Nodes of one version are told \
-                  together.",
+                  together. Virtual nodes (label `type=virtual-kubelet`, or `-vk-` in their version) have no kubelet, and are \
+                  left out.",
         remedy: "Upgrade the nodes, or the control plane when the nodes are ahead.",
-        false_alarms: "Virtual nodes that give a version of their own.",
+        false_alarms: "Virtual nodes that are not known as such and give a version of their own.",
         texts: &[
             (
                 "older",
@@ -93,6 +94,11 @@ impl Check for VersionSkew {
     }
 }
 
+/// Whether a virtual kubelet gives the version, which is its own: `v1.19.10-vk-azure-aci-1.6.2`.
+fn is_virtual(node: &Node) -> bool {
+    node.is_virtual || node.kubelet_version.contains("-vk-")
+}
+
 /// Major and minor of `v1.33.2`, `v1.30.4-eks-1a2b3c`, `v1.28+`.
 pub(super) fn minor(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.trim_start_matches('v').split(['.', '-', '+']);
@@ -122,7 +128,7 @@ impl Kubelets<'_> {
 impl<'a> Subject<'a> for Kubelets<'a> {
     fn all(view: &View<'a>) -> Vec<Self> {
         let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for node in &view.snapshot.objects.nodes {
+        for node in view.snapshot.objects.nodes.iter().filter(|node| !is_virtual(node)) {
             all.entry(&node.kubelet_version).or_default().push(&node.name);
         }
         let sorted = |(version, mut nodes): (&'a str, Vec<&'a str>)| {
@@ -187,6 +193,12 @@ mod tests {
             "warning /v1.33.0: 1 node is newer than the API server (v1.32.9), which is not supported",
         );
         check("v1.33.0", "node n1 kubelet=v1.33.9", "1 ok");
+    }
+
+    #[test]
+    fn virtual_nodes_have_no_kubelet() {
+        check("v1.33.2", "node aci kubelet=v1.19.10-vk-azure-aci-1.6.2\nnode n1 kubelet=v1.33.0", "1 ok");
+        check("v1.33.2", "node eci kubelet=v1.22.3 virtual", "nothing");
     }
 
     #[test]

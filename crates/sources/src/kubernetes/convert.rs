@@ -523,6 +523,7 @@ pub(super) fn placed_node(raw: wire::Node, troubles: &mut Troubles) -> Option<No
         conditions: conditions(raw.status.conditions),
         unschedulable: raw.spec.unschedulable,
         unschedulable_since,
+        is_virtual: raw.metadata.labels.get("type").is_some_and(|kind| kind == "virtual-kubelet"),
         kubelet_version,
         created: time(raw.metadata.creation_timestamp),
         name,
