@@ -25,6 +25,9 @@ crate::params! {
     }
 }
 
+/// Reason of the condition ScalingActive where several autoscalers select the same pods (since Kubernetes 1.27).
+const AMBIGUOUS: &str = "AmbiguousSelector";
+
 impl Check for HpaMetricsUnknown {
     const INFO: CheckInfo = CheckInfo {
         id: "hpa-metrics-unknown",
@@ -36,13 +39,19 @@ impl Check for HpaMetricsUnknown {
                   none of its metrics has a current value. One that has no target is told of by \
                   `hpa-target-missing`. Info when only some have none: the autoscaler goes on with the \
                   others and does not scale in. ScalingDisabled (scaled to zero by hand; without a reason, no \
-                  replica and none wanted) is no problem, and neither is a condition younger than `lasting`. From \
+                  replica and none wanted) is no problem, and neither is a condition younger than `lasting`. With the reason AmbiguousSelector \
+                  several autoscalers have the same pods, and Kubernetes lets none of them scale. From \
                   kube-state-metrics the time is read from the history of the condition, up to 6 h; without it, unknown.",
-        remedy: "Follow the reason: the metrics API is down, or a container has no request for the resource.",
+        remedy: "Follow the reason: the metrics API is down, a container has no request for the resource, or another autoscaler has the \
+                 same pods.",
         false_alarms: "The first minutes after a rollout.",
         texts: &[
             ("blind", "the autoscaler cannot read its metrics ({reason}) for {time}"),
             ("blind-unknown-time", "the autoscaler cannot read its metrics ({reason})"),
+            (
+                "ambiguous",
+                "another autoscaler has the same pods, and Kubernetes lets none of them scale, for {time}",
+            ),
             (
                 "partly",
                 "the autoscaler cannot read {metric}; it goes by its other metrics and does not scale in",
@@ -50,6 +59,10 @@ impl Check for HpaMetricsUnknown {
             (
                 "set-request",
                 "set a {resource} request on container {container}: the autoscaler needs it to compute a share",
+            ),
+            (
+                "keep-one",
+                "keep one of the autoscalers that the message names and delete the others, or correct the selector of a workload that takes pods of another",
             ),
             (
                 "metrics-api",
@@ -102,6 +115,7 @@ impl Check for HpaMetricsUnknown {
             if active.is_some_and(|c| c.status == Some(false)) { "no-reason" } else { "no-current-value" };
         let told = or(reason, untold);
         let text = match lasted {
+            Some(s) if reason == AMBIGUOUS => Text::new("ambiguous").with("time", Seconds(s)),
             Some(s) => Text::new("blind").with("reason", told.clone()).with("time", Seconds(s)),
             None => Text::new("blind-unknown-time").with("reason", told.clone()),
         };
@@ -111,6 +125,11 @@ impl Check for HpaMetricsUnknown {
         }
         if !message.is_empty() {
             problem = problem.evidence("message", message);
+        }
+        if reason == AMBIGUOUS {
+            let command = format!("kubectl -n {} get hpa", hpa.namespace);
+            let keep = Advice::new(Text::new("keep-one")).command(command, &[&hpa.namespace]);
+            return Ok(problem.advise(keep).advise(inspect(hpa)).into());
         }
         problem = with_requests(problem, subject, view);
         if problem.advice.is_empty()
@@ -291,6 +310,23 @@ mod tests {
             let told = advice("hpa-metrics-unknown", &format!("hpa web/api ScalingActive=no:{reason}@1h"));
             assert!(told[0].ends_with(&format!("[kubectl get apiservices {api}]")), "{reason}: {told:?}");
         }
+    }
+
+    #[test]
+    fn two_autoscalers_of_the_same_pods() {
+        let text = "hpa web/api cpu=?/70% ScalingActive=no:AmbiguousSelector@9d\ncontainer web/api-7d9c5bd4f7-x2x9z/app";
+        check(
+            text,
+            "warning web/api: another autoscaler has the same pods, and Kubernetes lets none of them scale, for 9d",
+        );
+        assert_eq!(
+            advice("hpa-metrics-unknown", text),
+            [
+                "keep one of the autoscalers that the message names and delete the others, or correct the selector of a workload that takes pods of another \
+                 [kubectl -n web get hpa]",
+                "read the conditions of the autoscaler [kubectl -n web describe hpa api]",
+            ]
+        );
     }
 
     #[test]
