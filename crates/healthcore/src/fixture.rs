@@ -70,8 +70,9 @@ use crate::checks::CHECKS;
 use crate::finding::{Finding, Value};
 use crate::inventory::{
     ApiService, Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere,
-    Endpoints, HostRequests, Job, LoadBalancer, ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource,
-    Route, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume, VolumeClaim,
+    Endpoints, HostRequests, Job, LoadBalancer, ManagedCertificate, Namespace, ObjectId, Quota,
+    QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume,
+    VolumeClaim,
 };
 use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
 use crate::logs::{LogStream, LogSummary, LogTally};
