@@ -6,7 +6,7 @@ use crate::checks::pod_state::{
     waits_for_image, workload_in_words,
 };
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::model::{Container, ContainerState, Hpa, ObjectKind, Pod, PodPhase};
+use crate::model::{Container, ContainerRole, ContainerState, Hpa, ObjectKind, Pod, PodPhase};
 use crate::need::Needs;
 use crate::phrase::phrase;
 use crate::snapshot::{Field, Missing};
@@ -22,6 +22,8 @@ crate::params! {
     pub struct PodNotRunningParams {
         /// Age up to which a pod may still be starting.
         grace: Seconds = Seconds(600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
+        /// Time since its end in which a pod that ended with a failure, and that nobody makes again, is a warning.
+        recent: Seconds = Seconds(86_400.0) => Seconds(0.0)..=Seconds::from_days(365.0),
         /// Time beyond its grace period that a pod may take to be deleted.
         termination: Seconds = Seconds(600.0) => Seconds(0.0)..=Seconds::from_days(7.0),
     }
@@ -47,7 +49,8 @@ impl Check for PodNotRunning {
                   was repeated with success is none, and that of the last is info where Jobs could be listed: whether \
                   the Job has given up, `job-failed` tells. Pods of an owner without a scale (a Workflow, a PipelineRun, a Spark \
                   application) are steps that end: once all have ended, a failure of the last is a warning, an earlier \
-                  one info.",
+                  one info. A pod without owner whose containers ended with a failure (a task of Airflow, `helm test`, \
+                  `kubectl run`) has done so for good: a warning for `recent`, then info.",
         remedy: "Read the events of the pod that is named.",
         false_alarms: "A readiness probe that fails on purpose, for instance on standbys. A pod that another program holds with a \
                        finalizer for longer than `termination`, on purpose.",
@@ -150,7 +153,10 @@ impl Check for PodNotRunning {
                 _ => Outcome::Ok,
             });
         };
-        let severity = if told_elsewhere {
+        let severity = if let Some(over) = over_for_good(subject) {
+            let old = ended_at(over).is_some_and(|at| now.seconds_since(at) > params.recent.get());
+            if old { Severity::Info } else { Severity::Warning }
+        } else if told_elsewhere {
             Severity::Info
         } else if running > 0 || (unscaled && not_running.iter().all(|p| quiet(p) || ended(p))) {
             Severity::Warning
@@ -253,6 +259,25 @@ fn unscaled(subject: &WorkloadPods<'_>) -> bool {
     }
 }
 
+/// The pod without owner whose containers failed, and which nobody starts again. One that is to run always fails only by its
+/// node, and has that as its reason.
+fn over_for_good<'a>(subject: &WorkloadPods<'a>) -> Option<&'a Pod> {
+    let [pod] = subject.pods[..] else { return None };
+    let alone = subject.workload.id.kind == "Pod" && subject.workload.id.name == pod.name;
+    let of_node = pod.reason.as_deref().is_some_and(|reason| !reason.is_empty());
+    let failed = pod.containers.iter().any(|c| matches!(c.state, Some(ContainerState::Terminated(_))));
+    (alone && !of_node && pod.phase == PodPhase::Failed && failed).then_some(pod)
+}
+
+/// When the last container of a pod ended, as far as is known.
+fn ended_at(pod: &Pod) -> Option<Timestamp> {
+    let end = |c: &Container| match &c.state {
+        Some(ContainerState::Terminated(end)) => end.finished,
+        _ => None,
+    };
+    pod.containers.iter().filter_map(end).max()
+}
+
 /// Pods that nobody scales and that have all ended: a failed one is a warning when none was made after it, else a
 /// leftover of what went on without it.
 fn steps(subject: &WorkloadPods<'_>) -> Outcome {
@@ -316,8 +341,14 @@ fn reason(pod: &Pod) -> Value {
     if pod.gated {
         return phrase("waits-for-gates").into();
     }
+    // The others wait for an init container that runs.
+    let init = pod
+        .containers
+        .iter()
+        .find(|c| c.role == ContainerRole::Init && matches!(c.state, Some(ContainerState::Running { .. })));
     let waits = pod.containers.iter().find_map(|c| {
         let (reason, message) = waiting(c)?;
+        let c = init.filter(|_| reason == "PodInitializing").unwrap_or(c);
         let told_elsewhere = crash_loops(c) || waits_for_image(c);
         Some(in_container(c, reason, None, if told_elsewhere { "" } else { message }))
     });
@@ -384,6 +415,32 @@ mod tests {
         check(
             "container web/api-0/app\npod web/api-0 phase=Unknown reason=NodeLost",
             "critical web/api (api-0): 0/1 Running (1 not running): NodeLost",
+        );
+    }
+
+    /// Tasks of Airflow, `helm test`, `kubectl run`.
+    #[test]
+    fn a_pod_that_nobody_starts_again_has_failed_once() {
+        let task = |state: &str, more: &str| {
+            format!(
+                "workload etl/Pod/load\ncontainer etl/load/base owner=Pod/load state={state}\npod etl/load phase=Failed owner=Pod/load{more}"
+            )
+        };
+        let told = "etl/load (load): 0/1 Running (1 not running): Error (exit code 1) in container base";
+        check(&task("exited:1@3h", ""), &format!("warning {told}"));
+        check(&task("exited:1@25h", ""), &format!("info {told}"));
+        // The kubelet or the node ended it: it was to run.
+        let lost = "critical etl/load (load): 0/1 Running (1 not running): NodeShutdown";
+        check(&task("exited:137@25h", " reason=NodeShutdown"), lost);
+        check(&task("running", ""), "critical etl/load (load): 0/1 Running (1 not running): Failed");
+    }
+
+    #[test]
+    fn an_init_container_that_runs_for_long_is_named() {
+        check(
+            "container web/api-0/app state=waiting:PodInitializing\ncontainer web/api-0/wait-for-db role=init state=running\n\
+             pod web/api-0 phase=Pending ready=no",
+            "critical web/api (api-0): 0/1 Running (1 not running): PodInitializing in container wait-for-db",
         );
     }
 
