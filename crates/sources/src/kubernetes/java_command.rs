@@ -33,6 +33,15 @@ const OTHER: &str = "...";
 /// Scripts in scripts (`sh -c "su app -c '...'"`) are read down to here.
 const DEEPEST: usize = 4;
 
+/// Brackets in brackets (`${A:-${B:-1g}}`) are read down to here; a text that goes deeper is not read from there on.
+const DEEPEST_BRACKET: usize = 16;
+
+/// What a script takes in of its arguments at most, however often it names them. Unit: bytes.
+const MOST_ARGUMENTS: usize = 256 * 1024;
+
+/// Options of a shell that are looked past.
+const MOST_OPTIONS: usize = 16;
+
 /// A part of a command line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
@@ -259,40 +268,52 @@ pub(super) fn segments(word: &str) -> Vec<Segment<'_>> {
 /// The reference at the dollar sign with which a text begins, and its length; none where the sign stands for itself.
 fn reference(text: &str) -> Option<(Segment<'_>, usize)> {
     let rest = &text[1..];
-    if let Some(inner) = bracketed(rest, '(', ')') {
-        let len = inner.len() + 3;
-        let segment = match is_name_of_kubelet(inner) {
-            true => Segment::Kubelet(inner),
-            false => Segment::Command(&text[..len]),
-        };
-        return Some((segment, len));
-    }
-    if let Some(inner) = bracketed(rest, '{', '}') {
-        let len = inner.len() + 3;
-        let segment = match parameter(inner) {
-            Some((name, default)) => Segment::Shell { whole: &text[..len], name, default },
-            None => Segment::Command(&text[..len]),
-        };
-        return Some((segment, len));
+    let whole = |inner: &str| &text[..inner.len() + 3];
+    let of_brackets = match (bracketed(rest, '(', ')'), bracketed(rest, '{', '}')) {
+        (Some(Bracket::Closed(inner)), _) => Some(match is_name_of_kubelet(inner) {
+            true => (Segment::Kubelet(inner), whole(inner)),
+            false => (Segment::Command(whole(inner)), whole(inner)),
+        }),
+        (_, Some(Bracket::Closed(inner))) => Some(match parameter(inner) {
+            Some((name, default)) => (Segment::Shell { whole: whole(inner), name, default }, whole(inner)),
+            None => (Segment::Command(whole(inner)), whole(inner)),
+        }),
+        (Some(Bracket::TooDeep), _) | (_, Some(Bracket::TooDeep)) => Some((Segment::Command(text), text)),
+        _ => None,
+    };
+    if let Some((segment, whole)) = of_brackets {
+        return Some((segment, whole.len()));
     }
     let len = name_len(rest);
     let whole = &text[..1 + len];
     (len > 0).then_some((Segment::Shell { whole, name: &rest[..len], default: None }, 1 + len))
 }
 
-/// What stands between the bracket with which a text begins and the one that closes it.
-fn bracketed(text: &str, open: char, close: char) -> Option<&str> {
-    let mut depth = 0;
-    for (at, c) in text.char_indices() {
+/// What follows the bracket with which a text begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Bracket<'a> {
+    /// What stands before the one that closes it.
+    Closed(&'a str),
+    /// The rest, as nothing closes it.
+    Open(&'a str),
+    /// More brackets in brackets than are read.
+    TooDeep,
+}
+
+/// What follows the bracket with which a text begins; none where it begins with something else.
+fn bracketed(text: &str, open: char, close: char) -> Option<Bracket<'_>> {
+    let rest = text.strip_prefix(open)?;
+    let mut depth = 1;
+    for (at, c) in rest.char_indices() {
         match c {
-            c if c == open => depth += 1,
-            c if c == close && depth == 1 => return Some(&text[1..at]),
-            c if c == close => depth -= 1,
-            _ if depth == 0 => return None,
+            _ if c == open && depth == DEEPEST_BRACKET => return Some(Bracket::TooDeep),
+            _ if c == open => depth += 1,
+            _ if c == close && depth == 1 => return Some(Bracket::Closed(&rest[..at])),
+            _ if c == close => depth -= 1,
             _ => {}
         }
     }
-    None
+    Some(Bracket::Open(rest))
 }
 
 /// Whether a text may be the name of an environment variable in Kubernetes, which may have dots and dashes.
@@ -364,7 +385,8 @@ fn is_given_to_a_shell(before: &[String]) -> bool {
         matches!(name, "sh" | "ash" | "bash" | "dash" | "ksh" | "zsh")
     };
     let Some((last, rest)) = before.split_last() else { return false };
-    takes_a_script(last) && rest.iter().rev().find(|text| !text.starts_with('-')).is_some_and(is_shell)
+    let mut options = rest.iter().rev().take(MOST_OPTIONS);
+    takes_a_script(last) && options.find(|text| !text.starts_with('-')).is_some_and(is_shell)
 }
 
 /// Whether the word after this one is a script: `sh -c`, `bash -ec`, `eval`.
@@ -403,13 +425,15 @@ struct Lexer<'a> {
     mode: Mode,
     /// The arguments of the script.
     positional: &'a [String],
+    /// What it may still take in of them.
+    room: usize,
     word: Option<String>,
     out: Vec<Token>,
 }
 
 impl<'a> Lexer<'a> {
     fn new(rest: &'a str, mode: Mode, positional: &'a [String]) -> Self {
-        Self { rest, mode, positional, word: None, out: Vec::new() }
+        Self { rest, mode, positional, room: MOST_ARGUMENTS, word: None, out: Vec::new() }
     }
 
     fn run(mut self) -> Vec<Token> {
@@ -486,15 +510,14 @@ impl<'a> Lexer<'a> {
             self.take();
         }
         match self.rest.chars().next() {
-            Some('(') => {
-                let command = self.take_bracketed('(', ')');
-                match !is_escaped && is_name_of_kubelet(command) {
-                    true => self.put_text(&format!("$({command})")),
-                    false => self.put_text(&output_of(command)),
+            Some('(') => match self.take_bracketed('(', ')') {
+                Some(command) if !is_escaped && is_name_of_kubelet(command) => {
+                    self.put_text(&format!("$({command})"));
                 }
-            }
+                command => self.put_text(&output_of(command.unwrap_or_default())),
+            },
             Some('{') => {
-                let inner = self.take_bracketed('{', '}');
+                let inner = self.take_bracketed('{', '}').unwrap_or_default();
                 match parameter(inner) {
                     Some((name, None)) => self.put_text(&format!("${{{name}}}")),
                     Some((name, Some(default))) => {
@@ -511,8 +534,10 @@ impl<'a> Lexer<'a> {
             Some(digit @ '1'..='9') if self.mode == Mode::Script => {
                 self.take();
                 let at = digit as usize - '1' as usize;
-                let argument = self.positional.get(at).map(|text| argument(text)).unwrap_or_default();
-                self.put_text(&argument);
+                if let Some(text) = self.positional.get(at) {
+                    let argument = self.argument(text).unwrap_or_else(|| output_of(""));
+                    self.put_text(&argument);
+                }
             }
             _ => {
                 let name = &self.rest[..name_len(self.rest)];
@@ -525,10 +550,15 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// What stands in the brackets that come next; all of the rest where nothing closes them.
-    fn take_bracketed(&mut self, open: char, close: char) -> &'a str {
-        let inner = bracketed(self.rest, open, close).unwrap_or(&self.rest[1..]);
-        self.rest = self.rest.get(inner.len() + 2..).unwrap_or("");
+    /// What stands in the brackets that come next; all of the rest where nothing closes them. None where they go too deep: what
+    /// comes after them is lost, too.
+    fn take_bracketed(&mut self, open: char, close: char) -> Option<&'a str> {
+        let (inner, rest) = match bracketed(self.rest, open, close)? {
+            Bracket::Closed(inner) => (Some(inner), &self.rest[inner.len() + 2..]),
+            Bracket::Open(inner) => (Some(inner), ""),
+            Bracket::TooDeep => (None, ""),
+        };
+        self.rest = rest;
         inner
     }
 
@@ -537,7 +567,18 @@ impl<'a> Lexer<'a> {
         if let Some(word) = self.word.take().filter(|word| !word.is_empty()) {
             self.out.push(Token::Word(word));
         }
-        self.out.extend(self.positional.iter().map(|text| Token::Word(argument(text))));
+        for text in self.positional {
+            let Some(argument) = self.argument(text) else {
+                return self.out.push(Token::Word(output_of("")));
+            };
+            self.out.push(Token::Word(argument));
+        }
+    }
+
+    /// An argument of the script; none where it has named them too often.
+    fn argument(&mut self, text: &str) -> Option<String> {
+        self.room = self.room.checked_sub(text.len() + 1)?;
+        Some(argument(text))
     }
 }
 
@@ -681,6 +722,29 @@ mod tests {
         for text in ["java \"-Xmx1g", "java -Xmx1g $(", "java -Xmx1g ${", "java -Xmx1g `", "java -Xmx1g \\"] {
             assert!(options(&[text]).starts_with("-Xmx1g"), "{text}: {}", options(&[text]));
         }
+    }
+
+    /// Each of these once cost the stack, minutes or all memory.
+    #[test]
+    fn texts_that_are_made_to_do_harm_are_read() {
+        let nested = |depth: usize| format!("-Xmx{}1g{}", "${A:-".repeat(depth), "}".repeat(depth));
+        check(&["java", &nested(3), "-jar", "a.jar"], "-Xmx${A:-${A:-${A:-1g}}}");
+        for text in [nested(100_000), nested(17), format!("-Xmx{}", "${A:-".repeat(100_000))] {
+            check(&["java", &text, "-Xss1m", "-jar", "a.jar"], "-Xmx$(...) -Xss1m");
+            check(&["sh", "-c", &format!("java -Xss1m {text}")], "-Xss1m -Xmx$(...)");
+            assert_eq!(words(&text), ["-Xmx$(...)"]);
+        }
+        assert_eq!(words(&format!("-Xmx{}x", "$(".repeat(100_000))), ["-Xmx$(...)"]);
+        // Signs that a backslash guards become brackets later.
+        for open in [r"$\{A:-", r"$\("] {
+            let texts = [format!("java -Xmx{}", open.repeat(100_000))];
+            let Some(Part::Word(word)) = parts(&texts).pop() else { panic!("{open}") };
+            assert!(matches!(segments(&word)[..], [Segment::Text("-Xmx"), Segment::Command(_)]), "{open}");
+        }
+        let (script, argument) = ("java ".to_owned() + &"$@ $1 ".repeat(10_000), "-Xss1m".repeat(10_000));
+        let size = |texts: &[&str]| options(texts).len();
+        assert!(size(&["sh", "-c", &script, "--", &argument, "-Xmx1g"]) < 1_000_000);
+        assert!(parts(&vec!["-c".to_owned(); 100_000]).is_empty());
     }
 
     proptest! {
