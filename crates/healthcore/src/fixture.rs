@@ -1228,6 +1228,7 @@ fn unread_options(text: &str) -> Option<UnreadOptions> {
         "file" => Unread::File,
         "template" => Unread::Template,
         "malformed" => Unread::Malformed,
+        "too-long" => Unread::TooLong,
         "secret" => Unread::Secret { name },
         "no-config-map" => Unread::NoConfigMap { name },
         "absent" => Unread::Absent { name },

@@ -113,6 +113,8 @@ pub enum Unread {
     Template,
     /// It is a flag with a value that no JVM takes; the variable is the flag.
     Malformed,
+    /// With what it refers to, it holds more than is read.
+    TooLong,
 }
 
 impl UnreadOptions {

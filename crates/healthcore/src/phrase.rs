@@ -133,6 +133,10 @@ pub const PHRASES: &[(&str, &str)] = &[
         "the flag `{variable}` is a template, which is filled in before the JVM starts",
     ),
     ("missing-jvm-options-malformed", "no JVM starts with the flag `{variable}`"),
+    (
+        "missing-jvm-options-too-long",
+        "the JVM options in {variable} are more than is read here, with all that it refers to",
+    ),
     ("missing-jvm-options-secret", "{variable} comes from Secret {from}, and Secrets are not read"),
     ("missing-jvm-options-no-config-map", "{variable} comes from ConfigMap {from}, which does not exist"),
     ("missing-jvm-options-absent", "{variable} comes from ConfigMap {from}, which does not have it"),

@@ -526,6 +526,7 @@ impl Missing {
                     Unread::File => phrase("missing-jvm-options-file"),
                     Unread::Template => phrase("missing-jvm-options-template"),
                     Unread::Malformed => phrase("missing-jvm-options-malformed"),
+                    Unread::TooLong => phrase("missing-jvm-options-too-long"),
                     Unread::Secret { name } => of("missing-jvm-options-secret", name),
                     Unread::NoConfigMap { name } => of("missing-jvm-options-no-config-map", name),
                     Unread::Absent { name } => of("missing-jvm-options-absent", name),

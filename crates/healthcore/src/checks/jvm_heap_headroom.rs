@@ -56,7 +56,7 @@ impl Check for JvmHeapHeadroom {
                   and the like, arguments, _JAVA_OPTIONS. Of a `java` command, also one in a script (`sh -c`), only what stands before `-jar`, `-m` \
                   or the main class counts. What could not be read, and may set the heap, makes it unknown, unless an `-Xmx` that is read \
                   later sets it: a file of options (`@FILE`, `-XX:VMOptionsFile`, `-XX:Flags`), the output of a command, a variable that the pod \
-                  does not define. So does a flag with a value with which no JVM starts (`-Xmx12q`). Beside it: metaspace, code cache, direct memory and stacks, each as its \
+                  does not define, more options than a program can be given. So does a flag with a value with which no JVM starts (`-Xmx12q`). Beside it: metaspace, code cache, direct memory and stacks, each as its \
                   own flag says, else `metaspace`, `code-cache`, `direct`, and `threads` times `thread-stack`; and `collector` of \
                   the heap. Where the application exports it, the largest `jvm-beside-heap` (metaspace, compiled code, buffers) \
                   counts in place of these three where no flag bounds any of them, and the largest `jvm-threads` in place of \
@@ -555,6 +555,10 @@ mod tests {
         check(
             &of("jvm-unread=-Xmx%HEAP%:template"),
             "1 unknown: the flag `-Xmx%HEAP%` is a template, which is filled in before the JVM starts",
+        );
+        check(
+            &of("jvm-unread=JAVA_OPTS:too-long"),
+            "1 unknown: the JVM options in JAVA_OPTS are more than is read here, with all that it refers to",
         );
         // With such a flag no JVM starts, whatever the others say; one that tells its heap did not see it.
         let malformed = "jvm=\"-Xmx512m\" jvm-unread=-Xmx12q:malformed";

@@ -4,7 +4,9 @@
 //! Of a container only what can set memory is kept: flags, the variables that JVMs and their start scripts read, and those
 //! that these refer to. Secrets are never read.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use healthcore::class::{Class, class_of_image};
 use healthcore::jvm::{
@@ -20,6 +22,16 @@ use super::wire::or_default;
 
 /// Longest flag or name that is told whole. Unit: characters.
 const LONGEST_TOLD: usize = 60;
+
+/// Text that is put together for a container at most. Linux starts no program with an argument or a variable that is half as
+/// long. Unit: bytes.
+const MOST_TEXT: usize = 256 * 1024;
+
+/// Flags of a container, and options that could not be read, at most.
+const MOST_FOUND: usize = 256;
+
+/// Names that a container refers to at most; more are taken for undefined.
+const MOST_REFERRED: usize = 256;
 
 /// An environment variable as a container has it.
 #[derive(Debug, Default, Deserialize)]
@@ -79,7 +91,7 @@ pub(super) struct Options {
     /// What of command and arguments tells options.
     command: Vec<Part>,
     /// Names that variables and words refer to.
-    referred: BTreeSet<String>,
+    referred: Arc<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -103,18 +115,20 @@ pub(super) enum Wanted {
     /// Variables of JVMs and those that are referred to, as they are named with this prefix.
     Variables {
         prefix: String,
-        referred: BTreeSet<String>,
+        referred: Arc<BTreeSet<String>>,
     },
+}
+
+/// Whether a variable is one of a JVM, or others refer to it.
+fn keeps(name: &str, referred: &BTreeSet<String>) -> bool {
+    FlagPlace::of_variable(name).is_some() || referred.contains(name)
 }
 
 impl Wanted {
     pub(super) fn takes(&self, key: &str) -> bool {
         match self {
             Self::Key(own) => own == key,
-            Self::Variables { prefix, referred } => {
-                let name = format!("{prefix}{key}");
-                FlagPlace::of_variable(&name).is_some() || referred.contains(&name)
-            }
+            Self::Variables { prefix, referred } => keeps(&format!("{prefix}{key}"), referred),
         }
     }
 }
@@ -141,11 +155,10 @@ impl Options {
             return Self::default();
         }
         let referred = referred_to(&command, &env);
-        let kept = |name: &str| FlagPlace::of_variable(name).is_some() || referred.contains(name);
-        let variables = env.into_iter().filter(|v| kept(&v.name));
+        let variables = env.into_iter().filter(|v| keeps(&v.name, &referred));
         let variables = variables.map(|v| (v.name.clone(), Origin::of(v))).collect();
         let sources = sources.into_iter().filter_map(Source::of).collect();
-        Self { variables, sources, command, referred }
+        Self { variables, sources, command, referred: Arc::new(referred) }
     }
 
     /// The ConfigMaps that they come from, and what of them is read.
@@ -168,7 +181,7 @@ impl Options {
     pub(super) fn resolve(&self, maps: &ConfigMaps) -> (Vec<JvmFlag>, Vec<UnreadOptions>) {
         let mut environment = Environment::default();
         for source in &self.sources {
-            environment.take(source, maps);
+            environment.take(source, maps, |name| keeps(name, &self.referred));
         }
         for (name, origin) in &self.variables {
             environment.define(name, origin, maps);
@@ -244,7 +257,7 @@ fn referred_to(command: &[Part], env: &[EnvVar]) -> BTreeSet<String> {
         names_of(&variable.value, &mut open);
     }
     let mut out = BTreeSet::new();
-    while let Some(name) = open.pop() {
+    while let Some(name) = open.pop().filter(|_| out.len() < MOST_REFERRED) {
         if out.insert(name.clone()) {
             env.iter().filter(|v| v.name == name).for_each(|v| names_of(&v.value, &mut open));
         }
@@ -273,8 +286,11 @@ enum Value {
 }
 
 impl Value {
-    fn of_config_map(text: &str, name: &str) -> Self {
-        Self::Text { text: words(text).join(" "), config_map: Some(name.to_owned()) }
+    fn of_written(written: Written) -> Self {
+        match written {
+            Some((text, config_map)) => Self::Text { text, config_map },
+            None => Self::Unread(Unread::TooLong),
+        }
     }
 }
 
@@ -286,18 +302,24 @@ struct Environment {
     secret: Option<String>,
     /// Whole ConfigMaps that could not be read.
     unread: Vec<UnreadOptions>,
+    /// How much text has been put together. Unit: bytes.
+    written: Cell<usize>,
 }
 
+/// A text that was put together, and the first ConfigMap that something of it came from; none where it becomes too long.
+type Written = Option<(String, Option<String>)>;
+
 impl Environment {
-    fn take(&mut self, source: &Source, maps: &ConfigMaps) {
+    fn take(&mut self, source: &Source, maps: &ConfigMaps, keeps: impl Fn(&str) -> bool) {
         match source {
             Source::Secret { name, .. } => self.secret = Some(name.clone()),
             Source::ConfigMap { name, prefix, optional } => match maps.get(name) {
                 None => {}
                 Some(Ok(data)) => {
-                    for (key, text) in data {
-                        let value = Value::of_config_map(text, name);
-                        self.values.insert(format!("{prefix}{key}"), value);
+                    let named = data.iter().map(|(key, text)| (format!("{prefix}{key}"), text));
+                    for (variable, text) in named.filter(|(variable, _)| keeps(variable)) {
+                        let value = self.of_config_map(text, name);
+                        self.values.insert(variable, value);
                     }
                 }
                 Some(Err(Unread::NoConfigMap { .. })) if *optional => {}
@@ -313,16 +335,13 @@ impl Environment {
         let value = match origin {
             Origin::Secret(secret) => Value::Unread(Unread::Secret { name: secret.clone() }),
             Origin::Field => Value::Unread(Unread::Field),
-            Origin::Text(text) => {
-                let (text, config_map) = self.expand(text);
-                Value::Text { text, config_map }
-            }
+            Origin::Text(text) => Value::of_written(self.expand(text)),
             Origin::ConfigMap { name: map, key, optional } => match maps.get(map) {
                 None => return,
                 Some(Err(Unread::NoConfigMap { .. })) if *optional => return,
                 Some(Err(why)) => Value::Unread(why.clone()),
                 Some(Ok(data)) => match data.get(key) {
-                    Some(text) => Value::of_config_map(text, map),
+                    Some(text) => self.of_config_map(text, map),
                     None if *optional => return,
                     None => Value::Unread(Unread::Absent { name: map.clone() }),
                 },
@@ -333,78 +352,98 @@ impl Environment {
 
     /// Sets a variable as a script does.
     fn set(&mut self, name: &str, value: &str) {
-        let (text, of_kubelet) = self.expand(value);
-        let (text, of_shell) = self.substitute(&text);
-        let value = Value::Text { text, config_map: of_kubelet.or(of_shell) };
-        self.values.insert(name.to_owned(), value);
+        let written = self.expand(value).and_then(|(text, of_kubelet)| {
+            let (text, of_shell) = self.substitute(&text)?;
+            Some((text, of_kubelet.or(of_shell)))
+        });
+        self.values.insert(name.to_owned(), Value::of_written(written));
     }
 
-    /// Puts what `$(NAME)` refers to into a text, as the kubelet does: what is not known stays as it is. And the first
-    /// ConfigMap that something came from.
-    fn expand(&self, text: &str) -> (String, Option<String>) {
+    fn of_config_map(&self, text: &str, name: &str) -> Value {
+        let kept = |()| (words(text).join(" "), Some(name.to_owned()));
+        Value::of_written(self.count(text).map(kept))
+    }
+
+    /// Counts a text that is put together with others; none where all become too long.
+    fn count(&self, text: &str) -> Option<()> {
+        let written = self.written.get() + text.len();
+        (written <= MOST_TEXT).then(|| self.written.set(written))
+    }
+
+    /// Writes on at a text, as far as there is room.
+    fn write(&self, out: &mut String, text: &str) -> Option<()> {
+        self.count(text)?;
+        out.push_str(text);
+        Some(())
+    }
+
+    /// Puts what `$(NAME)` refers to into a text, as the kubelet does: what is not known stays as it is.
+    fn expand(&self, text: &str) -> Written {
         let (mut out, mut from) = (String::new(), None);
         for segment in segments(text) {
             match segment {
                 Segment::Kubelet(name) => match self.values.get(name) {
                     Some(Value::Text { text, config_map }) => {
-                        out += text;
+                        self.write(&mut out, text)?;
                         from = from.or_else(|| config_map.clone());
                     }
-                    _ => out += &format!("$({name})"),
+                    Some(Value::Unread(Unread::TooLong)) => return None,
+                    _ => self.write(&mut out, &format!("$({name})"))?,
                 },
                 Segment::Text(text) | Segment::Command(text) | Segment::Shell { whole: text, .. } => {
-                    out += text
+                    self.write(&mut out, text)?;
                 }
             }
         }
-        (out, from)
+        Some((out, from))
     }
 
     /// Puts what `$NAME` and the like refer to into a text, as a shell does: what is not known stays as it is, and what was put
-    /// in is not read again. And the first ConfigMap that something came from.
-    fn substitute(&self, text: &str) -> (String, Option<String>) {
+    /// in is not read again.
+    fn substitute(&self, text: &str) -> Written {
         let (mut out, mut from) = (String::new(), None);
         for segment in segments(text) {
             match segment {
                 Segment::Shell { whole, name, default } => match (self.values.get(name), default) {
                     (Some(Value::Text { text, config_map }), _) if !text.is_empty() || default.is_none() => {
-                        out += text;
+                        self.write(&mut out, text)?;
                         from = from.or_else(|| config_map.clone());
                     }
                     (None | Some(Value::Text { .. }), Some(default)) => {
-                        let (text, config_map) = self.substitute(default);
-                        out += &text;
+                        let (text, config_map) = self.substitute(default)?;
+                        self.write(&mut out, &text)?;
                         from = from.or(config_map);
                     }
-                    _ => out += whole,
+                    (Some(Value::Unread(Unread::TooLong)), _) => return None,
+                    _ => self.write(&mut out, whole)?,
                 },
-                Segment::Kubelet(name) => out += &format!("$({name})"),
-                Segment::Text(text) | Segment::Command(text) => out += text,
+                Segment::Kubelet(name) => self.write(&mut out, &format!("$({name})"))?,
+                Segment::Text(text) | Segment::Command(text) => self.write(&mut out, text)?,
             }
         }
-        (out, from)
+        Some((out, from))
     }
 
     /// The words that a word becomes: those of what it refers to, where it is nothing but a reference.
-    fn words_of(&self, word: &str) -> (Vec<String>, Option<String>) {
+    fn words_of(&self, word: &str) -> Option<(Vec<String>, Option<String>)> {
         if !is_reference(word) {
-            return (vec![word.to_owned()], None);
+            return Some((vec![word.to_owned()], None));
         }
-        let (text, from) = self.substitute(word);
-        (words(&text), from)
+        let (text, from) = self.substitute(word)?;
+        Some((words(&text), from))
     }
 
     /// The words that an argument becomes, which the kubelet puts together first.
-    fn words_of_argument(&self, argument: &str) -> (Vec<String>, Option<String>) {
-        let (text, of_kubelet) = self.expand(argument);
+    fn words_of_argument(&self, argument: &str) -> Option<(Vec<String>, Option<String>)> {
+        let (text, of_kubelet) = self.expand(argument)?;
         let own = if is_reference(argument) { words(&text) } else { vec![text] };
         let (mut all, mut from) = (Vec::new(), of_kubelet);
         for word in own {
-            let (words, of_shell) = self.words_of(&word);
+            let (words, of_shell) = self.words_of(&word)?;
             all.extend(words);
             from = from.or(of_shell);
         }
-        (all, from)
+        Some((all, from))
     }
 
     /// The first thing in a word that is not known, and why.
@@ -434,6 +473,8 @@ struct Found {
     unread: Vec<UnreadOptions>,
     /// How many were unread before the text that is being read.
     begin: usize,
+    /// Whether it has become too much to read on.
+    is_full: bool,
 }
 
 impl Found {
@@ -443,6 +484,15 @@ impl Found {
             variable += "...";
         }
         self.unread.push(UnreadOptions { variable, place: Some(place), why });
+    }
+
+    /// Reads no further. Nothing comes after the last place, so no flag makes up for it.
+    fn give_up(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            self.flags.clear();
+            self.unread.clear();
+            self.note(what, FlagPlace::LastOptions, Unread::TooLong);
+        }
     }
 
     fn add(&mut self, text: &str, place: FlagPlace, config_map: Option<&str>) {
@@ -471,7 +521,7 @@ impl Found {
     fn read(&mut self, environment: &Environment, text: &str, place: FlagPlace, config_map: Option<&str>) {
         self.begin = self.unread.len();
         for word in words(text) {
-            let (words, from) = environment.words_of(&word);
+            let Some((words, from)) = environment.words_of(&word) else { return self.give_up(&word) };
             for word in words {
                 self.read_word(environment, &word, place, config_map.or(from.as_deref()));
             }
@@ -487,7 +537,9 @@ impl Found {
                 Part::End => place = Place::Before,
                 Part::Set { name, value } => environment.set(name, value),
                 Part::Word(word) if place.holds_options() => {
-                    let (words, from) = environment.words_of_argument(word);
+                    let Some((words, from)) = environment.words_of_argument(word) else {
+                        return self.give_up(word);
+                    };
                     for word in words {
                         let own = place;
                         if place.pass(&word) {
@@ -521,16 +573,22 @@ impl Found {
         place: FlagPlace,
         config_map: Option<&str>,
     ) {
+        if self.is_full {
+            return;
+        }
         if let Some(file) = options_file(word) {
             return self.read_file(word, file, place);
         }
-        let (text, from) = environment.substitute(word);
         if !begins_a_flag(word) && !is_reference(word) {
             return;
         }
+        let Some((text, from)) = environment.substitute(word) else { return self.give_up(word) };
         match environment.unknown(&text) {
             Some((what, why)) => self.note(&what, place, why),
             None => self.add(&text, place, config_map.or(from.as_deref())),
+        }
+        if self.flags.len() + self.unread.len() > MOST_FOUND {
+            self.give_up(word);
         }
     }
 
@@ -828,6 +886,45 @@ mod tests {
         let [(name, wanted)] = &jvm.config_maps()[..] else { panic!("{jvm:?}") };
         assert_eq!(*name, "env");
         assert!(wanted.takes("JAVA_OPTS") && wanted.takes("HEAP") && !wanted.takes("DB_PASSWORD"));
+    }
+
+    /// Each of these once cost the stack, minutes or all memory.
+    #[test]
+    fn options_that_are_made_to_do_harm_are_read() {
+        let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+        let doubled = |times: usize, variable: &dyn Fn(&str, &str) -> Json| -> Vec<Json> {
+            let next = |n: usize| variable(&format!("A{n}"), &format!("$(A{0}) $(A{0})", n - 1));
+            let first = variable("A0", "-Xmx1g");
+            let last = variable("JAVA_TOOL_OPTIONS", &format!("$(A{times})"));
+            [first].into_iter().chain((1..=times).map(next)).chain([last]).collect()
+        };
+        let ends_with = |container: Json, expected: &str| {
+            let (flags, unread) = options(container).resolve(&ConfigMaps::new());
+            assert!(flags.len() < 300 && unread.len() < 300, "{} {}", flags.len(), unread.len());
+            let told: Vec<_> = unread.iter().map(|u| format!("{}: {:?}", u.variable, u.why)).collect();
+            assert_eq!(told, if expected.is_empty() { vec![] } else { vec![expected] });
+        };
+        ends_with(json!({"env": doubled(2, &variable)}), "");
+        ends_with(json!({"env": doubled(60, &variable)}), "JAVA_TOOL_OPTIONS: TooLong");
+        let script = |first: &str, next: &str| json!({"command": ["sh", "-c", format!("A={first}; {}java -Xmx$A -jar x", next.repeat(60))]});
+        ends_with(script("1g", "A=\"$A$A\"; "), "-Xmx${A}: TooLong");
+        ends_with(script("$(B)", "A=\"$(A)$(A)\"; "), "-Xmx${A}: TooLong");
+        let many = "-Xmx1g ".repeat(300);
+        ends_with(json!({"env": [variable("JAVA_OPTS", &many)]}), "-Xmx1g: TooLong");
+        let commas = many.trim_end().replace(' ', ",");
+        ends_with(json!({"args": ["java", commas]}), &format!("{}...: TooLong", &commas[..60]));
+        let nested = format!("{}1g{}", "${A:-".repeat(100_000), "}".repeat(100_000));
+        ends_with(json!({"env": [variable("JAVA_OPTS", &format!("-Xmx{nested}"))]}), "-Xmx$(...): Command");
+        // What is read of ConfigMaps counts, too.
+        let named: Vec<Json> =
+            (0..60).map(|n| json!({"prefix": format!("P{n}_"), "configMapRef": {"name": "env"}})).collect();
+        let refer: String = (0..60).map(|n| format!("$(P{n}_HEAP)")).collect();
+        let of_maps =
+            options(json!({"envFrom": named, "env": [variable("JAVA_OPTS", &format!("-Xmx{refer}"))]}));
+        let maps: ConfigMaps = [("env".to_owned(), map(&[("HEAP", &"1".repeat(20_000))]))].into();
+        let (flags, unread) = of_maps.resolve(&maps);
+        assert!(flags.is_empty(), "{}", flags.len());
+        assert_eq!((unread.len(), &unread[0].why), (1, &Unread::TooLong));
     }
 
     proptest! {
