@@ -127,7 +127,10 @@ impl UnreadOptions {
             && flags.iter().any(|flag| match (self.place, setting(&flag.flag)) {
                 (Some(place), Some(Setting::MaxHeap(_))) => flag.place > place,
                 // It is not likely to be set twice.
-                (None, Some(Setting::MaxHeap(_) | Setting::MaxRamPercentage(_))) => true,
+                (
+                    None,
+                    Some(Setting::MaxHeap(_) | Setting::MaxRamPercentage(_) | Setting::MaxRamFraction(_)),
+                ) => true,
                 _ => false,
             })
     }
@@ -139,7 +142,9 @@ pub fn heap_flag(flags: &[JvmFlag]) -> Option<&JvmFlag> {
     let last = |is: fn(&Setting) -> bool| {
         flags.iter().filter(|f| setting(&f.flag).as_ref().is_some_and(is)).max_by_key(|f| f.place)
     };
-    last(|s| matches!(s, Setting::MaxHeap(_))).or_else(|| last(|s| matches!(s, Setting::MaxRamPercentage(_))))
+    last(|s| matches!(s, Setting::MaxHeap(_)))
+        .or_else(|| last(|s| matches!(s, Setting::MaxRamPercentage(_))))
+        .or_else(|| last(|s| matches!(s, Setting::MaxRamFraction(_))))
 }
 
 /// What the flags of a JVM say together.
@@ -149,9 +154,9 @@ pub struct JvmMemory {
     pub max_heap: Option<Bytes>,
     /// Heap at the start (`-Xms`, `-XX:InitialHeapSize`). It raises a largest heap that nobody sets.
     pub initial_heap: Option<Bytes>,
-    /// Largest heap as a percentage of the container's memory (`-XX:MaxRAMPercentage`, `-XX:MaxRAMFraction`).
+    /// Largest heap as a percentage of the container's memory (`-XX:MaxRAMPercentage`, and without it `-XX:MaxRAMFraction`).
     pub max_ram_percentage: Option<f64>,
-    /// The same for containers with little memory (`-XX:MinRAMPercentage`, `-XX:MinRAMFraction`).
+    /// The same for containers with little memory (`-XX:MinRAMPercentage`, and without it `-XX:MinRAMFraction`).
     pub min_ram_percentage: Option<f64>,
     /// Memory that percentages are of, instead of the container's (`-XX:MaxRAM`).
     pub max_ram: Option<Bytes>,
@@ -172,6 +177,10 @@ enum Setting {
     InitialHeap(f64),
     MaxRamPercentage(f64),
     MinRamPercentage(f64),
+    /// As a percentage.
+    MaxRamFraction(f64),
+    /// As a percentage.
+    MinRamFraction(f64),
     /// Read and without weight: the heap grows from there to its largest in any case.
     InitialRamPercentage,
     MaxRam(f64),
@@ -255,12 +264,15 @@ impl JvmMemory {
         let mut ordered: Vec<&JvmFlag> = flags.iter().collect();
         ordered.sort_by_key(|f| f.place);
         let mut memory = Self::default();
+        let (mut max_fraction, mut min_fraction) = (None, None);
         for flag in ordered {
             match setting(&flag.flag) {
                 Some(Setting::MaxHeap(n)) => memory.max_heap = Some(Bytes(n)),
                 Some(Setting::InitialHeap(n)) => memory.initial_heap = Some(Bytes(n)),
                 Some(Setting::MaxRamPercentage(n)) => memory.max_ram_percentage = Some(n),
                 Some(Setting::MinRamPercentage(n)) => memory.min_ram_percentage = Some(n),
+                Some(Setting::MaxRamFraction(n)) => max_fraction = Some(n),
+                Some(Setting::MinRamFraction(n)) => min_fraction = Some(n),
                 Some(Setting::MaxRam(n)) => memory.max_ram = Some(Bytes(n)),
                 Some(Setting::MaxMetaspace(n)) => memory.max_metaspace = Some(Bytes(n)),
                 Some(Setting::MaxDirect(n)) => memory.max_direct = Some(Bytes(n)),
@@ -269,6 +281,9 @@ impl JvmMemory {
                 Some(Setting::InitialRamPercentage) | None => {}
             }
         }
+        // HotSpot reads a fraction only where no percentage is set, whichever comes last.
+        memory.max_ram_percentage = memory.max_ram_percentage.or(max_fraction);
+        memory.min_ram_percentage = memory.min_ram_percentage.or(min_fraction);
         flags.iter().any(|flag| setting(&flag.flag).is_some()).then_some(memory)
     }
 
@@ -347,8 +362,8 @@ fn setting(word: &str) -> Option<Setting> {
         "MaxRAMPercentage" => percentage(value).map(Setting::MaxRamPercentage),
         "MinRAMPercentage" => percentage(value).map(Setting::MinRamPercentage),
         "InitialRAMPercentage" => percentage(value).map(|_| Setting::InitialRamPercentage),
-        "MaxRAMFraction" => fraction(value).map(Setting::MaxRamPercentage),
-        "MinRAMFraction" => fraction(value).map(Setting::MinRamPercentage),
+        "MaxRAMFraction" => fraction(value).map(Setting::MaxRamFraction),
+        "MinRAMFraction" => fraction(value).map(Setting::MinRamFraction),
         "InitialRAMFraction" => fraction(value).map(|_| Setting::InitialRamPercentage),
         _ => None,
     }
@@ -491,6 +506,27 @@ mod tests {
         );
         assert_eq!(heap("-XX:MinRAMPercentage=80", 128.0), 102.0);
         assert_eq!(heap("-XX:MinRAMFraction=1", 100.0), 100.0);
+    }
+
+    /// `MaxHeapSize` of OpenJDK 17.0.15 (`java -XX:MaxRAM=N -XX:+PrintFlagsFinal`), in MiB, rounded up to regions of 2 MiB.
+    #[test]
+    fn a_fraction_counts_without_a_percentage_alone() {
+        for (flags, hot_spot) in [
+            ("-XX:MaxRAM=1g -XX:MaxRAMPercentage=90 -XX:MaxRAMFraction=4", 922.0),
+            ("-XX:MaxRAM=1g -XX:MaxRAMFraction=4 -XX:MaxRAMPercentage=90", 922.0),
+            ("-XX:MaxRAM=1g -XX:MaxRAMPercentage=90 -XX:MaxRAMPercentage=50 -XX:MaxRAMFraction=4", 512.0),
+            ("-XX:MaxRAM=1g -XX:MaxRAMPercentage=25 -XX:MaxRAMFraction=2", 256.0),
+            ("-XX:MaxRAM=1g -XX:MaxRAMFraction=2", 512.0),
+            ("-XX:MaxRAM=1g -XX:InitialRAMPercentage=10 -XX:InitialRAMFraction=2", 256.0),
+            ("-XX:MaxRAM=128m -XX:MinRAMPercentage=80 -XX:MinRAMFraction=4", 104.0),
+            ("-XX:MaxRAM=128m -XX:MinRAMFraction=4", 32.0),
+        ] {
+            let heap = memory(flags).unwrap().heap_in(Bytes(4096.0 * MIB)).get() / MIB;
+            assert_eq!((heap / 2.0).ceil() * 2.0, hot_spot, "{flags}");
+        }
+        let told = |text: &str| heap_flag(&flags_in(text, FlagPlace::Arguments)).unwrap().flag.clone();
+        assert_eq!(told("-XX:MaxRAMPercentage=90 -XX:MaxRAMFraction=4"), "-XX:MaxRAMPercentage=90");
+        assert_eq!(told("-XX:MaxRAMFraction=4"), "-XX:MaxRAMFraction=4");
     }
 
     #[test]
