@@ -49,7 +49,7 @@ impl Check for JvmHeapHeadroom {
         why: "A JVM lets its heap grow up to its bound before it collects in earnest. If limit and heap are too close, the kernel \
               kills the process (exit 137) long before Java could throw an OutOfMemoryError and write a heap dump.",
         decides: "Heap: `jvm-heap-max` where the application exports it and it is not what the flags say (by up to an eighth less \
-                  is, as the pools of some collectors leave a survivor space out), else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
+                  is, as the pools of some collectors leave a survivor space out, and by less than 32 MiB more, as HotSpot rounds up), else `-Xmx`, else `-XX:MaxRAMPercentage` of the limit (25% \
                   when unset; HotSpot's rules for little memory count too), from the arguments and from JAVA_TOOL_OPTIONS, \
                   JDK_JAVA_OPTIONS, JAVA_OPTS and the like, also where these come from ConfigMaps (env and envFrom) or refer to \
                   other variables; of two flags the one that a JVM reads last counts: JAVA_TOOL_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS \
@@ -382,11 +382,14 @@ fn fitting(limit: f64, needed: impl Fn(f64) -> f64) -> Option<f64> {
     None
 }
 
+/// What HotSpot rounds the heap up to at most: the largest region of G1, and cards of pages of 64 KiB. Unit: bytes.
+const ALIGNMENT: f64 = 32.0 * MIB;
+
 /// Whether a heap that was measured is the one that flags tell. The pools of the serial and the parallel collector hold one
 /// survivor space only, so they are smaller by up to a ninth of the heap (HotSpot: a third of it is young, and with
-/// `MinSurvivorRatio` 3 a third of that one survivor space).
+/// `MinSurvivorRatio` 3 a third of that one survivor space). And the heap is rounded up.
 fn confirms(measured: f64, told: f64) -> bool {
-    (0.875 * told..=told).contains(&measured)
+    (0.875 * told..told + ALIGNMENT).contains(&measured)
 }
 
 #[cfg(test)]
@@ -495,6 +498,29 @@ mod tests {
         }
         // What is less by more is another heap: the JVM never saw the flag.
         check("container web/api-0/app limit=1280Mi jvm=\"-Xmx1024m\"  heap-max: 890x5", "1 ok");
+    }
+
+    /// OpenJDK 17.0.15 with G1 makes 1742 MiB of 85 % of 2g, and 63872 MiB of 99 % of 63g.
+    #[test]
+    fn a_heap_that_is_rounded_up_confirms_the_flag() {
+        let of = |limit: &str, percent: u32, heap: &str| {
+            format!("container web/api-0/app limit={limit} jvm=\"-XX:MaxRAMPercentage={percent}\"  {heap}")
+        };
+        for (limit, percent, heap) in [("2Gi", 85, 1742), ("63Gi", 99, 63872)] {
+            let by_flags = of(limit, percent, "");
+            let measured = of(limit, percent, &format!("heap-max: {heap}x5"));
+            let told = findings("jvm-heap-headroom", &measured);
+            let by = told[0].evidence.iter().find(|e| e.name == "heap-told-by").map(|e| show(&e.value));
+            assert_eq!(by.as_deref(), Some("flags"), "{measured}");
+            assert_eq!(advice("jvm-heap-headroom", &measured), advice("jvm-heap-headroom", &by_flags));
+        }
+        // More by a whole region is another heap.
+        check("container web/api-0/app limit=2Gi jvm=\"-Xmx512m\"  heap-max: 543x5", "1 ok");
+        let other = findings(
+            "jvm-heap-headroom",
+            "container web/api-0/app limit=800Mi jvm=\"-Xmx512m\"  heap-max: 544x5",
+        );
+        assert_eq!(show(&other[0].evidence.iter().find(|e| e.name == "heap-max").unwrap().value), "544Mi");
     }
 
     /// 324 MiB are reckoned beside the heap: 128 + 64 + 32 and 100 threads of 1 MiB; the collector keeps 5 % of the heap.
