@@ -237,10 +237,10 @@ pub struct Container {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_build: Option<OtherBuild>,
     /// Flags in command, arguments, environment and the ConfigMaps that this refers to that set the memory of a Java virtual machine; nothing else of these
-    /// is kept.
+    /// is kept. Only where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jvm_flags: Vec<JvmFlag>,
-    /// Options of its JVM that could not be read; only where the ConfigMaps that they come from were asked for.
+    /// Options of its JVM that could not be read; only where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jvm_unread: Vec<UnreadOptions>,
     /// Which probes it has; unknown from metrics.

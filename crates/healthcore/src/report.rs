@@ -429,6 +429,7 @@ impl Report {
                 .then_with(|| a.fingerprint.cmp(&b.fingerprint))
         };
         crate::agreement::agree(&mut all.findings);
+        crate::agreement::name_heaps(&mut all.findings);
         all.findings.sort_by(by_weight);
         let distance = |f: &Finding| f.distance.unwrap_or_default();
         let by_distance =

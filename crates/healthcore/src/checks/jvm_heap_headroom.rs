@@ -230,7 +230,7 @@ fn lower_heap(budget: &Budget) -> Option<Advice> {
 }
 
 /// What a JVM may come to need, against the limit. All in bytes.
-pub(super) struct Budget {
+struct Budget {
     limit: f64,
     heap: f64,
     /// What is needed beside the heap, whatever its size.
@@ -248,7 +248,7 @@ pub(super) struct Budget {
 }
 
 /// What a JVM tells of itself beside its heap.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Told {
     /// Metaspace, compiled code and buffers, in bytes.
     beside: Option<Peak>,
@@ -312,12 +312,6 @@ impl Budget {
         })
     }
 
-    /// The budget that the flags of a container lead to; none without flags or limit.
-    pub(super) fn told(container: &Container) -> Option<Self> {
-        let flags = JvmMemory::of(&container.jvm_flags)?;
-        Self::by_flags(&JvmHeapHeadroomParams::default(), container, &flags, Told::default())
-    }
-
     fn by_flags(
         params: &JvmHeapHeadroomParams,
         container: &Container,
@@ -348,13 +342,8 @@ impl Budget {
         })
     }
 
-    pub(super) fn is_short(&self) -> bool {
+    fn is_short(&self) -> bool {
         self.of_limit() > 1.0
-    }
-
-    /// Largest heap.
-    pub(super) fn heap(&self) -> Bytes {
-        Bytes(self.heap)
     }
 
     /// What is needed beside the heap.

@@ -2,7 +2,6 @@
 
 use crate::chart::ChartSeries;
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::jvm_heap_headroom::Budget;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
@@ -63,6 +62,7 @@ impl Check for OomKilled {
             ),
             ("killed-no-time", "{count} OOM {count|kill|kills}, when is not known (limit {limit})"),
             ("raise-limit", "raise the memory limit from {from} to {to}, unless the container leaks"),
+            // `agreement` gives it, where that check finds so.
             (
                 "jvm",
                 "its JVM may fill a heap of {heap}, too much for a limit of {limit} with what it needs beside: see `jvm-heap-headroom`",
@@ -162,12 +162,6 @@ impl Check for OomKilled {
                 Advice::new(Text::new("raise-limit")).change("memory.limit", Some(limit.into()), to.into());
             problem =
                 problem.advise(measure::set_resource(advice, container, "limits=memory", &to.to_string()));
-        }
-        if let (Some(budget), Some(limit)) = (worst.container.and_then(Budget::told), limit)
-            && budget.is_short()
-        {
-            let text = Text::new("jvm").with("heap", budget.heap()).with("limit", limit);
-            problem = problem.evidence("jvm-heap-max", budget.heap()).advise(Advice::new(text));
         }
         let inspect = inspect(container, worst, last);
         problem = problem.advise(inspect);
@@ -477,20 +471,6 @@ mod tests {
     fn evidence(text: &str, name: &str) -> String {
         let found = findings("oom-killed", text);
         found[0].evidence.iter().find(|e| e.name == name).map_or("none".into(), |e| show(&e.value))
-    }
-
-    /// registercenter: 1024m of heap in a limit of 1280Mi, exit code 137.
-    #[test]
-    fn the_heap_of_a_jvm_is_named() {
-        let advice = |jvm: &str| {
-            let text =
-                format!("container pigo/register-0/app limit=1280Mi jvm=\"{jvm}\" last=OOMKilled:137@2h");
-            fixture::advice("oom-killed", &text).join("; ")
-        };
-        let named = "its JVM may fill a heap of 1Gi, too much for a limit of 1.25Gi with what it needs beside: see `jvm-heap-headroom`";
-        assert!(advice("-Xmx1024m").contains(named), "{}", advice("-Xmx1024m"));
-        assert!(!advice("-Xmx512m").contains("heap"), "{}", advice("-Xmx512m"));
-        assert!(!advice("").contains("heap"));
     }
 
     /// The status, the metric and an event tell of one kill.

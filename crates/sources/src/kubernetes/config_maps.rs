@@ -26,16 +26,17 @@ type Questions = BTreeMap<(String, String), BTreeSet<Wanted>>;
 impl KubernetesSource {
     /// Gives the containers the flags of their JVMs.
     pub(super) async fn give_jvm_flags(&self, run: &Run<'_>, pods: &mut [PodEntry], gaps: &mut Vec<Gap>) {
-        let asked = run.asks(ObjectKind::JvmOptions);
-        let maps = if asked { self.config_maps(questions(pods), gaps).await } else { BTreeMap::new() };
+        if !run.asks(ObjectKind::JvmOptions) {
+            return;
+        }
+        let maps = self.config_maps(questions(pods), gaps).await;
         let none = ConfigMaps::new();
         for entry in pods {
             let maps = maps.get(&entry.pod.workload.namespace).unwrap_or(&none);
             for (at, options) in entry.options.drain(..) {
                 let (flags, unread) = options.resolve(maps);
                 let container = &mut entry.pod.containers[at];
-                container.jvm_flags = flags;
-                container.jvm_unread = if asked { unread } else { Vec::new() };
+                (container.jvm_flags, container.jvm_unread) = (flags, unread);
             }
         }
     }
