@@ -21,7 +21,7 @@
 //! service   web/api ports=http:80>web,dns:53/UDP>dns! ready=2     # ports that lead to names; `!` to one that no container has
 //! service   web/api type=LoadBalancer address=no class=tailscale created=1h
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
-//! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`
+//! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`; used-by=mq-0
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
 //! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or failed=timeout
 //! dns       a.example origin=dns.yaml:3 value=192.0.2.1       # a record that a file of the user tells
@@ -968,8 +968,8 @@ impl Builder {
     }
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
-        const KNOWN: [&str; 9] =
-            ["names", "expires", "since", "issuer", "chain", "unread", "issuer-url", "broken", "managed"];
+        const KNOWN: [&str; 10] =
+            ["names", "expires", "since", "issuer", "chain", "unread", "issuer-url", "broken", "managed", "used-by"];
         line.known(&KNOWN)?;
         let text = |name: &str| line.get(name).map(str::to_owned);
         self.objects.inventory.tls_secrets.push(TlsSecret {
@@ -978,6 +978,7 @@ impl Builder {
             unread: line.parse("unread")?.unwrap_or(0),
             broken: text("broken"),
             managed_by: text("managed"),
+            used_by: text("used-by"),
         });
         Ok(())
     }

@@ -429,6 +429,9 @@ pub struct TlsSecret {
     /// Name of the cert-manager Certificate that keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
+    /// Name of a living pod that mounts it; the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<String>,
 }
 
 /// A Certificate of cert-manager (`cert-manager.io/v1`).

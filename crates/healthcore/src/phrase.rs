@@ -32,6 +32,8 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("and-more", "{first} and {more} more"),
     ("any-host", "any host"),
     ("certificate", "the certificate"),
+    ("no-route-uses-it", "no route uses it"),
+    ("pod-mounts-it", "pod {pod} mounts it"),
     ("issuer", "the issuer {subject}"),
     ("pod-of-workload", "{pod} of {workload}"),
     ("neither-bound", "neither minAvailable nor maxUnavailable"),

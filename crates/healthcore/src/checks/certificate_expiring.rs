@@ -61,19 +61,19 @@ impl Check for CertificateExpiring {
                   Secret has it. A server without an answer is unknown, and no \
                   problem: not every host can be reached from everywhere. A Certificate of cert-manager that is not ready, whose \
                   last attempt failed, or whose renewal is overdue, each for `overdue` or longer, is a warning; where \
-                  its Secret is told, it is told there. A Secret that no route uses is info at most; a warning \
-                  when cert-manager keeps it. Without the right to list Secrets only servers are judged.",
+                  its Secret is told, it is told there. A Secret that no route uses is info at most, a warning \
+                  when a pod that runs mounts it or cert-manager keeps it, and told by the server that shows what it holds. Without the right to list Secrets only servers are judged.",
         remedy: "Renew the certificate. Where cert-manager keeps it, the Certificate object tells why it did not.",
-        false_alarms: "A Secret that is mounted by pods and named by no route is told as info only. A host that a proxy in \
-                       front of the cluster serves with a certificate of its own. A private CA that signs servers \
+        false_alarms: "A Secret that a controller reads by its name, and that no pod mounts, is told as info only. A host that a \
+                       proxy in front of the cluster serves with a certificate of its own. A private CA that signs servers \
                        directly.",
         texts: &[
             ("expired", "{what} expired {ago} ago: clients refuse {hosts}"),
             ("expires", "{what} expires in {left}, for {hosts}"),
             ("not-yet", "{what} is valid only from {after} on: clients refuse {hosts}"),
-            ("unused-expired", "{what} expired {ago} ago; no route uses it"),
-            ("unused-expires", "{what} expires in {left}; no route uses it"),
-            ("unused-not-yet", "{what} is valid only from {after} on; no route uses it"),
+            ("unused-expired", "{what} expired {ago} ago; {use}"),
+            ("unused-expires", "{what} expires in {left}; {use}"),
+            ("unused-not-yet", "{what} is valid only from {after} on; {use}"),
             ("uncovered-expires", "{what} expires in {left}; its names cover no host that uses it"),
             ("broken", "holds no readable certificate: {why}"),
             ("unreadable", "its chain cannot be read behind certificate {n}: {why}"),
@@ -139,7 +139,10 @@ impl Check for CertificateExpiring {
             ("look-served", "look at what the server shows"),
             ("reload", "let the server load the new certificate, by a restart when it does not by itself"),
             ("add-chain", "put the certificate of the issuer behind the server's own"),
-            ("delete", "delete the Secret when nothing needs it"),
+            (
+                "delete",
+                "delete the Secret only when nothing needs it: a controller that reads it by its name is not seen here",
+            ),
         ],
     };
     type Params = CertificateExpiringParams;
@@ -150,7 +153,8 @@ impl Check for CertificateExpiring {
             .objects(ObjectKind::TlsSecrets)
             .objects(ObjectKind::ManagedCertificates)
             .objects(ObjectKind::ServedCertificates)
-            .objects(ObjectKind::Routes);
+            .objects(ObjectKind::Routes)
+            .objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, subject: &Certified<'_>, view: &View<'_>) -> Judgement {
@@ -159,7 +163,11 @@ impl Check for CertificateExpiring {
             return Ok(Outcome::NotApplicable);
         }
         let problem = match subject {
-            Certified::Secret(secret) => of_secret(params, secret, view),
+            Certified::Secret(secret) => match of_secret(params, secret, view) {
+                // So it is here: by the server that shows it, where no route tells who uses it.
+                Some(_) if is_shown(secret, inventory) => return Ok(Outcome::NotApplicable),
+                problem => problem,
+            },
             Certified::Managed(managed) => match managed_secret(inventory, managed) {
                 // One root cause is told once: by the Secret.
                 Some(secret) if of_secret(params, secret, view).is_some() => {
@@ -222,20 +230,31 @@ impl<'a> Subject<'a> for Certified<'a> {
 
 /// Who relies on a Secret, which decides how loud it is told.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Use {
+enum Use<'a> {
     /// A route, or nobody can tell.
     Routed,
+    /// A pod of this name mounts it, and no route names it.
+    Mounted(&'a str),
     /// cert-manager keeps it, and no route names it.
     Kept,
     None,
 }
 
-impl Use {
+impl Use<'_> {
     const fn most(self) -> Severity {
         match self {
             Self::Routed => Severity::Critical,
-            Self::Kept => Severity::Warning,
+            Self::Mounted(_) | Self::Kept => Severity::Warning,
             Self::None => Severity::Info,
+        }
+    }
+
+    /// What is said of a Secret that no route uses.
+    fn beside_routes(self) -> Option<Text> {
+        match self {
+            Self::Routed => None,
+            Self::Mounted(pod) => Some(phrase("pod-mounts-it").with("pod", pod)),
+            Self::Kept | Self::None => Some(phrase("no-route-uses-it")),
         }
     }
 }
@@ -266,11 +285,12 @@ impl Keeper<'_> {
 fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View<'_>) -> Option<Problem> {
     let inventory = &view.snapshot.objects.inventory;
     let hosts = hosts_of(inventory, secret);
-    let used = match &hosts {
-        Some(_) => Use::Routed,
-        None if view.unavailable(ObjectKind::Routes, &secret.id.namespace).is_some() => Use::Routed,
-        None if secret.managed_by.is_some() => Use::Kept,
-        None => Use::None,
+    let used = match (&hosts, &secret.used_by) {
+        (Some(_), _) => Use::Routed,
+        _ if view.unavailable(ObjectKind::Routes, &secret.id.namespace).is_some() => Use::Routed,
+        (None, Some(pod)) => Use::Mounted(pod),
+        (None, None) if secret.managed_by.is_some() => Use::Kept,
+        (None, None) => Use::None,
     };
     let keeper = match inventory.managed_certificates.iter().find(|m| keeps(m, secret)) {
         Some(managed) => Keeper::Known(managed),
@@ -284,7 +304,7 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         let fault = wrong_order(Severity::Warning, chain)
             .or_else(|| worst([mismatch(own, hosts, inventory), half_read, broken_chain(chain)]))
             .or_else(|| lacks_intermediate(chain, hosts, inventory));
-        let dated = dated(params, chain, view, used == Use::Routed, keeper);
+        let dated = dated(params, chain, view, used, keeper);
         told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
     } else {
         let why = secret.broken.as_deref().map_or_else(|| phrase("empty").into(), Value::from);
@@ -308,7 +328,7 @@ fn renew(secret: &TlsSecret) -> Advice {
     }
 }
 
-fn advice_for_secret(secret: &TlsSecret, used: Use, problem: &Problem) -> Vec<Advice> {
+fn advice_for_secret(secret: &TlsSecret, used: Use<'_>, problem: &Problem) -> Vec<Advice> {
     let (namespace, name) = (secret.id.namespace.as_str(), secret.id.name.as_str());
     let look = Advice::new(Text::new("look")).command(
         format!(
@@ -317,11 +337,7 @@ fn advice_for_secret(secret: &TlsSecret, used: Use, problem: &Problem) -> Vec<Ad
         &[namespace, name],
     );
     match used {
-        Use::None => vec![
-            Advice::new(Text::new("delete"))
-                .command(format!("kubectl -n {namespace} delete secret {name}"), &[namespace, name]),
-            look,
-        ],
+        Use::None => vec![look, Advice::new(Text::new("delete"))],
         _ if problem.summary.key == "wrong-order" => vec![Advice::new(Text::new("order")), look],
         _ if problem.summary.key == "too-long" => vec![Advice::new(Text::new("shorten")), look],
         _ if problem.summary.key == "lacks-intermediate" => vec![Advice::new(Text::new("add-chain")), look],
@@ -422,7 +438,7 @@ fn of_server(
     // One root cause is told once: by the Secret, where it can be read.
     let dated = match is_stored(server, inventory) {
         true => None,
-        false => dated(params, &server.chain, view, true, Keeper::None),
+        false => dated(params, &server.chain, view, Use::Routed, Keeper::None),
     };
     let found = told_together(fault, dated.map(|dated| dated.of(server.host.as_str().into())));
     let (host, port) = (&server.host, server.port);
@@ -526,7 +542,7 @@ fn dated(
     params: &CertificateExpiringParams,
     chain: &[Certificate],
     view: &View<'_>,
-    used: bool,
+    used: Use<'_>,
     keeper: Keeper<'_>,
 ) -> Option<Dated> {
     let now = view.snapshot.taken_at;
@@ -545,7 +561,11 @@ fn dated(
     } else {
         return None;
     };
-    let text = Text::new(if used { keys.0 } else { keys.1 }).with("what", what).with(name, value);
+    let text = match used.beside_routes() {
+        None => Text::new(keys.0),
+        Some(said) => Text::new(keys.1).with("use", said),
+    };
+    let text = text.with("what", what).with(name, value);
     let bound = if severity == Severity::Critical { critical } else { warning };
     Some(Dated(
         Problem::new(severity, text)
@@ -755,6 +775,14 @@ fn alone(server: &ServedCertificate, stored: &[&TlsSecret]) -> Option<Problem> {
     })
 }
 
+/// Whether a server shows what a Secret holds that no route uses: the default certificate of a controller, for instance.
+fn is_shown(secret: &TlsSecret, inventory: &Inventory) -> bool {
+    let looked_at = |server: &&ServedCertificate| !inventory.skips_certificates(&server.id.namespace);
+    let holds = |own: &Certificate| secret.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint);
+    let mut shown = inventory.served.iter().filter(looked_at).filter_map(|server| server.chain.first());
+    hosts_of(inventory, secret).is_none() && shown.any(holds)
+}
+
 /// Hosts for which routes use a Secret, in order; none when no route does.
 fn hosts_of(inventory: &Inventory, secret: &TlsSecret) -> Option<Vec<String>> {
     let mut used = false;
@@ -826,11 +854,48 @@ mod tests {
             "secret web/tls names=a.example since=60d expires=9d managed=front",
             "warning web/tls: the certificate expires in 9d; no route uses it",
         );
+        check(
+            "secret web/tls names=a.example since=60d expires=-3d used-by=mq-0",
+            "warning web/tls: the certificate expired 3d ago; pod mq-0 mounts it",
+        );
         // Nobody can tell whether a route uses it.
         check(
             "secret web/tls names=a.example since=60d expires=-3d\ndenied routes",
             "critical web/tls: the certificate expired 3d ago: clients refuse any host",
         );
+    }
+
+    #[test]
+    fn a_secret_is_not_deleted_before_anybody_has_looked() {
+        let advice = |more: &str| {
+            let secret = format!("secret web/tls names=a.example since=60d expires=-3d {more}");
+            fixture::advice("certificate-expiring", &secret)
+        };
+        let unused = advice("");
+        assert!(unused[0].starts_with("look at the certificate"), "{unused:?}");
+        assert!(unused.iter().all(|advice| !advice.contains("kubectl -n web delete")), "{unused:?}");
+        let mounted = advice("used-by=mq-0");
+        assert!(mounted[0].starts_with("renew the certificate and put it into the Secret"), "{mounted:?}");
+        assert!(mounted.iter().all(|advice| !advice.contains("delete the Secret")), "{mounted:?}");
+    }
+
+    /// The default certificate of a controller: its route names no Secret.
+    #[test]
+    fn what_a_server_shows_is_told_by_it_alone() {
+        let route = "route web/Ingress/front hosts=a.example tls=a.example@ created=30d";
+        let held = "secret edge/default names=a.example since=300d expires=5d";
+        let served = "served web/a.example:443 names=a.example since=300d expires=5d";
+        let text = format!("{route}\n{held}\n{served}");
+        check(&text, "critical web/a.example:443: the certificate expires in 5d, for a.example");
+        let advice = fixture::advice("certificate-expiring", &text);
+        assert!(advice[0].contains("[kubectl -n edge create secret tls default "), "{advice:?}");
+        let idle = "info edge/default: the certificate expires in 5d; no route uses it";
+        // The server shows another one, or is not to be looked at.
+        check(
+            &format!("{route}\n{held}\n{} fingerprint=ff", served.replace("=5d", "=90d")),
+            &format!("{idle}\n1 ok"),
+        );
+        check(&format!("{text}\nskip-certificates \"by hand\" namespace=web"), idle);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct PodEntry {
     pub(super) labels: BTreeMap<String, String>,
     /// Names of the PersistentVolumeClaims that it mounts.
     pub(super) claims: Vec<String>,
+    /// Names of the Secrets that it mounts.
+    pub(super) secrets: Vec<String>,
     /// Options of JVMs, by the place of the container in the pod.
     pub(super) options: Vec<(usize, jvm::Options)>,
     /// What decides on which nodes it may be placed; none where nothing does.
@@ -151,6 +153,7 @@ pub(super) fn labelled_pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<Po
         only.resources = only.resources.or(of_pod);
     }
 
+    let secrets = spec.volumes.iter().flat_map(wire::Volume::secrets).collect();
     let claims = spec.volumes.into_iter().filter_map(|volume| match volume.persistent_volume_claim {
         Some(claim) => Some(claim.claim_name),
         None => volume.ephemeral.map(|_| format!("{}-{}", meta.name, volume.name)),
@@ -203,6 +206,7 @@ pub(super) fn labelled_pod(raw: wire::Pod, troubles: &mut Troubles) -> Option<Po
         marks,
         labels,
         claims,
+        secrets,
         options,
         placement: Placement::of(spec.node_selector, spec.affinity, spec.tolerations),
     })

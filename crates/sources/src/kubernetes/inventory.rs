@@ -31,8 +31,6 @@ const DNS_NAMES: &str = "external-dns.alpha.kubernetes.io/hostname";
 /// What workloads and pods tell of the other objects.
 pub(super) struct Around<'a> {
     pub(super) scaled_to_zero: Vec<ScaledToZero>,
-    /// The pod that mounts each claim.
-    pub(super) mounted: BTreeMap<ObjectId, String>,
     /// Labels of pods, where both pods and budgets are asked for.
     pub(super) labels: Option<shared_pods::Labels>,
     pub(super) pods: &'a [Pod],
@@ -56,7 +54,7 @@ impl KubernetesSource {
         unavailable: &mut Vec<Unavailable>,
         gaps: &mut Vec<Gap>,
     ) -> Inventory {
-        let Around { scaled_to_zero, mut mounted, labels, pods } = around;
+        let Around { scaled_to_zero, labels, pods } = around;
         let (services, slices, ingresses, gateways, http, grpc, tls, istio, virtual_services, server_names) = tokio::join!(
             self.collect(run, &request::SERVICES, service),
             self.collect(run, &request::ENDPOINT_SLICES, endpoint_slice),
@@ -111,9 +109,6 @@ impl KubernetesSource {
             },
             ..Inventory::default()
         };
-        for claim in &mut inventory.volume_claims {
-            claim.used_by = mounted.remove(&claim.id);
-        }
         inventory.volumes.retain(|v| v.claim.as_ref().is_none_or(|claim| run.looks_into(&claim.namespace)));
         inventory.namespaces.retain(|namespace| run.looks_into(&namespace.id.name));
         inventory.sort();
@@ -851,7 +846,7 @@ fn tls_secret(raw: Secret, _: &mut Troubles) -> Option<TlsSecret> {
         }
     };
     let managed_by = meta.annotations.get("cert-manager.io/certificate-name").cloned();
-    Some(TlsSecret { id: meta.id(), chain, unread, broken, managed_by })
+    Some(TlsSecret { id: meta.id(), chain, unread, broken, managed_by, used_by: None })
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -355,16 +355,16 @@ fn nothing_seen(
     empty.map(|name| scope::nothing_seen(name)).collect()
 }
 
-/// The living pod that mounts each claim, the first by name where several do.
-fn mounted(pods: &[PodEntry]) -> BTreeMap<ObjectId, String> {
+/// The living pod that mounts each of what pods mount, the first by name where several do.
+fn mounted(pods: &[PodEntry], names: fn(&PodEntry) -> &[String]) -> BTreeMap<ObjectId, String> {
     let mut out = BTreeMap::new();
     for entry in pods {
         let pod = &entry.pod;
         if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
             continue;
         }
-        for claim in &entry.claims {
-            let known = out.entry(ObjectId::new(&pod.workload.namespace, claim));
+        for name in names(entry) {
+            let known = out.entry(ObjectId::new(&pod.workload.namespace, name));
             let first = known.or_insert_with(|| pod.name.clone());
             if pod.name < *first {
                 first.clone_from(&pod.name);
@@ -586,7 +586,8 @@ impl ObjectSource for KubernetesSource {
         let (u, g) = (&mut unavailable, &mut gaps);
         let mut pods = pods.settle(u, g);
         self.give_jvm_flags(run, &mut pods, g).await;
-        let mounted = mounted(&pods);
+        let claims = mounted(&pods, |pod| &pod.claims);
+        let secrets = mounted(&pods, |pod| &pod.secrets);
         let known = budgets && run.asks(ObjectKind::Pods);
         let labels = known.then(|| shared_pods::take_labels(&mut pods));
         let controllers = Controllers {
@@ -624,8 +625,14 @@ impl ObjectSource for KubernetesSource {
         if !kinds.contains(&ObjectKind::Workloads) {
             unavailable.retain(|u| u.kind != ObjectKind::Workloads);
         }
-        let around = Around { scaled_to_zero, mounted, labels, pods: &pods };
-        let inventory = self.inventory(run, around, &mut unavailable, &mut gaps).await;
+        let around = Around { scaled_to_zero, labels, pods: &pods };
+        let mut inventory = self.inventory(run, around, &mut unavailable, &mut gaps).await;
+        for claim in &mut inventory.volume_claims {
+            claim.used_by = claims.get(&claim.id).cloned();
+        }
+        for secret in &mut inventory.tls_secrets {
+            secret.used_by = secrets.get(&secret.id).cloned();
+        }
         let origin = Origin::KubernetesApi;
         let mut objects = Objects {
             origin,

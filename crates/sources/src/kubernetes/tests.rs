@@ -1253,6 +1253,16 @@ fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
         }),
         ("/secrets", || json!({"metadata": meta("broken"), "data": {"tls.crt": "Z2FyYmFnZQ=="}})),
         ("/secrets", || json!({"metadata": meta("empty"), "data": null})),
+        ("/pods", || {
+            json!({"metadata": meta("web-1"), "status": {"phase": "Running"}, "spec": {"volumes": [
+                       {"name": "tls", "secret": {"secretName": "front-tls"}},
+                       {"name": "all", "projected": {"sources": [
+                           {"serviceAccountToken": {"path": "token"}}, {"secret": {"name": "empty"}}]}}]}})
+        }),
+        ("/pods", || {
+            json!({"metadata": meta("done"), "status": {"phase": "Succeeded"}, "spec": {"volumes": [
+                       {"name": "tls", "secret": {"secretName": "broken"}}]}})
+        }),
         ("/certificates", || {
             json!({"metadata": meta("front"), "spec": {"secretName": "front-tls", "dnsNames": ["front.example"]},
                    "status": {"renewalTime": "2026-01-02T03:00:00Z", "failedIssuanceAttempts": 3, "conditions": [
@@ -1263,6 +1273,8 @@ fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
     assert_eq!(broken.broken.as_deref(), Some("`tls.crt`: there is no block `BEGIN CERTIFICATE`"));
     assert_eq!(empty.broken.as_deref(), Some("`tls.crt` is empty"));
     assert_eq!((front.broken.as_deref(), front.chain.len()), (None, 1));
+    // Volumes of pods that run tell who uses it.
+    assert_eq!([front, empty, broken].map(|s| s.used_by.as_deref()), [Some("web-1"), Some("web-1"), None]);
     let certificate = &front.chain[0];
     assert_eq!(certificate.subject, "CN=front.example");
     assert_eq!(certificate.names, ["front.example", "10.0.0.1"]);

@@ -243,7 +243,7 @@ pub(super) struct PodSpec {
     pub(super) containers: Vec<Container>,
 }
 
-/// A volume of a pod; of the many kinds only claims are read.
+/// A volume of a pod; of the many kinds only claims and the names of Secrets are read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Volume {
@@ -254,6 +254,44 @@ pub(super) struct Volume {
     /// The claim of a generic ephemeral volume is named after pod and volume.
     #[serde(default)]
     pub(super) ephemeral: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) secret: SecretSource,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) projected: ProjectedSources,
+}
+
+impl Volume {
+    /// Names of the Secrets whose values it holds.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
+        let own = std::iter::once(&self.secret.secret_name);
+        let projected = self.projected.sources.iter().map(|source| &source.secret.name);
+        own.chain(projected).filter(|name| !name.is_empty()).cloned()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SecretSource {
+    #[serde(default, deserialize_with = "or_default")]
+    secret_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ProjectedSources {
+    #[serde(default, deserialize_with = "or_default")]
+    sources: Vec<ProjectedSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ProjectedSource {
+    #[serde(default, deserialize_with = "or_default")]
+    secret: ProjectedSecret,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ProjectedSecret {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
