@@ -23,7 +23,7 @@
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`; used-by=mq-0
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
-//! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or failed=timeout
+//! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or needed=2, failed=timeout
 //! dns       a.example origin=dns.yaml:3 value=192.0.2.1       # a record that a file of the user tells
 //! requests  a.example count=20593 span=24h            # requests for a host that an ingress controller counts
 //! skip-certificates "behind a VPN" namespace=web      # everywhere without a namespace
@@ -998,8 +998,8 @@ impl Builder {
     }
 
     fn served(&mut self, line: &Line) -> Result<(), String> {
-        const KNOWN: [&str; 9] =
-            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "failed"];
+        const KNOWN: [&str; 10] =
+            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "needed", "failed"];
         line.known(&KNOWN)?;
         let id = line.id()?;
         let (host, port) = id.name.rsplit_once(':').ok_or_else(|| line.refuse(&id.name))?;
@@ -1009,6 +1009,7 @@ impl Builder {
             chain: certificates(line)?,
             unread: line.parse("unread")?.unwrap_or(0),
             unknown_issuer: line.flag("unknown-issuer"),
+            needed: line.parse("needed")?,
             failed: line.get("failed").map(str::to_owned),
             id,
         });

@@ -510,6 +510,10 @@ pub struct ServedCertificate {
     /// Whether the chain leads to no root that is known where the run was made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown_issuer: bool,
+    /// How many of them, that of the server included, lead to a root that is known where the run was made; none where they do
+    /// not, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<usize>,
     /// Why there was no handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,

@@ -45,7 +45,8 @@ impl Check for CertificateExpiring {
                  configuration names. Whether cert-manager can issue and renew its Certificates.",
         why: "From the second on at which a certificate ends every client refuses the host, all at once.",
         decides: "Critical when `critical` or less is left or the certificate has ended, a warning when `warning` or less \
-                  is left. The certificate of the chain that ends first counts, roots above the server's own aside. What \
+                  is left. The certificate of the chain that ends first counts, roots above the server's own aside; where a server shows that \
+                  the first ones lead to a root that is known here, those behind them do not count. What \
                   machines renew is told when a third of its life is left at most, and is critical at a tenth at most: a \
                   certificate that cert-manager keeps, one that names where its issuer's certificate is found, as those of \
                   public authorities do (47 days, 6 days), and one whose whole life is `short-lived` or less. Where \
@@ -53,7 +54,8 @@ impl Check for CertificateExpiring {
                   wrong as well, that is told with the time that is left, and as badly as the worse of both. A warning when a Secret holds no readable certificate, when its chain cannot be \
                   read to its end or has more than 20 certificates (the first are judged), when its names do not cover \
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
-                  chain do not fit or the server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
+                  chain do not fit (info where clients that know their roots accept it; what stands behind a root breaks nothing) or the \
+                  server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
                   it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
                   its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
                   only certificate, and neither tells, this is info, as is a self-signed one. Info as well when a Secret holds the \
@@ -302,7 +304,7 @@ fn of_secret(params: &CertificateExpiringParams, secret: &TlsSecret, view: &View
         let hosts = hosts.as_deref().unwrap_or_default();
         let half_read = worst([unreadable(secret), too_long("too-long", chain, secret.unread)]);
         let fault = wrong_order(Severity::Warning, chain)
-            .or_else(|| worst([mismatch(own, hosts, inventory), half_read, broken_chain(chain)]))
+            .or_else(|| worst([mismatch(own, hosts, inventory), half_read, broken_chain(chain, inventory)]))
             .or_else(|| lacks_intermediate(chain, hosts, inventory));
         let dated = dated(params, chain, view, used, keeper);
         told_together(fault, dated.map(|dated| dated.of_hosts(own, hosts)))
@@ -338,7 +340,12 @@ fn advice_for_secret(secret: &TlsSecret, used: Use<'_>, problem: &Problem) -> Ve
     );
     match used {
         Use::None => vec![look, Advice::new(Text::new("delete"))],
-        _ if problem.summary.key == "wrong-order" => vec![Advice::new(Text::new("order")), look],
+        _ if matches!(problem.summary.key.as_ref(), "wrong-order" | "chain") => {
+            vec![Advice::new(Text::new("order")), look]
+        }
+        _ if problem.summary.key == "chain-ends" => {
+            vec![Advice::new(Text::new("order")), renew(secret), look]
+        }
         _ if problem.summary.key == "too-long" => vec![Advice::new(Text::new("shorten")), look],
         _ if problem.summary.key == "lacks-intermediate" => vec![Advice::new(Text::new("add-chain")), look],
         _ => vec![renew(secret), look],
@@ -431,7 +438,7 @@ fn of_server(
                 .then(|| wrong_host(Severity::Critical, own, &server.host)),
             stale,
             too_long("shows-too-long", &server.chain, server.unread),
-            broken_chain(&server.chain),
+            broken_chain(&server.chain, inventory),
             alone(server, &stored),
         ])
     });
@@ -452,10 +459,8 @@ fn of_server(
         .command(format!("openssl s_client -connect {at}{asked} -showcerts </dev/null"), &[host]);
     let first = |p: &Problem| match p.summary.key.as_ref() {
         _ if reload => Some(Advice::new(Text::new("reload"))),
-        "alone" | "intermediate" | "intermediate-ends" | "chain" | "chain-ends" => {
-            Some(Advice::new(Text::new("add-chain")))
-        }
-        "wrong-order" => Some(Advice::new(Text::new("order"))),
+        "alone" | "intermediate" | "intermediate-ends" => Some(Advice::new(Text::new("add-chain"))),
+        "wrong-order" | "chain" | "chain-ends" => Some(Advice::new(Text::new("order"))),
         "shows-too-long" => Some(Advice::new(Text::new("shorten"))),
         "expired" | "expires" => Some(renew_shown(own, inventory)),
         _ => None,
@@ -546,7 +551,7 @@ fn dated(
     keeper: Keeper<'_>,
 ) -> Option<Dated> {
     let now = view.snapshot.taken_at;
-    let (at, first) = first_to_end(chain)?;
+    let (at, first) = first_to_end(chain, &view.snapshot.objects.inventory)?;
     let what = named(at, first);
     let (warning, critical) = bounds(params, first, keeper);
     let left = first.not_after.seconds_since(now);
@@ -594,7 +599,9 @@ fn ends_next(params: &CertificateExpiringParams, subject: &Certified<'_>, view: 
         }
         _ => return Outcome::Ok,
     };
-    let Some((at, first)) = first_to_end(chain).filter(|(_, c)| !by_machine(params, c, Keeper::None)) else {
+    let Some((at, first)) =
+        first_to_end(chain, inventory).filter(|(_, c)| !by_machine(params, c, Keeper::None))
+    else {
         return Outcome::Ok;
     };
     let left = first.not_after.seconds_since(view.snapshot.taken_at);
@@ -626,8 +633,9 @@ fn named(at: usize, certificate: &Certificate) -> Text {
 }
 
 /// The certificate of a chain that ends first, and its place. Self-signed ones above the server's own are roots, which
-/// clients have of their own.
-fn first_to_end(chain: &[Certificate]) -> Option<(usize, &Certificate)> {
+/// clients have of their own, and so are those behind what clients need.
+fn first_to_end<'a>(chain: &'a [Certificate], inventory: &Inventory) -> Option<(usize, &'a Certificate)> {
+    let chain = accepted(chain, inventory).unwrap_or(chain);
     let counts = |(at, c): &(usize, &Certificate)| *at == 0 || c.subject != c.issuer;
     chain.iter().enumerate().filter(counts).min_by_key(|(_, c)| c.not_after)
 }
@@ -693,14 +701,30 @@ fn wrong_order(severity: Severity, chain: &[Certificate]) -> Option<Problem> {
     Some(Problem::new(severity, text).evidence("certificates", chain.len()))
 }
 
-/// Neighbours of a chain of which the upper did not issue the lower (RFC 8446, section 4.4.2).
-fn broken_chain(chain: &[Certificate]) -> Option<Problem> {
-    let pair = chain.windows(2).find(|pair| pair[0].issuer != pair[1].subject)?;
+/// The certificates of a chain that clients need, where a server shows that those lead to a root that is known.
+fn accepted<'a>(chain: &'a [Certificate], inventory: &Inventory) -> Option<&'a [Certificate]> {
+    inventory.served.iter().find_map(|server| {
+        let needed = server.chain.get(..server.needed?)?;
+        chain.starts_with(needed).then(|| &chain[..needed.len()])
+    })
+}
+
+/// Neighbours of a chain of which the upper did not issue the lower (RFC 8446, section 4.4.2). Behind a root the chain is at
+/// its end, whatever comes next.
+fn broken_chain(chain: &[Certificate], inventory: &Inventory) -> Option<Problem> {
+    let (chain, severity) = match accepted(chain, inventory) {
+        Some(needed) => (needed, Severity::Info),
+        None => (chain, Severity::Warning),
+    };
+    let fits = |lower: &Certificate, upper: &Certificate| {
+        lower.issuer == upper.subject || lower.issuer == lower.subject
+    };
+    let pair = chain.windows(2).find(|pair| !fits(&pair[0], &pair[1]))?;
     let text = Text::new("chain")
         .with("below", pair[0].subject.as_str())
         .with("issuer", pair[0].issuer.as_str())
         .with("above", pair[1].subject.as_str());
-    Some(Problem::new(Severity::Warning, text).evidence("certificates", chain.len()))
+    Some(Problem::new(severity, text).evidence("certificates", chain.len()))
 }
 
 /// A chain that cannot be read behind its first certificates.
@@ -818,6 +842,7 @@ fn in_words(hosts: &[String]) -> Value {
 mod tests {
     use crate::finding::Severity;
     use crate::fixture;
+    use crate::inventory::Certificate;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
@@ -1015,6 +1040,49 @@ mod tests {
         fixture.snapshot.objects.inventory.tls_secrets[0].chain[1].subject = "CN=other".to_owned();
         let found = fixture.assess(&fixture.only("certificate-expiring")).findings;
         assert_eq!(found[0].summary.key, "chain");
+        assert_eq!(found[0].advice[0].text.key, "order");
+    }
+
+    /// A second root behind the first, which a client that has either accepts.
+    #[test]
+    fn what_stands_behind_a_root_breaks_nothing() {
+        let mut fixture = fixture::Fixture::new(&used("names=a.example chain=4"));
+        let chain = &mut fixture.snapshot.objects.inventory.tls_secrets[0].chain;
+        chain[1].issuer = "CN=root".to_owned();
+        for (at, root) in [(2, "CN=root"), (3, "CN=other root")] {
+            (chain[at].subject, chain[at].issuer) = (root.to_owned(), root.to_owned());
+        }
+        assert_eq!(fixture.assess(&fixture.only("certificate-expiring")).findings, []);
+    }
+
+    /// A root that another one has signed too, for clients of old: those of today have it themselves.
+    #[test]
+    fn what_clients_do_not_need_hides_nothing_and_refuses_nobody() {
+        let told = |needed: Option<usize>, change: &dyn Fn(&mut Vec<Certificate>)| {
+            let served = "served web/a.example:443 names=a.example chain=3";
+            let mut fixture =
+                fixture::Fixture::new(&format!("{}\n{served}", used("names=a.example chain=3")));
+            let inventory = &mut fixture.snapshot.objects.inventory;
+            let [secret, server] = [&mut inventory.tls_secrets[0].chain, &mut inventory.served[0].chain];
+            for chain in [secret, server] {
+                chain[0].subject = "CN=a.example".to_owned();
+                chain[2].subject = "CN=root".to_owned();
+                chain[2].issuer = "CN=old root".to_owned();
+                change(chain);
+            }
+            inventory.served[0].needed = needed;
+            let found = fixture.assess(&fixture.only("certificate-expiring")).findings;
+            found.iter().map(|f| (f.severity, f.summary.key.to_string())).collect::<Vec<_>>()
+        };
+        let ended = |chain: &mut Vec<Certificate>| chain[2].not_after = fixture::END.plus_seconds(-86_400.0);
+        assert_eq!(told(Some(2), &ended), []);
+        assert_eq!(told(Some(3), &ended), [(Severity::Critical, "expired".to_owned())]);
+        assert_eq!(told(None, &ended), [(Severity::Critical, "expired".to_owned())]);
+        // One between them that is of no use.
+        let strange = |chain: &mut Vec<Certificate>| chain.swap(1, 2);
+        let both = |severity| vec![(severity, "chain".to_owned()); 2];
+        assert_eq!(told(Some(3), &strange), both(Severity::Info));
+        assert_eq!(told(None, &strange), both(Severity::Warning));
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl TlsProbe {
             chain: shown.chain,
             unread: shown.unread,
             unknown_issuer: shown.unknown_issuer,
+            needed: shown.needed,
             failed,
         }
     }
@@ -160,6 +161,7 @@ struct Shown {
     /// Certificates behind these.
     unread: u32,
     unknown_issuer: bool,
+    needed: Option<usize>,
 }
 
 /// Notes the certificates of a handshake and accepts them all.
@@ -191,8 +193,11 @@ impl ServerCertVerifier for Recorder {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified =
-            self.verifier.as_ref().map(|v| v.verify_server_cert(own, intermediates, name, ocsp, now));
+        let intermediates = &intermediates[..intermediates.len().min(certificate::LONGEST_CHAIN - 1)];
+        let verify = |intermediates| {
+            self.verifier.as_ref().map(|v| v.verify_server_cert(own, intermediates, name, ocsp, now))
+        };
+        let verified = verify(intermediates);
         // A root of the same name with another key is none either.
         let unknown_issuer = matches!(
             verified,
@@ -200,6 +205,23 @@ impl ServerCertVerifier for Recorder {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature
             )))
         );
+        // The name is compared last, and judged elsewhere.
+        let leads_to_root = |verified: &Option<Result<_, _>>| {
+            matches!(
+                verified,
+                Some(
+                    Ok(_)
+                        | Err(rustls::Error::InvalidCertificate(
+                            CertificateError::NotValidForName
+                                | CertificateError::NotValidForNameContext { .. }
+                        ))
+                )
+            )
+        };
+        let needed = leads_to_root(&verified)
+            .then(|| (0..=intermediates.len()).find(|n| leads_to_root(&verify(&intermediates[..*n]))))
+            .flatten()
+            .map(|behind| 1 + behind);
         let ders = std::iter::once(own).chain(intermediates).take(LONGEST_CHAIN);
         let read = |(at, der): (usize, &CertificateDer<'_>)| {
             certificate::from_der(der).map_err(|why| format!("certificate {} that it shows {why}", at + 1))
@@ -207,7 +229,7 @@ impl ServerCertVerifier for Recorder {
         let chain: Result<Vec<Certificate>, String> = ders.enumerate().map(read).collect();
         let unread = (intermediates.len() + 1).saturating_sub(LONGEST_CHAIN) as u32;
         if let Ok(mut shown) = self.shown.lock() {
-            *shown = Some(chain.map(|chain| Shown { chain, unread, unknown_issuer }));
+            *shown = Some(chain.map(|chain| Shown { chain, unread, unknown_issuer, needed }));
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -252,19 +274,23 @@ mod tests {
         CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate")
     }
 
-    async fn server() -> u16 {
-        showing(1).await
+    fn other() -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(include_bytes!("../kubernetes/tests/front.crt")).expect("another")
     }
 
-    /// A server on this machine that shows the certificate of `server.example`, so many times; its port.
-    async fn showing(times: usize) -> u16 {
+    /// A server on this machine that shows the certificate of `server.example`; its port.
+    async fn server() -> u16 {
+        showing(vec![der()]).await
+    }
+
+    async fn showing(chain: Vec<CertificateDer<'static>>) -> u16 {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![der(); times], key)
+            .with_single_cert(chain, key)
             .expect("key and certificate fit");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -302,7 +328,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_chain_is_shown_up_to_the_bound_and_a_huge_one_is_told() {
-        let (long, huge) = (showing(LONGEST_CHAIN + 3).await, showing(200).await);
+        let (long, huge) = (showing(vec![der(); LONGEST_CHAIN + 3]).await, showing(200).await);
         let shown = patient().served(&[at(long), at(huge)]).await;
         let told: Vec<_> = shown.iter().map(|s| (s.chain.len(), s.unread, s.failed.as_deref())).collect();
         let why = "its chain of certificates is larger than 64 KiB, which TLS clients refuse";
@@ -326,12 +352,21 @@ mod tests {
     #[tokio::test]
     async fn an_issuer_that_nobody_knows() {
         let port = server().await;
-        let other =
-            CertificateDer::from_pem_slice(include_bytes!("../kubernetes/tests/front.crt")).expect("another");
-        let probe = patient().with_roots([other.to_vec()]);
+        let probe = patient().with_roots([other().to_vec()]);
         assert!(probe.served(&[at(port)]).await[0].unknown_issuer);
         let probe = probe.with_roots([der().to_vec()]);
         assert!(!probe.served(&[at(port)]).await[0].unknown_issuer);
+    }
+
+    #[tokio::test]
+    async fn how_much_of_a_chain_leads_to_a_root() {
+        let servers = [at(showing(vec![der(), other()]).await)];
+        let needed = async |root: CertificateDer<'static>| {
+            let shown = patient().with_roots([root.to_vec()]).served(&servers).await;
+            (shown[0].chain.len(), shown[0].needed)
+        };
+        assert_eq!(needed(der()).await, (2, Some(1)));
+        assert_eq!(needed(other()).await, (2, None));
     }
 
     /// A server on this machine that answers whatever it is asked with these bytes; its port.
