@@ -218,7 +218,8 @@ def tls_secrets(world, case):
             ingress(world, name, host, name)
         tls_secret(world, "stored-broken", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no key")
         ingress(world, "stored-broken", "stored-broken.lab.invalid", "stored-broken")
-        # A controller that has not loaded what its Secret holds.
+        # A controller that has not loaded what its Secret holds, which was issued later.
+        old = authority.server("served-old", 40, "DNS:localhost")
         authority.server("stored-new", 80, "DNS:localhost")
         tls_secret(world, "stored-new", authority.text("stored-new.pem"), authority.text("stored-new.key"))
         ingress(world, "stored-new", "localhost", "stored-new")
@@ -226,7 +227,7 @@ def tls_secrets(world, case):
         with contextlib.ExitStack() as servers:
             served = None
             try:
-                served = servers.enter_context(TlsServer(authority.server("served-old", 40, "DNS:localhost"), 443))
+                served = servers.enter_context(TlsServer(old, 443))
             except OSError as error:
                 case.note(f"port 443 is not to be had ({error.strerror}): served against stored is left out")
             run = world.product.check("--kubeconfig", world.kubeconfig, "-n", NAMESPACE, "--record", recording,

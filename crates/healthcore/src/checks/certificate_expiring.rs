@@ -1,5 +1,6 @@
 //! `certificate-expiring`: a TLS certificate has ended, ends soon, or is not one that clients accept for its host.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
@@ -56,7 +57,8 @@ impl Check for CertificateExpiring {
                   a host of a route that uses it (RFC 9525: a wildcard stands for one label; info when the common name alone does), or when neighbours in its \
                   chain do not fit (info where clients that know their roots accept it; what stands behind a root breaks nothing) or the \
                   server's own certificate is not the first. Of a server that shows such a certificate this is critical, and it is a warning when \
-                  it shows an older certificate than the Secret of its route holds, or does not send the certificate of \
+                  it shows a certificate that was issued earlier than the one in the Secret of its route (by the same authority, or with an \
+                  earlier end: another one is that of a proxy in front), or does not send the certificate of \
                   its issuer though a public authority or the Secret has one. Where nobody here knows the issuer of the \
                   only certificate, and neither tells, this is info, as is a self-signed one. Info as well when a Secret holds the \
                   server's own certificate alone, though its issuer is an intermediate: it says where that is found, or another \
@@ -741,9 +743,21 @@ fn too_long(key: &'static str, chain: &[Certificate], unread: u32) -> Option<Pro
     (unread > 0).then(|| Problem::new(Severity::Warning, text).evidence("certificates", all))
 }
 
-/// A server that shows an older certificate than a Secret of its route holds.
+/// Who issued a certificate. Authorities sign with several keys by turns, each with a name of its own.
+fn authority(certificate: &Certificate) -> &str {
+    let issuer = certificate.issuer.as_str();
+    issuer.split(", ").find_map(|part| part.strip_prefix("O=")).unwrap_or(issuer)
+}
+
+/// A server that shows a certificate which was issued before the one in a Secret of its route. That it ends later does not
+/// make it newer, but if another authority issued it, a proxy in front may have it.
 fn stale(own: &Certificate, stored: &[&TlsSecret], now: Timestamp) -> Option<Problem> {
-    let newer = |s: &&&TlsSecret| s.chain.first().is_some_and(|c| c.not_after > own.not_after);
+    let renews = |c: &Certificate| match c.not_before.cmp(&own.not_before) {
+        Ordering::Less => false,
+        Ordering::Equal => c.not_after > own.not_after,
+        Ordering::Greater => c.not_after > own.not_after || authority(c) == authority(own),
+    };
+    let newer = |s: &&&TlsSecret| s.chain.first().is_some_and(renews);
     let differs = stored.iter().all(|s| s.chain.first().is_some_and(|c| c.fingerprint != own.fingerprint));
     let secret = stored.iter().find(newer).filter(|_| differs)?;
     let left = Seconds(own.not_after.seconds_since(now).max(0.0));
@@ -1160,7 +1174,23 @@ mod tests {
             "warning web/a.example:443: the server shows a certificate that expires in 60d, Secret web/tls holds a newer one\n1 ok",
         );
         // A proxy in front with a certificate of its own.
-        check(&format!("{stored}\n{served} expires=200d"), "2 ok");
+        check(&format!("{stored}\n{served} expires=200d issuer=CN=front"), "2 ok");
+        // Lives become shorter: the newer one ends earlier.
+        check(
+            &format!("{stored}\n{served} expires=335d"),
+            "warning web/a.example:443: the server shows a certificate that expires in 335d, Secret web/tls holds a newer one\n1 ok",
+        );
+        let by = |issuer: &str| format!("\"issuer=C=US, O=Some CA, CN={issuer}\"");
+        let renewed = format!("{stored} {}\n{served} expires=335d {}", by("R11"), by("R10"));
+        assert!(fixture::told("certificate-expiring", &renewed)[0].starts_with("warning web/a.example:443"));
+        // And the older one is what lies in the Secret.
+        check(
+            &format!(
+                "{}\nserved web/a.example:443 names=a.example since=1d fingerprint=ff expires=89d",
+                used("names=a.example since=30d expires=335d")
+            ),
+            "2 ok",
+        );
     }
 
     #[test]

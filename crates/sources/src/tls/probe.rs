@@ -328,7 +328,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_chain_is_shown_up_to_the_bound_and_a_huge_one_is_told() {
-        let (long, huge) = (showing(vec![der(); LONGEST_CHAIN + 3]).await, showing(200).await);
+        let (long, huge) = (showing(vec![der(); LONGEST_CHAIN + 3]).await, showing(vec![der(); 200]).await);
         let shown = patient().served(&[at(long), at(huge)]).await;
         let told: Vec<_> = shown.iter().map(|s| (s.chain.len(), s.unread, s.failed.as_deref())).collect();
         let why = "its chain of certificates is larger than 64 KiB, which TLS clients refuse";
