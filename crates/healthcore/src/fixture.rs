@@ -968,8 +968,8 @@ impl Builder {
     }
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
-        const KNOWN: [&str; 10] =
-            ["names", "expires", "since", "issuer", "chain", "unread", "issuer-url", "broken", "managed", "used-by"];
+        const KNOWN: [&str; 11] =
+            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "broken", "managed", "used-by"];
         line.known(&KNOWN)?;
         let text = |name: &str| line.get(name).map(str::to_owned);
         self.objects.inventory.tls_secrets.push(TlsSecret {

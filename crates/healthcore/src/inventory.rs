@@ -392,12 +392,20 @@ impl Route {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTls {
-    /// Hosts; none for those of the route.
+    /// Hosts; none for those of an Ingress, and for any host that no listener of a Gateway names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// Secret with the certificate; none for the controller's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<ObjectId>,
+}
+
+impl RouteTls {
+    /// The hosts that it is for, as an entry of this route; none for any host.
+    #[must_use]
+    pub fn hosts_of<'a>(&'a self, route: &'a Route) -> &'a [String] {
+        if self.hosts.is_empty() && route.kind == "Ingress" { &route.hosts } else { &self.hosts }
+    }
 }
 
 /// A Service that a route sends requests to.

@@ -160,8 +160,7 @@ fn not_looked_at(cluster: &str, skip: &CertificatesSkipped) -> Gap {
 /// The TLS servers of routes, one for each host, in order. A wildcard names no server.
 fn servers_of(inventory: &Inventory) -> Vec<TlsServer> {
     let of_route = |route: &Route| {
-        let hosts =
-            route.tls.iter().flat_map(|tls| if tls.hosts.is_empty() { &route.hosts } else { &tls.hosts });
+        let hosts = route.tls.iter().flat_map(|tls| tls.hosts_of(route));
         let server = |host: &String| TlsServer {
             namespace: route.id.namespace.clone(),
             host: host.clone(),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::check::{Check, CheckInfo, Judgement, Outcome, Subject};
 use crate::finding::{Advice, Problem, Severity, SubjectRef, Text, Value};
 use crate::inventory::{
-    Certificate, Inventory, ManagedCertificate, Route, ServedCertificate, TlsSecret, names_cover,
+    Certificate, Inventory, ManagedCertificate, RouteTls, ServedCertificate, TlsSecret, names_cover,
 };
 use crate::measure;
 use crate::model::{Condition, ObjectKind, Workload};
@@ -431,7 +431,7 @@ fn of_server(
         return Err(Missing::NoHandshake);
     };
     let inventory = &view.snapshot.objects.inventory;
-    let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host).collect();
+    let stored: Vec<&TlsSecret> = secrets_for(inventory, &server.host);
     let stale = stale(own, &stored, view.snapshot.taken_at);
     let reload = stale.is_some();
     let fault = wrong_order(Severity::Critical, &server.chain).or_else(|| {
@@ -623,7 +623,7 @@ fn ends_next(params: &CertificateExpiringParams, subject: &Certified<'_>, view: 
 fn is_stored(server: &ServedCertificate, inventory: &Inventory) -> bool {
     let Some(own) = server.chain.first() else { return false };
     let holds = |s: &TlsSecret| s.chain.first().is_some_and(|c| c.fingerprint == own.fingerprint);
-    secrets_for(inventory, &server.host).any(holds)
+    secrets_for(inventory, &server.host).into_iter().any(holds)
 }
 
 /// A certificate of a chain in words, by its place.
@@ -828,7 +828,7 @@ fn hosts_of(inventory: &Inventory, secret: &TlsSecret) -> Option<Vec<String>> {
     for (route, tls) in inventory.routes.iter().flat_map(|r| r.tls.iter().map(move |tls| (r, tls))) {
         if tls.secret.as_ref() == Some(&secret.id) {
             used = true;
-            hosts.extend(if tls.hosts.is_empty() { &route.hosts } else { &tls.hosts }.iter().cloned());
+            hosts.extend(tls.hosts_of(route).iter().cloned());
         }
     }
     hosts.sort();
@@ -836,16 +836,19 @@ fn hosts_of(inventory: &Inventory, secret: &TlsSecret) -> Option<Vec<String>> {
     used.then_some(hosts)
 }
 
-/// Secrets that routes use for a host and that hold a certificate.
-fn secrets_for<'a>(inventory: &'a Inventory, host: &'a str) -> impl Iterator<Item = &'a TlsSecret> {
-    let of_host = move |route: &'a Route| {
-        route.tls.iter().filter(move |tls| {
-            let hosts = if tls.hosts.is_empty() { &route.hosts } else { &tls.hosts };
-            names_cover(hosts, host)
-        })
+/// Secrets that routes use for a host and that hold a certificate: those of any host where none is for this one.
+fn secrets_for<'a>(inventory: &'a Inventory, host: &str) -> Vec<&'a TlsSecret> {
+    let all = || inventory.routes.iter().flat_map(|route| route.tls.iter().map(move |tls| (route, tls)));
+    let held = |tls: &RouteTls| {
+        let id = tls.secret.as_ref()?;
+        inventory.tls_secrets.iter().find(|s| s.id == *id && !s.chain.is_empty())
     };
-    let ids = inventory.routes.iter().flat_map(of_host).filter_map(|tls| tls.secret.as_ref());
-    ids.filter_map(|id| inventory.tls_secrets.iter().find(|s| s.id == *id && !s.chain.is_empty()))
+    let named = all().filter(|(route, tls)| names_cover(tls.hosts_of(route), host));
+    let own: Vec<_> = named.filter_map(|(_, tls)| held(tls)).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    all().filter(|(route, tls)| tls.hosts_of(route).is_empty()).filter_map(|(_, tls)| held(tls)).collect()
 }
 
 fn in_words(hosts: &[String]) -> Value {
@@ -998,6 +1001,26 @@ mod tests {
         check(
             "route web/Ingress/front hosts=a.example tls=a.example@a.example created=30d\nsecret web/a.example",
             "info web/a.example: the certificate names a.example in its common name alone, which current clients do not read",
+        );
+    }
+
+    /// A listener without a hostname takes the hosts that no other one names.
+    #[test]
+    fn a_certificate_for_any_host_is_not_that_of_the_others() {
+        let gateway = "route edge/Gateway/public hosts=a.example tls=a.example@tls,@default created=30d";
+        let tls = "secret edge/tls names=a.example";
+        check(&format!("{gateway}\n{tls}\nsecret edge/default names=b.example"), "2 ok");
+        check(
+            &format!("{gateway}\n{tls}\nsecret edge/default names=b.example since=60d expires=3d"),
+            "critical edge/default: the certificate expires in 3d, for any host\n1 ok",
+        );
+        // A host that nobody names is shown the certificate for any host, and that is told once.
+        let served = "served /b.example:443 names=b.example since=60d expires=3d fingerprint=bb";
+        check(
+            &format!(
+                "{gateway}\n{tls}\nsecret edge/default names=b.example since=60d expires=3d fingerprint=bb\n{served}"
+            ),
+            "critical edge/default: the certificate expires in 3d, for any host\n2 ok",
         );
     }
 
