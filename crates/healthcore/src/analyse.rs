@@ -148,8 +148,10 @@ pub struct Assessment {
     pub namespaces: BTreeMap<String, NamespaceTally>,
     /// Measured values of every container of every workload, for tables.
     pub facts: Vec<ContainerFacts>,
-    /// Names in DNS that a route of the cluster serves.
+    /// Names in DNS that a route of the cluster names.
     pub routed: BTreeSet<String>,
+    /// Names in DNS that only a route for any host takes, and the requests for each.
+    pub caught: BTreeMap<String, u64>,
     /// Builds of images that run, for the comparison with other clusters.
     pub builds: Vec<RunningBuild>,
     /// Warning events, for runs to come.
@@ -243,6 +245,7 @@ impl Assessment {
         self.completed_pods += part.completed_pods;
         self.facts.extend(part.facts);
         self.routed.extend(part.routed);
+        self.caught.extend(part.caught);
         self.builds.extend(part.builds);
         self.events.extend(part.events);
     }
@@ -270,6 +273,7 @@ pub fn analyse(snapshot: &Snapshot, checks: &Resolved) -> Assessment {
         facts: facts(&view),
         coverage: Coverage::of(&snapshot.objects),
         routed: fleet::routed(&snapshot.objects.inventory),
+        caught: fleet::caught(&snapshot.objects.inventory),
         builds: fleet::builds::running(&view, checks),
         events: snapshot.objects.events.clone(),
         ..Assessment::default()

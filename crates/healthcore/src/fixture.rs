@@ -496,6 +496,7 @@ fn build(text: &str) -> Result<Fixture, String> {
                 let elsewhere = match line.get("elsewhere") {
                     None => Elsewhere::Nothing,
                     Some("route") => Elsewhere::Route,
+                    Some("any-host") => Elsewhere::AnyHost,
                     Some(_) => Elsewhere::Unknown,
                 };
                 let names = line.names.iter().cloned();

@@ -12,16 +12,33 @@ use crate::inventory::{DnsName, Elsewhere, Inventory};
 use crate::report::ClusterSummary;
 use crate::snapshot::Missing;
 
-/// Names in DNS that a route of the cluster serves.
+/// Names in DNS that a route of the cluster names.
 pub(crate) fn routed(inventory: &Inventory) -> BTreeSet<String> {
-    let serves = |name: &&DnsName| {
-        name.elsewhere == Elsewhere::Route || host_without_route::is_served(inventory, &name.host)
-    };
-    inventory.dns_names.iter().filter(serves).map(|name| name.host.clone()).collect()
+    inventory
+        .dns_names
+        .iter()
+        .filter(|name| is_named(inventory, name))
+        .map(|name| name.host.clone())
+        .collect()
+}
+
+/// Names in DNS that only a route for any host takes, and how many requests for each the cluster counts.
+pub(crate) fn caught(inventory: &Inventory) -> BTreeMap<String, u64> {
+    let any = host_without_route::takes_any(inventory);
+    let caught =
+        |name: &&DnsName| (any || name.elsewhere == Elsewhere::AnyHost) && !is_named(inventory, name);
+    let counted =
+        |host: &str| inventory.host_requests.iter().find(|r| r.host == host).map_or(0, |r| r.requests);
+    inventory.dns_names.iter().filter(caught).map(|name| (name.host.clone(), counted(&name.host))).collect()
+}
+
+fn is_named(inventory: &Inventory, name: &DnsName) -> bool {
+    name.elsewhere == Elsewhere::Route || host_without_route::is_named(inventory, &name.host)
 }
 
 /// Names that files tell belong to no cluster, so that each cluster has judged them all. Those that another cluster serves
-/// are in order, those that another one may serve are unknown, and the others are told once: where they have the most
+/// are in order (by a route for any host only those that lead there: no cluster without such a route counts more requests for
+/// them), those that another one may serve are unknown, and the others are told once: where they have the most
 /// requests.
 pub(crate) fn settle_hosts(parts: &mut [(ClusterSummary, Assessment)]) {
     let fleet = Fleet::new(parts);
@@ -53,7 +70,6 @@ enum Fate {
 
 impl<'p> Fleet<'p> {
     fn new(parts: &'p [(ClusterSummary, Assessment)]) -> Self {
-        let routed = parts.iter().flat_map(|(_, own)| &own.routed).map(String::as_str).collect();
         let mut loudest: BTreeMap<&str, (u64, usize)> = BTreeMap::new();
         for (at, (_, own)) in parts.iter().enumerate() {
             for finding in own.findings.iter().filter(|f| is_of_file(f)) {
@@ -61,6 +77,13 @@ impl<'p> Fleet<'p> {
                 if requests(finding) > known.0 {
                     *known = (requests(finding), at);
                 }
+            }
+        }
+        let mut routed: BTreeSet<&str> =
+            parts.iter().flat_map(|(_, own)| &own.routed).map(String::as_str).collect();
+        for (host, counted) in parts.iter().flat_map(|(_, own)| &own.caught) {
+            if loudest.get(host.as_str()).is_none_or(|(most, _)| counted >= most) {
+                routed.insert(host);
             }
         }
         Self { parts, routed, loudest }
@@ -186,6 +209,26 @@ mod tests {
         let routed = with("route web/Ingress/a hosts=a.example backends=a:80");
         check(&[DNS, &routed], &["1 0 0", "1 0 0"]);
         check(&[DNS, DNS], &["a.example=0 0 1 0", "0 0 0"]);
+    }
+
+    /// A catch-all takes what leads to its own cluster.
+    #[test]
+    fn a_route_for_any_host_serves_where_the_requests_are() {
+        let any = with("route tools/Ingress/any backends=a:80");
+        let counting = |n: u32, text: &str| format!("{text}\nrequests a.example count={n}");
+        assert_ne!(any, DNS);
+        check(&[&counting(20593, DNS), &any], &["a.example=20593 0 1 0", "1 0 0"]);
+        // A scanner asks the other one as well.
+        check(&[&counting(20593, DNS), &counting(3, &any)], &["a.example=20593 0 1 0", "1 0 0"]);
+        check(&[&counting(3, DNS), &counting(20593, &any)], &["1 0 0", "1 0 0"]);
+        // Where nobody counts any, it may lead there.
+        check(&[DNS, &any], &["1 0 0", "1 0 0"]);
+        check(&[DNS, &format!("{DNS} elsewhere=any-host")], &["1 0 0", "1 0 0"]);
+        check(
+            &[&counting(20593, DNS), &format!("{DNS} elsewhere=any-host")],
+            &["a.example=20593 0 1 0", "1 0 0"],
+        );
+        check(&[&counting(20593, DNS), &format!("{DNS} elsewhere=route")], &["1 0 0", "1 0 0"]);
     }
 
     #[test]

@@ -370,6 +370,12 @@ impl Route {
     /// label, all others for any number; nginx also has them at the end of a name.
     #[must_use]
     pub fn serves(&self, host: &str) -> bool {
+        self.names(host) || self.takes_any()
+    }
+
+    /// Whether one of its names stands for a host.
+    #[must_use]
+    pub fn names(&self, host: &str) -> bool {
         let covers = |name: &String| {
             let below = name.strip_prefix('*').filter(|rest| rest.starts_with('.'));
             let above = name.strip_suffix('*').filter(|rest| rest.ends_with('.'));
@@ -377,13 +383,21 @@ impl Route {
                 || below.is_some_and(|end| host.len() > end.len() && host.ends_with(end))
                 || above.is_some_and(|begin| host.len() > begin.len() && host.starts_with(begin))
         };
-        let any = self.any_host || self.hosts.is_empty();
+        match self.kind.as_str() {
+            "Gateway" => false,
+            "Ingress" => names_cover(&self.hosts, host),
+            _ => self.hosts.iter().any(covers),
+        }
+    }
+
+    /// Whether it takes requests for every host that leads to its cluster.
+    #[must_use]
+    pub fn takes_any(&self) -> bool {
         match self.kind.as_str() {
             "Gateway" => false,
             // One without names holds expressions, and those that match are among its hosts.
-            "ConfigMap" => self.any_host || self.hosts.iter().any(covers),
-            "Ingress" => any || names_cover(&self.hosts, host),
-            _ => any || self.hosts.iter().any(covers),
+            "ConfigMap" => self.any_host,
+            _ => self.any_host || self.hosts.is_empty(),
         }
     }
 }
@@ -585,8 +599,10 @@ pub enum Elsewhere {
     /// No route, or there are no such namespaces.
     #[default]
     Nothing,
-    /// A route.
+    /// A route that names it.
     Route,
+    /// A route for any host.
+    AnyHost,
     /// Their routes could not be listed.
     Unknown,
 }

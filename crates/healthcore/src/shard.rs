@@ -177,6 +177,8 @@ pub struct PartialCluster {
     facts: Vec<ContainerFacts>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     routed: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    caught: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     builds: Vec<RunningBuild>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -238,6 +240,7 @@ impl PartialCluster {
             namespaces: a.namespaces,
             facts: a.facts,
             routed: a.routed,
+            caught: a.caught,
             builds: a.builds,
             events: a.events,
         }
@@ -264,6 +267,7 @@ impl PartialCluster {
             namespaces: self.namespaces,
             facts: self.facts,
             routed: self.routed,
+            caught: self.caught,
             builds: self.builds,
             events: self.events,
             coverage: Coverage {

@@ -99,10 +99,15 @@ async fn look_elsewhere(sources: &ClusterSources, inventory: &mut Inventory) -> 
     found.inventory.dns_names.clone_from(&inventory.dns_names);
     gaps.extend(expand(&sources.name, &mut found.inventory));
     for name in &mut inventory.dns_names {
-        name.elsewhere = match found.inventory.routes.iter().any(|route| route.serves(&name.host)) {
-            true => Elsewhere::Route,
-            false if unknown => Elsewhere::Unknown,
-            false => Elsewhere::Nothing,
+        let routes = &found.inventory.routes;
+        name.elsewhere = if routes.iter().any(|route| route.names(&name.host)) {
+            Elsewhere::Route
+        } else if routes.iter().any(Route::takes_any) {
+            Elsewhere::AnyHost
+        } else if unknown {
+            Elsewhere::Unknown
+        } else {
+            Elsewhere::Nothing
         };
     }
     gaps

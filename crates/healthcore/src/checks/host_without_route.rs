@@ -37,7 +37,8 @@ impl Check for HostWithoutRoute {
                   day, info with fewer or where nobody counts them. Routes are Ingresses, routes of the Gateway API, \
                   VirtualServices of Istio, and `server_name` in ConfigMaps with a configuration of nginx, where those may be \
                   read. A wildcard of an Ingress stands for one label, those of the others for any number; a route without \
-                  host serves every name; a name that external-dns makes for a Service is served by it. Requests are \
+                  host serves every name that leads to its cluster (where a cluster without such a route counts more requests \
+                  for the name, it leads there); a name that external-dns makes for a Service is served by it. Requests are \
                   those of `nginx_ingress_controller_requests` (for names without Ingress the controller needs \
                   --metrics-per-undefined-host), `nginx_vts_server_requests_total` and `istio_requests_total` with a label \
                   `request_host`. A name of a file is in order when any cluster of the run serves it, and is told once; \
@@ -78,7 +79,8 @@ impl Check for HostWithoutRoute {
             return Err(list.why.clone());
         }
         let inventory = &view.snapshot.objects.inventory;
-        if host.elsewhere == Elsewhere::Route || is_served(inventory, host.name) {
+        let elsewhere = matches!(host.elsewhere, Elsewhere::Route | Elsewhere::AnyHost);
+        if elsewhere || is_named(inventory, host.name) || takes_any(inventory) {
             return Ok(Outcome::Ok);
         }
         if host.elsewhere == Elsewhere::Unknown {
@@ -120,10 +122,15 @@ fn advise(problem: Problem, host: &Host<'_>) -> Problem {
     problem.advise(Advice::new(Text::new("look")).command("kubectl get ingress -A".to_owned(), &[]))
 }
 
-/// Whether a route, or a Service with a name of its own, serves a host.
-pub(crate) fn is_served(inventory: &Inventory, host: &str) -> bool {
+/// Whether a route takes every host that leads to the cluster.
+pub(crate) fn takes_any(inventory: &Inventory) -> bool {
+    inventory.routes.iter().any(Route::takes_any)
+}
+
+/// Whether a route names a host, or external-dns a Service by it.
+pub(crate) fn is_named(inventory: &Inventory, host: &str) -> bool {
     let own_name = |name: &String| name == host;
-    inventory.routes.iter().any(|route| route.serves(host))
+    inventory.routes.iter().any(|route| route.names(host))
         || inventory.services.iter().any(|service| service.dns_names.iter().any(own_name))
 }
 
@@ -264,6 +271,7 @@ mod tests {
             "2 unknown: not allowed to list routes in namespace shop",
         );
         check(&format!("{DNS} elsewhere=route"), "1 ok");
+        check(&format!("{DNS} elsewhere=any-host"), "1 ok");
         check(&format!("{DNS} elsewhere=unknown"), "1 unknown: the list of routes is not whole");
         // ConfigMaps are read where they may be.
         check(

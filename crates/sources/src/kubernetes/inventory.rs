@@ -60,9 +60,17 @@ impl KubernetesSource {
             self.collect(run, &request::ENDPOINT_SLICES, endpoint_slice),
             self.collect(run, &request::INGRESSES, ingress),
             self.collect(run, &request::GATEWAYS, gateway),
-            self.collect(run, &request::HTTP_ROUTES, |raw, _| Some(gateway_route("HTTPRoute", raw))),
-            self.collect(run, &request::GRPC_ROUTES, |raw, _| Some(gateway_route("GRPCRoute", raw))),
-            self.collect(run, &request::TLS_ROUTES, |raw, _| Some(gateway_route("TLSRoute", raw))),
+            self.collect(run, &request::HTTP_ROUTES, |raw, _| Some(gateway_route(
+                "HTTPRoute",
+                &["HTTP", "HTTPS"],
+                raw
+            ))),
+            self.collect(run, &request::GRPC_ROUTES, |raw, _| Some(gateway_route(
+                "GRPCRoute",
+                &["HTTP", "HTTPS"],
+                raw
+            ))),
+            self.collect(run, &request::TLS_ROUTES, |raw, _| Some(gateway_route("TLSRoute", &["TLS"], raw))),
             self.collect(run, &request::ISTIO_GATEWAYS, istio_gateway),
             self.collect(run, &request::VIRTUAL_SERVICES, virtual_service),
             self.collect(run, &request::CONFIG_MAPS, server_names),
@@ -83,7 +91,11 @@ impl KubernetesSource {
         let slices_known = slices.is_whole();
         let slices = slices.settle(u, g);
         let services = services.settle(u, g);
-        let routes = [ingresses, gateways, http, grpc, tls, virtual_services, server_names];
+        let routes = [ingresses, virtual_services, server_names];
+        let gateways = gateways.settle(u, g);
+        let attached = [http, grpc, tls].into_iter().flat_map(|part| part.settle(u, g));
+        let mut attached: Vec<Route> = attached.map(|route| route.with_hosts_of(&gateways)).collect();
+        attached.extend(gateways.into_iter().map(|gateway| gateway.route));
         let tls_secrets = secrets.settle(u, g);
         let mut istio = istio.settle(u, g);
         find_secrets(&mut istio, &tls_secrets);
@@ -91,7 +103,12 @@ impl KubernetesSource {
         let disruption_budgets = give_shared_pods(budgets, labels.as_ref(), pods, u);
         let mut inventory = Inventory {
             services: with_endpoints(services, &slices, slices_known, &scaled_to_zero),
-            routes: routes.into_iter().flat_map(|part| part.settle(u, g)).chain(istio).collect(),
+            routes: routes
+                .into_iter()
+                .flat_map(|part| part.settle(u, g))
+                .chain(attached)
+                .chain(istio)
+                .collect(),
             tls_secrets,
             managed_certificates: managed.settle(u, g),
             disruption_budgets,
@@ -129,6 +146,8 @@ namespaced!(
     RawService,
     EndpointSlice,
     Route,
+    Gateway,
+    AttachedRoute,
     TlsSecret,
     ManagedCertificate,
     VolumeClaim,
@@ -508,9 +527,23 @@ pub(super) struct GatewaySpec {
 #[derive(Debug, Default, Deserialize)]
 struct Listener {
     #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    protocol: String,
+    #[serde(default)]
+    port: Option<u16>,
+    #[serde(default, deserialize_with = "or_default")]
     hostname: String,
     #[serde(default, deserialize_with = "or_default")]
     tls: ListenerTls,
+}
+
+/// A Gateway, and its listeners, which bound the hosts of routes.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    id: ObjectId,
+    listeners: Vec<Listener>,
+    route: Route,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -542,7 +575,7 @@ impl Reference {
     }
 }
 
-fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Route> {
+fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Gateway> {
     let Object { metadata: meta, spec, .. } = raw;
     let mut tls = Vec::new();
     for listener in &spec.listeners {
@@ -551,7 +584,7 @@ fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Route> {
             tls.push(RouteTls { hosts: hosts([&listener.hostname]), secret });
         }
     }
-    Some(Route {
+    let route = Route {
         id: meta.id(),
         kind: "Gateway".to_owned(),
         hosts: hosts(spec.listeners.iter().map(|l| &l.hostname)),
@@ -559,11 +592,15 @@ fn gateway(raw: Object<GatewaySpec>, _: &mut Troubles) -> Option<Route> {
         dns_names: meta.dns_names(),
         created: meta.created(),
         ..Route::default()
-    })
+    };
+    Some(Gateway { id: meta.id(), listeners: spec.listeners, route })
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct GatewayRouteSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    parent_refs: Vec<ParentRef>,
     #[serde(default, deserialize_with = "or_default")]
     hostnames: Vec<String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -577,7 +614,72 @@ struct GatewayRule {
     backend_refs: Vec<Reference>,
 }
 
-fn gateway_route(kind: &str, raw: Object<GatewayRouteSpec>) -> Route {
+/// What a route attaches itself to; a Gateway of its own namespace when nothing else is said.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ParentRef {
+    #[serde(default, deserialize_with = "or_default")]
+    kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    section_name: String,
+    #[serde(default)]
+    port: Option<u16>,
+}
+
+impl ParentRef {
+    fn gateway(&self, own: &str) -> Option<ObjectId> {
+        let namespace = if self.namespace.is_empty() { own } else { &self.namespace };
+        matches!(self.kind.as_str(), "" | "Gateway").then(|| ObjectId::new(namespace, &self.name))
+    }
+    fn chooses(&self, listener: &Listener) -> bool {
+        (self.section_name.is_empty() || self.section_name == listener.name)
+            && self.port.is_none_or(|port| listener.port == Some(port))
+    }
+}
+
+/// A route of the Gateway API, and where it attaches itself.
+#[derive(Debug)]
+pub(super) struct AttachedRoute {
+    id: ObjectId,
+    parents: Vec<ParentRef>,
+    protocols: &'static [&'static str],
+    route: Route,
+}
+
+impl AttachedRoute {
+    /// A route without hostnames takes those of its listeners, as far as these are known.
+    fn with_hosts_of(self, gateways: &[Gateway]) -> Route {
+        let Self { id, parents, protocols, mut route } = self;
+        if !route.hosts.is_empty() {
+            return route;
+        }
+        let mut names = Vec::new();
+        for parent in &parents {
+            let wanted = parent.gateway(&id.namespace);
+            let Some(gateway) = gateways.iter().find(|g| Some(&g.id) == wanted.as_ref()) else {
+                return route;
+            };
+            let chosen = gateway.listeners.iter().filter(|l| parent.chooses(l));
+            names.extend(
+                chosen.filter(|l| protocols.contains(&l.protocol.as_str())).map(|l| l.hostname.clone()),
+            );
+        }
+        if !names.iter().any(|name| takes_any(name)) {
+            route.hosts = hosts(&names);
+        }
+        route
+    }
+}
+
+fn gateway_route(
+    kind: &str,
+    protocols: &'static [&'static str],
+    raw: Object<GatewayRouteSpec>,
+) -> AttachedRoute {
     let Object { metadata: meta, spec, .. } = raw;
     let references = spec.rules.iter().flat_map(|r| &r.backend_refs).filter(|r| r.is("Service"));
     let mut backends: Vec<Backend> = references
@@ -585,7 +687,7 @@ fn gateway_route(kind: &str, raw: Object<GatewayRouteSpec>) -> Route {
         .collect();
     backends.sort();
     backends.dedup();
-    Route {
+    let route = Route {
         id: meta.id(),
         kind: kind.to_owned(),
         hosts: hosts(&spec.hostnames),
@@ -593,7 +695,8 @@ fn gateway_route(kind: &str, raw: Object<GatewayRouteSpec>) -> Route {
         dns_names: meta.dns_names(),
         created: meta.created(),
         ..Route::default()
-    }
+    };
+    AttachedRoute { id: meta.id(), parents: spec.parent_refs, protocols, route }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1244,6 +1244,56 @@ fn routes_of_every_kind() {
     assert_eq!(secret.map(|s| s.namespace).as_deref(), Some("istio-system"));
 }
 
+/// Hostnames of listeners bound those of routes that have none of their own.
+#[test]
+fn a_route_without_hostnames_takes_those_of_its_listeners() {
+    let objects = converted(&[
+        ("/gateway.networking.k8s.io/v1/gateways", || {
+            json!({"metadata": meta("edge"), "spec": {"listeners": [
+                {"name": "shop", "protocol": "HTTPS", "port": 443, "hostname": "*.shop.example"},
+                {"name": "pay", "protocol": "HTTP", "port": 80, "hostname": "pay.example"},
+                {"name": "raw", "protocol": "TCP", "port": 9000}]}})
+        }),
+        (
+            "/gateway.networking.k8s.io/v1/gateways",
+            || json!({"metadata": meta("any"), "spec": {"listeners": [{"name": "all", "protocol": "HTTP", "port": 80}]}}),
+        ),
+        ("/httproutes", || json!({"metadata": meta("a-both"), "spec": {"parentRefs": [{"name": "edge"}]}})),
+        (
+            "/httproutes",
+            || json!({"metadata": meta("b-one"), "spec": {"parentRefs": [{"name": "edge", "sectionName": "shop"}]}}),
+        ),
+        (
+            "/httproutes",
+            || json!({"metadata": meta("c-own"), "spec": {"hostnames": ["buy.shop.example"], "parentRefs": [{"name": "edge"}]}}),
+        ),
+        (
+            "/httproutes",
+            || json!({"metadata": meta("d-any"), "spec": {"parentRefs": [{"name": "edge"}, {"name": "any"}]}}),
+        ),
+        (
+            "/httproutes",
+            || json!({"metadata": meta("e-unseen"), "spec": {"parentRefs": [{"name": "edge", "namespace": "infra"}]}}),
+        ),
+        (
+            "/grpcroutes",
+            || json!({"metadata": meta("f-port"), "spec": {"parentRefs": [{"name": "edge", "port": 80}]}}),
+        ),
+    ]);
+    let routes = objects.inventory.routes.iter().filter(|r| r.kind != "Gateway");
+    let told: Vec<_> = routes.map(|r| (r.id.name.as_str(), r.hosts.join(","))).collect();
+    let both = "*.shop.example,pay.example";
+    let expected = [
+        ("a-both", both),
+        ("b-one", "*.shop.example"),
+        ("c-own", "buy.shop.example"),
+        ("d-any", ""),
+        ("e-unseen", ""),
+        ("f-port", "pay.example"),
+    ];
+    assert_eq!(told, expected.map(|(name, hosts)| (name, hosts.to_owned())));
+}
+
 #[test]
 fn of_a_tls_secret_the_certificate_is_read_and_no_key() {
     let objects = converted(&[
