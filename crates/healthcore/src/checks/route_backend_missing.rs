@@ -2,7 +2,7 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::inventory::{Backend, Inventory, ObjectId, Route};
+use crate::inventory::{Backend, Inventory, ObjectId, Route, names_cover};
 use crate::model::ObjectKind;
 use crate::need::Needs;
 use crate::phrase::{first_and_more, phrase};
@@ -31,10 +31,11 @@ impl Check for RouteBackendMissing {
         why: "Users of the host get 503, or a certificate of the controller that their browser refuses.",
         decides: "Critical when every backend of the route is missing (no such Service, or no such port of it), a warning \
                   when some are or when a TLS Secret is. A Secret counts as missing when the namespace has none of type \
-                  kubernetes.io/tls by that name; without the right to list Secrets this part is left out. Backends in \
+                  kubernetes.io/tls by that name, and no server of its hosts was seen with a certificate for them; without the right to \
+                  list Secrets this part is left out. Backends in \
                   a namespace that was not looked into are unknown. Routes younger than `min-age` are left out.",
         remedy: "Correct the name in the route, or bring the Service back; delete a route that is left over.",
-        false_alarms: "A certificate in a Secret of another type, which some controllers take. Hosts of an Istio ServiceEntry \
+        false_alarms: "A certificate in a Secret of another type, which some controllers take, where its servers are not asked. Hosts of an Istio ServiceEntry \
                        that are written as a single word.",
         texts: &[
             ("backend", "{what}: requests for {hosts} fail"),
@@ -51,7 +52,11 @@ impl Check for RouteBackendMissing {
     type Subject<'a> = &'a Route;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::Routes).objects(ObjectKind::Services).objects(ObjectKind::TlsSecrets);
+        needs
+            .objects(ObjectKind::Routes)
+            .objects(ObjectKind::Services)
+            .objects(ObjectKind::TlsSecrets)
+            .objects(ObjectKind::ServedCertificates);
     }
 
     fn judge(params: &Self::Params, route: &&Route, view: &View<'_>) -> Judgement {
@@ -114,11 +119,21 @@ fn missing_secrets(route: &Route, view: &View<'_>) -> Vec<Text> {
             && looked_into(inventory, &id.namespace, route)
             && inventory.tls_secrets.iter().all(|s| s.id != **id)
     };
-    let secrets = route.tls.iter().filter_map(|tls| tls.secret.as_ref()).filter(missing);
+    let unseen = route.tls.iter().filter(|tls| !is_shown(tls.hosts_of(route), inventory));
+    let secrets = unseen.filter_map(|tls| tls.secret.as_ref()).filter(missing);
     let missing = |id| phrase("secret-missing").with("secret", full_name(id, route));
     let mut names: Vec<Text> = secrets.map(missing).collect();
     names.dedup();
     names
+}
+
+/// Whether a server of each host was seen with a certificate for it, wherever it has that from.
+fn is_shown(hosts: &[String], inventory: &Inventory) -> bool {
+    let shown = |host: &String| {
+        let mut own = inventory.served.iter().filter(|s| s.host == *host).filter_map(|s| s.chain.first());
+        own.any(|certificate| names_cover(&certificate.names, host))
+    };
+    !hosts.is_empty() && hosts.iter().all(shown)
 }
 
 fn problem(route: &Route, broken: &[Text], secrets: &[Text]) -> Problem {
@@ -195,6 +210,12 @@ mod tests {
         check(&route, told);
         check(&format!("{route}\nsecret web/web-tls names=a.example"), "1 ok");
         check(&format!("{route}\ndenied tls-secrets"), "1 ok");
+        // A Secret of another type, as the server shows.
+        check(&format!("{route}\nserved web/a.example:443 names=*.example"), "1 ok");
+        check(&format!("{route}\nserved web/a.example:443 names=ingress.local"), told);
+        check(&format!("{route}\nserved web/a.example:443 failed=timeout"), told);
+        // That of another host is not known.
+        check(&format!("{route},b.example@web-tls\nserved web/a.example:443 names=*.example"), told);
     }
 
     #[test]
