@@ -20,7 +20,8 @@
 //! service   web/api type=ClusterIP ports=http:80,8080 ready=2 all=3 dns=api.example created=30d   # or selects=no, headless, deleting
 //! service   web/api ports=http:80>web,dns:53/UDP>dns! ready=2     # ports that lead to names; `!` to one that no container has
 //! service   web/api type=LoadBalancer address=no class=tailscale created=1h
-//! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls
+//! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls,@default
+//! route     web/HTTPRoute/shop parent=infra/edge,other Accepted=no:NotAllowedByListeners@2h      # as the first parent says
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`; used-by=mq-0
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
 //! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or needed=2, failed=timeout
@@ -71,7 +72,7 @@ use crate::finding::{Finding, Value};
 use crate::inventory::{
     ApiService, Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere,
     Endpoints, HostRequests, Job, LoadBalancer, ManagedCertificate, Namespace, ObjectId, Quota,
-    QuotaResource, Route, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume,
+    QuotaResource, Route, RouteParent, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume,
     VolumeClaim,
 };
 use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
@@ -940,7 +941,9 @@ impl Builder {
     }
 
     fn route(&mut self, line: &Line) -> Result<(), String> {
-        line.known(&["hosts", "backends", "tls", "dns", "created", "expressions"])?;
+        let conditions = ["Accepted", "ResolvedRefs"];
+        let own = ["hosts", "backends", "tls", "dns", "created", "expressions", "parent"];
+        line.known(&[&own[..], &conditions].concat())?;
         let [namespace, kind, name] = line.path()?;
         let text = |name: &str| Some(name.to_owned());
         let backend = |text: &str| {
@@ -954,6 +957,15 @@ impl Builder {
             let secret = (!secret.is_empty()).then(|| ObjectId::new(namespace, secret));
             Some(RouteTls { hosts: hosts.into_iter().collect(), secret })
         };
+        let gateway = |text: &str| {
+            let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+            Some(RouteParent { gateway: ObjectId::new(namespace, name), refused: Vec::new() })
+        };
+        let mut parents = line.list("parent", gateway)?;
+        if let Some(first) = parents.first_mut() {
+            first.refused = line.conditions()?;
+            first.refused.retain(|c| c.status == Some(false));
+        }
         self.objects.inventory.routes.push(Route {
             id: ObjectId::new(namespace, name),
             kind: kind.to_owned(),
@@ -962,6 +974,7 @@ impl Builder {
             expressions: line.list("expressions", text)?,
             tls: line.list("tls", tls)?,
             backends: line.list("backends", backend)?,
+            parents,
             dns_names: line.list("dns", text)?,
             created: line.ago("created")?,
         });

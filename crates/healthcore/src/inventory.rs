@@ -357,6 +357,9 @@ pub struct Route {
     /// Services that it sends requests to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
+    /// Gateways that a route of the Gateway API names and that have said something of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<RouteParent>,
     /// Host names of the annotation `external-dns.alpha.kubernetes.io/hostname`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_names: Vec<String>,
@@ -400,6 +403,17 @@ impl Route {
             _ => self.any_host || self.hosts.is_empty(),
         }
     }
+}
+
+/// What a Gateway says of a route that names it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteParent {
+    /// The Gateway.
+    pub gateway: ObjectId,
+    /// Conditions that are false.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Condition>,
 }
 
 /// Hosts for which a route ends TLS.

@@ -202,7 +202,7 @@ pub(crate) fn objects(objects: &mut Objects) {
     let Inventory {
         // Warnings about them are given later, and are redacted where they lie.
         services: _,
-        routes: _,
+        routes,
         tls_secrets,
         managed_certificates,
         served,
@@ -223,6 +223,7 @@ pub(crate) fn objects(objects: &mut Objects) {
         server_version: _,
     } = inventory;
     tls_secrets.iter_mut().filter_map(|s| s.broken.as_mut()).for_each(scrub);
+    routes.iter_mut().flat_map(|r| &mut r.parents).for_each(|p| conditions(&mut p.refused));
     served.iter_mut().filter_map(|s| s.failed.as_mut()).for_each(scrub);
     managed_certificates.iter_mut().for_each(|c| conditions(&mut c.conditions));
     disruption_budgets.iter_mut().for_each(|b| conditions(&mut b.conditions));
@@ -267,7 +268,7 @@ mod tests {
 
     use healthcore::fixture::Fixture;
     use healthcore::inventory::{
-        ApiService, Inventory, ManagedCertificate, Namespace, ServedCertificate, Volume,
+        ApiService, Inventory, ManagedCertificate, Namespace, Route, RouteParent, ServedCertificate, Volume,
     };
     use healthcore::model::{Condition, ContainerState, Termination, Workload, WorkloadId};
     use healthcore::snapshot::{Gap, GapCause, Objects};
@@ -289,6 +290,8 @@ mod tests {
         };
         let managed =
             ManagedCertificate { conditions: vec![condition.clone()], ..ManagedCertificate::default() };
+        let parent = RouteParent { refused: vec![condition.clone()], ..RouteParent::default() };
+        let route = Route { parents: vec![parent], ..Route::default() };
         let served = ServedCertificate { failed: Some(said.to_owned()), ..ServedCertificate::default() };
         let conditions = || vec![condition.clone()];
         let inventory = Inventory {
@@ -297,6 +300,7 @@ mod tests {
             volumes: vec![Volume { message: said.to_owned(), ..Volume::default() }],
             namespaces: vec![Namespace { conditions: conditions(), ..Namespace::default() }],
             api_services: vec![ApiService { conditions: conditions(), ..ApiService::default() }],
+            routes: vec![route],
             ..Inventory::default()
         };
         let rollout = Workload {

@@ -2,8 +2,8 @@
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::inventory::{Backend, Inventory, ObjectId, Route, names_cover};
-use crate::model::ObjectKind;
+use crate::inventory::{Backend, Inventory, ObjectId, Route, RouteParent, names_cover};
+use crate::model::{Condition, ObjectKind};
 use crate::need::Needs;
 use crate::phrase::{first_and_more, phrase};
 use crate::snapshot::{Field, Missing};
@@ -27,12 +27,14 @@ impl Check for RouteBackendMissing {
         title: "Route leads nowhere",
         since: "0.1.0",
         checks: "Whether the Services, ports and TLS Secrets exist that Ingresses and the routes of the Gateway API and of \
-                 Istio name.",
+                 Istio name, and whether Gateways take the routes that name them.",
         why: "Users of the host get 503, or a certificate of the controller that their browser refuses.",
         decides: "Critical when every backend of the route is missing (no such Service, or no such port of it), a warning \
                   when some are or when a TLS Secret is. A Secret counts as missing when the namespace has none of type \
                   kubernetes.io/tls by that name, and no server of its hosts was seen with a certificate for them; without the right to \
-                  list Secrets this part is left out. Backends in \
+                  list Secrets this part is left out. For a route of the Gateway API also what its Gateways say of it, for \
+                  `min-age` or longer: critical when none accepts it or when its only backend is refused (`Accepted` or \
+                  `ResolvedRefs` is false, for instance where a ReferenceGrant is missing), else a warning. Backends in \
                   a namespace that was not looked into are unknown. Routes younger than `min-age` are left out.",
         remedy: "Correct the name in the route, or bring the Service back; delete a route that is left over.",
         false_alarms: "A certificate in a Secret of another type, which some controllers take, where its servers are not asked. Hosts of an Istio ServiceEntry \
@@ -40,7 +42,19 @@ impl Check for RouteBackendMissing {
         texts: &[
             ("backend", "{what}: requests for {hosts} fail"),
             ("some", "{what}: some requests for {hosts} fail"),
+            ("not-accepted", "{gateway} does not accept it ({why}): requests for {hosts} fail"),
+            (
+                "not-accepted-by-one",
+                "{gateway} does not accept it ({why}), and what else it is attached to does",
+            ),
+            ("unresolved", "{gateway} cannot use what it names ({why}): requests for {hosts} fail"),
+            (
+                "some-unresolved",
+                "{gateway} cannot use all that it names ({why}): some requests for {hosts} fail",
+            ),
             ("secret", "{what}: the controller shows a certificate of its own for {hosts}"),
+            ("conditions", "see what the Gateway says of the route"),
+            ("grant", "make a ReferenceGrant in the namespace of what it names, if the route may use that"),
             ("list", "see which Services and ports there are"),
             (
                 "list-secrets",
@@ -61,7 +75,7 @@ impl Check for RouteBackendMissing {
 
     fn judge(params: &Self::Params, route: &&Route, view: &View<'_>) -> Judgement {
         let nothing = route.backends.is_empty() && route.tls.iter().all(|tls| tls.secret.is_none());
-        if nothing || view.is_younger(route.created, params.min_age) {
+        if (nothing && route.parents.is_empty()) || view.is_younger(route.created, params.min_age) {
             return Ok(Outcome::NotApplicable);
         }
         let mut unknown = None;
@@ -73,10 +87,17 @@ impl Check for RouteBackendMissing {
             }
         }
         let secrets = missing_secrets(route, view);
-        if broken.is_empty() && secrets.is_empty() {
-            return unknown.map_or(Ok(Outcome::Ok), Err);
+        let missing = (!broken.is_empty() || !secrets.is_empty()).then(|| problem(route, &broken, &secrets));
+        // What is missing is the cause of what the Gateway says, where both are as bad.
+        let found = match (missing, refused(params, route, view)) {
+            (Some(missing), Some(refused)) if refused.severity > missing.severity => Some(refused),
+            (missing, refused) => missing.or(refused),
+        };
+        match (found, unknown) {
+            (Some(problem), _) => Ok(problem.into()),
+            (None, Some(why)) => Err(why),
+            (None, None) => Ok(Outcome::Ok),
         }
-        Ok(problem(route, &broken, &secrets).into())
     }
 }
 
@@ -134,6 +155,49 @@ fn is_shown(hosts: &[String], inventory: &Inventory) -> bool {
         own.any(|certificate| names_cover(&certificate.names, host))
     };
     !hosts.is_empty() && hosts.iter().all(shown)
+}
+
+/// What the Gateways of a route say against it, for long enough.
+fn refused(params: &RouteBackendMissingParams, route: &Route, view: &View<'_>) -> Option<Problem> {
+    let says = |parent: &'_ RouteParent, kind: &str| {
+        let now = view.snapshot.taken_at;
+        let lasting = |c: &Condition| {
+            c.since.is_none_or(|t| t.age_at(now).is_some_and(|age| age >= params.min_age.get()))
+        };
+        parent.refused.iter().find(|c| c.kind == kind && lasting(c)).cloned()
+    };
+    let first = |kind: &str| route.parents.iter().find_map(|parent| Some((parent, says(parent, kind)?)));
+    let all = |kind: &str| route.parents.iter().all(|parent| says(parent, kind).is_some());
+    let (parent, condition, whole, keys) = match (first("Accepted"), first("ResolvedRefs")) {
+        (Some((parent, said)), _) if all("Accepted") => (parent, said, true, ["not-accepted"; 2]),
+        (_, Some((parent, said))) => {
+            let whole = route.backends.len() <= 1 && all("ResolvedRefs");
+            (parent, said, whole, ["unresolved", "some-unresolved"])
+        }
+        (Some((parent, said)), None) => (parent, said, false, ["", "not-accepted-by-one"]),
+        (None, None) => return None,
+    };
+    let why = match condition.message.trim() {
+        "" => condition.reason.clone(),
+        message => format!("{}: {message}", condition.reason),
+    };
+    let (namespace, name, kind) = (&route.id.namespace, &route.id.name, route.kind.to_lowercase());
+    let (severity, key) = if whole { (Severity::Critical, keys[0]) } else { (Severity::Warning, keys[1]) };
+    let text = Text::new(key)
+        .with("gateway", format!("Gateway {}", full_name(&parent.gateway, route)))
+        .with("why", why)
+        .with("hosts", first_and_more(&route.hosts, "any-host"));
+    let problem = Problem::new(severity, text).since(condition.since);
+    let problem = match condition.reason.as_str() {
+        "RefNotPermitted" => problem.advise(Advice::new(Text::new("grant"))),
+        _ => problem,
+    };
+    Some(
+        problem.advise(
+            Advice::new(Text::new("conditions"))
+                .command(format!("kubectl -n {namespace} describe {kind} {name}"), &[namespace, &kind, name]),
+        ),
+    )
 }
 
 fn problem(route: &Route, broken: &[Text], secrets: &[Text]) -> Problem {
@@ -216,6 +280,50 @@ mod tests {
         check(&format!("{route}\nserved web/a.example:443 failed=timeout"), told);
         // That of another host is not known.
         check(&format!("{route},b.example@web-tls\nserved web/a.example:443 names=*.example"), told);
+    }
+
+    #[test]
+    fn what_gateways_say_of_a_route() {
+        let route = |words: &str| {
+            format!(
+                "{API}service web/cart ports=80 created=30d\nroute web/HTTPRoute/front hosts=a.example {words}"
+            )
+        };
+        let denied = "ResolvedRefs=no:RefNotPermitted@2h";
+        check(
+            &route(&format!("backends=api:80 parent=infra/edge {denied}")),
+            "critical web/front: Gateway infra/edge cannot use what it names (RefNotPermitted): requests for a.example fail",
+        );
+        check(
+            &route(&format!("backends=api:80,cart:80 parent=edge {denied}")),
+            "warning web/front: Gateway edge cannot use all that it names (RefNotPermitted): some requests for a.example fail",
+        );
+        check(
+            &route("backends=api:80 parent=edge Accepted=no:NotAllowedByListeners@2h"),
+            "critical web/front: Gateway edge does not accept it (NotAllowedByListeners): requests for a.example fail",
+        );
+        check(
+            &route("backends=api:80 parent=edge,other Accepted=no:NoMatchingParent@2h"),
+            "warning web/front: Gateway edge does not accept it (NoMatchingParent), and what else it is attached to does",
+        );
+        // One that only redirects.
+        check(
+            &route("parent=edge Accepted=no:NoMatchingParent@2h"),
+            "critical web/front: Gateway edge does not accept it (NoMatchingParent): requests for a.example fail",
+        );
+        check(&route("backends=api:80 parent=edge ResolvedRefs=no:RefNotPermitted@14m"), "1 ok");
+        check(&route("backends=api:80 parent=edge Accepted=yes:Accepted@2h"), "1 ok");
+        // The cause is told.
+        check(
+            &route("backends=gone:80 parent=edge ResolvedRefs=no:BackendNotFound@2h"),
+            "critical web/front: Service gone does not exist: requests for a.example fail",
+        );
+        let advice = fixture::advice(
+            "route-backend-missing",
+            &route(&format!("backends=api:80 parent=edge {denied}")),
+        );
+        assert!(advice[0].starts_with("make a ReferenceGrant"), "{advice:?}");
+        assert!(advice[1].ends_with("[kubectl -n web describe httproute front]"), "{advice:?}");
     }
 
     #[test]

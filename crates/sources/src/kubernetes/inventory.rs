@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthcore::inventory::{
     ApiService, Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, LoadBalancer,
-    ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteTls, Service, ServicePort,
+    ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteParent, RouteTls, Service, ServicePort,
     TlsSecret, Volume, VolumeClaim,
 };
 use healthcore::model::{ObjectKind, Pod};
@@ -675,12 +675,44 @@ impl AttachedRoute {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct GatewayRouteStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    parents: Vec<ParentStatus>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ParentStatus {
+    #[serde(default, deserialize_with = "or_default")]
+    parent_ref: ParentRef,
+    #[serde(default, deserialize_with = "or_default")]
+    conditions: Vec<wire::Condition>,
+}
+
+/// What Gateways say of a route. What one says to which the route is attached no more is of yesterday.
+fn parents(status: GatewayRouteStatus, attached: &[ParentRef], own: &str) -> Vec<RouteParent> {
+    let told = status.parents.into_iter().filter_map(|parent| {
+        let named = &parent.parent_ref;
+        let gateway = named.gateway(own)?;
+        let same = |p: &ParentRef| {
+            p.gateway(own).as_ref() == Some(&gateway)
+                && p.section_name == named.section_name
+                && p.port == named.port
+        };
+        let mut refused = conditions(parent.conditions);
+        refused.retain(|c| c.status == Some(false));
+        attached.iter().any(same).then_some(RouteParent { gateway, refused })
+    });
+    told.collect()
+}
+
 fn gateway_route(
     kind: &str,
     protocols: &'static [&'static str],
-    raw: Object<GatewayRouteSpec>,
+    raw: Object<GatewayRouteSpec, GatewayRouteStatus>,
 ) -> AttachedRoute {
-    let Object { metadata: meta, spec, .. } = raw;
+    let Object { metadata: meta, spec, status } = raw;
     let references = spec.rules.iter().flat_map(|r| &r.backend_refs).filter(|r| r.is("Service"));
     let mut backends: Vec<Backend> = references
         .map(|r| Backend { service: r.id(&meta.namespace), port: r.port.map(|p| p.to_string()) })
@@ -692,6 +724,7 @@ fn gateway_route(
         kind: kind.to_owned(),
         hosts: hosts(&spec.hostnames),
         backends,
+        parents: parents(status, &spec.parent_refs, &meta.namespace),
         dns_names: meta.dns_names(),
         created: meta.created(),
         ..Route::default()

@@ -1244,6 +1244,30 @@ fn routes_of_every_kind() {
     assert_eq!(secret.map(|s| s.namespace).as_deref(), Some("istio-system"));
 }
 
+#[test]
+fn what_gateways_say_of_a_route() {
+    let objects = converted(&[("/httproutes", || {
+        let said = |name: &str, kind: &str, status: &str, reason: &str| {
+            json!({"parentRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}, "controllerName": "c",
+                   "conditions": [{"type": kind, "status": status, "reason": reason, "message": "m",
+                                   "lastTransitionTime": "2026-01-02T03:00:00Z"}]})
+        };
+        json!({"metadata": meta("shop"),
+               "spec": {"parentRefs": [{"name": "edge"}, {"name": "fine"}]},
+               "status": {"parents": [
+                   said("edge", "ResolvedRefs", "False", "RefNotPermitted"),
+                   said("fine", "Accepted", "True", "Accepted"),
+                   said("left", "Accepted", "False", "NoMatchingParent")]}})
+    })]);
+    let told: Vec<_> = objects.inventory.routes[0]
+        .parents
+        .iter()
+        .map(|p| (p.gateway.name.as_str(), p.refused.iter().map(|c| c.reason.as_str()).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(told, [("edge", vec!["RefNotPermitted"]), ("fine", vec![])]);
+    assert_eq!(objects.inventory.routes[0].parents[0].refused[0].since, at("2026-01-02T03:00:00Z"));
+}
+
 /// Hostnames of listeners bound those of routes that have none of their own.
 #[test]
 fn a_route_without_hostnames_takes_those_of_its_listeners() {
