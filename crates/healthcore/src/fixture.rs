@@ -22,6 +22,7 @@
 //! service   web/api type=LoadBalancer address=no class=tailscale created=1h
 //! route     web/Ingress/front hosts=a.example,b.example backends=api:80,other/cache:http tls=a.example@web-tls,@default
 //! route     web/HTTPRoute/shop parent=infra/edge,other Accepted=no:NotAllowedByListeners@2h      # as the first parent says
+//! all-namespaces                                      # were looked into
 //! secret    web/web-tls names=a.example expires=20d since=70d issuer=CN=ca chain=2 unread=5    # or broken="no PEM", behind `chain`; used-by=mq-0
 //! managed   web/front secret=web-tls renewal=-2d failed=3 created=30d Ready=no:DoesNotExist@2h Issuing=no:Failed@1h
 //! served    web/a.example:443 names=a.example expires=20d fingerprint=ff chain=2 unread=5 unknown-issuer # or needed=2, failed=timeout
@@ -481,6 +482,7 @@ fn build(text: &str) -> Result<Fixture, String> {
             "node" => b.node(line)?,
             "service" => b.service(line)?,
             "route" => b.route(line)?,
+            "all-namespaces" => b.objects.inventory.all_namespaces = true,
             "secret" => b.secret(line)?,
             "managed" => b.managed(line)?,
             "served" => b.served(line)?,

@@ -72,6 +72,9 @@ pub struct Inventory {
     /// Who uses deprecated versions of APIs; none where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_use: Option<ApiUse>,
+    /// Whether all namespaces of the cluster were looked into, lists aside that could not be had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_namespaces: bool,
     /// Version of the API server, such as `v1.33.2`; empty when it does not tell. The part with the nodes has it too.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_version: String,
@@ -146,6 +149,7 @@ impl Inventory {
             api_services,
             starts: _,
             api_use,
+            all_namespaces: _,
             server_version: _,
         } = self;
         services.sort_by(|a, b| a.id.cmp(&b.id));

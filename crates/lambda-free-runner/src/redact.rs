@@ -220,6 +220,7 @@ pub(crate) fn objects(objects: &mut Objects) {
         // Found later, in what is redacted here.
         starts: _,
         api_use: _,
+        all_namespaces: _,
         server_version: _,
     } = inventory;
     tls_secrets.iter_mut().filter_map(|s| s.broken.as_mut()).for_each(scrub);

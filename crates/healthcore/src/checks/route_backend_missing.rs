@@ -103,7 +103,9 @@ impl Check for RouteBackendMissing {
 
 /// Whether objects of a namespace were looked into: that of the route was.
 fn looked_into(inventory: &Inventory, namespace: &str, route: &Route) -> bool {
-    namespace == route.id.namespace || inventory.services.iter().any(|s| s.id.namespace == namespace)
+    inventory.all_namespaces
+        || namespace == route.id.namespace
+        || inventory.services.iter().any(|s| s.id.namespace == namespace)
 }
 
 /// What is wrong with a backend.
@@ -333,6 +335,13 @@ mod tests {
         check(
             &format!("{route}\nservice shop/other ports=80 created=30d"),
             "critical web/front: Service shop/cart does not exist: requests for any host fail",
+        );
+        // It has lost its last Service.
+        let gone = "critical web/front: Service shop/cart does not exist: requests for any host fail";
+        check(&format!("{route}\nall-namespaces"), gone);
+        check(
+            &format!("{route}\nall-namespaces\ndenied services namespace=shop"),
+            "1 unknown: not allowed to list services in namespace shop",
         );
         check(
             "route web/Ingress/front backends=api:80\ndenied services",

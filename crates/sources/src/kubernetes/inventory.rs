@@ -128,6 +128,8 @@ impl KubernetesSource {
         };
         inventory.volumes.retain(|v| v.claim.as_ref().is_none_or(|claim| run.looks_into(&claim.namespace)));
         inventory.namespaces.retain(|namespace| run.looks_into(&namespace.id.name));
+        // Only routes name what is in other namespaces.
+        inventory.all_namespaces = run.is_everywhere() && !inventory.routes.is_empty();
         inventory.sort();
         inventory
     }

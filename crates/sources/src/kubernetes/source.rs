@@ -400,6 +400,11 @@ impl Run<'_> {
         }
     }
 
+    /// Whether all namespaces are looked into.
+    pub(super) fn is_everywhere(&self) -> bool {
+        matches!(self.scope, Scope::Cluster)
+    }
+
     /// What the lists so far tell of deprecated versions, where that is asked.
     pub(super) fn api_use(&self) -> Option<ApiUse> {
         let mut written = std::mem::take(&mut *self.written.lock().expect("nobody panics while holding it"));
