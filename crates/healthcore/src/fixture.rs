@@ -73,8 +73,8 @@ use crate::finding::{Finding, Value};
 use crate::inventory::{
     ApiService, Backend, Certificate, CertificatesSkipped, CronJob, DisruptionBudget, DnsName, Elsewhere,
     Endpoints, HostRequests, Job, LoadBalancer, ManagedCertificate, Namespace, ObjectId, Quota,
-    QuotaResource, Route, RouteParent, RouteTls, ServedCertificate, Service, ServicePort, SharedPods, TlsSecret, Volume,
-    VolumeClaim,
+    QuotaResource, Route, RouteParent, RouteTls, ServedCertificate, Service, ServicePort, SharedPods,
+    TlsSecret, Volume, VolumeClaim,
 };
 use crate::jvm::{FlagPlace, Unread, UnreadOptions, flags_in};
 use crate::logs::{LogStream, LogSummary, LogTally};
@@ -984,8 +984,19 @@ impl Builder {
     }
 
     fn secret(&mut self, line: &Line) -> Result<(), String> {
-        const KNOWN: [&str; 11] =
-            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "broken", "managed", "used-by"];
+        const KNOWN: [&str; 11] = [
+            "names",
+            "expires",
+            "since",
+            "issuer",
+            "chain",
+            "unread",
+            "fingerprint",
+            "issuer-url",
+            "broken",
+            "managed",
+            "used-by",
+        ];
         line.known(&KNOWN)?;
         let text = |name: &str| line.get(name).map(str::to_owned);
         self.objects.inventory.tls_secrets.push(TlsSecret {
@@ -1014,8 +1025,18 @@ impl Builder {
     }
 
     fn served(&mut self, line: &Line) -> Result<(), String> {
-        const KNOWN: [&str; 10] =
-            ["names", "expires", "since", "issuer", "chain", "unread", "fingerprint", "issuer-url", "needed", "failed"];
+        const KNOWN: [&str; 10] = [
+            "names",
+            "expires",
+            "since",
+            "issuer",
+            "chain",
+            "unread",
+            "fingerprint",
+            "issuer-url",
+            "needed",
+            "failed",
+        ];
         line.known(&KNOWN)?;
         let id = line.id()?;
         let (host, port) = id.name.rsplit_once(':').ok_or_else(|| line.refuse(&id.name))?;

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthcore::inventory::{
     ApiService, Backend, CronJob, DisruptionBudget, Endpoints, Inventory, Job, LoadBalancer,
-    ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteParent, RouteTls, Service, ServicePort,
-    TlsSecret, Volume, VolumeClaim,
+    ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteParent, RouteTls, Service,
+    ServicePort, TlsSecret, Volume, VolumeClaim,
 };
 use healthcore::model::{ObjectKind, Pod};
 use healthcore::snapshot::{Gap, Unavailable};

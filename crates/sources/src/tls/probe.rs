@@ -193,7 +193,8 @@ impl ServerCertVerifier for Recorder {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let intermediates = &intermediates[..intermediates.len().min(certificate::LONGEST_CHAIN - 1)];
+        let unread = (intermediates.len() + 1).saturating_sub(LONGEST_CHAIN) as u32;
+        let intermediates = &intermediates[..intermediates.len().min(LONGEST_CHAIN - 1)];
         let verify = |intermediates| {
             self.verifier.as_ref().map(|v| v.verify_server_cert(own, intermediates, name, ocsp, now))
         };
@@ -222,12 +223,11 @@ impl ServerCertVerifier for Recorder {
             .then(|| (0..=intermediates.len()).find(|n| leads_to_root(&verify(&intermediates[..*n]))))
             .flatten()
             .map(|behind| 1 + behind);
-        let ders = std::iter::once(own).chain(intermediates).take(LONGEST_CHAIN);
+        let ders = std::iter::once(own).chain(intermediates);
         let read = |(at, der): (usize, &CertificateDer<'_>)| {
             certificate::from_der(der).map_err(|why| format!("certificate {} that it shows {why}", at + 1))
         };
         let chain: Result<Vec<Certificate>, String> = ders.enumerate().map(read).collect();
-        let unread = (intermediates.len() + 1).saturating_sub(LONGEST_CHAIN) as u32;
         if let Ok(mut shown) = self.shown.lock() {
             *shown = Some(chain.map(|chain| Shown { chain, unread, unknown_issuer, needed }));
         }
