@@ -51,9 +51,9 @@ impl Check for ErrorLogs {
                   500 on in access logs are errors too. Info from `info-count`, a warning from `warning-count`, critical \
                   from `critical-count`. Where not all pods were read, their number is multiplied accordingly before it is \
                   compared. Messages are grouped by pattern (Drain), and the one that is most frequent is shown; a server, \
-                  client or logger that makes up at least `one-source` of the errors is named. Requests in vain from \
-                  addresses that look for weak spots (`/.env`, `/wp-login.php`, or very many paths) are no errors of the \
-                  workload: they are set apart, and told as info from `scan-count`.",
+                  client or logger that makes up at least `one-source` of the errors is named. Requests in vain that look \
+                  for weak spots (`/.env`, `/wp-login.php`), and all of an address where most are such or for ever other paths, \
+                  are no errors of the workload: they are set apart, and told as info from `scan-count`.",
         remedy: "Look at the server that is named first, or at the way to it. For scans there is nothing to mend in the \
                  workload.",
         false_alarms: "Programs that call an error what is none. A kubelet gives only the newest file of a log (10 MiB unless told \

@@ -11,8 +11,8 @@ const CLIENTS: usize = 512;
 const PATHS: usize = 5;
 /// Characters of a path that are kept.
 const LONGEST_PATH: usize = 60;
-/// Different paths that one address asks for in vain before it is one that looks around.
-const LOOKS_AROUND: u32 = 16;
+/// Different paths that one address asks for in vain before it is one that looks around, as [`Different`] counts them.
+const LOOKS_AROUND: f64 = 16.0;
 
 /// Beginnings of paths that nobody asks for who wants to use a site, in lower case: secrets that were left lying, and
 /// doors of software with known holes.
@@ -75,7 +75,7 @@ const PARTS: [&str; 13] = [
     "jndi:",
 ];
 
-/// Requests in vain, by address.
+/// Requests in vain, by address: behind a proxy that of all clients together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scan {
     clients: HashMap<Box<[u8]>, Client>,
@@ -90,8 +90,8 @@ struct Client {
     all: Requests,
     /// For what nobody asks for who wants to use a site.
     known: Requests,
-    /// A bit for each path, by its hash: linear counting (Whang, Vander-Zanden, Taylor 1990).
-    paths: u64,
+    /// Paths of the others.
+    paths: Different,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,13 +115,47 @@ struct Sums {
 }
 
 impl Client {
-    fn scans(&self) -> bool {
-        self.known.count > 0 || self.paths.count_ones() >= LOOKS_AROUND
+    /// Whether nobody else asks from here: at least half of the requests are for what is known, or most are, or are for a path
+    /// each. Clients that miss something ask for it again and again.
+    fn only_scans(&self) -> bool {
+        let (known, half) = (self.known.count as f64, self.all.count as f64 / 2.0);
+        let paths = self.paths.estimate();
+        known >= half || paths >= LOOKS_AROUND && known + paths > half
+    }
+
+    fn noise(&self) -> Requests {
+        if self.only_scans() { self.all } else { self.known }
     }
 
     fn sums(&self) -> Sums {
-        let noise = if self.scans() { self.all } else { Requests::default() };
+        let noise = self.noise();
         Sums { noise, other_errors: self.all.errors - noise.errors }
+    }
+}
+
+/// How many different values there are, about: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier 2007). With 64 registers an
+/// estimate is off by 13 % (standard error), by less where there are few.
+#[derive(Debug, Clone, Copy)]
+struct Different([u8; 64]);
+
+impl Default for Different {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl Different {
+    fn add(&mut self, hash: u64) {
+        let (register, rest) = (&mut self.0[(hash % 64) as usize], hash >> 6);
+        *register = (*register).max(rest.trailing_zeros().min(57) as u8 + 1);
+    }
+
+    fn estimate(&self) -> f64 {
+        let registers = self.0.len() as f64;
+        let empty = self.0.iter().filter(|r| **r == 0).count() as f64;
+        let all = 0.709 * registers * registers / self.0.iter().map(|r| (-f64::from(*r)).exp2()).sum::<f64>();
+        // Linear counting (Whang, Vander-Zanden, Taylor 1990).
+        if all <= 2.5 * registers && empty > 0.0 { registers * (registers / empty).ln() } else { all }
     }
 }
 
@@ -139,8 +173,9 @@ impl Scan {
         client.all.add(one);
         if known {
             client.known.add(one);
+        } else {
+            client.paths.add(hash(path));
         }
-        client.paths |= 1 << (hash(path) % 64);
     }
 
     fn client(&mut self, address: &[u8]) -> &mut Client {
@@ -158,11 +193,11 @@ impl Scan {
             let sums = client.sums();
             self.gone.noise.add(sums.noise);
             self.gone.other_errors += sums.other_errors;
-            self.gone_addresses += u32::from(client.scans());
+            self.gone_addresses += u32::from(sums.noise.count > 0);
         }
     }
 
-    /// Whether the address of a request scans, and what of its requests are errors that are none.
+    /// What is noise, and the number of errors that are none of it.
     pub(super) fn finish(&self) -> (Option<ScanNoise>, u64) {
         let mut sums = self.gone;
         let mut scanners: Vec<(&[u8], u64)> = Vec::new();
@@ -172,8 +207,8 @@ impl Scan {
             let own = client.sums();
             sums.noise.add(own.noise);
             sums.other_errors += own.other_errors;
-            if client.scans() {
-                scanners.push((address, client.all.count));
+            if own.noise.count > 0 {
+                scanners.push((address, own.noise.count));
             }
         }
         if sums.noise.count == 0 {
@@ -196,15 +231,17 @@ fn is_known(path: &[u8]) -> bool {
     let path = path[..path.len().min(200)].to_ascii_lowercase();
     BEGINNINGS.iter().any(|b| path.starts_with(b.as_bytes()))
         || PARTS.iter().any(|p| memchr::memmem::find(&path, p.as_bytes()).is_some())
-        || path.ends_with(b".php")
 }
 
+/// FNV-1a, mixed by the end of MurmurHash3: each bit of the path changes each of the hash.
 fn hash(path: &[u8]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in path {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     }
-    hash ^ (hash >> 32)
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 #[cfg(test)]
@@ -243,6 +280,40 @@ mod tests {
         assert_eq!(scanned(&many).0.unwrap().requests, 40);
         let one: Vec<(&str, &str)> = (0..40).map(|_| ("10.0.0.1", "/logo.png")).collect();
         assert_eq!(scanned(&one), (None, 40));
+    }
+
+    /// An ingress has one address for all who come through it.
+    #[test]
+    fn one_probe_behind_a_proxy_hides_no_errors() {
+        let proxy = "10.244.0.7";
+        let scripts = ["/static/app.1.js", "/static/app.2.js", "/checkout.php"];
+        let mut all: Vec<(&str, &str)> = (0..3_000).map(|i| (proxy, scripts[i % 3])).collect();
+        assert_eq!(scanned(&all), (None, 3_000), "a page of PHP is missed as any other");
+        all.extend([(proxy, "/.env"), (proxy, "/a"), (proxy, "/b")]);
+        let (noise, others) = scanned(&all);
+        let noise = noise.unwrap();
+        assert_eq!((noise.requests, noise.errors, noise.addresses, others), (1, 1, 1, 3_002));
+        assert_eq!((noise.busiest.as_str(), noise.of_busiest), (proxy, 1));
+        // Many paths beside, too: they are few of all.
+        let paths: Vec<String> = (0..40).map(|i| format!("/guess/{i}")).collect();
+        all.extend(paths.iter().map(|path| (proxy, path.as_str())));
+        assert_eq!(scanned(&all).1, 3_042);
+        // Scripts that were left behind by others are guessed.
+        let shells: Vec<String> = (0..40).map(|i| format!("/sh{i}.php")).collect();
+        let guessed: Vec<(&str, &str)> = shells.iter().map(|path| ("198.51.100.7", path.as_str())).collect();
+        assert_eq!(scanned(&guessed).1, 0);
+    }
+
+    #[test]
+    fn different_paths_are_counted_about() {
+        for number in [0, 1, 8, 12, 20, 40, 100, 300, 1_000, 100_000] {
+            let mut paths = Different::default();
+            for _ in 0..3 {
+                (0..number).for_each(|i| paths.add(hash(format!("/guess/{i}").as_bytes())));
+            }
+            let (number, estimate) = (f64::from(number), paths.estimate());
+            assert!((estimate - number).abs() <= 0.3 * number, "{number}: {estimate}");
+        }
     }
 
     #[test]
