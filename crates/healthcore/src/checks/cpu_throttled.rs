@@ -50,7 +50,7 @@ impl Check for CpuThrottled {
                   `cpu-periods` times `period`. A container that ran in fewer than `min-periods` periods is \
                   idle. One without CPU limit is not judged. Of a pod that bears the name of one before it (StatefulSet) only its own time counts, since \
                   the one before may have had another limit. The advice is the next usual CPU limit that is at least twice the \
-                  present one below 1 core, and a third more from there on.",
+                  present one, or 1.5 cores where that is less, and at least a third more.",
         remedy: "Raise the CPU limit as advised, or take it away where the node is shared by trust; then look again after a day. A \
                  runtime that starts more threads than it has cores (a JVM, Go before 1.25, Node.js workers) is throttled less with \
                  fewer of them.",
@@ -204,11 +204,11 @@ const USUAL_LIMITS: [u64; 22] = [
     32_000, 48_000, 64_000, 96_000, 128_000,
 ];
 
-/// The next usual limit: below one core at least twice the present one, from there on at least a third more, because
-/// what is cut off is not seen. Above all usual limits, a third more in whole cores.
+/// The next usual limit: at least twice the present one up to 1.5 cores, from there on a third more, because what is cut
+/// off is not seen. Above all usual limits, a third more in whole cores.
 fn next_limit(limit: Cores) -> Cores {
     let milli = (limit.get() * 1000.0).round() as u64;
-    let least = if milli < 1000 { 2 * milli } else { (4 * milli).div_ceil(3) };
+    let least = (2 * milli).min(1500).max((4 * milli).div_ceil(3));
     let usual = USUAL_LIMITS.into_iter().find(|usual| *usual >= least);
     Cores(usual.unwrap_or(least.div_ceil(1000) * 1000) as f64 / 1000.0)
 }
@@ -270,12 +270,22 @@ mod tests {
         for (from, to) in [("200m", "500m"), ("400m", "800m"), ("500m", "1"), ("2", "3"), ("3", "4")] {
             assert_eq!(next_limit(from.parse().unwrap()), to.parse().unwrap(), "{from}");
         }
-        for (from, to) in [("10m", "50m"), ("250m", "500m"), ("999m", "2"), ("1", "1500m"), ("128", "171")] {
+        for (from, to) in [
+            ("10m", "50m"),
+            ("250m", "500m"),
+            ("800m", "1500m"),
+            ("999m", "1500m"),
+            ("1", "1500m"),
+            ("128", "171"),
+        ] {
             assert_eq!(next_limit(from.parse().unwrap()), to.parse().unwrap(), "{from}");
         }
+        let mut before = Cores(0.0);
         for milli in 1..200_000 {
             let limit = Cores(f64::from(milli) / 1000.0);
-            assert!(next_limit(limit) > limit, "{limit}");
+            let next = next_limit(limit);
+            assert!(next > limit && next >= before, "{limit}");
+            before = next;
         }
         assert_eq!(
             advice("cpu-throttled", &throttled("", "400m", 300)),
