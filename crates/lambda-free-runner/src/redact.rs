@@ -43,15 +43,31 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             .to_owned(),
         // user:password@ in a URL: up to the last @ before path and query; and a password with a slash, where what stands
         // behind the colon is no port.
-        r#"(?i)(?P<before>[a-z][a-z0-9+.-]*://)(?:[^\s/?\#"'<>]+|[^\s/?\#@:"'<>]*:[0-9]*[^\s/?\#@"'<>0-9][^\s"'<>]*)(?P<after>@)"#
+        r#"(?i)(?P<before>[a-z][a-z0-9+.-]*://)(?:[^\s/?\#"'<>]+|[^\s/?\#@:"'<>]*:[0-9]*[^\s/?\#@"'<>0-9](?:[^\s"'<>]|<\*>)*)(?P<after>@)"#
             .to_owned(),
         // The same as drivers of Go write it: user:password@tcp(host:port)
-        r#"(?i)(?P<before>[^\s:@/"'=(]+:)[^\s"'<>]+(?P<after>@(?:tcp[46]?|udp|unix|cloudsql[a-z-]*)?\()"#.to_owned(),
+        r#"(?i)(?P<before>[^\s:@/"'=(]+:)(?:[^\s"'<>]|<\*>)+(?P<after>@(?:tcp[46]?|udp|unix|cloudsql[a-z-]*)?\()"#.to_owned(),
+        // User and password of Oracle: jdbc:oracle:thin:user/password@host
+        r#"(?i)(?P<before>\bjdbc:oracle:[a-z0-9]+:[^\s/@"']+/)[^\s"']*(?P<after>@)"#.to_owned(),
+        // What an element of XML holds, and the beginning of it where the text was cut. Logs have `<*>` within.
+        format!(r#"(?i)(?P<before><(?:[a-z0-9_.-]+:)?(?:{name})(?:\s[^<>]*)?>)(?:[^<]|<\*>)+(?P<after></)"#),
+        format!(r#"(?i)(?P<before><(?:[a-z0-9_.-]+:)?(?:{name})(?:\s[^<>]*)?>)(?:[^\s<]|<\*>)+"#),
+        // SQL that makes a user.
+        format!(r#"(?i)(?P<before>\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+|values\s+)?){QUOTED}"#),
+        r#"(?P<before>\bIDENTIFIED\s+BY\s+(?:PASSWORD\s+)?)(?P<word>[^\s,;"'&]+)"#.to_owned(),
+        // Of a registry, as Docker keeps it: no word, as `"auth": "required"` is one.
+        r#"(?P<before>"auth\\*"\s*:\s*\\*")[A-Za-z0-9+/<*>]*(?:[0-9+/>]|[a-z][A-Z])[A-Za-z0-9+/<*>]*={0,2}"#.to_owned(),
+        // Names that stand for something else before a colon: `cannot make the session: time-out`.
+        format!(r#"(?i)(?P<before>\b(?:[a-z0-9_.-]*[_.-])?session=)(?:{QUOTED}|[^\s,;"'&]+)"#),
+        // The configuration of Redis.
+        format!(r#"(?i)(?P<before>\b(?:requirepass|masterauth)(?:{GAP}|\s*[:=]\s*))(?P<word>[^\s,;"'&]+)"#),
+        // Password in Chinese, before what can be one.
+        format!(r#"(?P<before>(?:密[碼码]|口令)\\*["']?\s*[:=：＝是為为]\s*)(?:{QUOTED}|[!-~&&[^,;"'&]][^\s,;"'&，。；、]*)"#),
         // Addresses that are a secret from here on: Slack, Discord, Microsoft Teams, Feishu and Lark, Telegram.
-        r#"(?i)(?P<before>\b(?:hooks\.slack(?:-gov)?\.com/[a-z]+/|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/|webhook\.office\.com/webhookb2/|open-apis/bot/(?:v2/)?hook/|api\.telegram\.org/bot))[^\s"'<>?\#,;)]+"#
+        r#"(?i)(?P<before>\b(?:hooks\.slack(?:-gov)?\.com/[a-z]+/|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/|webhook\.office\.com/webhookb2/|open-apis/bot/(?:v2/)?hook/|api\.telegram\.org/bot))(?:[^\s"'<>?\#,;)]|<\*>)+"#
             .to_owned(),
         // The key of a webhook of WeCom, and a long one of any query.
-        r#"(?i)(?P<before>webhook/[a-z_]+\?(?:[^\s"'<>\#]*&)?key=)[^\s"'<>&\#,;)]+"#.to_owned(),
+        r#"(?i)(?P<before>webhook/[a-z_]+\?(?:(?:[^\s"'<>\#]|<\*>)*&)?key=)(?:[^\s"'<>&\#,;)]|<\*>)+"#.to_owned(),
         r"(?i)(?P<before>[?&]key=)[a-z0-9_-]{20,}".to_owned(),
         // What DingTalk and Feishu are shown in place of a secret, in a query and in a body, and the secret of DingTalk.
         r"(?i)(?P<before>[?&](?:sign|auth_key)=)[a-z0-9%+/=_-]{8,}".to_owned(),
@@ -271,6 +287,7 @@ mod tests {
     use healthcore::inventory::{
         ApiService, Inventory, ManagedCertificate, Namespace, Route, RouteParent, ServedCertificate, Volume,
     };
+    use healthcore::logs::{LogStream, LogTally};
     use healthcore::model::{Condition, ContainerState, Termination, Workload, WorkloadId};
     use healthcore::snapshot::{Gap, GapCause, Objects};
     use healthcore_sources::SourceError;
@@ -486,6 +503,67 @@ mod tests {
             assert_eq!(told, expected);
             assert!(!told.contains("PW"), "{told}");
             assert_eq!(text(&told), told, "redacted again");
+            assert!(!logged(given).contains("PW"), "{}", logged(given));
+        }
+    }
+
+    /// What a report tells of a message in a log.
+    fn logged(message: &str) -> String {
+        let (mut tally, mut stream) = (LogTally::default(), LogStream::new());
+        stream.push(format!("ERROR {message}\n").as_bytes(), &mut tally);
+        stream.end(&mut tally);
+        tally.content().patterns.iter().map(|pattern| text(&pattern.text)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// In events, and in logs, where the parts that change are masked before: each secret has the letters `PW`.
+    #[test]
+    fn secrets_of_files_databases_and_languages() {
+        for (given, expected) in [
+            ("login with \"password\" => \"PW\" failed", "login with \"password\" => [redacted] failed"),
+            ("{\"user\"=>{\"password\"=>\"PW hunter\"}}", "{\"user\"=>{\"password\"=>[redacted]}}"),
+            ("secret_key => PW x", "secret_key => [redacted] x"),
+            ("<password>PW-1-x hunter</password> refused", "<password>[redacted]</password> refused"),
+            (
+                "<wsse:Password Type=\"t#Text\">PWx12y3z</wsse:Password><n>1</n>",
+                "<wsse:Password Type=\"t#Text\">[redacted]</wsse:Password><n>1</n>",
+            ),
+            ("cut <db-password>PW", "cut <db-password>[redacted]"),
+            ("CREATE USER x IDENTIFIED BY 'PW x' failed", "CREATE USER x IDENTIFIED BY [redacted] failed"),
+            ("alter user x identified by \"PW\"", "alter user x identified by [redacted]"),
+            (
+                "IDENTIFIED WITH mysql_native_password AS '*PW'",
+                "IDENTIFIED WITH mysql_native_password AS [redacted]",
+            ),
+            ("IDENTIFIED BY PASSWORD '*PW-12-a'", "IDENTIFIED BY PASSWORD [redacted]"),
+            ("ALTER USER x IDENTIFIED BY PWtiger;", "ALTER USER x IDENTIFIED BY [redacted];"),
+            (
+                r#"{"auths":{"r":{"auth":"aHVudGVyPW/hdW50+ZXIy=="}}}"#,
+                r#"{"auths":{"r":{"auth":"[redacted]"}}}"#,
+            ),
+            (r#"said {\"auth\": \"aHVuPWly\"}"#, r#"said {\"auth\": \"[redacted]\"}"#),
+            ("encryption_key=PW wrong", "encryption_key=[redacted] wrong"),
+            ("signing-key: PW wrong", "signing-key: [redacted] wrong"),
+            ("MASTER_KEY=PW", "MASTER_KEY=[redacted]"),
+            ("GET /a?session=PW-1-x&n=1", "GET /a?session=[redacted]&n=1"),
+            ("shop_session=\"PW\" n", "shop_session=[redacted] n"),
+            ("connection with pw=PW failed", "connection with pw=[redacted] failed"),
+            ("dbPw: PW n", "dbPw: [redacted] n"),
+            ("CONFIG SET requirepass PW", "CONFIG SET requirepass [redacted]"),
+            (
+                "[\"redis-server\",\"--requirepass\",\"PW\"]",
+                "[\"redis-server\",\"--requirepass\",\"[redacted]\"]",
+            ),
+            ("masterauth \"PW\"", "masterauth \"[redacted]\""),
+            ("jdbc:oracle:thin:app/PW@db:1521:x", "jdbc:oracle:thin:app/[redacted]@db:1521:x"),
+            ("jdbc:oracle:oci:app/MYPW@1@//db:1521/x", "jdbc:oracle:oci:app/[redacted]@//db:1521/x"),
+            ("資料庫密碼=PW 錯誤", "資料庫密碼=[redacted] 錯誤"),
+            ("密码：PW-1-x，错误", "密码：[redacted]，错误"),
+            ("密碼是 PW", "密碼是 [redacted]"),
+        ] {
+            let told = text(given);
+            assert_eq!(told, expected);
+            assert_eq!(text(&told), told, "redacted again");
+            assert!(!logged(given).contains("PW"), "{}", logged(given));
         }
     }
 
@@ -557,6 +635,13 @@ mod tests {
             "proxy_auth = basic",
             "keytool -list -keystore a.jks -storetype PKCS12",
             "the SEC said so",
+            "usage: login <user> <password> [options]",
+            "the pod is identified by its name",
+            "{\"auth\": \"required\"}",
+            "failed to create session: context deadline exceeded",
+            "requirepass is not set",
+            "jdbc:oracle:thin:@//db:1521/shop",
+            "密碼：不正確，密码是必填",
         ] {
             assert_eq!(text(ordinary), ordinary);
         }
@@ -590,6 +675,13 @@ mod tests {
             "--from-literal=a=b ",
             "--from-literal=a=\"",
             "access_key a1 ",
+            "<password>x",
+            "<password ",
+            "identified with x ",
+            "\"auth\":\"a",
+            "jdbc:oracle:thin:a/b",
+            "requirepass ",
+            "密碼：a",
         ] {
             let long = piece.repeat(100_000 / piece.len());
             assert!(text(&long).len() <= 4 * long.len());

@@ -5,7 +5,7 @@ pub(super) const ANY: &[u8] = b"<*>";
 const REDACTED: &[u8] = b"<redacted>";
 
 /// Parts of a name behind which, after `=` or `:`, a secret stands. In lower case, without `-` and `_`.
-pub const SECRET_NAMES: [&str; 15] = [
+pub const SECRET_NAMES: [&str; 18] = [
     "passw",
     "pwd",
     "passphrase",
@@ -16,6 +16,9 @@ pub const SECRET_NAMES: [&str; 15] = [
     "accesskey",
     "accountkey",
     "privatekey",
+    "encryptionkey",
+    "signingkey",
+    "masterkey",
     "credential",
     "authorization",
     "cookie",
@@ -24,10 +27,10 @@ pub const SECRET_NAMES: [&str; 15] = [
 ];
 
 /// Names that are those of a secret only as a whole word (`DB_PASS`, `userPass`, `&sig=` of Azure): others begin with them.
-pub const SECRET_WORDS: [&str; 2] = ["pass", "sig"];
+pub const SECRET_WORDS: [&str; 3] = ["pass", "sig", "pw"];
 
 /// How tokens begin that tell what they are, and how many characters follow at least.
-pub const SECRET_TOKENS: [(&str, usize); 35] = [
+pub const SECRET_TOKENS: [(&str, usize); 36] = [
     // Slack
     ("xoxa-", 10),
     ("xoxb-", 10),
@@ -64,6 +67,7 @@ pub const SECRET_TOKENS: [(&str, usize); 35] = [
     ("hvs.", 20),
     // Ids of keys of AWS and of Alibaba Cloud, keys of Google
     ("AKIA", 16),
+    ("ASIA", 16),
     ("LTAI", 12),
     ("AIza", 30),
     // OpenAI, Anthropic
@@ -133,6 +137,10 @@ impl Masking<'_> {
         self.secret = Secret::No;
         if is_token(word) {
             self.out.extend_from_slice(REDACTED);
+            if let Some(end) = self.end_of_key(word, end) {
+                self.at = end;
+                return;
+            }
         } else {
             if any & DIGIT == 0 {
                 self.out.extend_from_slice(word);
@@ -177,6 +185,8 @@ impl Masking<'_> {
             (Secret::Named, b'"' | b'\\') => Secret::Named,
             (Secret::Named, b' ') if rest.get(1).is_some_and(|b| b"=:'\"".contains(b)) => Secret::Named,
             (Secret::Next, b' ' | b'"' | b'\'' | b'\\' | b'=' | b':') => Secret::Next,
+            // `=>` of Ruby and PHP.
+            (Secret::Next, b'>') if self.text[..self.at].ends_with(b"=") => Secret::Next,
             // A value that begins with a mark is one too.
             (Secret::Next, b',' | b';' | b'}' | b')' | b']') => Secret::No,
             (Secret::Next, _) => {
@@ -202,9 +212,12 @@ impl Masking<'_> {
         self.at += 1;
     }
 
-    /// Where a value ends that begins before `from`: at the next white space, quotation mark or comma. The name of a scheme
-    /// (`Bearer`) takes the word behind it along.
+    /// Where a value ends that begins before `from`: at the quotation mark that closes it, else at the next white space,
+    /// quotation mark or comma. The name of a scheme (`Bearer`) takes the word behind it along.
     fn end_of_value(&self, from: usize) -> usize {
+        if let Some(end) = self.end_of_quoted(from) {
+            return end;
+        }
         let end = |from: usize| {
             let rest = &self.text[from.min(self.text.len())..];
             from + rest.iter().position(|b| b" \t\"',;&)}]".contains(b)).unwrap_or(rest.len())
@@ -214,6 +227,33 @@ impl Masking<'_> {
             return end(first + 1);
         }
         first
+    }
+
+    /// Where the mark is that closes a value, if it stands in quotation marks.
+    fn end_of_quoted(&self, from: usize) -> Option<usize> {
+        let (mark, before) = self.text[..self.at].split_last().filter(|(mark, _)| b"\"'".contains(mark))?;
+        // In a text within a text both marks are escaped, else what is escaped closes nothing.
+        let is_escaped = before.ends_with(b"\\");
+        let mut end = from;
+        while self.text.get(end)? != mark {
+            end += if self.text[end] == b'\\' && !is_escaped { 2 } else { 1 };
+        }
+        let value = &self.text[from..end];
+        let closing = value.iter().rev().take_while(|b| is_escaped && **b == b'\\').count();
+        Some(end - closing)
+    }
+
+    /// Where the secret of a key ends that stands behind its id: of AWS it has 40 characters, of Alibaba Cloud 30.
+    fn end_of_key(&self, id: &[u8], end: usize) -> Option<usize> {
+        let length = match id.get(..4)? {
+            b"AKIA" | b"ASIA" => 40,
+            b"LTAI" => 30,
+            _ => return None,
+        };
+        let behind = &self.text[end..];
+        let from = behind.iter().position(|b| !b" \t\"':,;|/".contains(b)).filter(|from| *from > 0)?;
+        let of_key = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'/' | b'+');
+        (behind[from..].iter().take_while(of_key).count() == length).then_some(end + from + length)
     }
 
     /// An address of e-mail whose sign is here, if it is one.
@@ -348,9 +388,6 @@ fn is_token(word: &[u8]) -> bool {
 
 fn names_secret(word: &[u8]) -> bool {
     const LONGEST: usize = 48;
-    if word.len() < 3 {
-        return false;
-    }
     if SECRET_WORDS.iter().any(|name| ends_in_word(word, name.as_bytes())) {
         return true;
     }
@@ -365,7 +402,7 @@ fn names_secret(word: &[u8]) -> bool {
     }
     let lower = &lower[..length];
     let begins = |at: usize| SECRET_NAMES.iter().any(|name| lower[at..].starts_with(name.as_bytes()));
-    (0..length).any(|at| matches!(lower[at], b'a' | b'c' | b'p' | b's' | b't') && begins(at))
+    (0..length).any(|at| matches!(lower[at], b'a' | b'c' | b'e' | b'm' | b'p' | b's' | b't') && begins(at))
 }
 
 /// Whether the last word of a name is this one, behind a separator or with a capital.
@@ -438,11 +475,21 @@ mod tests {
         check("GET /a?token=abc&x=y", "GET /a?token=<redacted>&x=y");
         check("secret=$ecret! end", "secret=<redacted> end");
         check("X-Api-Key: abc", "X-Api-Key: <redacted>");
-        for name in ["pass", "PASS", "DB_PASS", "smtp.pass", "userPass", "dbPass"] {
+        for name in ["pass", "PASS", "DB_PASS", "smtp.pass", "userPass", "dbPass", "DB_PW"] {
             check(&format!("no login with {name}=hunter2"), &format!("no login with {name}=<redacted>"));
         }
         check("{\"pass\": \"hunter2\"}", "{\"pass\": \"<redacted>\"}");
         check("GET /c?sv=x&sig=a%2Fb%3D&se=x", "GET /c?sv=x&sig=<redacted>&se=x");
+        check("pw=hunter2 app.pw: hunter2", "pw=<redacted> app.pw: <redacted>");
+        check("login with \"password\" => \"hunter2\"", "login with \"password\" => \"<redacted>\"");
+        check("{\"password\"=>\"hunter2\", n=>x}", "{\"password\"=>\"<redacted>\", n=>x}");
+        check("{\"password\":\"PW\\\"PW, x\", n}", "{\"password\":\"<redacted>\", n}");
+        check("{\\\"token\\\": \\\"a b\\\", n}", "{\\\"token\\\": \\\"<redacted>\\\", n}");
+        check("password='a b' n, password=\"a b", "password='<redacted>' n, password=\"<redacted> b");
+        check("secret_key => hunter2 x", "secret_key => <redacted> x");
+        check("secret_key => >hunter2 x", "secret_key => <redacted> x");
+        check("keys AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY x", "keys <redacted> x");
+        check("AKIAIOSFODNN7EXAMPLE is of /home/shop", "<redacted> is of /home/shop");
         check("AccountKey=abc==;Suffix=x", "AccountKey=<redacted>;Suffix=x");
         check(
             "bypass=yes encompass: all signal: TERM passed: x",
@@ -459,7 +506,7 @@ mod tests {
         }
 
         #[test]
-        fn a_named_secret_never_stays(secret in "[a-zA-Z0-9!$%^*._-]{6,30}", sign in prop::sample::select(&["=", ": ", "=\"", "\": \"", "='"][..]), name in prop::sample::select(&["password", "client_secret", "X-Auth-Token", "AWS_SECRET_ACCESS_KEY"][..])) {
+        fn a_named_secret_never_stays(secret in "[a-zA-Z0-9!$%^*._-]{6,30}", sign in prop::sample::select(&["=", ": ", "=\"", "\": \"", "='", " => ", "\"=>\""][..]), name in prop::sample::select(&["password", "client_secret", "X-Auth-Token", "AWS_SECRET_ACCESS_KEY"][..])) {
             let mut out = Vec::new();
             mask(format!("cannot log in with {name}{sign}{secret} at all").as_bytes(), &mut out);
             let out = String::from_utf8_lossy(&out).into_owned();
