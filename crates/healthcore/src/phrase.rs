@@ -160,6 +160,7 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("refused-status", "the server answered {code}: {said}"),
     ("refused-timeout", "no answer within {time}"),
     ("refused-broken", "the answer cannot be read: {why}"),
+    ("refused-too-large", "the answer is larger than 64 MiB"),
     ("source-unreachable", "cannot reach {what}: {why}"),
     ("source-unauthorized", "{what} refuses the credentials; {why}"),
     ("source-unusable", "{what} is not usable: {why}"),

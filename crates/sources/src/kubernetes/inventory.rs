@@ -2,6 +2,7 @@
 //! and what is read of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +15,8 @@ use healthcore::model::{ObjectKind, Pod};
 use healthcore::snapshot::{Gap, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds, parse_quantity};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::convert::{Troubles, conditions, cut, kind_in_full};
@@ -856,18 +857,62 @@ fn service_of_host(host: &str, own: &str) -> Option<ObjectId> {
 #[derive(Debug, Deserialize)]
 pub(super) struct ConfigMap {
     metadata: Meta,
-    #[serde(default, deserialize_with = "or_default")]
-    data: BTreeMap<String, String>,
+    #[serde(default, rename = "data", deserialize_with = "or_default")]
+    server: ServerNames,
 }
 
 /// Most names of a ConfigMap that are kept, and the longest expression among them: a ConfigMap holds 1 MiB at most.
 const MOST_NAMES: usize = 10_000;
 const LONGEST_EXPRESSION: usize = 1000;
 
+/// The names in the data of a ConfigMap, found while it is read: nothing else of it is kept.
+#[derive(Debug, Default)]
+struct ServerNames(Vec<ServerName>);
+
+impl<'de> Deserialize<'de> for ServerNames {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Data;
+        impl<'de> Visitor<'de> for Data {
+            type Value = ServerNames;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ServerNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some((IgnoredAny, ServerNamesOfText(found))) = map.next_entry()? {
+                    names.extend(found);
+                    names.truncate(MOST_NAMES);
+                }
+                Ok(ServerNames(names))
+            }
+        }
+        d.deserialize_map(Data)
+    }
+}
+
+/// The names in one text.
+struct ServerNamesOfText(Vec<ServerName>);
+
+impl<'de> Deserialize<'de> for ServerNamesOfText {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = ServerNamesOfText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ServerNamesOfText, E> {
+                let names = if text.contains("server_name") { nginx_names(text) } else { Vec::new() };
+                Ok(ServerNamesOfText(names))
+            }
+        }
+        d.deserialize_str(Text)
+    }
+}
+
 /// A ConfigMap with nginx configuration; others are passed over.
 fn server_names(raw: ConfigMap, _: &mut Troubles) -> Option<Route> {
-    let texts = raw.data.values().filter(|text| text.contains("server_name"));
-    let names: Vec<ServerName> = texts.flat_map(|text| nginx_names(text)).take(MOST_NAMES).collect();
+    let ServerNames(names) = raw.server;
     if names.is_empty() {
         return None;
     }

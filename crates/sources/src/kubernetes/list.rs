@@ -10,6 +10,13 @@ use super::request::Resource;
 use super::send::{ApiServer, Refusal};
 use super::wire;
 
+/// Objects of the first page of a list whose objects may be large.
+const FEW: u32 = 20;
+/// Bytes of a page up to which the next may have twice as many objects.
+const SMALL: usize = 2 << 20;
+/// Objects of a page where all of them are too large for one answer.
+const FEWER_THAN_ALL: u32 = 500;
+
 /// Times that a list whose continuation expired is begun anew or taken up again.
 const MOST_EXPIRATIONS: u32 = 3;
 
@@ -45,11 +52,12 @@ where
     let mut version = versions.next().unwrap_or("v1");
     let mut expirations = 0;
     let mut next = String::new();
-    let get = |version: &str, next: &str| {
-        let path = resource.path(version, namespace, page_size, next);
+    let mut size = if resource.large { FEW } else { page_size };
+    let get = |version: &str, next: &str, size: u32| {
+        let path = resource.path(version, namespace, size, next);
         async move { server.get(&path, resource.accept()).await }
     };
-    let mut answer = get(version, &next).await;
+    let mut answer = get(version, &next, size).await;
     loop {
         answer = match answer {
             Ok(body) => {
@@ -66,11 +74,15 @@ where
                     return listed;
                 }
                 next = head;
+                if resource.large {
+                    size = if body.len() <= SMALL { (2 * size).min(page_size.max(FEW)) } else { FEW };
+                }
                 let plural = resource.plural;
                 let read = tokio::task::spawn_blocking(move || {
                     read(&body, convert).map(|page| (page, api_use::written(&body, plural)))
                 });
-                let fetch = async { if next.is_empty() { None } else { Some(get(version, &next).await) } };
+                let fetch =
+                    async { if next.is_empty() { None } else { Some(get(version, &next, size).await) } };
                 let (page, following) = tokio::join!(read, fetch);
                 match page.expect("reading a page does not panic and is not cancelled") {
                     Ok(((items, invalid), written)) => {
@@ -100,12 +112,16 @@ where
                         next.clear();
                     }
                 }
-                get(version, &next).await
+                get(version, &next, size).await
+            }
+            Err(Refusal::TooLarge) if size != 1 => {
+                size = if size == 0 { FEWER_THAN_ALL } else { size.div_ceil(8) };
+                get(version, &next, size).await
             }
             Err(Refusal::NotFound) if next.is_empty() => match versions.next() {
                 Some(older) => {
                     version = older;
-                    get(version, &next).await
+                    get(version, &next, size).await
                 }
                 None => {
                     listed.refusal = (!resource.optional).then_some(Refusal::NotFound);

@@ -18,6 +18,8 @@ pub(super) struct Resource {
     pub(super) namespaced: bool,
     /// Whether it may not be installed; then there is nothing of it, and that is no gap.
     pub(super) optional: bool,
+    /// Whether an object of it may be large (1 MiB): such a list begins with few objects a page.
+    pub(super) large: bool,
 }
 
 impl Resource {
@@ -36,6 +38,7 @@ impl Resource {
             field_selector: None,
             namespaced: true,
             optional: false,
+            large: false,
         }
     }
 
@@ -141,7 +144,8 @@ pub(super) const GRPC_ROUTES: Resource = gateway_api("grpcroutes", &["v1", "v1al
 pub(super) const TLS_ROUTES: Resource = gateway_api("tlsroutes", &["v1", "v1alpha3", "v1alpha2"]);
 pub(super) const ISTIO_GATEWAYS: Resource = istio("gateways");
 pub(super) const VIRTUAL_SERVICES: Resource = istio("virtualservices");
-pub(super) const CONFIG_MAPS: Resource = Resource::new(ObjectKind::ServerNames, "", &["v1"], "configmaps");
+pub(super) const CONFIG_MAPS: Resource =
+    Resource { large: true, ..Resource::new(ObjectKind::ServerNames, "", &["v1"], "configmaps") };
 pub(super) const TLS_SECRETS: Resource = Resource {
     field_selector: Some("type=kubernetes.io/tls"),
     ..Resource::new(ObjectKind::TlsSecrets, "", &["v1"], "secrets")

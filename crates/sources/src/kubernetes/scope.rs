@@ -187,6 +187,7 @@ fn in_words(refusal: &Refusal) -> Value {
             phrase("refused-status").with("code", u64::from(*code)).with("said", message.as_str()).into()
         }
         Refusal::Timeout(time) => phrase("refused-timeout").with("time", format!("{time:?}")).into(),
+        Refusal::TooLarge => phrase("refused-too-large").into(),
         Refusal::Broken(why) => phrase("refused-broken").with("why", why.as_str()).into(),
     }
 }

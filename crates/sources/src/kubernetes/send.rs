@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::wire;
 use crate::Usage;
 
-/// Largest answer that is taken. Unit: bytes.
-const LARGEST_ANSWER: usize = 1 << 30;
+/// Largest answer that is taken. Unit: bytes. 500 pods are some 10 MB; of what is larger a list asks for smaller pages.
+const LARGEST_ANSWER: usize = 64 << 20;
 
 /// How often and how patiently a request that failed is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(super) enum Refusal {
     Unreachable(String),
     #[error("the answer cannot be read: {0}")]
     Broken(String),
+    #[error("the answer is larger than 64 MiB")]
+    TooLarge,
 }
 
 impl Refusal {
@@ -180,7 +182,7 @@ impl ApiServer {
             if let Some(data) = frame.data_ref() {
                 self.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 if all.len() + data.len() > LARGEST_ANSWER {
-                    return Err(Refusal::Status { code: 200, message: "more than 1 GiB in one page".into() });
+                    return Err(Refusal::TooLarge);
                 }
                 all.extend_from_slice(data);
             }

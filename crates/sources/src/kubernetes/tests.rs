@@ -670,6 +670,54 @@ fn pages_are_put_together() {
     assert!(log.contains(&"/api/v1/pods?limit=500&continue=9".to_owned()));
 }
 
+/// Path and query of a list, cut: the number of objects that it asks for, and where it begins.
+fn part_of(uri: &str) -> (usize, usize) {
+    let number = |name: &str| uri.split(name).nth(1).and_then(|rest| rest.split('&').next()?.parse().ok());
+    (number("limit=").unwrap(), number("continue=").unwrap_or(0))
+}
+
+/// ConfigMaps may be of 1 MiB each: 500 of them would take half a gigabyte.
+#[test]
+fn pages_of_config_maps_grow_while_these_are_small() {
+    let (fetched, log) = objects(&[], |uri| {
+        if path_of(uri) != "/api/v1/configmaps" {
+            return empty();
+        }
+        let (limit, from) = part_of(uri);
+        let to = (from + limit).min(300);
+        let map = |n: usize| {
+            let large = "#".repeat(if n < 100 { 0 } else { 150_000 });
+            let data = format!("server {{ server_name h{n}.example; }} {large}");
+            json!({"metadata": meta(&format!("m{n}")), "data": {"a.conf": data, "b": "x"}, "binaryData": {"c": ""}})
+        };
+        let next = if to < 300 { to.to_string() } else { String::new() };
+        let items: Vec<Value> = (from..to).map(map).collect();
+        ok(&json!({"kind": "List", "metadata": {"continue": next}, "items": items}))
+    });
+    assert_eq!((fetched.value.inventory.routes.len(), fetched.gaps.len()), (300, 0));
+    let asked = log.iter().filter(|uri| uri.contains("/configmaps?")).map(|uri| part_of(uri).0);
+    assert_eq!(asked.collect::<Vec<_>>(), [20, 40, 80, 20, 20, 20, 20, 20, 20, 20, 20]);
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_again_in_parts() {
+    let (fetched, log) = objects(&[], |uri| {
+        let large = path_of(uri) == "/api/v1/pods" && part_of(uri).0 > 63;
+        if large { (200, vec![], " ".repeat(65 << 20)) } else { paged(uri, &mut |_| None) }
+    });
+    assert_eq!((fetched.value.pods.len(), fetched.gaps.len()), (10, 0));
+    let asked: Vec<usize> = log.iter().filter(|u| u.contains("/pods?")).map(|u| part_of(u).0).collect();
+    assert_eq!(asked[..3], [500, 63, 63]);
+    let (fetched, log) = objects(&[], |uri| match path_of(uri) {
+        "/api/v1/pods" => (200, vec![], " ".repeat(65 << 20)),
+        _ => empty(),
+    });
+    let asked: Vec<usize> = log.iter().filter(|u| u.contains("/pods?")).map(|u| part_of(u).0).collect();
+    assert_eq!(asked, [500, 63, 8, 1]);
+    let why = "listing pods in all namespaces: the answer is larger than 64 MiB";
+    assert_eq!(gaps(&fetched), [("prod/pods", GapCause::Failed, why)]);
+}
+
 #[test]
 fn an_expired_continuation_begins_again_or_goes_on() {
     let mut left = 1;
