@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -116,12 +116,34 @@ pub(crate) fn done(text: &str) -> anyhow::Result<Exit> {
     output::print(text).map(|()| Exit::Success)
 }
 
-pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("the async runtime cannot start")
+/// The async runtime of a command. However the command ends, nobody waits for a thread that hangs, such as that of a look-up
+/// of a name, or of a credential plugin.
+pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("it is there until it is dropped").block_on(future)
+    }
+
+    /// Ends it, with some time for its threads.
+    pub(crate) fn shutdown_timeout(mut self, time: Duration) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(time);
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    Ok(Runtime(Some(runtime.context("the async runtime cannot start")?)))
 }
 
 fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
@@ -185,10 +207,7 @@ fn check(args: &Check, io: Io) -> anyhow::Result<Exit> {
         deliverer,
         started,
     };
-    let published = runtime.block_on(publication.publish(&report));
-    // A look-up of a name that hangs is not waited for.
-    runtime.shutdown_background();
-    published?;
+    runtime.block_on(publication.publish(&report))?;
     if shard.is_some() {
         // A part has found what it has found; the whole decides.
         return Ok(Exit::Success);
@@ -244,7 +263,6 @@ fn record(args: &Record, io: Io) -> anyhow::Result<Exit> {
         ..live(&args.sources, &config, settings, Input::Live(clusters))?
     };
     let report = runtime.block_on(run_once(&spec, &bar))?;
-    runtime.shutdown_background();
     let pods: u64 = report.clusters.iter().map(|c| c.pods).sum();
     let workloads: u64 = report.clusters.iter().map(|c| c.workloads).sum();
     if !io.quiet {
@@ -456,4 +474,22 @@ pub(crate) fn fit(args: &Choice, run: Seconds) -> anyhow::Result<()> {
     let mut own = Settings::default();
     set(&args.set, &mut own)?;
     Ok(own.fit(CHECKS, run)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_ends_waits_for_no_thread() {
+        let (release, hangs) = channel();
+        let runtime = runtime().unwrap();
+        runtime.block_on(async {
+            tokio::task::spawn_blocking(move || hangs.recv_timeout(Duration::from_secs(10)))
+        });
+        drop(runtime);
+        assert!(release.send(()).is_ok(), "it still hangs");
+    }
 }

@@ -46,8 +46,6 @@ pub(crate) fn run(args: &Digest, color: Color, quiet: bool) -> anyhow::Result<Ex
     Stage::Delivering.reached();
     let outcomes = runtime.block_on(deliverer.deliver_digest(&report));
     Stage::Done.reached();
-    // A look-up of a name that hangs is not waited for.
-    runtime.shutdown_background();
     let failed = delivery::told(outcomes, quiet, &output::note).into_iter();
     delivery::all_told(failed.map(|why| anyhow!("{why}; the digest is written all the same")).collect())?;
     // Silence is no good news.
