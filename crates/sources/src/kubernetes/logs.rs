@@ -23,8 +23,10 @@ use crate::logs::{LogSettings, LogSource, LoggedPod, LogsRead, Target, share, ta
 
 mod newest;
 
-/// Containers whose logs are read at once.
+/// Containers whose logs are read at once, for each request that may be under way: most of the time they wait for a first byte.
 const AT_ONCE: usize = 4;
+/// And at most, because of each the newest lines are held.
+const MOST_AT_ONCE: usize = 16;
 /// Namespaces that a gap names one by one; more are counted.
 const MOST_NAMED: usize = 5;
 
@@ -243,9 +245,10 @@ impl Logs<'_> {
             troubles: Mutex::default(),
         };
         let sampled = sampled(&targets);
+        let at_once = (AT_ONCE * self.api.settings.concurrency.max(1)).min(MOST_AT_ONCE);
         let reads: Vec<_> = targets.into_iter().map(|target| self.read(target, &run)).collect();
         let mut summaries: Vec<LogSummary> =
-            stream::iter(reads).buffer_unordered(AT_ONCE).filter_map(|read| async { read }).collect().await;
+            stream::iter(reads).buffer_unordered(at_once).filter_map(|read| async { read }).collect().await;
         summaries.sort_by(|a, b| (&a.workload, &a.container).cmp(&(&b.workload, &b.container)));
         let troubles = run.troubles.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut gaps: Vec<Gap> = Vec::new();

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use super::wire;
 use crate::Usage;
@@ -130,9 +130,9 @@ impl ApiServer {
         }
     }
 
-    /// An answer to a GET that may be too large to be held. Sent once: what is read so is not worth asking for again.
+    /// An answer to a GET that may be too large to be held. Sent once: what is read so is not worth asking for again. How many
+    /// are read at once is for the caller to bound.
     pub(super) async fn open(&self, path: &str) -> Result<Opened<'_>, Refusal> {
-        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.requests.fetch_add(1, Ordering::Relaxed);
         let request = Request::builder().method(Method::GET).uri(path).body(Body::empty());
         let request = request.map_err(|e| Refusal::Broken(e.to_string()))?;
@@ -145,7 +145,7 @@ impl ApiServer {
             Err(refusal(head.status, &self.collect(body).await?))
         };
         match tokio::time::timeout(self.timeout, answer).await {
-            Ok(body) => Ok(Opened { body: body?, server: self, _permit: permit }),
+            Ok(body) => Ok(Opened { body: body?, server: self }),
             Err(_) => Err(Refusal::Timeout(self.timeout)),
         }
     }
@@ -195,7 +195,6 @@ impl ApiServer {
 pub(super) struct Opened<'a> {
     body: Body,
     server: &'a ApiServer,
-    _permit: SemaphorePermit<'a>,
 }
 
 impl Opened<'_> {

@@ -58,6 +58,33 @@ fn every_container_is_read_in_bounds() {
     assert_eq!(told(&fetched), [("prod/pods/log", GapCause::Info, detail)]);
 }
 
+/// Far away, it is the number of answers on the way that counts.
+#[test]
+fn many_logs_are_read_at_once() {
+    let seconds = |concurrency: usize| {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let service = tower::service_fn(|_: Request<Body>| async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Ok::<_, std::convert::Infallible>(Response::new(Body::from(b"INFO up\n".to_vec())))
+            });
+            let settings = KubernetesSettings { concurrency, ..settings() };
+            let client = kube::Client::new(service, "home");
+            let source = KubernetesSource::with_client(client, "https://api.example", settings);
+            let containers: Vec<String> = (0..160).map(|n| format!("container web/a{n}-0/app")).collect();
+            let objects = Fixture::new(&containers.join("\n")).snapshot.objects;
+            let began = tokio::time::Instant::now();
+            let fetched = source.logs(&objects, END, true).await;
+            assert_eq!((fetched.value.summaries.len(), fetched.gaps.len()), (160, 0));
+            began.elapsed().as_secs_f64()
+        })
+    };
+    assert!((1.9..2.5).contains(&seconds(4)), "{}", seconds(4));
+    assert!((1.9..2.5).contains(&seconds(64)), "{}", seconds(64));
+    assert!((7.9..8.5).contains(&seconds(1)), "{}", seconds(1));
+}
+
 /// A log of lines, each a second after the one before.
 fn written(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let at = |n: usize| END.plus_seconds(n as f64 - 80_000.0).unix_seconds();
