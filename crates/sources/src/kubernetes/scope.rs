@@ -132,9 +132,8 @@ fn matching(
     }
     for glob in globs {
         let matcher = WildMatch::new(glob);
-        let before = names.len();
         let matched: Vec<&String> = all.iter().filter(|n| matcher.matches(n)).collect();
-        if matched.is_empty() && before == names.len() {
+        if matched.is_empty() {
             troubles.push(nothing(glob));
         }
         names.extend(matched.into_iter().cloned());
@@ -187,7 +186,7 @@ fn in_words(refusal: &Refusal) -> Value {
             phrase("refused-status").with("code", u64::from(*code)).with("said", message.as_str()).into()
         }
         Refusal::Timeout(time) => phrase("refused-timeout").with("time", format!("{time:?}")).into(),
-        Refusal::TooLarge => phrase("refused-too-large").into(),
         Refusal::Broken(why) => phrase("refused-broken").with("why", why.as_str()).into(),
+        Refusal::TooLarge => phrase("refused-too-large").into(),
     }
 }
