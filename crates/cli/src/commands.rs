@@ -487,7 +487,7 @@ mod tests {
         let (release, hangs) = channel();
         let runtime = runtime().unwrap();
         runtime.block_on(async {
-            tokio::task::spawn_blocking(move || hangs.recv_timeout(Duration::from_secs(10)))
+            drop(tokio::task::spawn_blocking(move || hangs.recv_timeout(Duration::from_secs(10))));
         });
         drop(runtime);
         assert!(release.send(()).is_ok(), "it still hangs");
