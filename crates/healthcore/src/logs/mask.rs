@@ -232,10 +232,11 @@ impl Masking<'_> {
     /// Where the mark is that closes a value, if it stands in quotation marks.
     fn end_of_quoted(&self, from: usize) -> Option<usize> {
         let (mark, before) = self.text[..self.at].split_last().filter(|(mark, _)| b"\"'".contains(mark))?;
-        // In a text within a text both marks are escaped, else what is escaped closes nothing.
+        // In a text within a text both marks are escaped, else what is escaped closes nothing; nor does what a word follows,
+        // before which an escape was undone.
         let is_escaped = before.ends_with(b"\\");
         let mut end = from;
-        while self.text.get(end)? != mark {
+        while self.text.get(end)? != mark || self.text.get(end + 1).is_some_and(|b| is_word(*b)) {
             end += if self.text[end] == b'\\' && !is_escaped { 2 } else { 1 };
         }
         let value = &self.text[from..end];
@@ -484,6 +485,7 @@ mod tests {
         check("login with \"password\" => \"hunter2\"", "login with \"password\" => \"<redacted>\"");
         check("{\"password\"=>\"hunter2\", n=>x}", "{\"password\"=>\"<redacted>\", n=>x}");
         check("{\"password\":\"PW\\\"PW, x\", n}", "{\"password\":\"<redacted>\", n}");
+        check("{\"password\":\"PW\"PW\"}", "{\"password\":\"<redacted>\"}");
         check("{\\\"token\\\": \\\"a b\\\", n}", "{\\\"token\\\": \\\"<redacted>\\\", n}");
         check("password='a b' n, password=\"a b", "password='<redacted>' n, password=\"<redacted> b");
         check("secret_key => hunter2 x", "secret_key => <redacted> x");

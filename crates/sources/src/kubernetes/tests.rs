@@ -1035,7 +1035,7 @@ fn the_plan_names_what_is_asked_and_nothing_else() {
         ]
     );
     let nodes = source.plan(&BTreeSet::from([ObjectKind::Nodes]));
-    assert_eq!(nodes.len(), 2);
+    assert_eq!(nodes.len(), 3, "namespaces, nodes, and whose cluster it is");
 }
 
 fn connect(kubeconfig: &str, context: Option<&str>) -> String {
