@@ -902,7 +902,17 @@ impl Builder {
 
     fn service(&mut self, line: &Line) -> Result<(), String> {
         line.known(&[
-            "type", "ports", "selects", "ready", "all", "zero", "address", "class", "dns", "created",
+            "type",
+            "ports",
+            "selects",
+            "ready",
+            "all",
+            "zero",
+            "oldest-pod",
+            "address",
+            "class",
+            "dns",
+            "created",
         ])?;
         let ready = line.parse("ready")?;
         let all = line.parse("all")?.or(ready);
@@ -934,6 +944,7 @@ impl Builder {
             ports: line.list("ports", port)?,
             endpoints: all.map(|all| Endpoints { ready: ready.unwrap_or(0), all }),
             scaled_to_zero: line.get("zero").map(str::to_owned),
+            oldest_pod: line.ago("oldest-pod")?,
             load_balancer,
             dns_names: line.list("dns", |name| Some(name.to_owned()))?,
             deleting: line.flag("deleting"),

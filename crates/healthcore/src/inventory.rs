@@ -270,6 +270,10 @@ pub struct Service {
     /// Kind and name of a workload that it selects and that is scaled to zero on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_to_zero: Option<String>,
+    /// When the oldest of its pods was made, of those that have not ended and are not being deleted; only where none of its
+    /// endpoints is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_pod: Option<Timestamp>,
     /// What has become of its load balancer; only of type `LoadBalancer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,

@@ -18,6 +18,8 @@ crate::params! {
     pub struct ServiceWithoutEndpointsParams {
         /// How old a service must be; its pods need time to start.
         min_age: Seconds = Seconds(900.0) => Seconds(0.0)..=Seconds::from_days(30.0),
+        /// Age of the oldest of its pods up to which these are starting.
+        grace: Seconds = Seconds(300.0) => Seconds(0.0)..=Seconds::from_days(1.0),
     }
 }
 
@@ -32,18 +34,24 @@ impl Check for ServiceWithoutEndpoints {
         decides: "From the EndpointSlices of the Service. No endpoint at all, because no pod matches or none has an \
                   address yet: critical when an Ingress, an HTTPRoute or another route sends requests to it, info when \
                   it is headless and has no route, else a warning. Pods selected and none ready: a warning, because \
-                  `pod-not-running` and `crash-looping` tell loud which pods and why. Pods are ready, but a port leads \
+                  `pod-not-running` and `crash-looping` tell loud which pods and why. Both are info when the oldest \
+                  of its pods was made less than `grace` ago: they are starting. Pods are ready, but a port leads \
                   to a name (`targetPort: web`) that no container has for its protocol, so that the EndpointSlices \
                   lack it: critical when a route sends requests to this port, info when the Service is headless and \
                   has no such route, for clients choose the port themselves, else a warning. Left out are Services \
                   without a selector, those of type ExternalName, those that select a workload which is scaled to \
-                  zero, those that are being deleted, and those younger than `min-age`.",
+                  zero or has no node to run on (DaemonSet), those that are being deleted, and those younger than `min-age`.",
         remedy: "Compare the selector with the labels of the pods, or see why the pods have no node or are not ready. \
                  Give the port of the container the name that `targetPort` has, or write its number there.",
         false_alarms: "A Service for the pods of a Job that runs from time to time. A headless Service that a chart \
                        makes for a control plane which the provider hides is info. A port for a container that is \
                        switched off, such as an exporter of metrics: take it out of the Service too.",
         texts: &[
+            ("starting", "has no ready endpoint yet: its oldest pod was made {time} ago"),
+            (
+                "starting-routed",
+                "has no ready endpoint yet, and requests of {route} to it fail: its oldest pod was made {time} ago",
+            ),
             ("no-pods", "has no endpoint, and nothing sends requests to it by a route"),
             ("no-pods-routed", "has no endpoint, and requests of {route} to it fail"),
             ("none-ready", "{all} of {all} {all|endpoint is|endpoints are} not ready"),
@@ -71,7 +79,8 @@ impl Check for ServiceWithoutEndpoints {
     type Subject<'a> = &'a Service;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs.objects(ObjectKind::Services).objects(ObjectKind::Routes).objects(ObjectKind::Workloads);
+        needs.objects(ObjectKind::Services).objects(ObjectKind::Routes);
+        needs.objects(ObjectKind::Workloads).objects(ObjectKind::Pods);
     }
 
     fn judge(params: &Self::Params, service: &&Service, view: &View<'_>) -> Judgement {
@@ -85,7 +94,12 @@ impl Check for ServiceWithoutEndpoints {
             return Ok(ports(service, endpoints, view));
         }
         let routes = routes_to(service, None, view);
-        Ok(problem(service, endpoints, &routes).into())
+        let age = service.oldest_pod.and_then(|made| made.age_at(view.snapshot.taken_at));
+        Ok(match age.filter(|age| *age < params.grace.get()) {
+            Some(age) => starting(service, endpoints, &routes, Seconds(age)),
+            None => problem(service, endpoints, &routes),
+        }
+        .into())
     }
 }
 
@@ -142,6 +156,12 @@ fn with_hosts(problem: Problem, routes: &[&Route]) -> Problem {
     if hosts.is_empty() { problem } else { problem.evidence("hosts", hosts.join(", ")) }
 }
 
+/// One whose pods have had no time yet: after an update of a single pod, or of all at once, and when its node was taken away.
+fn starting(service: &Service, endpoints: Endpoints, routes: &[&Route], age: Seconds) -> Problem {
+    let text = Text::new(if routes.is_empty() { "starting" } else { "starting-routed" }).with("time", age);
+    told(service, endpoints, routes, Severity::Info, text).since(service.oldest_pod)
+}
+
 fn problem(service: &Service, endpoints: Endpoints, routes: &[&Route]) -> Problem {
     let empty = endpoints.all == 0;
     let severity = match (empty, routes.is_empty()) {
@@ -159,11 +179,21 @@ fn problem(service: &Service, endpoints: Endpoints, routes: &[&Route]) -> Proble
     if !empty {
         text = text.with("all", endpoints.all);
     }
+    told(service, endpoints, routes, severity, text)
+}
+
+fn told(
+    service: &Service,
+    endpoints: Endpoints,
+    routes: &[&Route],
+    severity: Severity,
+    text: Text,
+) -> Problem {
     let problem = Problem::new(severity, with_route(text, routes))
         .evidence("ready-endpoints", endpoints.ready)
         .evidence("endpoints", endpoints.all)
         .evidence("routes", routes.len());
-    with_hosts(problem, routes).advise(advice(service, empty))
+    with_hosts(problem, routes).advise(advice(service, endpoints.all == 0))
 }
 
 /// Kind and name, and the host that people know.
@@ -218,6 +248,24 @@ mod tests {
         );
         check("service web/api ready=0 all=1 created=30d", "warning web/api: 1 of 1 endpoint is not ready");
         check("service web/api ready=1 all=2 created=30d", "1 ok");
+    }
+
+    /// A single pod that is replaced leaves its Service without endpoint for a moment.
+    #[test]
+    fn pods_that_are_starting_have_their_time() {
+        let route = "route web/Ingress/front hosts=a.example backends=api:80";
+        let service = |age: &str| format!("service web/api all=0 oldest-pod={age} created=30d\n");
+        check(
+            &format!("{}{route}", service("20s")),
+            "info web/api: has no ready endpoint yet, and requests of Ingress front (a.example) to it fail: its oldest pod was made 20s ago",
+        );
+        let fails = "critical web/api: has no endpoint, and requests of Ingress front (a.example) to it fail";
+        check(&format!("{}{route}", service("5m")), fails);
+        check(&format!("set grace=10s\n{}{route}", service("20s")), fails);
+        check(
+            "service web/api ready=0 all=1 oldest-pod=4m created=30d",
+            "info web/api: has no ready endpoint yet: its oldest pod was made 4m ago",
+        );
     }
 
     /// Pods are ready, and no container of them has the port that the Service names.

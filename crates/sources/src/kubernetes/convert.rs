@@ -53,8 +53,9 @@ pub(super) struct ControllerEntry {
     pub(super) marks: BTreeMap<String, String>,
     /// Those of a Deployment that tell of its rollout.
     pub(super) conditions: Vec<Condition>,
-    /// Labels of the pods that it would have, when it is scaled to zero.
-    pub(super) zero: Option<BTreeMap<String, String>>,
+    /// Labels of the pods that it would have: where it is scaled to zero, and of a ReplicaSet of another owner than a
+    /// Deployment, which may be.
+    pub(super) pod_labels: Option<BTreeMap<String, String>>,
 }
 
 /// Kinds of Kubernetes itself that own pods, or what stands before them.
@@ -328,7 +329,7 @@ fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> Controll
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta, &mut of_template]),
         conditions: conditions(of_rollout),
-        zero: (replicas.desired == 0).then_some(labels),
+        pod_labels: (replicas.desired == 0).then_some(labels),
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
     }
@@ -337,13 +338,15 @@ fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> Controll
 /// A Job, CronJob or ReplicaSet, of which only the metadata are read.
 pub(super) fn unscaled(kind: &str, raw: wire::MetaOnly) -> ControllerEntry {
     let mut meta = raw.metadata;
+    let owner = controller_of(&mut meta);
+    let of_another = kind == "ReplicaSet" && owner.as_ref().is_some_and(|o| o.kind != "Deployment");
     ControllerEntry {
         replicas: None,
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta]),
         conditions: Vec::new(),
-        zero: None,
-        owner: controller_of(&mut meta),
+        pod_labels: of_another.then(|| std::mem::take(&mut meta.labels.all)),
+        owner,
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
     }
 }

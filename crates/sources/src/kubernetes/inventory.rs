@@ -11,7 +11,7 @@ use healthcore::inventory::{
     ManagedCertificate, Namespace, ObjectId, Quota, QuotaResource, Route, RouteParent, RouteTls, Service,
     ServicePort, TlsSecret, Volume, VolumeClaim,
 };
-use healthcore::model::{ObjectKind, Pod};
+use healthcore::model::{ObjectKind, Pod, WorkloadId};
 use healthcore::snapshot::{Gap, Unavailable};
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Seconds, parse_quantity};
@@ -44,6 +44,22 @@ pub(super) struct ScaledToZero {
     /// Kind and name.
     pub(super) name: String,
     pub(super) labels: BTreeMap<String, String>,
+}
+
+impl ScaledToZero {
+    pub(super) fn new(id: &WorkloadId, labels: BTreeMap<String, String>) -> Self {
+        Self { namespace: id.namespace.clone(), name: format!("{} {}", id.kind, id.name), labels }
+    }
+
+    /// Whether a selector takes the pods that it would have.
+    fn is_selected(&self, namespace: &str, selector: &BTreeMap<String, String>) -> bool {
+        self.namespace == namespace && takes(selector, &self.labels)
+    }
+}
+
+/// Whether the selector of a Service takes a pod.
+fn takes(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 impl KubernetesSource {
@@ -101,9 +117,11 @@ impl KubernetesSource {
         let mut istio = istio.settle(u, g);
         find_secrets(&mut istio, &tls_secrets);
         let budgets = budgets.settle(u, g);
+        let mut services = with_endpoints(services, &slices, slices_known, &scaled_to_zero);
+        give_oldest_pods(&mut services, labels.as_ref(), pods);
         let disruption_budgets = give_shared_pods(budgets, labels.as_ref(), pods, u);
         let mut inventory = Inventory {
-            services: with_endpoints(services, &slices, slices_known, &scaled_to_zero),
+            services: services.into_iter().map(|raw| raw.service).collect(),
             routes: routes
                 .into_iter()
                 .flat_map(|part| part.settle(u, g))
@@ -277,6 +295,7 @@ fn service(raw: Object<ServiceSpec, ServiceStatus>, _: &mut Troubles) -> Option<
         ports,
         endpoints: None,
         scaled_to_zero: None,
+        oldest_pod: None,
         load_balancer,
         dns_names: meta.dns_names(),
         deleting: meta.deletion_timestamp.is_some(),
@@ -385,7 +404,7 @@ fn with_endpoints(
     slices: &[EndpointSlice],
     slices_known: bool,
     scaled_to_zero: &[ScaledToZero],
-) -> Vec<Service> {
+) -> Vec<RawService> {
     let mut counts: BTreeMap<&ObjectId, BTreeMap<&str, Endpoints>> = BTreeMap::new();
     let mut with_port: BTreeMap<(&ObjectId, &str), BTreeMap<&str, u32>> = BTreeMap::new();
     for slice in slices {
@@ -402,10 +421,7 @@ fn with_endpoints(
         families.into_iter().flatten().max_by_key(|e| (e.ready, e.all)).unwrap_or_default()
     };
     let zero = |raw: &RawService| {
-        let selected = |w: &&ScaledToZero| {
-            w.namespace == raw.id.namespace
-                && raw.selector.iter().all(|(key, value)| w.labels.get(key) == Some(value))
-        };
+        let selected = |w: &&ScaledToZero| w.is_selected(&raw.id.namespace, &raw.selector);
         scaled_to_zero.iter().find(selected).map(|w| w.name.clone())
     };
     let join = |mut raw: RawService| {
@@ -413,13 +429,31 @@ fn with_endpoints(
             let by_family = with_port.get(&(&raw.id, port.name.as_str()));
             port.ready = Some(by_family.into_iter().flat_map(BTreeMap::values).copied().max().unwrap_or(0));
         }
-        Service {
-            endpoints: slices_known.then(|| most(&raw.id)),
-            scaled_to_zero: if raw.selector.is_empty() { None } else { zero(&raw) },
-            ..raw.service
-        }
+        raw.service.endpoints = slices_known.then(|| most(&raw.id));
+        raw.service.scaled_to_zero = if raw.selector.is_empty() { None } else { zero(&raw) };
+        raw
     };
     services.into_iter().map(join).collect()
+}
+
+/// Tells services of which no endpoint is ready how long there have been pods for them, where all labels are known.
+fn give_oldest_pods(services: &mut [RawService], labels: Option<&shared_pods::Labels>, pods: &[Pod]) {
+    let Some(labels) = labels else { return };
+    let waits = |raw: &&mut RawService| {
+        !raw.selector.is_empty() && raw.service.endpoints.is_some_and(|e| e.ready == 0)
+    };
+    let mut by_namespace: BTreeMap<String, Vec<&mut RawService>> = BTreeMap::new();
+    for raw in services.iter_mut().filter(waits) {
+        by_namespace.entry(raw.id.namespace.clone()).or_default().push(raw);
+    }
+    for pod in pods {
+        let Some(waiting) = by_namespace.get_mut(&pod.workload.namespace) else { continue };
+        let Some(own) = labels.get(&ObjectId::new(&pod.workload.namespace, &pod.name)) else { continue };
+        for raw in waiting.iter_mut().filter(|raw| takes(&raw.selector, own)) {
+            let oldest = &mut raw.service.oldest_pod;
+            *oldest = [*oldest, pod.created].into_iter().flatten().min();
+        }
+    }
 }
 
 // --- Routes -----------------------------------------------------------------------------------------------------------

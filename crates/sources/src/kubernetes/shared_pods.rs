@@ -12,7 +12,7 @@ use super::convert::PodEntry;
 use super::placement::Requirement;
 use super::wire::or_default;
 
-/// Labels of pods, by the pod. Only of those whose eviction asks for budgets.
+/// Labels of pods, by the pod.
 pub(super) type Labels = BTreeMap<ObjectId, BTreeMap<String, String>>;
 
 /// A budget, and what it selects pods by.
@@ -45,14 +45,14 @@ impl RawBudget {
     }
 }
 
-/// Takes the labels of the pods that an eviction asks budgets for: not of those that wait, have ended or are being deleted.
+/// Takes the labels of pods, but for those that have ended or are being deleted.
 pub(super) fn take_labels(pods: &mut [PodEntry]) -> Labels {
-    let asked = |pod: &Pod| !matches!(pod.phase, PodPhase::Pending | PodPhase::Succeeded | PodPhase::Failed);
+    let ended = |pod: &Pod| matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
     let take = |entry: &mut PodEntry| {
         let id = ObjectId::new(&entry.pod.workload.namespace, &entry.pod.name);
         (id, std::mem::take(&mut entry.labels))
     };
-    pods.iter_mut().filter(|e| asked(&e.pod) && !e.pod.deleting).map(take).collect()
+    pods.iter_mut().filter(|e| !ended(&e.pod) && !e.pod.deleting).map(take).collect()
 }
 
 /// Tells budgets which pods they share, where all pods of their namespace are known. Of each namespace it looks once at each pod.
@@ -74,7 +74,8 @@ pub(super) fn give_shared_pods(
         one.budget.shared = Some(SharedPods::default());
     }
     by_namespace.retain(|_, budgets| budgets.len() > 1);
-    for pod in pods {
+    // The eviction of a pod that is pending asks for no budget.
+    for pod in pods.iter().filter(|p| p.phase != PodPhase::Pending) {
         let namespace = &pod.workload.namespace;
         let Some(budgets) = by_namespace.get_mut(namespace) else { continue };
         let Some(own) = labels.get(&ObjectId::new(namespace, &pod.name)) else { continue };

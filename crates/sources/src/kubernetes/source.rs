@@ -6,7 +6,7 @@ use futures::future::join_all;
 use healthcore::api_versions::{ApiUse, WrittenAs};
 use healthcore::finding::Value;
 use healthcore::inventory::ObjectId;
-use healthcore::model::{Node, ObjectKind, PodPhase, Replicas};
+use healthcore::model::{Node, ObjectKind, PodPhase, Replicas, WorkloadId};
 use healthcore::phrase::phrase;
 use healthcore::snapshot::{Gap, GapCause, Missing, Objects, Origin, Unavailable};
 use kube::Client;
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::connect::{self, KubernetesSettings};
-use super::convert::{self, PodEntry};
+use super::convert::{self, ControllerEntry, PodEntry};
 use super::inventory::{Around, ScaledToZero};
 use super::list::{Convert, Listed, list};
 use super::owners::{Controllers, Joined, Unlisted, join};
@@ -327,13 +327,19 @@ impl KubernetesSource {
 
 /// Workloads that are asked to have no pod.
 fn scaled_to_zero(controllers: &Controllers) -> Vec<ScaledToZero> {
-    let Controllers { deployments, stateful_sets, .. } = controllers;
-    let zero = |entry: &convert::ControllerEntry| {
-        let labels = entry.zero.clone()?;
-        let name = format!("{} {}", entry.id.kind, entry.id.name);
-        Some(ScaledToZero { namespace: entry.id.namespace.clone(), name, labels })
+    let Controllers { deployments, stateful_sets, daemon_sets, .. } = controllers;
+    let zero = |entry: &ControllerEntry| Some(ScaledToZero::new(&entry.id, entry.pod_labels.clone()?));
+    deployments.iter().chain(stateful_sets).chain(daemon_sets).filter_map(zero).collect()
+}
+
+/// Labels of the pods that workloads of other kinds would have, such as a Rollout of Argo, as their ReplicaSets tell them.
+fn labels_of_others(controllers: &Controllers) -> BTreeMap<WorkloadId, BTreeMap<String, String>> {
+    let labels = |entry: &ControllerEntry| {
+        let owner = entry.owner.as_ref()?;
+        let of = WorkloadId::new(&entry.id.namespace, &owner.kind, &owner.name);
+        Some((of, entry.pod_labels.clone()?))
     };
-    deployments.iter().chain(stateful_sets).filter_map(zero).collect()
+    controllers.replica_sets.iter().filter_map(labels).collect()
 }
 
 /// Says of namespaces that may not be there that nothing is seen in them, where pods could be listed.
@@ -480,7 +486,7 @@ impl Namespaced for PodEntry {
         &self.pod.workload.namespace
     }
 }
-impl Namespaced for convert::ControllerEntry {
+impl Namespaced for ControllerEntry {
     fn namespace(&self) -> &str {
         &self.id.namespace
     }
@@ -560,8 +566,8 @@ impl ObjectSource for KubernetesSource {
         let run = &run;
         let places = run.asks(ObjectKind::ImagePlatforms);
         let node: Convert<wire::Node, NodeEntry> = if places { convert::placed_node } else { convert::node };
-        let budgets = run.asks(ObjectKind::DisruptionBudgets);
-        let pod: Convert<wire::Pod, PodEntry> = if budgets { convert::labelled_pod } else { convert::pod };
+        let select = run.asks(ObjectKind::DisruptionBudgets) || run.asks(ObjectKind::Services);
+        let pod: Convert<wire::Pod, PodEntry> = if select { convert::labelled_pod } else { convert::pod };
 
         let (
             pods,
@@ -593,7 +599,7 @@ impl ObjectSource for KubernetesSource {
         self.give_jvm_flags(run, &mut pods, g).await;
         let claims = mounted(&pods, |pod| &pod.claims);
         let secrets = mounted(&pods, |pod| &pod.secrets);
-        let known = budgets && run.asks(ObjectKind::Pods);
+        let known = select && run.asks(ObjectKind::Pods);
         let labels = known.then(|| shared_pods::take_labels(&mut pods));
         let controllers = Controllers {
             deployments: deployments.settle(u, g),
@@ -603,7 +609,8 @@ impl ObjectSource for KubernetesSource {
             jobs: jobs.settle(u, g),
             cron_jobs: cron_jobs.settle(u, g),
         };
-        let scaled_to_zero = scaled_to_zero(&controllers);
+        let mut scaled_to_zero = scaled_to_zero(&controllers);
+        let mut labels_of_others = labels_of_others(&controllers);
         let mut hpas = hpas.settle(u, g);
         let events = convert::fold_events(events.settle(u, g));
         let nodes = nodes.settle(u, g);
@@ -619,6 +626,9 @@ impl ObjectSource for KubernetesSource {
         gaps.extend(gap);
         for (one, scaled) in scales {
             let Ok(at) = workloads.binary_search_by(|w| w.id.cmp(&one.id)) else { continue };
+            if let (Scaled::To(0), Some(labels)) = (&scaled, labels_of_others.remove(&one.id)) {
+                scaled_to_zero.push(ScaledToZero::new(&one.id, labels));
+            }
             let counted = workloads[at].replicas;
             workloads[at].replicas = match scaled {
                 Scaled::To(desired) => {

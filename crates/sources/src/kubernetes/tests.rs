@@ -1216,6 +1216,58 @@ fn services_have_the_endpoints_of_all_their_slices() {
     assert_eq!(objects.workloads[0].annotations["healthcheck/class"], "jvm");
 }
 
+/// What tells a Service that has nothing on purpose, or not yet, from one that is broken.
+#[test]
+fn services_know_who_has_no_pod_on_purpose_and_whose_pods_start() {
+    let service = |name: &str| json!({"metadata": meta(name), "spec": {"selector": {"app": name}}});
+    let labelled = |mut meta: Value, app: &str, created: &str| {
+        meta["labels"] = json!({"app": app, "more": "x"});
+        meta["creationTimestamp"] = json!(created);
+        meta
+    };
+    let pod = move |name: &str, app: &str, created: &str, phase: &str| {
+        let meta = labelled(owned(name, "apps/v1", "StatefulSet", app), app, created);
+        json!({"metadata": meta, "spec": {"containers": [{"name": "a"}]}, "status": {"phase": phase}})
+    };
+    let (fetched, _) = objects(&[], move |uri| match path_of(uri) {
+        "/api/v1/services" => list(&["agent", "canary", "late", "ready"].map(service)),
+        "/apis/discovery.k8s.io/v1/endpointslices" => {
+            let meta =
+                json!({"name": "s", "namespace": "shop", "labels": {"kubernetes.io/service-name": "ready"}});
+            list(&[json!({"metadata": meta, "endpoints": [{"conditions": {"ready": true}}]})])
+        }
+        "/apis/apps/v1/daemonsets" => list(&[json!({
+            "metadata": meta("agent"), "spec": {"template": {"metadata": {"labels": {"app": "agent"}}}},
+            "status": {"desiredNumberScheduled": 0}})]),
+        "/apis/apps/v1/replicasets" => {
+            let meta = owned("canary-1", "argoproj.io/v1alpha1", "Rollout", "canary");
+            list(&[json!({"metadata": labelled(meta, "canary", "2026-01-02T03:04:05Z")})])
+        }
+        "/apis/argoproj.io/v1alpha1" => ok(&json!({"resources": [
+            {"name": "rollouts", "kind": "Rollout"}, {"name": "rollouts/scale", "kind": "Scale"}]})),
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/canary/scale" => ok(&json!({"spec": {}})),
+        "/api/v1/pods" => list(&[
+            pod("late-2", "late", "2026-01-02T03:06:00Z", "Pending"),
+            pod("late-1", "late", "2026-01-02T03:05:00Z", "Running"),
+            pod("late-0", "late", "2026-01-02T03:04:00Z", "Failed"),
+            pod("ready-0", "ready", "2026-01-02T03:04:00Z", "Running"),
+        ]),
+        _ => empty(),
+    });
+    let services = &fetched.value.inventory.services;
+    let told: Vec<_> =
+        services.iter().map(|s| (s.id.name.as_str(), s.scaled_to_zero.as_deref(), s.oldest_pod)).collect();
+    assert_eq!(
+        told,
+        [
+            ("agent", Some("DaemonSet agent"), None),
+            ("canary", Some("Rollout canary"), None),
+            ("late", None, at("2026-01-02T03:05:00Z")),
+            ("ready", None, None),
+        ]
+    );
+}
+
 #[test]
 fn routes_of_every_kind() {
     let objects = converted(&[
