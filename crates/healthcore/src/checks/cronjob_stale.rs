@@ -3,8 +3,9 @@
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::{CronJob, Inventory, Job};
-use crate::model::ObjectKind;
+use crate::model::{Condition, ObjectKind};
 use crate::need::Needs;
+use crate::phrase::or;
 use crate::schedule::Schedule;
 use crate::snapshot::{Field, Missing};
 use crate::time::Timestamp;
@@ -33,14 +34,24 @@ impl Check for CronjobStale {
         why: "Nobody sees a backup, a clean-up or a renewal that does not happen, until it is needed.",
         decides: "The last `missed` instants at which the schedule was due, at least `grace` ago: a warning when no Job of it \
                   has succeeded since the earliest of them, which tells whether it never succeeded, is not started, hangs \
-                  or fails. Without a time zone the schedule is read in UTC. A CronJob that has not been due so often \
-                  since it was made is left out. A suspended one is info.",
+                  or fails. Where a day or more lies between the last two, one is enough when it was not even started at \
+                  the last. Of one that fails the last Job that failed is named, with its reason. Without a time zone the \
+                  schedule is read in UTC. A CronJob that has not been due so often since it was made is left out. A suspended one is info.",
         remedy: "Read the log of its last Job. Run it by hand to see whether it works.",
         false_alarms: "Runs that take longer than `grace`. A controller whose own time zone is not UTC, when the CronJob \
-                       names none. A CronJob that has been resumed a short time ago.",
+                       names none. A CronJob that has been resumed a short time ago, or whose schedule was \
+                       changed, where `startingDeadlineSeconds` forbids to make up for what it missed.",
         texts: &[
             ("never", "has never succeeded in {age}; it was last due {due}"),
             ("fails", "has not succeeded for {time}, though it is started by its schedule `{schedule}`"),
+            (
+                "fails-with",
+                "has not succeeded for {time}, though it is started by its schedule `{schedule}`: Job {job} failed ({reason})",
+            ),
+            (
+                "never-with",
+                "has never succeeded in {age}: Job {job} failed ({reason}); it was last due {due}",
+            ),
             ("not-started", "has not been started by its schedule `{schedule}` for {time}"),
             ("hangs", "its Job {job} has been running for {time}, so that others wait for it"),
             ("suspended", "is suspended"),
@@ -69,16 +80,23 @@ impl Check for CronjobStale {
         }
         let inventory = &view.snapshot.objects.inventory;
         let Some(stale) = stale(params, cron, inventory, now)? else { return Ok(Outcome::Ok) };
-        Ok(problem(cron, &stale, params, now).into())
+        Ok(problem(cron, &stale, now).into())
     }
 }
 
-/// Whether the defaults call a CronJob stale: then its failed Jobs are only the reason.
-pub(super) fn is_stale(cron: &CronJob, inventory: &Inventory, now: Timestamp) -> bool {
-    !cron.suspended && matches!(stale(&CronjobStaleParams::default(), cron, inventory, now), Ok(Some(_)))
+/// Whether the defaults call a CronJob stale because of a Job, so that it is told loud there.
+pub(super) fn is_stale_by(job: &Job, cron: &CronJob, inventory: &Inventory, now: Timestamp) -> bool {
+    let Ok(Some(stale)) = stale(&CronjobStaleParams::default(), cron, inventory, now) else { return false };
+    let named = stale.hanging.or(stale.told_failure().map(|(job, _)| job));
+    !cron.suspended && named.map_or(stale.started, |named| named.id == job.id)
 }
 
+/// Between two runs of a daily one, where a day is short by an hour of summer time.
+const A_DAY: Seconds = Seconds(23.0 * 3600.0);
+
 struct Stale<'a> {
+    /// Runs in a row without success.
+    missed: u32,
     /// When it was last due.
     due: Timestamp,
     last_success: Option<Timestamp>,
@@ -86,8 +104,17 @@ struct Stale<'a> {
     /// A Job that has been running since before the runs that were missed, which wait for it.
     hanging: Option<&'a Job>,
     newest: Option<&'a Job>,
+    /// The newest Job that failed, and how.
+    failed: Option<(&'a Job, &'a Condition)>,
     /// Whether it was started since the earliest run that was missed.
     started: bool,
+}
+
+impl<'a> Stale<'a> {
+    /// The failure that is the reason, of one that is started and does not hang.
+    fn told_failure(&self) -> Option<(&'a Job, &'a Condition)> {
+        self.failed.filter(|_| self.started && self.hanging.is_none())
+    }
 }
 
 fn stale<'a>(
@@ -98,21 +125,23 @@ fn stale<'a>(
 ) -> Result<Option<Stale<'a>>, Missing> {
     let schedule = Schedule::new(&cron.schedule, cron.time_zone.as_deref())
         .map_err(|why| Missing::NotReported { field: Field::Schedule(why.to_string()) })?;
-    let due = schedule.last(params.missed, now.plus_seconds(-params.grace.get()));
-    let earliest = due.last().copied().filter(|_| due.len() == params.missed as usize);
-    let Some(earliest) = earliest.filter(|t| there_since(cron).is_none_or(|since| *t >= since)) else {
-        return Ok(None);
-    };
+    let due = schedule.last(params.missed.max(2), now.plus_seconds(-params.grace.get()));
+    let in_a_row = due.get(params.missed as usize - 1).copied();
+    let in_a_row = in_a_row.filter(|t| there_since(cron).is_none_or(|since| *t >= since));
     let jobs = jobs_of(cron, inventory);
     let completed = jobs.iter().filter_map(|j| j.completed).max();
     // Before Kubernetes 1.21 the CronJob itself does not tell.
     let last_success = cron.last_success.max(completed);
-    if last_success.is_some_and(|t| t >= earliest) {
-        return Ok(None);
-    }
+    let without_success = |t: &Timestamp| last_success.is_none_or(|last| last < *t);
+    let in_a_row = in_a_row.filter(without_success);
+    let not_begun = not_begun(cron, &jobs, &due).filter(without_success);
+    let Some(earliest) = not_begun.or(in_a_row) else { return Ok(None) };
+    let failed = jobs.iter().filter_map(|j| Some((*j, j.failure()?)));
+    let failed = failed.max_by_key(|(j, _)| (j.created, &j.id.name));
     // Where several may run, and where the next takes the place of one that runs, none waits for another.
     let holds_up = !matches!(cron.concurrency.as_str(), "Allow" | "Replace");
     Ok(Some(Stale {
+        missed: in_a_row.map_or(1, |_| params.missed),
         due: schedule.latest(now).unwrap_or(due[0]),
         last_success,
         last_schedule: cron.last_schedule,
@@ -120,9 +149,20 @@ fn stale<'a>(
             .iter()
             .copied()
             .find(|j| holds_up && j.active > 0 && j.started.is_some_and(|t| t <= earliest)),
-        newest: jobs.into_iter().max_by_key(|j| j.created),
+        newest: jobs.iter().copied().max_by_key(|j| j.created),
+        failed,
         started: cron.last_schedule.is_some_and(|t| t >= earliest),
     }))
+}
+
+/// When a CronJob was last due and not started, where runs are a day or more apart: the next is too far away to wait for. The
+/// controller makes up for what it missed as soon as it can, and tells the time at which that was due.
+fn not_begun(cron: &CronJob, jobs: &[&Job], due: &[Timestamp]) -> Option<Timestamp> {
+    let [last, before, ..] = due else { return None };
+    let there = cron.created.or(cron.last_schedule)? <= *last;
+    let starts = jobs.iter().filter_map(|j| j.created).chain(cron.last_schedule);
+    let started = starts.max().is_some_and(|t| t >= *last);
+    (there && !started && last.seconds_since(*before) >= A_DAY.get()).then_some(*last)
 }
 
 /// Since when there is such a CronJob. One that was restored from a backup, or made anew with its status, is older than
@@ -138,24 +178,30 @@ pub(super) fn jobs_of<'a>(cron: &CronJob, inventory: &'a Inventory) -> Vec<&'a J
     inventory.jobs.iter().filter(own).collect()
 }
 
-fn problem(cron: &CronJob, stale: &Stale<'_>, params: &CronjobStaleParams, now: Timestamp) -> Problem {
+fn problem(cron: &CronJob, stale: &Stale<'_>, now: Timestamp) -> Problem {
     let since = |t: Option<Timestamp>| Seconds(t.map_or(0.0, |t| now.seconds_since(t)));
     let schedule = cron.schedule.as_str();
-    let text = match (stale.hanging, stale.last_success) {
+    let failed = stale.told_failure();
+    let key =
+        |plain: &'static str, with: &'static str| Text::new(if failed.is_some() { with } else { plain });
+    let mut text = match (stale.hanging, stale.last_success) {
         (Some(job), _) => {
             Text::new("hangs").with("job", job.id.name.as_str()).with("time", since(job.started))
         }
-        (None, None) => Text::new("never").with("age", since(cron.created)).with("due", stale.due),
+        (None, None) => key("never", "never-with").with("age", since(cron.created)).with("due", stale.due),
         (None, Some(last)) if stale.started => {
-            Text::new("fails").with("time", since(Some(last))).with("schedule", schedule)
+            key("fails", "fails-with").with("time", since(Some(last))).with("schedule", schedule)
         }
         (None, Some(last)) => {
             let last = stale.last_schedule.unwrap_or(last);
             Text::new("not-started").with("time", since(Some(last))).with("schedule", schedule)
         }
     };
+    if let Some((job, failure)) = failed {
+        text = text.with("job", job.id.name.as_str()).with("reason", or(&failure.reason, "no-reason"));
+    }
     let mut problem = Problem::new(Severity::Warning, text)
-        .evidence("missed-runs-at-least", params.missed)
+        .evidence("missed-runs-at-least", stale.missed)
         .evidence("schedule", schedule)
         .evidence("time-zone", cron.time_zone.as_deref().unwrap_or("UTC"))
         .evidence("last-due", stale.due);
@@ -172,7 +218,8 @@ fn problem(cron: &CronJob, stale: &Stale<'_>, params: &CronjobStaleParams, now: 
 fn advise(problem: Problem, cron: &CronJob, stale: &Stale<'_>) -> Problem {
     let (namespace, name) = (&cron.id.namespace, &cron.id.name);
     let names = [namespace.as_str(), name.as_str()];
-    let first = match stale.hanging.or(stale.newest) {
+    let failed = stale.told_failure().map(|(job, _)| job);
+    let first = match stale.hanging.or(failed).or(stale.newest) {
         Some(job) => {
             let job = job.id.name.as_str();
             let command = format!("kubectl -n {namespace} logs job/{job} --all-containers --tail=50");
@@ -228,6 +275,33 @@ mod tests {
         );
     }
 
+    /// Of one that is due seldom, the next run is too far away to wait for a second that is missed.
+    #[test]
+    fn a_start_that_was_missed_is_enough_where_runs_are_a_day_apart() {
+        // Saturday at 03:00 was 5 d 22 h ago.
+        let weekly = |of: &str| format!(r#"cronjob web/dump schedule="0 3 * * 6" {of}"#);
+        check(
+            &weekly("last-schedule=310h last-success=309h created=90d"),
+            "warning web/dump: has not been started by its schedule `0 3 * * 6` for 310h",
+        );
+        check(&weekly("last-schedule=142h last-success=309h created=90d"), "1 ok");
+        check(&weekly("last-schedule=310h last-success=100h created=90d"), "1 ok");
+        check(&weekly("created=6d"), "warning web/dump: has never succeeded in 6d; it was last due 142h ago");
+        check(&weekly("created=141h"), "1 ok");
+        check(
+            &format!("set grace=6d\n{}", weekly("last-schedule=310h last-success=309h created=90d")),
+            "1 ok",
+        );
+        check(
+            r#"cronjob web/dump schedule="0 3,15 * * *" last-schedule=22h last-success=22h created=90d"#,
+            "1 ok",
+        );
+        let found =
+            fixture::findings("cronjob-stale", &weekly("last-schedule=310h last-success=309h created=90d"));
+        let missed = found[0].evidence.iter().find(|e| e.name == "missed-runs-at-least");
+        assert_eq!(missed.map(|e| fixture::show(&e.value)).as_deref(), Some("1"));
+    }
+
     #[test]
     fn its_own_zone_counts() {
         // 03:00 in Taipei is 19:00 UTC: due 6 h, 30 h and 54 h ago.
@@ -275,6 +349,29 @@ mod tests {
         check(
             &format!("{cron} concurrency=Allow\njob web/dump-1 cron=dump created=3d active=1"),
             "warning web/dump: has never succeeded in 30d; it was last due 22h ago",
+        );
+    }
+
+    #[test]
+    fn the_job_that_failed_last_is_named() {
+        let cron = r#"cronjob web/dump schedule="0 3 * * *" last-schedule=22h created=30d"#;
+        let jobs = "job web/dump-1 cron=dump created=70h active=1\n\
+                    job web/dump-2 cron=dump created=46h Failed=yes:DeadlineExceeded@45h\n\
+                    job web/dump-3 cron=dump created=22h Failed=yes:BackoffLimitExceeded@21h";
+        let failed = "Job dump-3 failed (BackoffLimitExceeded)";
+        check(
+            &format!("{cron} concurrency=Allow last-success=71h\n{jobs}"),
+            &format!(
+                "warning web/dump: has not succeeded for 71h, though it is started by its schedule `0 3 * * *`: {failed}"
+            ),
+        );
+        check(
+            &format!("{cron} concurrency=Allow\n{jobs}"),
+            &format!("warning web/dump: has never succeeded in 30d: {failed}; it was last due 22h ago"),
+        );
+        check(
+            &format!("{cron} concurrency=Forbid\n{jobs}"),
+            "warning web/dump: its Job dump-1 has been running for 70h, so that others wait for it",
         );
     }
 

@@ -1,7 +1,7 @@
 //! `job-failed`: a Job has given up.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::cronjob_stale::is_stale;
+use crate::checks::cronjob_stale::is_stale_by;
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::{Inventory, Job};
 use crate::model::ObjectKind;
@@ -31,7 +31,7 @@ impl Check for JobFailed {
         why: "A migration, an import or a backup has not been done, and nothing repeats it.",
         decides: "The condition Failed of the Job, which is set when its retries or its deadline are used up. A warning up \
                   to the age `recent`, then info. Of a CronJob only the newest Job counts, and none when it has \
-                  succeeded since; when the CronJob misses its schedule, `cronjob-stale` tells it loud and the Job is info. \
+                  succeeded since; when the CronJob misses its schedule because of it, `cronjob-stale` tells it loud and the Job is info. \
                   Single pods that failed while the Job goes on are no failure of it.",
         remedy: "Read the log of its last pod, mend the cause, and make the Job again.",
         false_alarms: "A Job that was tried again under another name; delete the failed one.",
@@ -67,7 +67,7 @@ impl Check for JobFailed {
             return Ok(Outcome::Ok);
         }
         let recent = age.is_none_or(|age| age <= params.recent.get());
-        let loud = recent && !cron_job_is_stale(job, inventory, now);
+        let loud = recent && !cron_job_tells_it(job, inventory, now);
         let severity = if loud { Severity::Warning } else { Severity::Info };
         let reason = or(&failure.reason, "no-reason");
         let text = match age {
@@ -108,10 +108,13 @@ fn is_superseded(job: &Job, at: Option<Timestamp>, inventory: &Inventory) -> boo
     later || cron.is_some_and(|c| c.last_success.is_some() && c.last_success > at)
 }
 
-fn cron_job_is_stale(job: &Job, inventory: &Inventory, now: Timestamp) -> bool {
+fn cron_job_tells_it(job: &Job, inventory: &Inventory, now: Timestamp) -> bool {
     let name = job.cron_job.as_deref();
     let own = |namespace: &str, cron: &str| namespace == job.id.namespace && Some(cron) == name;
-    inventory.cron_jobs.iter().any(|c| own(&c.id.namespace, &c.id.name) && is_stale(c, inventory, now))
+    inventory
+        .cron_jobs
+        .iter()
+        .any(|c| own(&c.id.namespace, &c.id.name) && is_stale_by(job, c, inventory, now))
 }
 
 #[cfg(test)]
@@ -169,6 +172,17 @@ mod tests {
         };
         check(&cron("70h"), "info web/dump-2: failed 21h ago: BackoffLimitExceeded");
         check(&cron("46h"), "warning web/dump-2: failed 21h ago: BackoffLimitExceeded");
+        // It tells of another that hangs, and of the start that it missed: then that one failed is told here.
+        let hangs = "job web/dump-1 cron=dump created=70h active=1\n";
+        check(
+            &format!("{hangs}{}", cron("70h")),
+            "warning web/dump-2: failed 21h ago: BackoffLimitExceeded\n1 ok",
+        );
+        check(
+            "job web/dump-2 cron=dump created=46h Failed=yes:BackoffLimitExceeded@45h\n\
+             cronjob web/dump schedule=\"0 3 * * *\" last-schedule=46h last-success=70h created=9d",
+            "warning web/dump-2: failed 45h ago: BackoffLimitExceeded",
+        );
     }
 
     #[test]

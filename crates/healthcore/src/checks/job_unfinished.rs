@@ -1,7 +1,7 @@
 //! `job-unfinished`: a Job runs for much longer than Jobs do.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
-use crate::checks::cronjob_stale::is_stale;
+use crate::checks::cronjob_stale::is_stale_by;
 use crate::finding::{Advice, Problem, Severity, Text};
 use crate::inventory::{CronJob, Job};
 use crate::model::ObjectKind;
@@ -31,8 +31,8 @@ impl Check for JobUnfinished {
         why: "A Job that hangs holds its memory, its locks and its place in the queue, and nothing says that its work \
               is not done.",
         decides: "A warning when a Job has pods that have not ended (`status.active`), and began more than `after` \
-                  ago. Suspended Jobs and those that have ended are left out. When its CronJob misses its schedule, \
-                  `cronjob-stale` tells that loud and the Job is info. What its pods wait for, where they do not run, \
+                  ago. Suspended Jobs and those that have ended are left out. When its CronJob misses its schedule \
+                  because of it, `cronjob-stale` tells that loud and the Job is info. What its pods wait for, where they do not run, \
                   `pod-not-running` and `pod-unschedulable` tell.",
         remedy: "Read its log. When it hangs, mend the cause and delete the Job; `activeDeadlineSeconds` ends one that \
                  hangs by itself.",
@@ -73,7 +73,7 @@ impl Check for JobUnfinished {
         let own =
             |c: &&CronJob| c.id.namespace == job.id.namespace && job.cron_job.as_ref() == Some(&c.id.name);
         let cron_job = inventory.cron_jobs.iter().find(own);
-        let told = cron_job.is_some_and(|c| is_stale(c, inventory, now));
+        let told = cron_job.is_some_and(|c| is_stale_by(job, c, inventory, now));
         let severity = if told { Severity::Info } else { Severity::Warning };
         let text = match cron_job.filter(|c| c.concurrency == "Forbid") {
             Some(cron_job) => Text::new("unfinished-forbids").with("cron_job", cron_job.id.name.as_str()),
@@ -166,12 +166,15 @@ mod tests {
     #[test]
     fn a_cronjob_that_misses_its_schedule_is_told_loud_itself() {
         let cron = "job web/dump-1 cron=dump active=1 created=3d\n\
-                    cronjob web/dump schedule=\"0 3 * * *\" last-success=4d created=30d concurrency=";
+                    cronjob web/dump schedule=\"0 3 * * *\" last-schedule=22h last-success=4d created=30d concurrency=";
         check(
             &format!("{cron}Forbid"),
             "info web/dump-1: has not ended 3d after its start, and CronJob dump starts no other run until it has",
         );
         check(&format!("{cron}Allow"), "info web/dump-1: has not ended 3d after its start");
+        // There it is the failure of another that is told.
+        let failed = "job web/dump-2 cron=dump created=22h Failed=yes:BackoffLimitExceeded@21h";
+        check(&format!("{cron}Allow\n{failed}"), "warning web/dump-1: has not ended 3d after its start");
         check(&format!("{cron}Allow suspended"), "warning web/dump-1: has not ended 3d after its start");
     }
 
