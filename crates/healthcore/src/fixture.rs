@@ -1088,6 +1088,8 @@ impl Builder {
             desired_healthy: line.parse("desired")?.unwrap_or(0),
             disruptions_allowed: line.parse("allowed")?.unwrap_or(0),
             shared,
+            scaled_to_zero: text("zero"),
+            owner: text("owner"),
             conditions: line.conditions()?,
             created: line.ago("created")?,
         });

@@ -674,6 +674,12 @@ pub struct DisruptionBudget {
     /// Pods that it shares with other budgets; none where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedPods>,
+    /// Kind and name of a workload that it selects and that is scaled to zero on purpose; only where it counts no pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_to_zero: Option<String>,
+    /// Kind and name of the object whose controller made it, and would make it so again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Its conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -35,7 +35,9 @@ impl Check for DisruptionBudgetBlocking {
                   that it cannot work the budget out (reason `SyncFailed`), for then it allows none either. A warning, \
                   too, when another budget selects some of the same pods, by their labels: Kubernetes refuses to evict \
                   a pod that has more than one. It is told at the first of them by name; pods that are pending, have \
-                  ended or are being deleted do not count. Info when it counts no pod at all. When pods are unhealthy \
+                  ended or are being deleted do not count. Info when it counts no pod at all, but for one whose \
+                  workload is scaled to zero. One that a controller keeps (`ownerReferences`) is info where it blocks, and \
+                  may count no pod: operators of databases move the primary themselves before its node is drained. When pods are unhealthy \
                   and only therefore none may go, the budget does its work and the pods are told of by other checks. \
                   Budgets younger than `min-age` are left out.",
         remedy: "Let one pod go: `maxUnavailable: 1`, or more replicas than `minAvailable`. A budget that selects \
@@ -45,6 +47,12 @@ impl Check for DisruptionBudgetBlocking {
                        budget's workload, or leave the check out for that namespace.",
         texts: &[
             ("blocks", "allows no eviction even when all {expected} pods are healthy: {rule}"),
+            ("blocks-one", "allows no eviction of its only pod, even when that is healthy: {rule}"),
+            ("blocks-owned", "allows no eviction even when all is healthy, as {owner} made it: {rule}"),
+            (
+                "owned",
+                "see how {owner} is drained: its controller would undo a change of the budget, and may move the pod itself",
+            ),
             (
                 "broken",
                 "allows no eviction, for Kubernetes cannot work out how many pods may go ({rule}): {why}",
@@ -68,6 +76,7 @@ impl Check for DisruptionBudgetBlocking {
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
         needs.objects(ObjectKind::DisruptionBudgets).objects(ObjectKind::Pods);
+        needs.objects(ObjectKind::Workloads);
     }
 
     fn judge(params: &Self::Params, budget: &&DisruptionBudget, view: &View<'_>) -> Judgement {
@@ -92,6 +101,9 @@ impl Check for DisruptionBudgetBlocking {
                 .into());
         }
         let Some(expected) = budget.expected_pods else { return Ok(Outcome::NotApplicable) };
+        if expected == 0 && (budget.scaled_to_zero.is_some() || budget.owner.is_some()) {
+            return Ok(Outcome::NotApplicable);
+        }
         if expected == 0 {
             let command = format!("kubectl -n {namespace} get pdb {name} -o yaml");
             let advice = Advice::new(Text::new("labels")).command(command, &[namespace, name]);
@@ -103,20 +115,27 @@ impl Check for DisruptionBudgetBlocking {
         if budget.desired_healthy < expected {
             return shared.map(|_| Outcome::Ok);
         }
-        let text = Text::new("blocks").with("expected", expected as usize).with("rule", rule(budget));
-        Ok(blocks(Problem::new(Severity::Warning, text), budget, expected).since(budget.created).into())
+        let (severity, text) = match (&budget.owner, expected) {
+            (Some(owner), _) => (Severity::Info, Text::new("blocks-owned").with("owner", owner.as_str())),
+            (None, 1) => (Severity::Warning, Text::new("blocks-one")),
+            (None, _) => (Severity::Warning, Text::new("blocks").with("expected", expected as usize)),
+        };
+        let problem = Problem::new(severity, text.with("rule", rule(budget)));
+        Ok(blocks(problem, budget, expected).since(budget.created).into())
     }
 }
 
 /// What it demands of the pods that it counts, and how to demand less.
 fn blocks(problem: Problem, budget: &DisruptionBudget, expected: u32) -> Problem {
+    let problem = problem.measured("desired-healthy", budget.desired_healthy as usize, expected);
+    let problem = problem.evidence("healthy", budget.current_healthy as usize);
+    if let Some(owner) = &budget.owner {
+        return problem.advise(Advice::new(Text::new("owned").with("owner", owner.as_str())));
+    }
     let (namespace, name) = (&budget.id.namespace, &budget.id.name);
     let patch = r#"{"spec":{"minAvailable":null,"maxUnavailable":1}}"#;
     let command = format!("kubectl -n {namespace} patch pdb {name} --type merge -p '{patch}'");
-    problem
-        .measured("desired-healthy", budget.desired_healthy as usize, expected)
-        .evidence("healthy", budget.current_healthy as usize)
-        .advise(Advice::new(Text::new("loosen")).command(command, &[namespace, name]))
+    problem.advise(Advice::new(Text::new("loosen")).command(command, &[namespace, name]))
 }
 
 /// Pods that are shared, and the budgets with which: those that are not young.
@@ -199,7 +218,7 @@ mod tests {
     fn as_many_as_there_are_is_too_many() {
         check(
             "budget web/api min=1 expected=1 healthy=1 desired=1 allowed=0 created=30d",
-            "warning web/api: allows no eviction even when all 1 pods are healthy: minAvailable 1",
+            "warning web/api: allows no eviction of its only pod, even when that is healthy: minAvailable 1",
         );
         check(
             "budget web/api max=0 expected=3 healthy=3 desired=3 allowed=0 created=30d",
@@ -217,7 +236,23 @@ mod tests {
 
     #[test]
     fn one_that_selects_nothing_is_told() {
-        check("budget web/api min=1 expected=0 created=30d", "info web/api: selects no pod");
+        let budget = "budget web/api min=1 expected=0 created=30d";
+        check(budget, "info web/api: selects no pod");
+        check(&format!("{budget} zero=\"Deployment api\""), "nothing");
+        check(&format!("{budget} owner=\"Cluster pg\""), "nothing");
+    }
+
+    /// Of a database each node drain asks its operator, which would make the budget so again.
+    #[test]
+    fn one_that_a_controller_keeps() {
+        let budget =
+            "budget db/pg-primary min=1 expected=1 healthy=1 desired=1 created=30d owner=\"Cluster pg\"";
+        check(
+            budget,
+            "info db/pg-primary: allows no eviction even when all is healthy, as Cluster pg made it: minAvailable 1",
+        );
+        let advice = fixture::advice("disruption-budget-blocking", budget);
+        assert!(advice.len() == 1 && advice[0].starts_with("see how Cluster pg is drained"), "{advice:?}");
     }
 
     /// A share of pods whose owner has no scale, or a text that is no share: the controller says so, and allows nothing.

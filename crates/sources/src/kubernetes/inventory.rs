@@ -116,7 +116,8 @@ impl KubernetesSource {
         let tls_secrets = secrets.settle(u, g);
         let mut istio = istio.settle(u, g);
         find_secrets(&mut istio, &tls_secrets);
-        let budgets = budgets.settle(u, g);
+        let mut budgets = budgets.settle(u, g);
+        shared_pods::give_scaled_to_zero(&mut budgets, &scaled_to_zero);
         let mut services = with_endpoints(services, &slices, slices_known, &scaled_to_zero);
         give_oldest_pods(&mut services, labels.as_ref(), pods);
         let disruption_budgets = give_shared_pods(budgets, labels.as_ref(), pods, u);
@@ -1141,6 +1142,8 @@ fn disruption_budget(raw: Object<BudgetSpec, BudgetStatus>, _: &mut Troubles) ->
         desired_healthy: status.desired_healthy,
         disruptions_allowed: status.disruptions_allowed,
         shared: None,
+        scaled_to_zero: None,
+        owner: meta.owner_references.iter().find(|o| o.controller).map(|o| format!("{} {}", o.kind, o.name)),
         conditions: conditions(status.conditions),
         created: meta.created(),
     };

@@ -9,6 +9,7 @@ use healthcore::snapshot::Unavailable;
 use serde::Deserialize;
 
 use super::convert::PodEntry;
+use super::inventory::ScaledToZero;
 use super::placement::Requirement;
 use super::wire::or_default;
 
@@ -87,6 +88,15 @@ pub(super) fn give_shared_pods(
         }
     }
     raw.into_iter().map(|one| one.budget).collect()
+}
+
+/// Tells budgets that count no pod whose pods they would count.
+pub(super) fn give_scaled_to_zero(raw: &mut [RawBudget], scaled_to_zero: &[ScaledToZero]) {
+    for one in raw.iter_mut().filter(|one| one.budget.expected_pods == Some(0)) {
+        let namespace = &one.budget.id.namespace;
+        let mut own = scaled_to_zero.iter().filter(|w| w.namespace == *namespace);
+        one.budget.scaled_to_zero = own.find(|w| one.selects(&w.labels)).map(|w| w.name.clone());
+    }
 }
 
 fn add(shared: &mut SharedPods, pod: &Pod, others: Vec<String>) {

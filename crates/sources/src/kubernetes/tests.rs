@@ -1673,6 +1673,32 @@ fn a_budget_without_a_selector_of_its_own_is_for_all() {
     assert_eq!((shared.pods, shared.pod.as_str(), &shared.with[..]), (1, "db-0", &["db".to_owned()][..]));
 }
 
+#[test]
+fn budgets_tell_who_keeps_them_and_whose_pods_are_none_on_purpose() {
+    let objects = converted(&[
+        (
+            "/deployments",
+            || json!({"metadata": meta("db"), "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "db"}}}}}),
+        ),
+        ("/poddisruptionbudgets", || {
+            let mut raw = budget("db", json!({"matchLabels": {"app": "db"}}));
+            raw["status"] = json!({"expectedPods": 0});
+            raw
+        }),
+        ("/poddisruptionbudgets", || {
+            json!({"metadata": owned("pg", "postgresql.cnpg.io/v1", "Cluster", "main"),
+                   "spec": {"selector": {"matchLabels": {"app": "other"}}}, "status": {"expectedPods": 0}})
+        }),
+    ]);
+    let told: Vec<_> = objects
+        .inventory
+        .disruption_budgets
+        .iter()
+        .map(|b| (b.scaled_to_zero.as_deref(), b.owner.as_deref()))
+        .collect();
+    assert_eq!(told, [(Some("Deployment db"), None), (None, Some("Cluster main"))]);
+}
+
 /// What may not be installed is no gap.
 #[test]
 fn routes_that_are_not_installed_are_none() {
