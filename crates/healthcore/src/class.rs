@@ -515,6 +515,7 @@ mod tests {
             revisions: Vec::new(),
             annotations: note.map(|n| (CLASS_ANNOTATION.to_owned(), n.to_owned())).into_iter().collect(),
             conditions: Vec::new(),
+            update: None,
         }
     }
 

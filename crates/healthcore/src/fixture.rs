@@ -81,8 +81,8 @@ use crate::logs::{LogStream, LogSummary, LogTally};
 use crate::metric::Metric;
 use crate::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, ObjectKind,
-    Pod, PodPhase, Probes, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Workload,
-    WorkloadId,
+    Pod, PodPhase, Probes, Replicas, Resources, Revision, ScaleTarget, Termination, Unschedulable, Update,
+    Workload, WorkloadId,
 };
 use crate::series::{Samples, SeriesKey, SeriesStore};
 use crate::settings::{CheckSettings, Resolved, Settings};
@@ -613,6 +613,14 @@ impl Builder {
                 Some(Replicas { desired: read(desired)?, ready: read(ready)? })
             }
         };
+        let update = match line.get("updated") {
+            None => None,
+            Some(text) => {
+                let (updated, wanted) = text.split_once('/').ok_or_else(|| line.refuse(text))?;
+                let read = |t: &str| t.parse().map_err(|_| line.refuse(text));
+                Some(Update { updated: read(updated)?, wanted: read(wanted)? })
+            }
+        };
         let revisions = line.get("revisions").unwrap_or_default().split(',').filter(|r| !r.is_empty());
         let notes = line.attributes.iter().filter_map(|(n, v)| Some((n.strip_prefix("note:")?, v)));
         let made = Workload {
@@ -624,6 +632,7 @@ impl Builder {
                 .collect::<Result<_, _>>()?,
             annotations: notes.map(|(n, v)| (n.to_owned(), v.clone())).collect(),
             conditions: line.conditions()?,
+            update,
         };
         self.workloads.insert(id, made);
         Ok(())
@@ -646,6 +655,7 @@ impl Builder {
             revisions: Vec::new(),
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         });
         if let Some(name) = revision
             && workload.revisions.iter().all(|r| r.name != name)

@@ -73,6 +73,20 @@ pub struct Workload {
     /// Its conditions of the types [`ROLLOUT_CONDITIONS`]; only of a Deployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// How far it is replacing its pods by those of its newest revision; only of a StatefulSet or DaemonSet that is at it, and
+    /// not where it is told to leave them (`OnDelete`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
+}
+
+/// How far a workload is with replacing its pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Pods of the newest revision.
+    pub updated: u32,
+    /// Pods that are to be of it: fewer than all with a `partition`.
+    pub wanted: u32,
 }
 
 /// Types of the conditions of a Deployment that tell of its rollout.

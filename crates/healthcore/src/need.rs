@@ -419,6 +419,7 @@ mod tests {
                 revisions: vec![],
                 annotations: Default::default(),
                 conditions: Vec::new(),
+                update: None,
             });
         }
         objects

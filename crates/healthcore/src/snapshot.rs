@@ -894,6 +894,7 @@ mod tests {
             revisions: revisions.iter().map(|r| Revision { name: (*r).into(), created: None }).collect(),
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         };
         let owners = Owners::new(
             &[
@@ -954,6 +955,7 @@ mod tests {
                             .collect(),
                         annotations: BTreeMap::new(),
                         conditions: Vec::new(),
+                        update: None,
                     };
                     Owners::new(&[of], &[]).of("web", &pod).is_some()
                 };
@@ -972,6 +974,7 @@ mod tests {
             revisions: vec![],
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         };
         let pod = format!("{}x7k2p", "e".repeat(58));
         assert!(Owners::new(&[named("-a")], &[]).of("web", &pod).is_some());

@@ -276,6 +276,7 @@ fn part(window: &Window, first: usize, metrics: &[Metric]) -> Snapshot {
             revisions: vec![],
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         });
     }
     Snapshot { cluster: "bench".into(), taken_at: window.end(), window: *window, objects, series }

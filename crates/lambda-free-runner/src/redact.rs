@@ -328,6 +328,7 @@ mod tests {
             revisions: Vec::new(),
             annotations: BTreeMap::new(),
             conditions: vec![condition],
+            update: None,
         };
         let mut objects = Objects { inventory, workloads: vec![rollout], ..Objects::default() };
         super::objects(&mut objects);

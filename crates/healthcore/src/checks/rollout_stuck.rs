@@ -1,15 +1,16 @@
-//! `rollout-stuck`: a Deployment does not get to its new revision.
+//! `rollout-stuck`: a Deployment, StatefulSet or DaemonSet does not get to its new revision.
 
 use crate::check::{Check, CheckInfo, Judgement, Outcome};
 use crate::checks::pod_state::workload_in_words;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
-use crate::model::{Condition, ObjectKind, Workload};
+use crate::model::{Condition, ObjectKind, Update, Workload};
 use crate::need::Needs;
 use crate::phrase::or;
+use crate::time::Timestamp;
 use crate::unit::Seconds;
 use crate::view::{View, WorkloadPods};
 
-/// A Deployment does not get to its new revision.
+/// A Deployment, StatefulSet or DaemonSet does not get to its new revision.
 pub struct RolloutStuck;
 
 crate::params! {
@@ -17,6 +18,8 @@ crate::params! {
     pub struct RolloutStuckParams {
         /// Time that a rollout may be stuck; what hinders it may pass by itself.
         grace: Seconds = Seconds(900.0) => Seconds(0.0)..=Seconds::from_days(7.0),
+        /// Time that a Deployment may be paused before it is told.
+        paused: Seconds = Seconds::from_days(1.0) => Seconds(0.0)..=Seconds::from_days(365.0),
     }
 }
 
@@ -25,20 +28,31 @@ impl Check for RolloutStuck {
         id: "rollout-stuck",
         title: "Rollout stuck",
         since: "0.1.0",
-        checks: "Whether the rollout of every Deployment goes on to its end.",
+        checks: "Whether the rollout of every Deployment, StatefulSet and DaemonSet goes on to its end.",
         why: "The old pods serve on, so nobody notices that the new version is not there.",
         decides: "The conditions of the Deployment: Progressing is false, because its progress deadline is over \
                   (ProgressDeadlineExceeded), or ReplicaFailure is true, because pods are refused. A warning, once that has \
-                  lasted for `grace`, or when it is not known since when. A Deployment that tells neither condition, or that is \
-                  scaled to zero, is not judged. Whether the pods that there are run, `pod-not-running` tells.",
+                  lasted for `grace`, or when it is not known since when. Info when it has been paused for longer than `paused`. Of a StatefulSet \
+                  or DaemonSet, whose status does not tell since when: a warning when fewer pods are of its newest \
+                  revision than are to be, and no pod of it was made within `grace`; not with the strategy `OnDelete`, \
+                  nor for pods below the `partition`, nor when none is updated and all are ready, for then it may be \
+                  about to begin. Workloads that tell none of this, or that are scaled to zero, are not judged. Whether the pods that there are run, `pod-not-running` tells.",
         remedy: "Mend what keeps the new pods from becoming ready, or undo the rollout. Where pods are refused, the message \
                  names the quota, the admission webhook or the missing service account.",
-        false_alarms: "A start that takes longer than `progressDeadlineSeconds` of the Deployment, 10 minutes by default.",
+        false_alarms: "A start that takes longer than `progressDeadlineSeconds` of the Deployment, 10 minutes by default, or than `grace` in a \
+                       StatefulSet or DaemonSet.",
         texts: &[
             ("stuck", "the rollout has been stuck for {time}: {reason}"),
             ("stuck-unknown-time", "the rollout is stuck: {reason}"),
             ("refused", "new pods have been refused for {time}: {reason}"),
             ("refused-unknown-time", "new pods are refused: {reason}"),
+            ("paused", "the rollout has been paused for {time}: changes of it have no effect"),
+            (
+                "behind",
+                "{updated} of {wanted} pods are of the newest revision, and the update has made no pod for {time}",
+            ),
+            ("resume", "let it go on, or note who paused it and why"),
+            ("old-pods", "see which pod it waits for: the update goes on when that is ready"),
             ("quota", "raise the quota, or lower the requests and limits of the pods"),
             (
                 "mend",
@@ -58,17 +72,25 @@ impl Check for RolloutStuck {
     fn judge(params: &Self::Params, subject: &WorkloadPods<'_>, view: &View<'_>) -> Judgement {
         let workload = subject.workload;
         let scaled_to_zero = workload.replicas.is_some_and(|r| r.desired == 0);
-        if workload.conditions.is_empty() || scaled_to_zero {
+        let tells = !workload.conditions.is_empty() || workload.update.is_some();
+        if !tells || scaled_to_zero {
             return Ok(Outcome::NotApplicable);
         }
         let now = view.snapshot.taken_at;
+        if let Some(update) = workload.update {
+            let behind = behind(update, subject, now).filter(|(_, age)| *age > params.grace);
+            return Ok(behind.map_or(Outcome::Ok, |(problem, _)| problem.into()));
+        }
         let lasts = |c: &&Condition| match c.since {
             Some(since) => since.age_at(now).is_some_and(|age| age > params.grace.get()),
             None => true,
         };
         let refused = condition(workload, "ReplicaFailure", true).filter(lasts);
         let stuck = condition(workload, "Progressing", false).filter(lasts);
-        let Some(told) = refused.or(stuck) else { return Ok(Outcome::Ok) };
+        let Some(told) = refused.or(stuck) else {
+            let paused = paused(workload, now).filter(|(_, age)| *age > params.paused);
+            return Ok(paused.map_or(Outcome::Ok, |(problem, _)| problem.into()));
+        };
         let since = refused.into_iter().chain(stuck).filter_map(|c| c.since).min();
         let text = match (refused.is_some(), since) {
             (true, Some(_)) => Text::new("refused"),
@@ -89,6 +111,42 @@ impl Check for RolloutStuck {
         }
         Ok(advise(problem, workload, refused).into())
     }
+}
+
+/// That a Deployment is paused, and for how long.
+fn paused(workload: &Workload, now: Timestamp) -> Option<(Problem, Seconds)> {
+    let told =
+        workload.conditions.iter().find(|c| c.kind == "Progressing" && c.reason == "DeploymentPaused")?;
+    let age = Seconds(told.since?.age_at(now)?);
+    let (namespace, name) = (workload.id.namespace.as_str(), workload.id.name.as_str());
+    let resume = format!("kubectl -n {namespace} rollout resume deployment {name}");
+    let problem = Problem::new(Severity::Info, Text::new("paused").with("time", age))
+        .since(told.since)
+        .advise(Advice::new(Text::new("resume")).command(resume, &[namespace, name]));
+    Some((problem, age))
+}
+
+/// That pods are of an older revision, and how long ago the update last made one; none where it may be about to begin.
+fn behind(update: Update, subject: &WorkloadPods<'_>, now: Timestamp) -> Option<(Problem, Seconds)> {
+    let all_ready = subject.workload.replicas.is_some_and(|r| r.ready >= r.desired);
+    if update.updated == 0 && all_ready {
+        return None;
+    }
+    let newest = subject.pods.iter().filter_map(|pod| pod.created).max()?;
+    let age = Seconds(newest.age_at(now)?);
+    let (namespace, name) = (subject.workload.id.namespace.as_str(), subject.workload.id.name.as_str());
+    let kind = subject.workload.id.kind.to_ascii_lowercase();
+    let text = Text::new("behind").with("updated", update.updated).with("wanted", update.wanted);
+    let see = format!(
+        "kubectl -n {namespace} rollout status {kind} {name} --timeout=5s; kubectl -n {namespace} get pods -L controller-revision-hash"
+    );
+    let undo = format!("kubectl -n {namespace} rollout undo {kind} {name}");
+    let problem = Problem::new(Severity::Warning, text.with("time", age))
+        .evidence("pods", workload_in_words(subject))
+        .since(Some(newest))
+        .advise(Advice::new(Text::new("old-pods")).command(see, &[namespace, name]))
+        .advise(Advice::new(Text::new("undo")).command(undo, &[namespace, name]));
+    Some((problem, age))
 }
 
 fn condition<'a>(workload: &'a Workload, kind: &str, status: bool) -> Option<&'a Condition> {
@@ -185,10 +243,45 @@ mod tests {
     #[test]
     fn what_goes_on_is_ok() {
         check(&deployment("Progressing=yes:NewReplicaSetAvailable@9d"), "1 ok");
-        check(&deployment("Progressing=unknown:DeploymentPaused@9d"), "1 ok");
         check(&deployment("Progressing=yes:ReplicaSetUpdated@2m ReplicaFailure=no:x@9d"), "1 ok");
         // After the end of the run that is judged.
         check(&format!("window now=-3d\n{}", deployment(LATE)), "1 ok");
+    }
+
+    #[test]
+    fn a_pause_that_lasts_is_info() {
+        let paused = deployment("Progressing=unknown:DeploymentPaused@40d");
+        check(&paused, "info web/api: the rollout has been paused for 40d: changes of it have no effect");
+        check(&format!("set paused=50d\n{paused}"), "1 ok");
+        check(&deployment("Progressing=unknown:DeploymentPaused@23h"), "1 ok");
+        check(
+            &deployment("Progressing=unknown:DeploymentPaused@40d ReplicaFailure=yes:FailedCreate@2h"),
+            "warning web/api: new pods have been refused for 2h: FailedCreate",
+        );
+    }
+
+    /// Old pods that are ready look fine.
+    #[test]
+    fn an_update_that_stands_still() {
+        let set = |kind: &str, words: &str, made: &str| {
+            format!(
+                "workload web/{kind}/db {words}\npod web/db-0 owner={kind}/db created=30d\n\
+                 pod web/db-1 owner={kind}/db created={made}"
+            )
+        };
+        let told = "of the newest revision, and the update has made no pod for 2h";
+        check(
+            &set("DaemonSet", "replicas=2/2 updated=1/2", "2h"),
+            &format!("warning web/db: 1 of 2 pods are {told}"),
+        );
+        check(
+            &set("StatefulSet", "replicas=1/2 updated=0/2", "2h"),
+            &format!("warning web/db: 0 of 2 pods are {told}"),
+        );
+        check(&set("StatefulSet", "replicas=2/2 updated=0/2", "2h"), "1 ok");
+        check(&set("StatefulSet", "replicas=1/2 updated=1/2", "14m"), "1 ok");
+        check(&format!("set grace=3h\n{}", set("DaemonSet", "replicas=2/2 updated=1/2", "2h")), "1 ok");
+        check(&set("DaemonSet", "replicas=2/2", "2h"), "nothing");
     }
 
     #[test]

@@ -978,6 +978,7 @@ mod tests {
             revisions: Vec::new(),
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         }
     }
 

@@ -105,6 +105,7 @@ impl Scene {
             revisions: if kind == "Deployment" { vec![revision] } else { vec![] },
             annotations: BTreeMap::new(),
             conditions: Vec::new(),
+            update: None,
         });
         id
     }

@@ -6,7 +6,7 @@ use healthcore::image;
 use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Eviction, Hpa, HpaMetric, Node, Pod,
     PodPhase, Probes, ROLLOUT_CONDITIONS, Replicas, Resources, ScaleTarget, Termination, Unschedulable,
-    WorkloadId,
+    Update, WorkloadId,
 };
 use healthcore::time::Timestamp;
 use healthcore::unit::{Bytes, Cores, parse_quantity};
@@ -53,6 +53,7 @@ pub(super) struct ControllerEntry {
     pub(super) marks: BTreeMap<String, String>,
     /// Those of a Deployment that tell of its rollout.
     pub(super) conditions: Vec<Condition>,
+    pub(super) update: Option<Update>,
     /// Labels of the pods that it would have: where it is scaled to zero, and of a ReplicaSet of another owner than a
     /// Deployment, which may be.
     pub(super) pod_labels: Option<BTreeMap<String, String>>,
@@ -315,6 +316,7 @@ pub(super) fn daemon_set(raw: wire::Controller) -> ControllerEntry {
 }
 
 fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> ControllerEntry {
+    let update = update(kind, &raw, replicas);
     let wire::Controller { metadata: mut meta, spec, status } = raw;
     let told = if kind == "Deployment" { status.conditions } else { Vec::new() };
     let of_rollout = told.into_iter().filter(|c| ROLLOUT_CONDITIONS.contains(&c.kind.as_str())).collect();
@@ -329,10 +331,28 @@ fn controller(kind: &str, raw: wire::Controller, replicas: Replicas) -> Controll
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta, &mut of_template]),
         conditions: conditions(of_rollout),
+        update,
         pod_labels: (replicas.desired == 0).then_some(labels),
         owner: controller_of(&mut meta),
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },
     }
+}
+
+/// How far a StatefulSet or DaemonSet is with its newest revision, once its controller has seen that.
+fn update(kind: &str, raw: &wire::Controller, replicas: Replicas) -> Option<Update> {
+    let (status, strategy) = (&raw.status, &raw.spec.update_strategy);
+    if strategy.kind == "OnDelete" || status.observed_generation < raw.metadata.generation.max(1) {
+        return None;
+    }
+    let update = match kind {
+        "StatefulSet" if status.current_revision != status.update_revision => Update {
+            updated: status.updated_replicas,
+            wanted: replicas.desired.saturating_sub(strategy.rolling_update.partition),
+        },
+        "DaemonSet" => Update { updated: status.updated_number_scheduled, wanted: replicas.desired },
+        _ => return None,
+    };
+    (update.updated < update.wanted).then_some(update)
 }
 
 /// A Job, CronJob or ReplicaSet, of which only the metadata are read.
@@ -345,6 +365,7 @@ pub(super) fn unscaled(kind: &str, raw: wire::MetaOnly) -> ControllerEntry {
         created: time(meta.creation_timestamp),
         marks: marks([&mut meta]),
         conditions: Vec::new(),
+        update: None,
         pod_labels: of_another.then(|| std::mem::take(&mut meta.labels.all)),
         owner,
         id: WorkloadId { namespace: meta.namespace, kind: kind.to_owned(), name: meta.name },

@@ -54,6 +54,7 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
             revisions: Vec::new(),
             annotations: entry.marks,
             conditions: entry.conditions,
+            update: entry.update,
         };
         workloads.insert(entry.id, workload);
     }
@@ -162,6 +163,7 @@ fn bare(id: WorkloadId) -> Workload {
         revisions: Vec::new(),
         annotations: BTreeMap::new(),
         conditions: Vec::new(),
+        update: None,
     }
 }
 

@@ -9,7 +9,7 @@ use healthcore::inventory::{Backend, Endpoints, LoadBalancer, ObjectId, SharedPo
 use healthcore::jvm::{FlagPlace, Unread};
 use healthcore::model::{
     ContainerRole, ContainerState, Event, Hpa, HpaMetric, Node, ObjectKind, PodPhase, Probes, Replicas,
-    Termination, WorkloadId,
+    Termination, Update, WorkloadId,
 };
 use healthcore::snapshot::{GapCause, Missing, Objects};
 use healthcore::time::Timestamp;
@@ -352,6 +352,40 @@ fn resources_of_the_whole_pod() {
     assert_eq!(two.resources, alone.resources);
     assert_eq!(two.resources.cpu_request, Some(Cores(2.0)));
     assert!(two.containers[1].resources.is_empty(), "whose share is not told");
+}
+
+/// `OnDelete` and a `partition` leave pods alone on purpose, and what the controller has not seen has not begun.
+#[test]
+fn updates_that_are_not_at_their_end() {
+    fn set(name: &str, strategy: Value, mut status: Value, seen: u64) -> Value {
+        let mut meta = meta(name);
+        meta["generation"] = json!(3);
+        status["observedGeneration"] = json!(seen);
+        json!({"metadata": meta, "spec": {"replicas": 3, "updateStrategy": strategy}, "status": status})
+    }
+    fn stateful(updated: u32, from: &str) -> Value {
+        json!({"replicas": 3, "updatedReplicas": updated, "currentRevision": from, "updateRevision": "new"})
+    }
+    fn daemons(updated: u32) -> Value {
+        json!({"desiredNumberScheduled": 3, "numberReady": 3, "updatedNumberScheduled": updated})
+    }
+    let objects = converted(&[
+        ("/statefulsets", || set("db-a", json!({"type": "RollingUpdate"}), stateful(1, "old"), 3)),
+        ("/statefulsets", || set("db-b", json!({"rollingUpdate": {"partition": 2}}), stateful(1, "old"), 3)),
+        ("/statefulsets", || set("db-c", json!({"rollingUpdate": {"partition": 1}}), stateful(1, "old"), 3)),
+        ("/statefulsets", || set("db-d", json!({"type": "OnDelete"}), stateful(1, "old"), 3)),
+        ("/statefulsets", || set("db-e", Value::Null, stateful(1, "old"), 2)),
+        ("/statefulsets", || set("db-f", Value::Null, stateful(0, "new"), 3)),
+        ("/daemonsets", || set("log-a", json!({"type": "RollingUpdate"}), daemons(2), 3)),
+        ("/daemonsets", || set("log-b", json!({"type": "OnDelete"}), daemons(2), 3)),
+        ("/daemonsets", || set("log-c", Value::Null, daemons(3), 3)),
+    ]);
+    let behind = objects.workloads.iter().filter_map(|w| Some((w.id.name.as_str(), w.update?)));
+    let update = |updated, wanted| Update { updated, wanted };
+    assert_eq!(
+        behind.collect::<Vec<_>>(),
+        [("log-a", update(2, 3)), ("db-a", update(1, 3)), ("db-c", update(1, 2))]
+    );
 }
 
 #[test]

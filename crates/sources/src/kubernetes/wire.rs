@@ -172,6 +172,8 @@ pub(super) struct Meta {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) namespace: String,
     #[serde(default)]
+    pub(super) generation: u64,
+    #[serde(default)]
     pub(super) creation_timestamp: Option<Time>,
     #[serde(default)]
     pub(super) deletion_timestamp: Option<Time>,
@@ -511,11 +513,30 @@ pub(super) struct Controller {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ControllerSpec {
     #[serde(default)]
     pub(super) replicas: Option<u32>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) template: Template,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) update_strategy: UpdateStrategy,
+}
+
+/// How a StatefulSet or DaemonSet replaces its pods.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpdateStrategy {
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
+    pub(super) kind: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) rolling_update: RollingUpdate,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RollingUpdate {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) partition: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -542,6 +563,18 @@ pub(super) struct ControllerStatus {
     pub(super) desired_number_scheduled: Option<u32>,
     #[serde(default)]
     pub(super) number_ready: Option<u32>,
+    /// Of a DaemonSet.
+    #[serde(default)]
+    pub(super) updated_number_scheduled: u32,
+    /// Of a StatefulSet, and its revisions.
+    #[serde(default)]
+    pub(super) updated_replicas: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) current_revision: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) update_revision: String,
+    #[serde(default)]
+    pub(super) observed_generation: u64,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) conditions: Vec<Condition>,
 }

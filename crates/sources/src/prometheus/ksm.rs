@@ -389,7 +389,15 @@ fn assemble(
             _ => None,
         };
         let (annotations, conditions) = (BTreeMap::new(), conditions.unwrap_or_default());
-        out.workloads.push(Workload { id, replicas, created, revisions, annotations, conditions });
+        out.workloads.push(Workload {
+            id,
+            replicas,
+            created,
+            revisions,
+            annotations,
+            conditions,
+            update: None,
+        });
     }
     if kinds.contains(&ObjectKind::Autoscalers) {
         out.hpas = hpas.into_values().filter(|h| h.max_replicas > 0).collect();
