@@ -494,7 +494,8 @@ def indexed_job(world, case):
     with open(merged_file) as a, open(whole_file) as b:
         got, want = Report(a.read()), Report(b.read())
     same_findings(case, got, want, "four shards against one run")
-    steady = lambda report: {(c["id"], c["ok"] + c["problem"] + c["unknown"] > 0) for c in report.json["checks"]}  # noqa: E731
+    # While the shards run, the Job whose pods they are runs, too.
+    steady = lambda report: {(c["id"], c["ok"] + c["problem"] + c["unknown"] > 0) for c in report.json["checks"] if c["id"] != "job-unfinished"}  # noqa: E731
     case.equal(steady(got), steady(want), "checks of four shards against one run")
     case.equal(got.json["verdict"], want.json["verdict"], "verdict of four shards")
     lost = world.product.run("merge", "--at", world.at, *shards[:3], "--format", "json")

@@ -34,7 +34,7 @@
 //! claim     data/db phase=Pending class=ssd requested=10Gi capacity=10Gi modes=ReadWriteOnce used-by=db-0 created=30d  volume-free: 300-1x24
 //! quota     web/team requests.memory=9Gi/10Gi pods=9/10
 //! job       web/dump-1 cron=dump failed=3 created=2h Failed=yes:BackoffLimitExceeded@1h      # or completed=1h
-//! job       web/load active=1 created=13h deadline=1d
+//! job       web/load active=1 created=13h deadline=1d         # or unstarted
 //! cronjob   web/dump schedule="0 3 * * *" zone=Asia/Taipei suspended concurrency=Forbid last-schedule=9h last-success=2d created=30d
 //! volume    pv-1 phase=Failed policy=Delete class=ssd capacity=10Gi claim=data/db message="in use" since=1h created=30d   # or local
 //! namespace old deleting=2h NamespaceFinalizersRemaining=yes:SomeFinalizersRemain@2h
@@ -1183,7 +1183,10 @@ impl Builder {
             id: line.id()?,
             cron_job: line.get("cron").map(str::to_owned),
             created: line.ago("created")?,
-            started: line.ago("started")?.or(line.ago("created")?),
+            started: match line.flag("unstarted") {
+                true => None,
+                false => line.ago("started")?.or(line.ago("created")?),
+            },
             completed: line.ago("completed")?,
             active: line.parse("active")?.unwrap_or(0),
             succeeded: line.parse("succeeded")?.unwrap_or(0),

@@ -65,7 +65,15 @@ impl Check for JobUnfinished {
             return Ok(Outcome::NotApplicable);
         }
         let now = view.snapshot.taken_at;
-        let started = job.started.ok_or(Missing::NotReported { field: Field::JobStart })?;
+        let Some(started) = job.started else {
+            // Its controller has not taken it up yet.
+            let is_new = view.is_younger(job.created, params.after);
+            return if is_new {
+                Ok(Outcome::Ok)
+            } else {
+                Err(Missing::NotReported { field: Field::JobStart })
+            };
+        };
         let Some(age) = started.age_at(now).filter(|age| *age > params.after.get()) else {
             return Ok(Outcome::Ok);
         };
@@ -204,7 +212,8 @@ mod tests {
 
     #[test]
     fn missing_is_unknown() {
-        check("job web/load active=1", "1 unknown: start of the Job is not reported");
+        check("job web/load active=1 created=13h unstarted", "1 unknown: start of the Job is not reported");
+        check("job web/load active=1 created=1m unstarted", "1 ok");
         check("denied schedules", "1 unknown: not allowed to list schedules in all namespaces");
     }
 }

@@ -66,11 +66,7 @@ impl Check for RouteBackendMissing {
     type Subject<'a> = &'a Route;
 
     fn needs(_: &Self::Params, needs: &mut Needs) {
-        needs
-            .objects(ObjectKind::Routes)
-            .objects(ObjectKind::Services)
-            .objects(ObjectKind::TlsSecrets)
-            .objects(ObjectKind::ServedCertificates);
+        needs.objects(ObjectKind::Routes).objects(ObjectKind::Services).objects(ObjectKind::TlsSecrets);
     }
 
     fn judge(params: &Self::Params, route: &&Route, view: &View<'_>) -> Judgement {
