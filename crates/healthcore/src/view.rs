@@ -198,6 +198,20 @@ impl<'a> Member<'a> {
         self.pod.is_some_and(|p| !matches!(p.phase, PodPhase::Succeeded | PodPhase::Failed))
     }
 
+    /// When the pod began: when it was made, or earlier where its container ran before. An object that was restored from a
+    /// backup is younger than what runs in it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let created = self.pod.and_then(|pod| pod.created)?;
+        let running = self.container.and_then(|c| match &c.state {
+            Some(ContainerState::Running { started }) => *started,
+            _ => None,
+        });
+        let ended = self.container.and_then(|c| c.last_termination.as_ref());
+        let ended = ended.and_then(|last| last.started.or(last.finished));
+        [running, ended].into_iter().flatten().chain([created]).min()
+    }
+
     /// The series of a dense metric.
     ///
     /// # Errors

@@ -526,7 +526,9 @@ impl Say {
     fn row(&self, report: &Report, f: &Finding) -> ProblemRow {
         let since = f.since.filter(|_| is_known(f)).map(|since| self.locale.day(since, report.taken_at));
         let summary = self.locale.sentence(&f.check, &f.summary);
-        let bound = measured_against(f).map(|(_, bound)| self.locale.show(bound));
+        // The bound of what the sentence tells; a score that decided behind it has none that helps.
+        let told = measured_against(f).filter(|(e, _)| says(&summary, &self.measured(e)));
+        let bound = told.map(|(_, bound)| self.locale.show(bound));
         let bound = bound.filter(|bound| !says(&summary, bound));
         ProblemRow {
             severity: self.w(f.severity.name()),

@@ -6,7 +6,7 @@ use crate::class::Class;
 use crate::finding::{Advice, Problem, Severity, Text, Value};
 use crate::measure;
 use crate::metric::Metric;
-use crate::model::{ContainerState, ObjectKind};
+use crate::model::ObjectKind;
 use crate::need::{Importance, Needs};
 use crate::series::Series;
 use crate::snapshot::Missing;
@@ -161,7 +161,7 @@ impl Throttling {
         let window = &view.snapshot.window;
         // A sample tells of the step before it: the first is of a step in which the pod was there all the time.
         let whole = |made: Timestamp| window.index_from(made.plus_seconds(f64::from(window.step_s())));
-        let own = began(member).map_or(0, whole);
+        let own = member.began().map_or(0, whole);
         let judged = |series: Series<'a>| series.last(lookback).slice(own, window.points());
         let periods = judged(member.series(view, Metric::CpuPeriods)?);
         measure::enough(&periods, 3, Seconds(0.0))?;
@@ -186,16 +186,6 @@ impl Throttling {
     fn share(&self, params: &CpuThrottledParams) -> f64 {
         if self.periods < f64::from(params.min_periods) { 0.0 } else { self.throttled / self.periods }
     }
-}
-
-/// When a pod began: an object that was restored from a backup is younger than what runs in it.
-fn began(member: &Member<'_>) -> Option<Timestamp> {
-    let started = member.container.and_then(|c| match &c.state {
-        Some(ContainerState::Running { started }) => *started,
-        _ => None,
-    });
-    let created = member.pod.and_then(|pod| pod.created)?;
-    Some(started.map_or(created, |started| started.min(created)))
 }
 
 /// CPU limits that people write, in thousandths of a core.

@@ -212,7 +212,7 @@ fn is_replaced(container: &WorkloadContainer<'_>, killed: &Member<'_>, last: Tim
 
 /// Whether a pod was made after a time, as one of a StatefulSet that bears the name of the one before it.
 fn is_newer(member: &Member<'_>, than: Timestamp) -> bool {
-    member.pod.and_then(|pod| pod.created).is_some_and(|created| created > than)
+    member.began().is_some_and(|began| began > than)
 }
 
 /// What is known of the kills of one container of one pod.
