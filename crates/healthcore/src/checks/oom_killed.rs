@@ -643,7 +643,7 @@ mod tests {
             format!(
                 "window step=1h\nworkload web/{revisions}\n\
                  past web/{old}/app  memory: 900x18 1000 oom: _x19 1\n\
-                 container web/{new}/app limit=2Gi  memory: _x20 700x3\n\
+                 container web/{new}/app limit=2Gi created=3h  memory: _x20 700x3\n\
                  pod web/{new} created=3h\n{more}"
             )
         };
