@@ -189,6 +189,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Whether a metric surely has no series at the end of the window.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        self.knows_presence && !self.present.contains(name)
+    }
+
     /// The labels that most series of the family have.
     pub(super) fn scheme(&self, family: Family) -> Scheme {
         self.schemes(family)[0]

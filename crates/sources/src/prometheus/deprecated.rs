@@ -13,7 +13,8 @@ pub(super) const GAUGE: &str = "apiserver_requested_deprecated_apis";
 impl Prometheus {
     /// Deprecated versions that have been asked for, where the metrics server has the API server's metrics.
     pub(super) async fn count_requested_apis(&self, window: &Window) -> Fetched<Vec<RequestedApi>> {
-        if self.lacks(GAUGE, window).await {
+        let (facts, _) = self.known(window).await;
+        if facts.lacks(GAUGE) {
             return Fetched::whole(Vec::new());
         }
         let matchers = self.matchers(vec!["removed_release!=\"\"".to_owned()]);

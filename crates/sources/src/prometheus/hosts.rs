@@ -40,12 +40,8 @@ impl Prometheus {
     pub(super) async fn count_by_host(&self, window: &Window) -> Fetched<Option<Vec<HostRequests>>> {
         let span_s = DAY_S.min(window.seconds() as u64);
         let mut out = Fetched::whole(None);
-        let mut counters = Vec::new();
-        for counter in &COUNTERS {
-            if !self.lacks(counter.metric, window).await {
-                counters.push(counter);
-            }
-        }
+        let (facts, _) = self.known(window).await;
+        let mut counters: Vec<&Counter> = COUNTERS.iter().filter(|c| !facts.lacks(c.metric)).collect();
         if counters.is_empty() {
             // One whose scrapes have stopped today still knows the hours before.
             counters.extend(&COUNTERS);

@@ -170,12 +170,6 @@ impl Prometheus {
         Gap::new(format!("prometheus/{what}"), cause, said)
     }
 
-    /// Whether a metric surely has no series at the end of the window.
-    pub(super) async fn lacks(&self, metric: &str, window: &Window) -> bool {
-        let (facts, _) = self.facts.get_or_init(|| self.ask_facts(window)).await;
-        facts.knows_presence && !facts.present.contains(metric)
-    }
-
     pub(super) fn matchers(&self, own: Vec<String>) -> String {
         self.catalogue.matchers(own)
     }
@@ -184,9 +178,14 @@ impl Prometheus {
         self.client.fits(query)
     }
 
+    /// What the server has, and what was met while it was asked for that, asked once.
+    pub(super) async fn known(&self, window: &Window) -> &(Facts, Vec<Gap>) {
+        self.facts.get_or_init(|| self.ask_facts(window)).await
+    }
+
     /// What the server has, asked once: labels in use, scrape interval, metrics that exist.
     pub(super) async fn facts(&self, window: &Window) -> (&Facts, Vec<Gap>) {
-        let (facts, gaps) = self.facts.get_or_init(|| self.ask_facts(window)).await;
+        let (facts, gaps) = self.known(window).await;
         let gaps = if self.told.swap(true, Ordering::Relaxed) { Vec::new() } else { gaps.clone() };
         (facts, gaps)
     }
@@ -626,7 +625,7 @@ impl MetricsSource for Prometheus {
     }
 
     async fn prepare(&self, window: &Window) {
-        self.facts.get_or_init(|| self.ask_facts(window)).await;
+        self.known(window).await;
     }
 
     async fn objects(
