@@ -663,7 +663,7 @@ impl ObjectSource for KubernetesSource {
         objects.give_architectures_to_pods();
         objects.give_other_builds();
         objects.give_node_kills_to_pods();
-        if run.scope == Scope::Cluster && run.asks(ObjectKind::Pods) {
+        if run.is_everywhere() && run.asks(ObjectKind::Pods) {
             objects.give_pods_to_nodes();
         }
         self.note_scope(nothing_seen(&unsure, kinds, &objects), &mut gaps);
