@@ -508,15 +508,9 @@ mod tests {
 
     fn workload(path: &str, note: Option<&str>) -> Workload {
         let [namespace, kind, name] = path.split('/').collect::<Vec<_>>()[..] else { panic!("{path}") };
-        Workload {
-            id: WorkloadId::new(namespace, kind, name),
-            replicas: None,
-            created: None,
-            revisions: Vec::new(),
-            annotations: note.map(|n| (CLASS_ANNOTATION.to_owned(), n.to_owned())).into_iter().collect(),
-            conditions: Vec::new(),
-            update: None,
-        }
+        let note = note.map(|n| (CLASS_ANNOTATION.to_owned(), n.to_owned()));
+        let id = WorkloadId::new(namespace, kind, name);
+        Workload { annotations: note.into_iter().collect(), ..Workload::new(id) }
     }
 
     #[track_caller]

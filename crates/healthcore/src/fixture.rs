@@ -649,13 +649,8 @@ impl Builder {
         };
         let id = WorkloadId::new(namespace, &kind, &name);
         let workload = self.workloads.entry(id.clone()).or_insert_with(|| Workload {
-            id: id.clone(),
-            replicas: None,
             created: Some(before(Seconds::from_days(90.0))),
-            revisions: Vec::new(),
-            annotations: BTreeMap::new(),
-            conditions: Vec::new(),
-            update: None,
+            ..Workload::new(id.clone())
         });
         if let Some(name) = revision
             && workload.revisions.iter().all(|r| r.name != name)

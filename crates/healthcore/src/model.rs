@@ -79,6 +79,22 @@ pub struct Workload {
     pub update: Option<Update>,
 }
 
+impl Workload {
+    /// One of which nothing but its name is known.
+    #[must_use]
+    pub fn new(id: WorkloadId) -> Self {
+        Self {
+            id,
+            replicas: None,
+            created: None,
+            revisions: Vec::new(),
+            annotations: BTreeMap::new(),
+            conditions: Vec::new(),
+            update: None,
+        }
+    }
+}
+
 /// How far a workload is with replacing its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

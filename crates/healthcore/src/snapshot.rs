@@ -888,13 +888,8 @@ mod tests {
     #[test]
     fn past_pods_find_their_workload() {
         let workload = |kind: &str, name: &str, revisions: &[&str]| Workload {
-            id: WorkloadId::new("web", kind, name),
-            replicas: None,
-            created: None,
             revisions: revisions.iter().map(|r| Revision { name: (*r).into(), created: None }).collect(),
-            annotations: BTreeMap::new(),
-            conditions: Vec::new(),
-            update: None,
+            ..Workload::new(WorkloadId::new("web", kind, name))
         };
         let owners = Owners::new(
             &[
@@ -945,18 +940,9 @@ mod tests {
                 let base = format!("{name}{made}-");
                 let pod = format!("{}x7k2p", &base[..base.len().min(58)]);
                 let of = |revisions: Vec<String>| {
-                    let of = Workload {
-                        id: WorkloadId::new("web", kind, &name),
-                        replicas: None,
-                        created: None,
-                        revisions: revisions
-                            .into_iter()
-                            .map(|name| Revision { name, created: None })
-                            .collect(),
-                        annotations: BTreeMap::new(),
-                        conditions: Vec::new(),
-                        update: None,
-                    };
+                    let revisions = revisions.into_iter().map(|name| Revision { name, created: None });
+                    let id = WorkloadId::new("web", kind, &name);
+                    let of = Workload { revisions: revisions.collect(), ..Workload::new(id) };
                     Owners::new(&[of], &[]).of("web", &pod).is_some()
                 };
                 assert!(of(revisions), "{kind} {pod}");

@@ -6,7 +6,7 @@
 //! each set on workloads of its own, in every language. History: a run a day for a year, with 200 findings of which one
 //! in twenty is another one every day, remembered in a folder and read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Instant;
 
@@ -269,15 +269,8 @@ fn part(window: &Window, first: usize, metrics: &[Metric]) -> Snapshot {
             }],
             ..Pod::default()
         });
-        objects.workloads.push(Workload {
-            id,
-            replicas: Some(Replicas { desired: 1, ready: 1 }),
-            created: None,
-            revisions: vec![],
-            annotations: BTreeMap::new(),
-            conditions: Vec::new(),
-            update: None,
-        });
+        let replicas = Some(Replicas { desired: 1, ready: 1 });
+        objects.workloads.push(Workload { replicas, ..Workload::new(id) });
     }
     Snapshot { cluster: "bench".into(), taken_at: window.end(), window: *window, objects, series }
 }

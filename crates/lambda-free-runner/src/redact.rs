@@ -281,7 +281,6 @@ pub(crate) fn gaps(gaps: &mut [Gap]) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use healthcore::fixture::Fixture;
     use healthcore::inventory::{
@@ -321,15 +320,8 @@ mod tests {
             routes: vec![route],
             ..Inventory::default()
         };
-        let rollout = Workload {
-            id: WorkloadId::new("web", "Deployment", "api"),
-            replicas: None,
-            created: None,
-            revisions: Vec::new(),
-            annotations: BTreeMap::new(),
-            conditions: vec![condition],
-            update: None,
-        };
+        let id = WorkloadId::new("web", "Deployment", "api");
+        let rollout = Workload { conditions: vec![condition], ..Workload::new(id) };
         let mut objects = Objects { inventory, workloads: vec![rollout], ..Objects::default() };
         super::objects(&mut objects);
         let whole = format!("{objects:?}");

@@ -971,15 +971,7 @@ mod tests {
     }
 
     fn workload([namespace, kind, name]: [&str; 3]) -> Workload {
-        Workload {
-            id: WorkloadId::new(namespace, kind, name),
-            replicas: None,
-            created: None,
-            revisions: Vec::new(),
-            annotations: BTreeMap::new(),
-            conditions: Vec::new(),
-            update: None,
-        }
+        Workload::new(WorkloadId::new(namespace, kind, name))
     }
 
     #[test]

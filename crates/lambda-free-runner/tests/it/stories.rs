@@ -3,8 +3,6 @@
 //!
 //! `fixtures/lab` is not made here: it was recorded from real servers.
 
-use std::collections::BTreeMap;
-
 use healthcore::metric::Metric;
 use healthcore::model::{
     Condition, Container, ContainerRole, ContainerState, Event, Hpa, HpaMetric, ObjectKind, Pod, PodPhase,
@@ -99,13 +97,10 @@ impl Scene {
         let revision =
             Revision { name: format!("{name}-6d4cf56db6"), created: Some(NOW.plus_seconds(-30.0 * 86400.0)) };
         self.objects.workloads.push(Workload {
-            id: id.clone(),
             replicas: (kind != "Job").then_some(Replicas { desired: replicas, ready }),
             created: Some(NOW.plus_seconds(-200.0 * 86400.0)),
             revisions: if kind == "Deployment" { vec![revision] } else { vec![] },
-            annotations: BTreeMap::new(),
-            conditions: Vec::new(),
-            update: None,
+            ..Workload::new(id.clone())
         });
         id
     }

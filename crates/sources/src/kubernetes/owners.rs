@@ -48,13 +48,12 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
 
     for entry in deployments.into_iter().chain(stateful_sets).chain(daemon_sets).chain(cron_jobs) {
         let workload = Workload {
-            id: entry.id.clone(),
             replicas: entry.replicas,
             created: entry.created,
-            revisions: Vec::new(),
             annotations: entry.marks,
             conditions: entry.conditions,
             update: entry.update,
+            ..Workload::new(entry.id.clone())
         };
         workloads.insert(entry.id, workload);
     }
@@ -65,14 +64,14 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
             // A Job that something else than a CronJob owns is its own workload.
             let owner = owner.filter(|o| kind == "ReplicaSet" || o.kind == "CronJob");
             let Some(owner) = owner else {
-                let workload = workloads.entry(id.clone()).or_insert_with(|| bare(id));
+                let workload = workloads.entry(id.clone()).or_insert_with(|| Workload::new(id));
                 workload.created = created;
                 workload.annotations.extend(marks);
                 continue;
             };
             let of = WorkloadId::new(&id.namespace, &owner.kind, &owner.name);
             versions.entry(of.clone()).or_insert(owner.api_version);
-            let workload = workloads.entry(of.clone()).or_insert_with(|| bare(of));
+            let workload = workloads.entry(of.clone()).or_insert_with(|| Workload::new(of));
             workload.revisions.push(Revision { name: id.name, created });
         }
     }
@@ -87,7 +86,8 @@ pub(super) fn join(controllers: Controllers, entries: Vec<PodEntry>) -> Joined {
         if let Some(owner) = owner {
             versions.entry(pod.workload.clone()).or_insert(owner.api_version);
         }
-        let workload = workloads.entry(pod.workload.clone()).or_insert_with(|| bare(pod.workload.clone()));
+        let workload =
+            workloads.entry(pod.workload.clone()).or_insert_with(|| Workload::new(pod.workload.clone()));
         if workload.id.kind == "Pod" && workload.id.name == pod.name {
             workload.created = pod.created;
         }
@@ -153,18 +153,6 @@ fn owner_of(
 
 fn kind_is_hashed(owner: &OwnerReference) -> bool {
     owner.kind == "ReplicaSet"
-}
-
-fn bare(id: WorkloadId) -> Workload {
-    Workload {
-        id,
-        replicas: None,
-        created: None,
-        revisions: Vec::new(),
-        annotations: BTreeMap::new(),
-        conditions: Vec::new(),
-        update: None,
-    }
 }
 
 /// Counts the pods of workloads whose own numbers are not known; not of those that end or stand alone.

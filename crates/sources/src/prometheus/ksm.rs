@@ -388,16 +388,8 @@ fn assemble(
             "Deployment" => states.rollouts.remove(&(id.namespace.clone(), id.name.clone())),
             _ => None,
         };
-        let (annotations, conditions) = (BTreeMap::new(), conditions.unwrap_or_default());
-        out.workloads.push(Workload {
-            id,
-            replicas,
-            created,
-            revisions,
-            annotations,
-            conditions,
-            update: None,
-        });
+        let conditions = conditions.unwrap_or_default();
+        out.workloads.push(Workload { replicas, created, revisions, conditions, ..Workload::new(id) });
     }
     if kinds.contains(&ObjectKind::Autoscalers) {
         out.hpas = hpas.into_values().filter(|h| h.max_replicas > 0).collect();
